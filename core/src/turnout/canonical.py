@@ -1,0 +1,66 @@
+"""Canonical JSON and digests: the same value gives the same bytes on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+CHUNK = 1 << 20
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def encode(value: Any) -> bytes:
+    """Encode *value* as canonical JSON: sorted keys, no white space, UTF-8, shortest floats.
+
+    Raises:
+        TypeError: for a value JSON cannot hold.
+    """
+    return _encoder.encode(value)
+
+
+def pretty(value: Any) -> bytes:
+    """The canonical encoding, indented by two spaces and closed by a line feed."""
+    return msgspec.json.format(encode(value), indent=2) + b"\n"
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of *data*, 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_of(value: Any) -> str:
+    """The SHA-256 of a value's canonical JSON."""
+    return digest(encode(value))
+
+
+def digest_stream(stream: BinaryIO) -> tuple[str, int]:
+    """The SHA-256 and the size in bytes of what is left in *stream*, read in chunks of a mebibyte."""
+    hasher, size = hashlib.sha256(), 0
+    while chunk := stream.read(CHUNK):
+        hasher.update(chunk)
+        size += len(chunk)
+    return hasher.hexdigest(), size
+
+
+def digest_file(path: Path) -> tuple[str, int]:
+    """The SHA-256 and the size in bytes of a file."""
+    with path.open("rb") as stream:
+        return digest_stream(stream)
+
+
+def is_json(value: Any) -> bool:
+    """Whether *value* is JSON as turnout's canonical form allows it: no NaN, no infinity, string keys."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return True
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, (list, tuple)):
+        return all(is_json(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_json(item) for key, item in value.items())
+    return False

@@ -1,0 +1,126 @@
+"""The contract of orchestrators: a plan goes in, files come out; then they are published or submitted."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from turnout.components.base import Component, ConfigT
+from turnout.plan.model import Plan
+from turnout.records.model import RunState, State, Submission
+
+
+class Capability(str, Enum):
+    """A thing a pipeline may ask of an orchestrator. The planner refuses what a stack's orchestrator does not have."""
+
+    RETRIES = "retries"
+    BACKOFF = "backoff"
+    TIMEOUT = "timeout"
+    SCHEDULE = "schedule"
+    ASSET_SCHEDULE = "asset_schedule"
+    CATCHUP = "catchup"
+    MAP = "map"
+    GATE = "gate"
+    GROUP = "group"
+    CPU = "cpu"
+    MEMORY = "memory"
+    GPU = "gpu"
+    ACCELERATOR = "accelerator"
+    REQUIREMENTS = "requirements"
+    SECRETS = "secrets"
+    ENV = "env"
+    LOGICAL_TIME = "logical_time"
+    INTERVAL = "interval"
+    PARAMS = "params"
+    TAGS = "tags"
+    DOCS = "docs"
+    BY_VALUE = "by_value"
+
+
+Support = Literal["native", "emulated", "refused"]
+
+
+class Bundle(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``compile`` gives: files as data (relative path to bytes), the one to start with, and notes for the user."""
+
+    files: dict[str, bytes] = {}
+    entrypoint: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class StepStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A step as its engine sees it now."""
+
+    step: str
+    index: int | None = None
+    state: State | Literal["waiting", "running"] = "waiting"
+
+
+class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as its engine sees it now."""
+
+    state: RunState
+    steps: tuple[StepStatus, ...] = ()
+
+
+class RunHandle(ABC):
+    """A submitted run."""
+
+    run_id: str
+    engine_run: str
+    url: str = ""
+
+    @abstractmethod
+    def wait(self, timeout: float | None = None) -> RunState:
+        """Block until the run has ended, *timeout* seconds at most (then ``running``), and return its state."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Ask the engine to stop the run; the steps already committed stay."""
+
+
+class Orchestrator(Component[ConfigT], ABC):
+    """Decides *when* a step runs. What running it means is the runtime's, the same on every engine.
+
+    ``capabilities`` maps what a pipeline can ask for to how it is met; what is missing is refused.
+    ``max_fan_out`` bounds the elements of a map where the engine does.
+    """
+
+    capabilities: ClassVar[Mapping[Capability, Support]] = {}
+    max_fan_out: ClassVar[int | None] = None
+    options: ClassVar[type[Any] | None] = None
+    """A config struct for this engine's own options on a step (``steps: {"fit*": {airflow: {…}}}``)."""
+    pipeline_options: ClassVar[type[Any] | None] = None
+    """Likewise for a whole pipeline (``pipelines: {flights: {airflow: {…}}}``)."""
+
+    @abstractmethod
+    def compile(self, plan: Plan) -> Bundle:
+        """The engine's files for a plan. Pure: the same plan gives the same bytes; nothing is read or written."""
+
+    @abstractmethod
+    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
+        """Start a run. The plan and its code are in *store* already. Does not block until the run ends."""
+
+    def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
+        """Place the bundle where the engine finds it and activate its schedule; run nothing. Returns where it is."""
+        from turnout.errors import UnsupportedError
+
+        raise UnsupportedError(f"the {self.name} orchestrator has no place to publish to", fix="use `turnout run`")
+
+    def status(self, plan: Plan, engine_run: str) -> RunStatus:
+        """What the engine says of a run; ``unknown`` where it cannot be asked."""
+        return RunStatus(state="unknown")
+
+    def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
+        """The lines a step printed, all attempts in order."""
+        return iter(())
+
+    def cancel(self, plan: Plan, engine_run: str) -> None:
+        """Stop a run that another process submitted."""
+        from turnout.errors import UnsupportedError
+
+        raise UnsupportedError(f"the {self.name} orchestrator cannot cancel a run from another process")

@@ -1,0 +1,202 @@
+"""The plan: a pipeline bound to a stack, a code package and locked environments. All an adapter or a worker sees."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from turnout import canonical
+from turnout.errors import PlanError
+from turnout.spec.expressions import Expression
+from turnout.spec.inputs import Collected, Element, InputSpec, Output
+from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule, StepKind
+from turnout.spec.types import TypeName
+
+FORMAT = 1
+"""The format version of plans that this turnout writes, and the newest it reads."""
+MINIMUM_RUNTIME = "0.1.0"
+"""The oldest turnout whose runtime can execute the plans this turnout writes."""
+
+
+class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One output. ``materializer`` is a registered name, ``module:qualname`` of the project's own, or ``auto``
+    (chosen on the worker by the value's type, and recorded)."""
+
+    name: str
+    type: TypeName
+    materializer: str = "auto"
+
+
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step, bound: see :class:`turnout.spec.model.StepSpec` for what it shares with the definition.
+
+    ``environment`` names one of the plan's environments; ``fingerprint`` is the digest of the code the step
+    reaches; ``files`` maps each declared file to its digest; ``options`` holds each adapter's validated options.
+    """
+
+    name: str
+    kind: StepKind = "task"
+    entrypoint: Entrypoint | None = None
+    inputs: dict[str, InputSpec] = {}
+    expression: Expression | None = None
+    guards: tuple[str, ...] = ()
+    outputs: tuple[OutputPlan, ...] = ()
+    retry: Retry = Retry()
+    timeout: float | None = None
+    resources: Resources = Resources()
+    environment: str = "default"
+    secrets: dict[str, str] = {}
+    env: tuple[str, ...] = ()
+    files: dict[str, str] = {}
+    cache: bool | float = False
+    options: dict[str, Any] = {}
+    fingerprint: str = ""
+    doc: str = ""
+    place: Place | None = None
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the step runs once an element."""
+        return any(isinstance(given.source, Element) for given in self.inputs.values())
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The names of the steps and gates it needs, each once, in order of their first use."""
+        names = [i.source.step for i in self.inputs.values() if isinstance(i.source, (Output, Element, Collected))]
+        return tuple(dict.fromkeys([*self.guards, *names]))
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """The sub-pipelines the step lies in, outermost first."""
+        return tuple(self.name.split(".")[:-1])
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Exact pins (``name==version``, sorted, names normalised) for a Python minor version such as ``3.11``."""
+
+    python: str
+    pins: tuple[str, ...] = ()
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The code package: the digest of its archive and the import roots in it, relative, ``.`` for its top."""
+
+    digest: str
+    roots: tuple[str, ...] = (".",)
+
+
+class Component(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A component of the stack that workers use: its type by name and its settings, references unresolved."""
+
+    type: str
+    config: dict[str, Any] = {}
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The worker's side of the stack. The artifact store is not in it: a worker is told that by its environment."""
+
+    tracker: Component = Component(type="none")
+    feature_store: Component = Component(type="none")
+    secrets: Component = Component(type="env")
+    observers: tuple[Component, ...] = ()
+    policies: tuple[Component, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+    """A complete, canonical, immutable plan.
+
+    ``steps`` are in topological order. ``instance`` is the orchestrator's ``instance`` in the stack, from which
+    run ids are derived. ``stack`` is the stack's name.
+    """
+
+    format: int = msgspec.field(default=FORMAT)
+    runtime: str
+    project: str
+    name: str
+    entrypoint: Entrypoint
+    params: tuple[ParamSpec, ...] = ()
+    steps: tuple[StepPlan, ...] = ()
+    schedule: Schedule | None = None
+    tags: dict[str, str] = {}
+    doc: str = ""
+    place: Place | None = None
+    orchestrator: str
+    instance: str = "default"
+    stack: str
+    worker: Worker = Worker()
+    code: Code
+    environments: dict[str, Environment] = {}
+    options: dict[str, Any] = {}
+    accepted: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """The plan's canonical bytes; the format version is always written."""
+        return canonical.encode({"format": self.format, **msgspec.to_builtins(self)})
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the canonical bytes."""
+        return canonical.digest(self.encode())
+
+    @cached_property
+    def by_name(self) -> dict[str, StepPlan]:
+        """The steps by their names."""
+        return {step.name: step for step in self.steps}
+
+    @cached_property
+    def downstream(self) -> dict[str, tuple[str, ...]]:
+        """For each step the names of those that need it directly."""
+        found: dict[str, list[str]] = {step.name: [] for step in self.steps}
+        for step in self.steps:
+            for name in step.upstream:
+                found[name].append(step.name)
+        return {name: tuple(names) for name, names in found.items()}
+
+
+class _Header(msgspec.Struct):
+    format: int
+    runtime: str = "0"
+
+
+def decode(data: bytes, where: str = "the plan") -> Plan:
+    """Read a plan's bytes.
+
+    Raises:
+        PlanError: when it is not a plan, or of a newer format than this turnout knows, or needs a newer runtime.
+    """
+    from turnout import __version__
+
+    try:
+        header = msgspec.json.decode(data, type=_Header)
+        if header.format > FORMAT:
+            raise PlanError(
+                f"{where} has format {header.format}; this turnout {__version__} reads up to {FORMAT}",
+                fix=f"install turnout>={header.runtime} where the step runs",
+            )
+        if _release(header.runtime) > _release(__version__):
+            raise PlanError(
+                f"{where} needs turnout {header.runtime} or newer on its workers; this is {__version__}",
+                fix=f"install turnout>={header.runtime} where the step runs",
+            )
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PlanError(f"{where} cannot be read: {error}", fix="export or submit the pipeline again") from error
+
+
+_decoder = msgspec.json.Decoder(Plan)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    parts = []
+    for part in version.split("."):
+        number = "".join(char for char in part if char.isdigit())
+        parts.append(int(number or 0))
+    return tuple(parts[:3])
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a plan."""
+    schema = msgspec.json.schema(Plan)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "turnout plan", **schema}

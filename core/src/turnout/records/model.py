@@ -1,0 +1,325 @@
+"""What a run leaves behind: artifacts, records, attempts, ``run.json``. Written once, read by everyone."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from turnout import canonical
+from turnout.errors import ArtifactError
+
+FORMAT = 1
+"""The format version of records that this turnout writes, and the newest it reads."""
+
+State = Literal["succeeded", "skipped", "failed"]
+RunState = Literal["running", "succeeded", "failed", "cancelled", "unknown"]
+
+
+class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file of an artifact: its relative path, SHA-256 and size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an artifact consists of. Its digest is the SHA-256 of the manifest's canonical bytes."""
+
+    materializer: str
+    type: str
+    files: tuple[FileEntry, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The artifact's digest."""
+        return canonical.digest_of(self)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(entry.size for entry in self.files)
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A value by reference, or, where ``inline``, a small plain value in ``value`` (canonical JSON).
+
+    ``digest`` is the manifest's digest, or for an inline value the SHA-256 of its materializer, type and
+    canonical JSON: equal digests mean equal values either way.
+    """
+
+    digest: str
+    materializer: str
+    type: str
+    size: int = 0
+    inline: bool = False
+    value: Any = None
+    marked: bool = False
+    """Whether it is a pickle: readable only by its recorded digest."""
+
+
+class OutputRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One output: an ``artifact``, or, for a list output, its ``elements`` in order."""
+
+    artifact: Artifact | None = None
+    elements: tuple[Artifact, ...] | None = None
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The digest of the artifact, or of each element."""
+        if self.elements is not None:
+            return tuple(element.digest for element in self.elements)
+        return () if self.artifact is None else (self.artifact.digest,)
+
+
+class InputRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one input was: the digests of the artifacts read, or the canonical value of a literal or parameter.
+
+    ``step``, ``output`` and ``index`` say where artifacts came from; ``skipped`` that their step was skipped.
+    """
+
+    digests: tuple[str, ...] = ()
+    collection: bool = False
+    value: Any = None
+    step: str | None = None
+    output: str | None = None
+    index: int | None = None
+    param: str | None = None
+    skipped: bool = False
+
+
+class Point(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One metric point. ``sequence`` counts within the attempt; with step, index and attempt it names the point."""
+
+    name: str
+    value: float | str
+    """A number; NaN and the infinities, which JSON cannot hold, as ``"nan"``, ``"inf"`` and ``"-inf"``."""
+    sequence: int
+    time: str
+    x: int | None = None
+    """The position the user gave (an epoch, a batch), or None."""
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a step logged: metric points, params (canonical JSON) and artifacts by name."""
+
+    points: tuple[Point, ...] = ()
+    params: dict[str, Any] = {}
+    artifacts: dict[str, Artifact] = {}
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why an attempt failed: the exception's type and text and the user's own frames, secrets redacted."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    retryable: bool = True
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an attempt ran."""
+
+    name: str
+    pid: int
+    python: str
+    turnout: str
+    sealed: bool = True
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt at a step, written when it ended. Times are ISO 8601 in UTC."""
+
+    format: int = msgspec.field(default=FORMAT)
+    id: str
+    run: str
+    step: str
+    index: int | None = None
+    state: State
+    started: str
+    ended: str
+    host: Host
+    failure: Failure | None = None
+    logged: Logged = Logged()
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A committed step: succeeded or skipped; created once, if absent.
+
+    ``inputs``, ``key_parts`` and ``cache_key`` say what it was made from; ``value`` is a gate's decision;
+    ``elements`` the count of each list output; ``reason`` why it was skipped; ``cached_from`` and
+    ``reused_from`` name ``run/step[.index]`` whose outputs it took over.
+    """
+
+    format: int = msgspec.field(default=FORMAT)
+    run: str
+    step: str
+    index: int | None = None
+    state: Literal["succeeded", "skipped"]
+    attempt: str | None = None
+    plan: str = ""
+    inputs: dict[str, InputRecord] = {}
+    outputs: dict[str, OutputRecord] = {}
+    value: bool | None = None
+    reason: str = ""
+    cache_key: str = ""
+    key_parts: dict[str, Any] = {}
+    cached_from: str | None = None
+    reused_from: str | None = None
+    started: str = ""
+    ended: str = ""
+    sealed: bool = True
+    logged: Logged = Logged()
+
+    @property
+    def elements(self) -> dict[str, int]:
+        """The count of each list output."""
+        return {n: len(output.elements) for n, output in self.outputs.items() if output.elements is not None}
+
+
+class Git(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The commit a run's code came from, and whether the work tree differed from it."""
+
+    commit: str
+    dirty: bool = False
+
+
+class Reuse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An earlier run whose records are taken over, but for ``from_`` and its descendants (or all but ``only``)."""
+
+    run: str
+    from_: str | None = None
+    only: tuple[str, ...] = ()
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the submitter knows of a run besides its parameters; travels in ``TURNOUT_PARAMS``.
+
+    ``at`` is the logical time, ``interval`` its start and end (ISO 8601, UTC); ``replace`` maps
+    ``step`` to output name to the artifact that stands in for it.
+    """
+
+    uuid: str | None = None
+    at: str | None = None
+    interval: tuple[str, str] | None = None
+    tags: dict[str, str] = {}
+    no_cache: bool = False
+    started_by: str = ""
+    reuse: Reuse | None = None
+    replace: dict[str, dict[str, OutputRecord]] = {}
+    engine_url: str = ""
+    git: Git | None = None
+    env: dict[str, str] = {}
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The one JSON object of ``TURNOUT_PARAMS``: parameters as the engine gave them, and options."""
+
+    params: dict[str, Any] = {}
+    options: Options = Options()
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``run.json``: what a run is, fixed by its first worker. ``params`` are typed and canonical."""
+
+    format: int = msgspec.field(default=FORMAT)
+    id: str
+    project: str
+    pipeline: str
+    plan: str
+    params: dict[str, Any] = {}
+    options: Options = Options()
+    logical_time: str | None = None
+    interval: tuple[str, str] | None = None
+    created: str
+    started_by: str = ""
+    git: Git | None = None
+    stack: str
+    stack_digest: str = ""
+    orchestrator: str
+    instance: str
+    engine_run: str
+    engine_url: str = ""
+
+
+class FinishMark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The end of a run, as the worker that called ``finish`` saw it. The newest of a run counts."""
+
+    format: int = msgspec.field(default=FORMAT)
+    time: str
+    state: RunState
+    steps: dict[str, int] = {}
+    """How many steps (elements of mapped steps each) are in each state."""
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class _Header(msgspec.Struct):
+    format: int = 0
+
+
+def encode(document: msgspec.Struct) -> bytes:
+    """A document's canonical bytes, its format version always written."""
+    return canonical.encode({"format": FORMAT, **msgspec.to_builtins(document)})
+
+
+_decoders: dict[builtins.type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
+
+
+def decode(data: bytes, kind: builtins.type[T], where: str) -> T:
+    """Read a document's bytes.
+
+    Raises:
+        ArtifactError: when it is cut short, damaged, or of a newer format than this turnout knows.
+    """
+    decoder = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    try:
+        document = decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        _check_format(data, where)
+        raise ArtifactError(
+            f"{where} cannot be read as a {kind.__name__}: {error}",
+            fix="the file is damaged: `turnout runs invalidate` removes a step's record so that it runs again",
+        ) from error
+    if getattr(document, "format", FORMAT) > FORMAT:
+        _check_format(data, where)
+    return document  # type: ignore[no-any-return]
+
+
+def _check_format(data: bytes, where: str) -> None:
+    from turnout import __version__
+
+    try:
+        header = msgspec.json.decode(data, type=_Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return
+    if header.format > FORMAT:
+        raise ArtifactError(
+            f"{where} has format {header.format}; this turnout {__version__} reads up to {FORMAT}",
+            fix="install the turnout that wrote it, or a newer one",
+        )
+
+
+class StepResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an engine learns of a step: its state, the element count of each list output, the value of each guard.
+
+    ``retryable`` says whether a failed step may be tried again; ``message`` is one line for the engine's log;
+    ``adopted`` that an earlier commit of the same step was found and stands.
+    """
+
+    state: State
+    elements: dict[str, int] = {}
+    values: dict[str, bool] = {}
+    retryable: bool = False
+    adopted: bool = False
+    message: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 committed, 99 skipped, 1 failed and worth another try, 2 failed for good."""
+        if self.state == "failed":
+            return 1 if self.retryable else 2
+        return {"succeeded": 0, "skipped": 99}[self.state]

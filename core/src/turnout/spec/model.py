@@ -1,0 +1,146 @@
+"""What was defined: steps and pipelines as frozen data, before any stack is known."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from turnout.spec.expressions import Expression
+from turnout.spec.inputs import Collected, Element, InputSpec, Output
+from turnout.spec.types import ParamType, TypeName
+
+
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place in the project's source: a path relative to its root, with forward slashes, and a line."""
+
+    file: str
+    line: int
+
+
+class Entrypoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A function: ``module`` and ``qualname``; for one defined in a notebook also ``value``, its pickle's digest."""
+
+    module: str
+    qualname: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.qualname}"
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How often a failed step is tried again, and after how many seconds: ``delay * backoff**n``, up to ``max_delay``."""
+
+    count: int = 0
+    delay: float = 0.0
+    backoff: float = 1.0
+    max_delay: float = 3600.0
+
+    def wait(self, retry: int) -> float:
+        """The seconds to wait before retry number *retry*, from 1."""
+        return float(min(self.delay * self.backoff ** (retry - 1), self.max_delay))
+
+
+class Resources(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a step needs.
+
+    ``cpu`` is in cores (rounded up it is also the number of threads libraries may use), ``memory`` in bytes or as
+    Kubernetes writes it (``"4Gi"``), ``gpu`` a count and ``accelerator`` its type.
+    """
+
+    cpu: float = 1.0
+    memory: int | str = 0
+    gpu: int = 0
+    accelerator: str | None = None
+
+
+class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One output of a step. ``materializer`` is ``module:qualname`` where the project brings its own."""
+
+    name: str
+    type: TypeName
+    materializer: str | None = None
+
+
+StepKind = Literal["task", "gate", "records"]
+
+
+class StepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step as it was defined.
+
+    ``name`` is unique; a step of a sub-pipeline has its groups before it: ``prepare.clean``. A gate has an
+    ``expression`` over its ``inputs`` instead of an entrypoint and outputs. ``guards`` names the gates that
+    must be true for the step to run (an inner gate is itself guarded by the outer one).
+    """
+
+    name: str
+    kind: StepKind = "task"
+    entrypoint: Entrypoint | None = None
+    inputs: dict[str, InputSpec] = {}
+    expression: Expression | None = None
+    guards: tuple[str, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
+    retry: Retry = Retry()
+    timeout: float | None = None
+    resources: Resources = Resources()
+    requirements: tuple[str, ...] = ()
+    secrets: dict[str, str] = {}
+    env: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    cache: bool | float | None = None
+    options: dict[str, Any] = {}
+    doc: str = ""
+    place: Place | None = None
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the step runs once an element."""
+        return any(isinstance(given.source, Element) for given in self.inputs.values())
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The names of the steps and gates it needs, each once, in order of their first use."""
+        names = [i.source.step for i in self.inputs.values() if isinstance(i.source, (Output, Element, Collected))]
+        return tuple(dict.fromkeys([*self.guards, *names]))
+
+
+ParamSource = Literal["value", "logical_time", "interval_start", "interval_end"]
+
+
+class ParamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One parameter of a pipeline. ``default`` is in canonical form; ``source`` says who gives the value."""
+
+    name: str
+    type: ParamType
+    required: bool = True
+    default: Any = None
+    source: ParamSource = "value"
+    doc: str = ""
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When the pipeline runs by itself: one of a cron expression (or preset), seconds between runs, or assets.
+
+    ``start`` is the first logical time (ISO 8601); ``catchup`` asks for the runs missed since then.
+    """
+
+    cron: str | None = None
+    every: float | None = None
+    assets: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    start: str | None = None
+    catchup: bool = False
+
+
+class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A pipeline as it was defined: ``steps`` are in topological order, as traced."""
+
+    name: str
+    entrypoint: Entrypoint
+    params: tuple[ParamSpec, ...] = ()
+    steps: tuple[StepSpec, ...] = ()
+    schedule: Schedule | None = None
+    tags: dict[str, str] = {}
+    doc: str = ""
+    place: Place | None = None

@@ -1,0 +1,104 @@
+"""Where everything lies in an artifact store: the one place that knows its keys.
+
+Keys are relative to the store's root, with forward slashes. Content (artifacts, code, plans) is shared by
+all projects of a root; runs, cache and aliases belong to one project.
+"""
+
+from __future__ import annotations
+
+
+def artifact(digest: str) -> str:
+    """The folder of an artifact; its files lie in it under their own names, beside its manifest."""
+    return f"artifacts/{digest}"
+
+
+def manifest(digest: str) -> str:
+    """The manifest of an artifact: written after its files, so that it stands for the whole."""
+    return f"artifacts/{digest}/manifest.json"
+
+
+def blob(digest: str, path: str) -> str:
+    """One file of an artifact."""
+    return f"artifacts/{digest}/files/{path}"
+
+
+def code(digest: str) -> str:
+    """A code package."""
+    return f"code/{digest}/code.zip"
+
+
+def code_origin(digest: str) -> str:
+    """The git commit that a code package was first made from, and whether the tree was dirty."""
+    return f"code/{digest}/git.json"
+
+
+def plan(digest: str) -> str:
+    """A plan's canonical bytes."""
+    return f"plans/{digest}.json"
+
+
+def runs(project: str) -> str:
+    """The folder of a project's runs."""
+    return f"{project}/runs"
+
+
+def run_folder(project: str, run: str) -> str:
+    """The folder of one run."""
+    return f"{project}/runs/{run}"
+
+
+def run(project: str, run: str) -> str:
+    """``run.json`` of a run: created once, by the first worker."""
+    return f"{project}/runs/{run}/run.json"
+
+
+def run_file(project: str, run: str, param: str) -> str:
+    """The digest that a URL given as a parameter had when this run first read it."""
+    return f"{project}/runs/{run}/files/{param}.json"
+
+
+def finishes(project: str, run: str) -> str:
+    """The folder of a run's finish marks."""
+    return f"{project}/runs/{run}/finish"
+
+
+def finish(project: str, run: str, number: int) -> str:
+    """One finish mark, numbered from 0."""
+    return f"{project}/runs/{run}/finish/{number}.json"
+
+
+def tracker(project: str, run: str, name: str) -> str:
+    """What the run knows of its tracker: ``claim`` (who creates the external run) and ``id``."""
+    return f"{project}/runs/{run}/tracker/{name}.json"
+
+
+def steps(project: str, run: str) -> str:
+    """The folder of a run's steps."""
+    return f"{project}/runs/{run}/steps"
+
+
+def step(project: str, run: str, step: str, index: int | None) -> str:
+    """The folder of a step, or of one element of a mapped step."""
+    suffix = "" if index is None else f".{index}"
+    return f"{project}/runs/{run}/steps/{step}{suffix}"
+
+
+def record(project: str, run: str, step_name: str, index: int | None) -> str:
+    """The record of a committed step."""
+    return f"{step(project, run, step_name, index)}/record.json"
+
+
+def attempts(project: str, run: str, step_name: str, index: int | None) -> str:
+    """The folder of a step's attempts."""
+    return f"{step(project, run, step_name, index)}/attempts"
+
+
+def attempt(project: str, run: str, step_name: str, index: int | None, attempt: str) -> str:
+    """One attempt at a step."""
+    return f"{attempts(project, run, step_name, index)}/{attempt}.json"
+
+
+def cache_entry(project: str, key: str, run: str, step_name: str, index: int | None) -> str:
+    """A pointer from a cache key to the step of a run that holds its result."""
+    suffix = "" if index is None else f".{index}"
+    return f"{project}/cache/{key}/{run}.{step_name}{suffix}.json"
