@@ -1,0 +1,213 @@
+"""Which files are the project's own: git's view, the settings' patterns, and what never travels."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+from turnout.errors import Location, PlanError
+from turnout.packaging import git
+from turnout.packaging.project import Project
+
+FILE_LIMIT = 20_000_000
+"""The bytes one file of a code package may have."""
+TOTAL_LIMIT = 100_000_000
+"""The bytes all files of a code package may have together."""
+COUNT_LIMIT = 50_000
+"""The number of files a code package may hold."""
+VALUES = ".turnout-values"
+"""The folder of a code package that holds functions by value; a project cannot have one of its own."""
+
+_NEVER = re.compile(rf"(?:^|/)(?:\.git|\.turnout|{re.escape(VALUES)})(?:/|$)")
+_SECRET = re.compile(r"(?:^|/)(?:\.env[^/]*|[^/]*\.(?:pem|key))(?:/|$)", re.IGNORECASE)
+_TOOLS = ("__pycache__", "node_modules")
+
+
+class SourceFile(NamedTuple):
+    """One file: its path relative to the root with forward slashes, where its content lies, size, permission to run."""
+
+    path: str
+    source: Path
+    size: int
+    executable: bool
+
+
+class Sources(NamedTuple):
+    """The project's files in the order of their paths; which of them git does not track; what was left out and why."""
+
+    files: tuple[SourceFile, ...]
+    untracked: tuple[str, ...]
+    notes: tuple[str, ...]
+    tracked_by_git: bool
+
+
+def collect(project: Project) -> Sources:
+    """The files that make up the project's code package.
+
+    They are those that git tracks, or would: neither ignored nor, where there is no repository, in hidden folders,
+    caches and virtual environments. ``[tool.turnout.code] include`` adds to them, ``exclude`` takes from them.
+    What may hold a secret (``.env*``, ``*.pem``, ``*.key``) never is among them, nor is what lies outside the root.
+
+    Raises:
+        PlanError: when a file or all files together are too large, or a name is not UTF-8.
+    """
+    listing = git.files(project.root)
+    notes = list(listing.notes) if listing else []
+    if listing is None:
+        tracked: frozenset[str] = frozenset()
+        paths = set(walk(project.root))
+    else:
+        tracked = frozenset(listing.tracked)
+        paths = set(listing.tracked) | _without_tools(listing.untracked, notes)
+    paths |= _included(project)
+    paths -= _matching(paths, project.settings.code.exclude)
+    files = _resolve(project.root, paths, notes)
+    _check_sizes(project, files)
+    untracked = tuple(file.path for file in files if file.path not in tracked) if listing else ()
+    return Sources(tuple(files), untracked, tuple(sorted(notes)), listing is not None)
+
+
+def walk(root: Path) -> Iterator[str]:
+    """All files below *root*, relative, but for those in hidden folders, caches and virtual environments.
+
+    Raises:
+        PlanError: when there are more than a code package may hold.
+    """
+    count = 0
+    for folder, folders, names in os.walk(root):
+        if "pyvenv.cfg" in names and folder != str(root):
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _TOOLS]
+        below = os.path.relpath(folder, root).replace(os.sep, "/")
+        prefix = "" if below == "." else f"{below}/"
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in (*names, *links):
+            count += 1
+            if count > COUNT_LIMIT:
+                raise PlanError(
+                    f"the project's folder holds more than {COUNT_LIMIT:,} files",
+                    where=str(root),
+                    why="all of them would travel as its code, since git does not say which are its own",
+                    fix="keep the project in a folder of its own, and in git",
+                )
+            if not name.endswith(".pyc"):
+                yield prefix + name
+
+
+def _without_tools(untracked: Iterable[str], notes: list[str]) -> set[str]:
+    untracked = tuple(untracked)
+    environments = tuple(path.removesuffix("pyvenv.cfg") for path in untracked if path.endswith("/pyvenv.cfg"))
+    notes.extend(f"{folder.rstrip('/')}: left out, a virtual environment" for folder in environments)
+    return {
+        path
+        for path in untracked
+        if not path.startswith(environments) and not any(part in _TOOLS for part in path.split("/"))
+    }
+
+
+def _included(project: Project) -> set[str]:
+    patterns = project.settings.code.include
+    return _matching(walk(project.root), patterns) if patterns else set()
+
+
+def _matching(paths: Iterable[str], patterns: tuple[str, ...]) -> set[str]:
+    if not patterns:
+        return set()
+    from pathspec import GitIgnoreSpec
+
+    matcher = GitIgnoreSpec.from_lines(patterns)
+    return {path for path in paths if matcher.match_file(path)}
+
+
+def _resolve(root: Path, paths: Iterable[str], notes: list[str]) -> list[SourceFile]:
+    """Look each path up on the disk; links are replaced by what they point to, where that is part of the project."""
+    found: dict[str, SourceFile] = {}
+    folders: list[tuple[str, str]] = []
+    root = root.resolve()
+    real = cache(os.path.realpath)
+    for path in sorted(paths):
+        if _NEVER.search(path):
+            continue
+        if _SECRET.search(path):
+            notes.append(f"{path}: left out, it may hold a secret")
+            continue
+        _check_name(root, path)
+        source = root / path
+        if real(source.parent) != str(source.parent) or not os.path.lexists(source):
+            continue  # deleted, or behind a link to a folder, which is listed itself
+        if source.is_symlink():
+            target = _target(source, root)
+            if target is None:
+                notes.append(f"{path}: left out, a link to nothing, out of the project, or to what never travels")
+                continue
+            source = root / target
+            if source.is_dir():
+                folders.append((path, target))
+                continue
+        status = source.stat()
+        if stat.S_ISREG(status.st_mode):
+            found[path] = SourceFile(path, source, status.st_size, bool(status.st_mode & stat.S_IXUSR))
+        else:
+            notes.append(f"{path}: left out, not a regular file")
+    for link, target in folders:
+        if target == "." or f"{link}/".startswith(f"{target}/"):
+            notes.append(f"{link}: left out, a link to a folder it lies in")
+            continue
+        below = [file for path, file in found.items() if path.startswith(f"{target}/")]
+        found |= {moved.path: moved for moved in map(partial(_moved, target, link), below)}
+    return [found[path] for path in sorted(found)]
+
+
+def _moved(old: str, new: str, file: SourceFile) -> SourceFile:
+    return file._replace(path=new + file.path[len(old) :])
+
+
+def _target(link: Path, root: Path) -> str | None:
+    try:
+        target = link.resolve(strict=True).relative_to(root).as_posix()
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return None if _NEVER.search(target) or _SECRET.search(target) else target
+
+
+def _check_name(root: Path, path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise PlanError(
+            f"the file name {path!r} is not UTF-8", where=str(root), fix="rename the file, or let git ignore it"
+        ) from None
+
+
+def _check_sizes(project: Project, files: list[SourceFile]) -> None:
+    total = sum(file.size for file in files)
+    large = [file for file in files if file.size > FILE_LIMIT]
+    if not large and total <= TOTAL_LIMIT and len(files) <= COUNT_LIMIT:
+        return
+    ranked = sorted(large or files, key=lambda file: (-file.size, file.path))[:5]
+    listed = ", ".join(f"{file.path} ({_megabytes(file.size)})" for file in ranked)
+    if large:
+        what = f"the code package would hold files of more than {_megabytes(FILE_LIMIT)}: {listed}"
+    elif total > TOTAL_LIMIT:
+        what = (
+            f"the code package would have {_megabytes(total)}, {_megabytes(TOTAL_LIMIT)} are allowed; largest: {listed}"
+        )
+    else:
+        what = f"the code package would hold {len(files):,} files, {COUNT_LIMIT:,} are allowed"
+    patterns = ", ".join(f'"/{file.path}"' for file in ranked)
+    raise PlanError(
+        what,
+        where=Location("pyproject.toml") if project.has_pyproject else None,
+        why="the project's own files travel to every worker; data belongs in parameters of type File",
+        fix=f"let git ignore them, or add them to [tool.turnout.code] exclude: [{patterns}]",
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.0f} MB"
