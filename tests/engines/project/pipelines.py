@@ -134,15 +134,15 @@ def guards(score: float = 0.5, threshold: float = 0.4):
 
 
 @step(retries=2, retry_delay=1)
-def flaky(scratch: str) -> str:
-    """Fails at its first attempt and succeeds at its second; *scratch* is where it remembers."""
+def flaky(scratch: str, failures: int) -> str:
+    """Fails so many times and then succeeds; *scratch* is where it remembers."""
     attempts = Path(scratch)
     attempts.mkdir(parents=True, exist_ok=True)
     made = len(list(attempts.iterdir()))
     (attempts / f"attempt-{made}").touch()
-    if made == 0:
-        raise ConnectionError("the first attempt never succeeds")
-    return "the second attempt"
+    if made < failures:
+        raise ConnectionError(f"attempt {made} is made to fail")
+    return f"attempt {made}"
 
 
 @step
@@ -152,9 +152,9 @@ def after(outcome: str) -> str:
 
 
 @pipeline
-def retry(scratch: str):
-    """A step that the engine has to try twice."""
-    after(flaky(scratch))
+def retry(scratch: str, failures: int = 1):
+    """A step that the engine has to try again."""
+    after(flaky(scratch, failures))
 
 
 @step
