@@ -115,19 +115,24 @@ Script = Callable[..., Evidence]
 
 @pytest.fixture(scope="session")
 def run_script(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Script:
-    """Run a case by a shim that is a script of its own, to its end, and return what it left."""
+    """Run a case by a shim that is a script of its own, to its end, and return what it left.
 
-    def run(engine: str, case: Case, *options: str) -> Evidence:
-        store = workshop.engine_store(f"{engine}-{case.name}", case)
+    ``like`` is the case whose plan it goes by, where that is not its own.
+    """
+
+    def run(engine: str, case: Case, *options: str, copies: int = 1, like: Case | None = None) -> Evidence:
+        planned = like or case
+        store = workshop.engine_store(f"{engine}-{case.name}", planned)
         engine_run = str(uuid.uuid4())
         given = {
             "pipeline": case.pipeline,
             "python": sys.executable,
-            "plan": workshop.reference(case).plan,
+            "plan": workshop.reference(planned).plan,
             "engine_run": engine_run,
+            "copies": copies,
             "environment": workshop.environment(store),
             "submission": {
-                "params": workshop.params(engine, case),
+                "params": workshop.params(engine, case) if like is None else case.params,
                 "options": {"started_by": engine, **({"at": case.at} if case.at else {})},
             },
         }

@@ -1,6 +1,7 @@
 """The five pipelines as Beam transforms, written by hand: ``python beam_pipelines.py CASE.json [Beam's options]``.
 
-A step is one ``Map`` over a single element; it comes after others by taking their outcomes as side inputs.
+A step is one ``Map`` over a single element; it comes after others by taking their outcomes as side inputs. With
+``copies`` of that element every step is called as often, as a runner does that repeats a bundle.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.pvalue import AsList, AsSingleton
+from apache_beam.pvalue import AsList
 
 
 def call(run, *arguments):
@@ -43,16 +44,12 @@ class Steps:
     """The steps of one run as transforms of one Beam pipeline."""
 
     def __init__(self, pipeline, run):
-        self.start = pipeline | beam.Create([None])
+        self.start = pipeline | beam.Create([None] * run["copies"]) | "spread" >> beam.Reshuffle()
         self.run = run
 
     def step(self, name, *upstream, retries=0):
-        """A step after others."""
-        return self.start | name >> beam.Map(_after, self.run, name, retries, *map(AsSingleton, upstream))
-
-    def collect(self, name, *maps):
-        """A step after all elements of mapped ones."""
-        return self.start | name >> beam.Map(_after, self.run, name, 0, *map(AsList, maps))
+        """A step after others, all elements of mapped ones included."""
+        return self.start | name >> beam.Map(_after, self.run, name, retries, *map(AsList, upstream))
 
     def indices(self, name, source):
         """The indices of a list, spread over the workers."""
@@ -83,7 +80,7 @@ def diamond(steps):
 
 def fan(steps):
     squares = steps.mapped("square", steps.indices("square", steps.step("numbers")))
-    steps.collect("total", squares, steps.mapped("label", squares))
+    steps.step("total", squares, steps.mapped("label", squares))
 
 
 def guards(steps):
