@@ -1,1 +1,106 @@
+"""turnout: one pipeline definition for the MLOps tools a team already has.
+
+The names below are what users write with; each is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from turnout.context import log_artifact, log_figure, log_metric, log_metrics, log_params, log_table
+    from turnout.definition.features import Features
+    from turnout.definition.materializer import materializer
+    from turnout.definition.step import step
+    from turnout.definition.when import when
+    from turnout.errors import (
+        ArtifactError,
+        ConfigError,
+        DefinitionError,
+        DeployError,
+        PlanError,
+        PluginError,
+        RunError,
+        TurnoutError,
+        UnsupportedError,
+    )
+    from turnout.files import File, Folder
+    from turnout.markers import INTERVAL_END, INTERVAL_START, LOGICAL_TIME
+    from turnout.api.listing import runs
+    from turnout.api.pipeline import pipeline
+    from turnout.api.run import Run
+    from turnout.spec.model import Resources
+
+_HOMES = {
+    "turnout.context": ("log_artifact", "log_figure", "log_metric", "log_metrics", "log_params", "log_table"),
+    "turnout.definition.features": ("Features",),
+    "turnout.definition.materializer": ("materializer",),
+    "turnout.definition.step": ("step",),
+    "turnout.definition.when": ("when",),
+    "turnout.errors": (
+        "ArtifactError",
+        "ConfigError",
+        "DefinitionError",
+        "DeployError",
+        "PlanError",
+        "PluginError",
+        "RunError",
+        "TurnoutError",
+        "UnsupportedError",
+    ),
+    "turnout.files": ("File", "Folder"),
+    "turnout.markers": ("INTERVAL_END", "INTERVAL_START", "LOGICAL_TIME"),
+    "turnout.api.listing": ("runs",),
+    "turnout.api.pipeline": ("pipeline",),
+    "turnout.api.run": ("Run",),
+    "turnout.spec.model": ("Resources",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "INTERVAL_END",
+    "INTERVAL_START",
+    "LOGICAL_TIME",
+    "ArtifactError",
+    "ConfigError",
+    "DefinitionError",
+    "DeployError",
+    "Features",
+    "File",
+    "Folder",
+    "PlanError",
+    "PluginError",
+    "Resources",
+    "Run",
+    "RunError",
+    "TurnoutError",
+    "UnsupportedError",
+    "log_artifact",
+    "log_figure",
+    "log_metric",
+    "log_metrics",
+    "log_params",
+    "log_table",
+    "materializer",
+    "pipeline",
+    "runs",
+    "step",
+    "when",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'turnout' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

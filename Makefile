@@ -1,0 +1,66 @@
+# The two commands of the README: `make demo` and `make test`. The rest is for developers.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-engines test-pythons lint format bench soak constraints clean
+SHELL := /bin/bash
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV ?= $(shell command -v uv || echo .tools/bin/uv)
+BIN := .venv/bin
+CORE := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
+
+help: ## What there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.tools/bin/uv:
+	@echo "uv is not installed: fetching it into .tools"
+	@$(PYTHON) -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/ready: constraints.txt tests/requirements.in $(CORE) | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	@echo "making .venv (Python $$($(PYTHON) -c 'import platform; print(platform.python_version())'))"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --compile-bytecode --constraint constraints.txt --requirement tests/requirements.in
+	@touch $@
+
+.venv-engines/ready: constraints.txt tests/requirements.in tests/engines/requirements.in $(CORE) | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	@echo "making .venv-engines (Airflow, Kubeflow Pipelines, Beam)"
+	@test -x .venv-engines/bin/python || $(UV) venv --quiet --seed --python $(PYTHON) .venv-engines
+	@VIRTUAL_ENV=.venv-engines $(UV) pip install --quiet --compile-bytecode --constraint constraints.txt \
+		--requirement tests/requirements.in --requirement tests/engines/requirements.in
+	@touch $@
+
+demo: .venv/ready ## Predict flight delays on the local stack, from real data
+	@cd examples/flights && ../../$(BIN)/turnout run pipeline.py
+
+test: .venv/ready ## The tests, in a few minutes
+	@$(BIN)/pytest -q
+
+test-engines: .venv-engines/ready ## The tests on real engines: Airflow, Kubeflow Pipelines, Beam
+	@.venv-engines/bin/pytest -q tests/engines
+
+test-pythons: .venv/ready ## The core's tests on the other Pythons that are installed
+	@UV=$(UV) tests/other_pythons.sh
+
+soak: .venv/ready ## Long-running tests, by hand
+	@$(BIN)/pytest -q tests/soak
+
+lint: .venv/ready ## ruff, mypy --strict, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/ready ## Let ruff mend what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/ready ## The benchmarks, as ratios; writes docs/benchmarks.md
+	@$(BIN)/python tests/benchmarks/run.py
+
+constraints: | $(if $(findstring .tools,$(UV)),.tools/bin/uv) ## Resolve constraints.txt anew
+	@$(UV) pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url --upgrade \
+		--no-emit-package turnout tests/requirements.in tests/engines/requirements.in --output-file constraints.new
+	@{ echo "# The exact versions that turnout is developed and tested with (Python 3.11). Made by \`make constraints\`."; \
+		cat constraints.new; } > constraints.txt && rm constraints.new
+
+clean: ## Remove what was made here
+	@rm -rf .venv .venv-engines .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

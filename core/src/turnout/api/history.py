@@ -1,0 +1,131 @@
+"""What the store knows of runs: listed, found by the start of an id, their states derived from marks and attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from turnout.components.artifact_store import ArtifactStore
+from turnout.components.orchestrator import RunStatus
+from turnout.errors import ConfigError
+from turnout.plan.model import Plan
+from turnout.records import model as records
+from turnout.records.model import Attempt, FinishMark, Record, RunInfo, RunState
+from turnout.stores import layout
+
+AskEngine = Callable[[RunInfo], RunStatus]
+StepStateName = Literal["succeeded", "skipped", "failed", "retrying", "running", "waiting", "not run"]
+
+
+class StepSummary(NamedTuple):
+    """A step, or an element of a mapped step, of a run: its record if it is committed, and its attempts in order."""
+
+    step: str
+    index: int | None
+    record: Record | None
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def label(self) -> str:
+        """``step`` or ``step.index``."""
+        return self.step if self.index is None else f"{self.step}.{self.index}"
+
+
+def run_infos(store: ArtifactStore[Any], project: str) -> list[RunInfo]:
+    """Every run of a project, newest first; a ``run.json`` that cannot be read is left out."""
+    found = []
+    for run in store.children(layout.runs(project)):
+        key = layout.run(project, run)
+        if (data := store.read(key)) is not None:
+            found.append(records.decode(data, RunInfo, key))
+    return sorted(found, key=lambda info: (info.created, info.id), reverse=True)
+
+
+def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
+    """The run whose id starts with *wanted*; ``latest`` is the newest.
+
+    Raises:
+        ConfigError: when there is none, or more than one.
+    """
+    if wanted == "latest":
+        newest = run_infos(store, project)
+        if newest:
+            return newest[0]
+        raise ConfigError(f"the project {project} has no runs in {store.address}", fix="start one: turnout run")
+    matches = [run for run in store.children(layout.runs(project)) if run.startswith(wanted.lower())]
+    if len(matches) == 1:
+        key = layout.run(project, matches[0])
+        if (data := store.read(key)) is not None:
+            return records.decode(data, RunInfo, key)
+    if not matches:
+        raise ConfigError(
+            f"the project {project} has no run {wanted!r} in {store.address}",
+            fix="see `turnout runs list`; another stack's runs need its --stack",
+        )
+    raise ConfigError(f"{wanted!r} is the start of {len(matches)} run ids", fix="give more of it")
+
+
+def step_summaries(store: ArtifactStore[Any], plan: Plan, run: str) -> list[StepSummary]:
+    """Every step of a run that left something behind, in the plan's order, elements by index."""
+    folder = layout.steps(plan.project, run)
+    position = {step.name: number for number, step in enumerate(plan.steps)}
+    kept: dict[tuple[str, int | None], dict[str, bytes]] = {}
+    for entry in store.list(folder):
+        name, _, rest = entry.key.removeprefix(folder + "/").partition("/")
+        data = store.read(entry.key)
+        if data is not None:
+            kept.setdefault(_parse(name), {})[rest] = data
+    found = [_summary(step, index, files) for (step, index), files in kept.items()]
+    return sorted(found, key=lambda one: (position.get(one.step, len(position)), -1 if one.index is None else one.index))
+
+
+def _summary(step: str, index: int | None, files: dict[str, bytes]) -> StepSummary:
+    data = files.pop("record.json", None)
+    label = step if index is None else f"{step}.{index}"
+    record = None if data is None else records.decode(data, Record, f"the record of {label}")
+    attempts = [records.decode(one, Attempt, f"the attempt {key} of {label}") for key, one in files.items()]
+    return StepSummary(step, index, record, tuple(sorted(attempts, key=lambda one: (one.started, one.id))))
+
+
+def _parse(name: str) -> tuple[str, int | None]:
+    head, _, tail = name.rpartition(".")
+    return (head, int(tail)) if head and tail.isdigit() else (name, None)
+
+
+def newest_mark(store: ArtifactStore[Any], project: str, run: str) -> FinishMark | None:
+    """The newest finish mark of a run."""
+    marks = []
+    for name in store.children(layout.finishes(project, run)):
+        key = f"{layout.finishes(project, run)}/{name}"
+        if (data := store.read(key)) is not None:
+            marks.append(records.decode(data, FinishMark, key))
+    return max(marks, key=lambda mark: mark.time, default=None)
+
+
+def run_state(
+    store: ArtifactStore[Any], info: RunInfo, ask: AskEngine | None = None, latest: str | None = None
+) -> RunState:
+    """The state of a run: its newest finish mark's if that is newer than every attempt, else what its engine says.
+
+    Args:
+        ask: asks the engine; without it, or where the engine does not know, the state is ``unknown``.
+        latest: the time of the newest attempt, where the caller has read them already.
+    """
+    mark = newest_mark(store, info.project, info.id)
+    if mark is not None:
+        newest = latest if latest is not None else max(_attempt_times(store, info), default="")
+        if mark.time >= newest:
+            return mark.state
+    return ask(info).state if ask is not None else "unknown"
+
+
+class _Ended(msgspec.Struct):
+    ended: str = ""
+
+
+def _attempt_times(store: ArtifactStore[Any], info: RunInfo) -> Iterator[str]:
+    for entry in store.list(layout.steps(info.project, info.id)):
+        if "/attempts/" in entry.key and (data := store.read(entry.key)) is not None:
+            yield msgspec.json.decode(data, type=_Ended).ended

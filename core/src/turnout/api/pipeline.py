@@ -1,0 +1,127 @@
+"""Pipelines that can be run: what ``@pipeline`` makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, overload
+
+from turnout.definition.pipeline import PipelineDefinition, define
+from turnout.errors import RunError
+from turnout.records.model import Options, Reuse
+from turnout.api.launch import Launch
+from turnout.api.run import Run
+
+
+class Pipeline(PipelineDefinition):
+    """A pipeline: traced when it is first needed, planned and run by :meth:`run`."""
+
+    def run(
+        self,
+        *,
+        stack: str | None = None,
+        at: datetime | str | None = None,
+        tags: Mapping[str, str] | None = None,
+        reuse: Run | str | None = None,
+        from_: str | None = None,
+        only: Sequence[str] = (),
+        no_cache: bool = False,
+        accept: Sequence[str] = (),
+        params: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Run:
+        """Run the pipeline and wait for its end.
+
+        Args:
+            stack: the stack's name or file; else ``TURNOUT_STACK``, the project's, ``local``.
+            at: the logical time; else now.
+            tags: further tags of this run.
+            reuse: an earlier run whose records are taken over, but for *from_* and its descendants, or for *only*.
+            no_cache: take nothing from the cache.
+            accept: what the stack cannot give and the pipeline goes without, by name.
+            params: parameters by name; those whose names are not options above may be given as keywords.
+
+        Raises:
+            RunError: when the run did not succeed; ``run`` is the :class:`Run`, and where the steps ran in this
+                process ``__cause__`` is the user's own exception.
+        """
+        options = _options(at, tags, reuse, from_, only, no_cache)
+        launch = Launch.of(self, stack=stack, accept=tuple(accept))
+        handle = launch.submit({**(params or {}), **more}, options)
+        try:
+            state = handle.wait()
+        except KeyboardInterrupt:
+            handle.cancel()
+            raise
+        run = Run(handle.run_id, workspace=launch.workspace)
+        if state != "succeeded":
+            raise failed(run, state, getattr(handle, "failure", None))
+        return run
+
+    def submit(
+        self,
+        *,
+        stack: str | None = None,
+        at: datetime | str | None = None,
+        tags: Mapping[str, str] | None = None,
+        accept: Sequence[str] = (),
+        params: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Run:
+        """Start the pipeline as :meth:`run` does, and return at once; the local engine ends with this process."""
+        launch = Launch.of(self, stack=stack, accept=tuple(accept))
+        handle = launch.submit({**(params or {}), **more}, _options(at, tags, None, None, (), no_cache=False))
+        return Run(handle.run_id, workspace=launch.workspace)
+
+
+def failed(run: Run, state: str, cause: BaseException | None) -> RunError:
+    """The error of a run that did not succeed, naming its first failed step."""
+    broken = [summary for summary in run.summaries.values() if summary.record is None and summary.attempts]
+    text = f"the run {run.id} of {run.info.pipeline} {'was ' if state == 'cancelled' else ''}{state}"
+    why = None
+    if broken:
+        failure = broken[0].attempts[-1].failure
+        why = f"{broken[0].label}: {failure.message if failure else 'no reason on record'}"
+    error = RunError(text, why=why, fix=f"see it: turnout runs show {run.id[:8]}")
+    error.run = run  # type: ignore[attr-defined]
+    error.__cause__ = cause
+    return error
+
+
+def _options(
+    at: datetime | str | None,
+    tags: Mapping[str, str] | None,
+    reuse: Run | str | None,
+    from_: str | None,
+    only: Sequence[str],
+    no_cache: bool,
+) -> Options:
+    earlier = None
+    if reuse is not None:
+        earlier = Reuse(run=reuse.id if isinstance(reuse, Run) else reuse, from_=from_, only=tuple(only))
+    time = at.isoformat() if isinstance(at, datetime) else at
+    return Options(at=time, tags=dict(tags or {}), reuse=earlier, no_cache=no_cache)
+
+
+@overload
+def pipeline(function: Callable[..., Any], /) -> Pipeline: ...
+@overload
+def pipeline(**options: Any) -> Callable[[Callable[..., Any]], Pipeline]: ...
+def pipeline(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function that calls steps a pipeline.
+
+    Args:
+        name: its name; else the function's.
+        schedule: a cron expression, a preset such as ``@daily``, or the time between runs (``"6h"``).
+        timezone: the schedule's time zone; UTC if not given.
+        start: the first logical time of the schedule.
+        catchup: whether to run for the times missed since *start*.
+        tags: key and value by which its runs are found.
+        options: an engine's own options by the engine's name: ``options={"airflow": {"owner": "ops"}}``.
+
+    Raises:
+        DefinitionError: at the definition, or when it is first traced, naming the line at fault.
+    """
+    if function is not None:
+        return define(function, Pipeline)
+    return lambda inner: define(inner, Pipeline, **options)

@@ -1,0 +1,218 @@
+"""A run, to look into: its state, its steps, what they read and made, what they logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from turnout.errors import ConfigError, RunError, did_you_mean
+from turnout.plan.model import Plan
+from turnout.records.model import InputRecord, OutputRecord, Record, RunInfo, RunState
+from turnout.api.history import StepSummary, find_run, run_state, step_summaries
+from turnout.api.workspace import Workspace
+from turnout.runtime.artifacts import Artifacts
+from turnout.runtime.session import Session, read_plan
+from turnout.spec.types import ANY, TypeName
+
+
+class Value:
+    """An input or output of a committed step: what it is by digest, and the value itself on request."""
+
+    def __init__(self, artifacts: Artifacts, record: OutputRecord, type_: TypeName = ANY) -> None:
+        self._artifacts = artifacts
+        self._type = type_
+        self.record = record
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The digest of the artifact, or of each element of a list output."""
+        return self.record.digests
+
+    def load(self) -> Any:
+        """The value, read anew at each call and verified."""
+        return self._artifacts.load_output(self.record, self._type)
+
+    def __repr__(self) -> str:
+        return f"<value {', '.join(digest[:12] for digest in self.digests[:3])}>"
+
+
+class StepRun:
+    """A step of a run, or one element of a mapped step."""
+
+    def __init__(self, run: Run, name: str, index: int | None, summary: StepSummary | None) -> None:
+        self.run = run
+        self.name = name
+        self.index = index
+        self.summary = summary
+
+    @property
+    def record(self) -> Record:
+        """The record of the committed step.
+
+        Raises:
+            RunError: when it is not committed.
+        """
+        if self.summary is None or self.summary.record is None:
+            label = self.name if self.index is None else f"{self.name}.{self.index}"
+            raise RunError(
+                f"{label} is not committed in the run {self.run.id}",
+                fix=f"see how it went: turnout runs show {self.run.id[:8]}",
+            )
+        return self.summary.record
+
+    @property
+    def state(self) -> str:
+        """``succeeded``, ``skipped``, ``failed``, or ``not run``."""
+        if self.summary is None:
+            return "not run"
+        if self.summary.record is not None:
+            return self.summary.record.state
+        return "failed"
+
+    @property
+    def outputs(self) -> dict[str, Value]:
+        """The outputs by name."""
+        types = {output.name: output.type for output in self.run.plan.by_name[self.name].outputs}
+        return {
+            name: Value(self.run.artifacts, record, types.get(name, ANY)) for name, record in self.record.outputs.items()
+        }
+
+    @property
+    def inputs(self) -> dict[str, Value]:
+        """The inputs that were artifacts, by name; :attr:`record` also has the literals and parameters."""
+        return {
+            name: Value(self.run.artifacts, self._input(given))
+            for name, given in self.record.inputs.items()
+            if given.step is not None and not given.skipped
+        }
+
+    def _input(self, given: InputRecord) -> OutputRecord:
+        assert given.step is not None
+        assert given.output is not None
+        plan = self.run.plan.by_name[given.step]
+        if plan.mapped and given.index is None:
+            return self.run[given.step].collected(given.output)
+        source = self.run[given.step] if not plan.mapped else self.run[f"{given.step}.{given.index}"]
+        record = source.record.outputs[given.output]
+        if given.index is not None and not plan.mapped and record.elements is not None:
+            return OutputRecord(artifact=record.elements[given.index])
+        return record
+
+    def collected(self, output: str) -> OutputRecord:
+        """The outputs of all elements of a mapped step as one list output."""
+        found = [element.record.outputs[output] for element in self.elements]
+        return OutputRecord(elements=tuple(one.artifact for one in found if one.artifact is not None))
+
+    @property
+    def elements(self) -> list[StepRun]:
+        """The elements of a mapped step, in order."""
+        indices = sorted(index for name, index in self.run.summaries if name == self.name and index is not None)
+        return [self.run[f"{self.name}.{index}"] for index in indices]
+
+    def load(self, output: str | None = None) -> Any:
+        """The value of an output; its name may be left out where there is one. Of a mapped step, a list of all."""
+        plan = self.run.plan.by_name[self.name]
+        names = [one.name for one in plan.outputs]
+        if output is None:
+            if len(names) != 1:
+                raise ConfigError(
+                    f"{self.name} has {len(names)} outputs", fix=f"say which: {', '.join(names) or 'it has none'}"
+                )
+            output = names[0]
+        elif output not in names:
+            raise ConfigError(
+                f"{self.name} has no output {output!r}. {did_you_mean(output, names)}".rstrip(),
+                fix=f"its outputs are: {', '.join(names)}",
+            )
+        if plan.mapped and self.index is None:
+            return [element.load(output) for element in self.elements]
+        return self.outputs[output].load()
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of every metric the step logged; of a mapped step, of its last element."""
+        if self.run.plan.by_name[self.name].mapped and self.index is None:
+            return {name: value for element in self.elements for name, value in element.metrics.items()}
+        return {point.name: float(point.value) for point in self.record.logged.points}
+
+    def __repr__(self) -> str:
+        return f"<step {self.name} of {self.run.id[:8]}: {self.state}>"
+
+
+class Run:
+    """A run by its id, or the start of it (``latest`` is the newest), from any engine.
+
+    Args:
+        stack: the stack whose store holds the run; as for ``turnout run``.
+    """
+
+    def __init__(self, id: str, *, stack: str | None = None, workspace: Workspace | None = None) -> None:  # noqa: A002
+        self.workspace = workspace or Workspace.here(stack)
+        self.info: RunInfo = find_run(self.workspace.store, self.workspace.project.name, id)
+        self.id = self.info.id
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan the run goes by."""
+        return read_plan(self.workspace.store, self.info.plan)
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self.workspace.store, self.plan, self.info, registry=self.workspace.registry)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The reader of this run's artifacts; code for the project's own materializers is the run's."""
+        return self._session.artifacts
+
+    @property
+    def summaries(self) -> Mapping[tuple[str, int | None], StepSummary]:
+        """What every step left behind, by name and index; read once, see :meth:`refresh`."""
+        return self._summaries
+
+    @cached_property
+    def _summaries(self) -> dict[tuple[str, int | None], StepSummary]:
+        return {(one.step, one.index): one for one in step_summaries(self.workspace.store, self.plan, self.id)}
+
+    def refresh(self) -> Run:
+        """Forget what was read, so that the next look sees what has come since."""
+        self.__dict__.pop("_summaries", None)
+        return self
+
+    @property
+    def state(self) -> RunState:
+        """The state, derived anew."""
+        return run_state(self.workspace.store, self.info, self.workspace.ask_engine)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The typed parameters, in canonical form."""
+        return self.info.params
+
+    def __getitem__(self, label: str) -> StepRun:
+        name, index = label, None
+        if label not in self.plan.by_name:
+            head, _, tail = label.rpartition(".")
+            if head not in self.plan.by_name or not tail.isdigit():
+                raise ConfigError(
+                    f"the run {self.id} has no step {label!r}. {did_you_mean(label, self.plan.by_name)}".rstrip(),
+                    fix=f"its steps are: {', '.join(self.plan.by_name)}",
+                )
+            name, index = head, int(tail)
+        return StepRun(self, name, index, self.summaries.get((name, index)))
+
+    def __iter__(self) -> Iterator[StepRun]:
+        return (self[step.name] for step in self.plan.steps)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The last value of every metric, over all steps in the plan's order."""
+        found: dict[str, float] = {}
+        for (_, _), summary in self.summaries.items():
+            if summary.record is not None:
+                found.update({point.name: float(point.value) for point in summary.record.logged.points})
+        return found
+
+    def __repr__(self) -> str:
+        return f"<run {self.id} of {self.info.pipeline}: {self.state}>"

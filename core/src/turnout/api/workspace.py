@@ -1,0 +1,59 @@
+"""Where a command or a call works: a project, a stack, its store and its plugins."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from turnout.components.artifact_store import ArtifactStore
+from turnout.components.orchestrator import Orchestrator, RunStatus
+from turnout.packaging.project import Project, load, root_of
+from turnout.records.model import RunInfo
+from turnout.registry import Registry, discover
+from turnout.runtime.session import read_plan
+from turnout.stack.find import load_stack
+from turnout.stack.model import Stack
+
+
+class Workspace:
+    """A project bound to a stack; everything is made when it is first needed."""
+
+    def __init__(self, project: Project, stack: str | None = None, registry: Registry | None = None) -> None:
+        self.project = project
+        self._stack = stack
+        self._registry = registry
+
+    @classmethod
+    def here(cls, stack: str | None = None) -> Workspace:
+        """The workspace of the project that the current folder lies in."""
+        return cls(load(root_of(Path.cwd())), stack)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The plugins there are."""
+        return self._registry or discover()
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The stack: as given, else ``TURNOUT_STACK``, the project's, ``local``."""
+        return load_stack(self._stack, self.project, self.registry, os.environ)
+
+    @cached_property
+    def store(self) -> ArtifactStore[Any]:
+        """The stack's artifact store."""
+        store: ArtifactStore[Any] = self.stack.component("artifact_store")
+        return store
+
+    @cached_property
+    def orchestrator(self) -> Orchestrator[Any]:
+        """The stack's orchestrator."""
+        orchestrator: Orchestrator[Any] = self.stack.component("orchestrator")
+        return orchestrator
+
+    def ask_engine(self, info: RunInfo) -> RunStatus:
+        """What the run's engine says of it, where it is this stack's; ``unknown`` otherwise."""
+        if info.orchestrator != self.orchestrator.name or info.instance != self.stack.instance:
+            return RunStatus(state="unknown")
+        return self.orchestrator.status(read_plan(self.store, info.plan), info.engine_run)

@@ -1,0 +1,81 @@
+"""The command ``turnout``: its commands by name, imported when one is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from turnout import __version__
+
+COMMANDS = {
+    "init": ("turnout.cli.init:init", "Write a small project that runs and passes its test at once."),
+    "run": ("turnout.cli.run:run", "Run a pipeline and follow it to its end."),
+    "explain": ("turnout.cli.explain:explain", "Show how a pipeline is planned for a stack, or why a step ran as it did."),
+    "runs": ("turnout.cli.runs:runs", "List runs, show one, read a step's log."),
+    "artifacts": ("turnout.cli.artifacts:artifacts", "List, show and load what steps made."),
+    "stack": ("turnout.cli.stack:stack", "List, show, check and compare stacks."),
+    "plugin": ("turnout.cli.plugin:plugin", "List the installed plugins and what they bring."),
+}
+"""Each built-in command: where it is defined, and its line in the help."""
+
+
+class Commands(click.Group):
+    """The built-in commands, and behind them those of plugins, which are looked for only when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, plugins' commands last."""
+        del ctx
+        return [*COMMANDS, *(name for name in _plugin_commands() if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        del ctx
+        if cmd_name in COMMANDS:
+            module, _, name = COMMANDS[cmd_name][0].partition(":")
+            return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+        return _plugin_commands().get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is refused with the nearest name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from turnout.errors import did_you_mean
+
+            hint = did_you_mean(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"No such command {args[0]!r}. {hint}".rstrip(), ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing the built-in ones."""
+        rows = [(name, line) for name, (_, line) in COMMANDS.items()]
+        rows += [(name, command.get_short_help_str(60)) for name, command in _plugin_commands().items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _plugin_commands() -> dict[str, Any]:
+    if not _has_plugins():
+        return {}
+    from turnout.registry import discover
+
+    return {command.name: command for command in discover().all("command")}
+
+
+def _has_plugins() -> bool:
+    """Whether any distribution but turnout itself registers a plugin; cheap, for every call of the command asks."""
+    from importlib.metadata import entry_points
+
+    return any(point.name != "turnout" for point in entry_points(group="turnout"))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="turnout")
+def application() -> None:
+    """One pipeline definition for the MLOps tools a team already has.
+
+    PIPELINE is module:name or path.py:name; the name may be left out where there is one pipeline.
+    """

@@ -1,0 +1,127 @@
+"""``turnout explain``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from turnout.cli.options import json_option, print_json, stack_option
+
+
+@click.command()
+@click.argument("pipeline")
+@click.argument("step", required=False)
+@stack_option
+@click.option("--accept", multiple=True, metavar="CAPABILITY", help="Go without something the stack cannot give.")
+@click.option("--plan", "whole", is_flag=True, help="Print the plan itself, canonical JSON indented.")
+@json_option
+def explain(
+    pipeline: str, step: str | None, stack: str | None, accept: tuple[str, ...], whole: bool, as_json: bool
+) -> None:
+    """Show how PIPELINE is planned for a stack; or, with RUN and STEP, what a step's result was made from."""
+    if step is not None:
+        _explain_step(pipeline, step, stack, as_json=as_json)
+        return
+    from turnout.cli.target import find_pipeline
+    from turnout.planning.capabilities import uses
+    from turnout.api.launch import Launch
+
+    launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)
+    if whole:
+        print_json(msgspec.to_builtins(launch.plan))
+        return
+    orchestrator = type(launch.workspace.orchestrator)
+    needs: dict[str, str] = {}
+    for use in uses(launch.definition.spec):
+        needs.setdefault(use.capability.value, orchestrator.capabilities.get(use.capability, "refused"))
+    document = _document(launch, needs)
+    if as_json:
+        print_json(document)
+        return
+    _print(launch, document)
+
+
+def _document(launch: Any, needs: dict[str, str]) -> dict[str, Any]:
+    plan, package = launch.plan, launch.planned.package
+    return {
+        "pipeline": plan.name,
+        "project": plan.project,
+        "stack": plan.stack,
+        "orchestrator": plan.orchestrator,
+        "plan": plan.digest,
+        "code": {"digest": package.digest, "files": len(package.files), "untracked": list(package.untracked)},
+        "environments": {name: {"python": one.python, "pins": one.pins} for name, one in plan.environments.items()},
+        "params": [
+            {"name": param.name, "type": str(param.type), "default": param.default, "source": param.source}
+            for param in plan.params
+        ],
+        "steps": [
+            {
+                "step": step.name,
+                "kind": step.kind,
+                "mapped": step.mapped,
+                "needs": list(step.upstream),
+                "outputs": {output.name: [output.type.text, output.materializer] for output in step.outputs},
+                "cached": step.cache,
+            }
+            for step in plan.steps
+        ],
+        "capabilities": needs,
+        "notes": list(launch.planned.notes),
+    }
+
+
+def _print(launch: Any, document: dict[str, Any]) -> None:
+    plan = launch.plan
+    click.echo(f"{plan.name} of {plan.project} on the stack {plan.stack} ({plan.orchestrator})")
+    click.echo(f"plan {plan.digest[:12]}, code {document['code']['digest'][:12]}: {document['code']['files']} files")
+    for path in document["code"]["untracked"]:
+        click.echo(f"  untracked, and packed: {path}")
+    for name, environment in plan.environments.items():
+        click.echo(f"environment {name}: Python {environment.python}, {len(environment.pins)} pins")
+    if plan.params:
+        click.echo("\nparameters")
+        for param in plan.params:
+            given = param.source if param.source != "value" else ("required" if param.required else repr(param.default))
+            click.echo(f"  {param.name}: {param.type} = {given}")
+    click.echo("\nsteps")
+    width = max((len(step.name) for step in plan.steps), default=4)
+    for step in plan.steps:
+        kind = "gate" if step.kind == "gate" else ("mapped" if step.mapped else "step")
+        needs = f"needs {', '.join(step.upstream)}" if step.upstream else ""
+        click.echo(f"  {step.name:<{width}}  {kind:<6}  {needs}".rstrip())
+    if document["capabilities"]:
+        click.echo(f"\nwhat it asks of {plan.orchestrator}")
+        for name, support in document["capabilities"].items():
+            click.echo(f"  {name:<14} {support}")
+    for note in document["notes"]:
+        click.echo(f"note: {note}")
+
+
+def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> None:
+    from turnout.api.run import Run
+
+    found = Run(run, stack=stack)
+    record = found[step].record
+    if as_json:
+        print_json(msgspec.to_builtins(record))
+        return
+    label = record.step if record.index is None else f"{record.step}.{record.index}"
+    click.echo(f"{label} of the run {found.id}: {record.state}")
+    if record.reason:
+        click.echo(f"  because {record.reason}")
+    if record.reused_from or record.cached_from:
+        click.echo(f"  taken over from {record.reused_from or record.cached_from}")
+    for name, given in record.inputs.items():
+        if given.step is not None:
+            source = f"{given.step}.{given.output}" + ("" if given.index is None else f"[{given.index}]")
+            what = "skipped" if given.skipped else ", ".join(digest[:12] for digest in given.digests[:4])
+            click.echo(f"  input {name}: {what} from {source}")
+        else:
+            click.echo(f"  input {name}: {given.value!r}" + (f" from the parameter {given.param}" if given.param else ""))
+    for name, output in record.outputs.items():
+        click.echo(f"  output {name}: {', '.join(digest[:12] for digest in output.digests[:4])}")
+    if record.cache_key:
+        click.echo(f"  key {record.cache_key[:12]}, made of {', '.join(sorted(record.key_parts))}")

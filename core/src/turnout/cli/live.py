@@ -1,0 +1,138 @@
+"""Following a run: a live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+from turnout.local.progress import Change
+from turnout.plan.model import Plan
+
+MARKS = {
+    "succeeded": ("✓", "green"),
+    "reused": ("✓", "green"),
+    "skipped": ("–", "dim"),
+    "failed": ("✗", "bold red"),
+    "blocked": ("·", "dim"),
+    "running": ("▸", "cyan"),
+    "retrying": ("↻", "yellow"),
+    "waiting": (" ", "dim"),
+}
+LONG = 40
+"""From this many steps on, the live view shows only those that run or went wrong."""
+
+
+class PlainView:
+    """One line a change, for logs and pipes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._width = max((len(step.name) for step in plan.steps), default=4) + 4
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def __call__(self, change: Change) -> None:
+        """Print a change; of a mapped step, every element's end."""
+        if change.state == "running" and (change.index is not None or change.number > 1):
+            return
+        label = change.step if change.index is None else f"{change.step}.{change.index}"
+        parts = [time.strftime("%H:%M:%S"), label.ljust(self._width), change.state]
+        if change.state in {"succeeded", "failed"}:
+            parts.append(f"{change.seconds:.1f} s")
+        if change.state == "retrying":
+            parts.append(f"in {change.seconds:g} s")
+        if change.message and change.state in {"failed", "retrying", "skipped"}:
+            parts.append(change.message.splitlines()[0])
+        print("  ".join(parts), flush=True)
+
+
+class LiveView:
+    """A table that is redrawn in place. Changes come from the engine's thread."""
+
+    def __init__(self, plan: Plan) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._changes: dict[str, Change] = {}
+        self._began: dict[str, float] = {}
+        self._elements: dict[str, dict[str, int]] = {}
+        self._live = Live(console=Console(), get_renderable=self._draw, refresh_per_second=8)
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, change: Change) -> None:
+        """Take note of a change."""
+        with self._lock:
+            if change.index is not None:
+                counts = self._elements.setdefault(change.step, {})
+                if change.state in {"succeeded", "failed", "skipped"}:
+                    counts[change.state] = counts.get(change.state, 0) + 1
+            if change.state == "running":
+                self._began.setdefault(change.step, time.monotonic())
+            self._changes[change.step] = change
+
+    def _draw(self) -> Any:
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = Table(box=None, pad_edge=False, show_header=False)
+        shown.add_column(width=1)
+        shown.add_column(no_wrap=True)
+        shown.add_column(justify="right")
+        shown.add_column(overflow="ellipsis", no_wrap=True)
+        with self._lock:
+            ended = 0
+            for step in self._plan.steps:
+                state, seconds, note = self._row(step.name, mapped=step.mapped)
+                ended += state in {"succeeded", "skipped", "failed", "blocked"}
+                if len(self._plan.steps) > LONG and state not in {"running", "failed", "retrying"}:
+                    continue
+                mark, style = MARKS[state]
+                shown.add_row(Text(mark, style), Text(step.name, style), seconds, Text(note, "dim"))
+        if len(self._plan.steps) > LONG:
+            shown.add_row("", f"{ended} of {len(self._plan.steps)} steps", "", "")
+        return shown
+
+    def _row(self, name: str, *, mapped: bool) -> tuple[str, str, str]:
+        change = self._changes.get(name)
+        if change is None:
+            return "waiting", "", ""
+        state: str = change.state
+        note = change.message.splitlines()[0] if change.message and state in {"failed", "retrying", "skipped"} else ""
+        if mapped and change.index is not None:
+            counts = self._elements.get(name, {})
+            done = sum(counts.values())
+            whole = done == change.total
+            state = ("failed" if counts.get("failed") else "succeeded") if whole else "running"
+            note = f"{done}/{change.total}" + (f", {counts['failed']} failed" if counts.get("failed") else "")
+        if state == "running":
+            return state, f"{time.monotonic() - self._began.get(name, time.monotonic()):.0f} s", note
+        took = time.monotonic() - self._began[name] if mapped and name in self._began else change.seconds
+        if mapped and state == "succeeded":
+            took = self._freeze(name, took)
+        return state, f"{took:.1f} s" if state in {"succeeded", "failed"} else "", note
+
+    def _freeze(self, name: str, took: float) -> float:
+        """The time a mapped step took as a whole, from when it was first seen complete."""
+        key = f"{name} took"
+        return self._began.setdefault(key, took)
+
+
+def view(plan: Plan) -> PlainView | LiveView:
+    """The view that suits where standard output goes."""
+    return LiveView(plan) if sys.stdout.isatty() else PlainView(plan)

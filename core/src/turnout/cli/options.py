@@ -1,0 +1,63 @@
+"""Options and helpers that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from turnout import canonical
+from turnout.errors import ConfigError
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+def stack_option(command: CommandT) -> CommandT:
+    """``--stack``: the stack's name or file."""
+    return click.option(
+        "--stack", "-s", metavar="STACK", help="A stack's name or file; else TURNOUT_STACK, the project's, local."
+    )(command)
+
+
+def json_option(command: CommandT) -> CommandT:
+    """``--json``: the answer as one JSON document on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented canonical JSON."""
+    sys.stdout.write(canonical.pretty(value).decode())
+
+
+def pairs(given: Iterable[str], option: str) -> dict[str, str]:
+    """``key=value`` options as a dict.
+
+    Raises:
+        ConfigError: for one without an equals sign.
+    """
+    found = {}
+    for item in given:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{option} {item!r} is not of the form name=value", fix=f"write {option} name=value")
+        found[key] = value
+    return found
+
+
+def table(columns: list[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print rows as a table: aligned and coloured on a terminal, tab-separated lines elsewhere."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    Console().print(shown)

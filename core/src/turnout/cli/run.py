@@ -1,0 +1,98 @@
+"""``turnout run``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from turnout.cli.options import json_option, pairs, print_json, stack_option
+
+
+@click.command()
+@click.argument("pipeline")
+@stack_option
+@click.option("--param", "-p", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
+@click.option("--at", metavar="TIME", help="The logical time (ISO 8601); now if not given.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of this run; may be repeated.")
+@click.option("--reuse", metavar="RUN", help="Take over the records of an earlier run …")
+@click.option("--from", "from_", metavar="STEP", help="… but for this step and all that need it.")
+@click.option("--no-cache", is_flag=True, help="Take nothing from the cache.")
+@click.option("--accept", multiple=True, metavar="CAPABILITY", help="Go without something the stack cannot give.")
+@json_option
+def run(
+    pipeline: str,
+    stack: str | None,
+    params: tuple[str, ...],
+    at: str | None,
+    tags: tuple[str, ...],
+    reuse: str | None,
+    from_: str | None,
+    no_cache: bool,
+    accept: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run PIPELINE on a stack and follow it to its end.
+
+    Exits 0 when it succeeded, 1 when it failed, 2 when it could not be started.
+    """
+    from turnout.cli.target import find_pipeline
+    from turnout.records.model import Options, Reuse
+    from turnout.api.history import find_run
+    from turnout.api.launch import Launch
+
+    launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)
+    workspace = launch.workspace
+    earlier = None
+    if reuse is not None:
+        earlier = Reuse(run=find_run(workspace.store, workspace.project.name, reuse).id, from_=from_)
+    elif from_ is not None:
+        raise click.UsageError("--from goes with --reuse")
+    options = Options(at=at, tags=pairs(tags, "--tag"), reuse=earlier, no_cache=no_cache)
+    _follow(launch, pairs(params, "--param"), options, pipeline, as_json=as_json)
+
+
+def _follow(launch: Any, params: dict[str, str], options: Any, target: str, *, as_json: bool) -> None:
+    from turnout.cli.live import view
+    from turnout.cli.summary import run_document, summarise
+    from turnout.local.progress import ignore
+    from turnout.api.run import Run
+
+    if not as_json:
+        for note in _notes(launch):
+            click.echo(f"note: {note}")
+    watcher = None if as_json else view(launch.plan)
+    orchestrator = launch.workspace.orchestrator
+    orchestrator.watch = watcher or ignore
+    handle = launch.submit(params, options)
+    if not as_json:
+        click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
+    state = _wait(handle, watcher)
+    run = Run(handle.run_id, workspace=launch.workspace)
+    if as_json:
+        print_json(run_document(run, state))
+    else:
+        summarise(run, state, target)
+    sys.exit(0 if state == "succeeded" else 1)
+
+
+def _wait(handle: Any, watcher: Any) -> str:
+    from contextlib import nullcontext
+
+    with watcher or nullcontext():
+        try:
+            while (state := handle.wait(0.5)) == "running":
+                continue
+        except KeyboardInterrupt:
+            click.echo("stopping; what is committed stays", err=True)
+            handle.cancel()
+            state = handle.wait()
+    return str(state)
+
+
+def _notes(launch: Any) -> list[str]:
+    notes = list(launch.planned.notes)
+    if launch.plan.schedule is not None:
+        notes.append("the schedule is not used by `run`: it takes effect with `turnout publish`")
+    return notes

@@ -1,0 +1,166 @@
+"""The built-in orchestrator: the local engine behind the contract that every engine meets."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from turnout.components.artifact_store import ArtifactStore
+from turnout.components.base import Config
+from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, Support
+from turnout.errors import ArtifactError
+from turnout.local.engine import Engine
+from turnout.local.inline import run_inline
+from turnout.local.progress import Watcher, ignore
+from turnout.plan.model import Plan
+from turnout.records.model import FinishMark, RunState, Submission
+from turnout.runtime.identity import run_id
+from turnout.runtime.session import Session
+
+
+class LocalConfig(Config):
+    """Settings of the local orchestrator."""
+
+    instance: Annotated[str, msgspec.Meta(description="Part of every run id.")] = "local"
+    workers: Annotated[int, msgspec.Meta(description="Steps at a time; 0 for one a core.", ge=0)] = 0
+    fail_fast: Annotated[
+        bool, msgspec.Meta(description="Start nothing more after a failure; else independent branches go on.")
+    ] = False
+    in_process: Annotated[
+        bool, msgspec.Meta(description="Run steps in this very process, unsealed: for tests and debuggers.")
+    ] = False
+    logs: Annotated[str, msgspec.Meta(description="The folder of the steps' log files.")] = ".turnout/logs"
+
+
+class LocalRun(RunHandle):
+    """A run of the local engine, in a thread of this process."""
+
+    def __init__(self, session: Session, engine: Engine) -> None:
+        self.run_id = session.run.id
+        self.engine_run = session.run.engine_run
+        self.session = session
+        self.mark: FinishMark | None = None
+        self._engine = engine
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name=f"turnout-{self.run_id}", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self.mark = self._engine.run()
+        except BaseException as error:  # noqa: BLE001
+            self._error = error
+
+    def wait(self, timeout: float | None = None) -> RunState:
+        """Block until the run has ended; raise what ended the engine itself, should anything."""
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            return "running"
+        if self._error is not None:
+            raise self._error
+        assert self.mark is not None
+        return self.mark.state
+
+    def cancel(self) -> None:
+        """Stop the steps that run now and mark the run cancelled."""
+        self._engine.cancel()
+        self._thread.join()
+
+
+class InlineRun(RunHandle):
+    """A run that was over when it was submitted; ``failure`` is the first exception of a step."""
+
+    def __init__(self, session: Session, mark: FinishMark, failure: BaseException | None) -> None:
+        self.run_id = session.run.id
+        self.engine_run = session.run.engine_run
+        self.session = session
+        self.mark = mark
+        self.failure = failure
+
+    def wait(self, timeout: float | None = None) -> RunState:
+        """The state the run ended in."""
+        del timeout
+        return self.mark.state
+
+    def cancel(self) -> None:
+        """Nothing is left to stop."""
+
+
+class LocalOrchestrator(Orchestrator[LocalConfig]):
+    """Runs pipelines on this machine, in warm worker processes, without a server."""
+
+    name = "local"
+    Config = LocalConfig
+    capabilities: ClassVar[Mapping[Capability, Support]] = {
+        Capability.RETRIES: "native",
+        Capability.BACKOFF: "native",
+        Capability.TIMEOUT: "native",
+        Capability.MAP: "native",
+        Capability.GATE: "native",
+        Capability.GROUP: "native",
+        Capability.CPU: "native",
+        Capability.MEMORY: "emulated",
+        Capability.GPU: "refused",
+        Capability.ACCELERATOR: "refused",
+        Capability.REQUIREMENTS: "native",
+        Capability.SECRETS: "native",
+        Capability.ENV: "native",
+        Capability.LOGICAL_TIME: "native",
+        Capability.INTERVAL: "refused",
+        Capability.PARAMS: "native",
+        Capability.TAGS: "native",
+        Capability.DOCS: "native",
+        Capability.BY_VALUE: "native",
+        Capability.SCHEDULE: "refused",
+        Capability.ASSET_SCHEDULE: "refused",
+        Capability.CATCHUP: "refused",
+    }
+    watch: Watcher = staticmethod(ignore)
+    """Who is told of every change of a step in runs submitted from now on."""
+
+    def compile(self, plan: Plan) -> Bundle:
+        """The local engine reads the plan itself: the bundle is empty."""
+        del plan
+        return Bundle()
+
+    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: ArtifactStore[Any]) -> RunHandle:
+        """Start the run in a thread; with ``in_process``, run it to its end."""
+        del bundle
+        engine_run = submission.options.uuid or str(uuid.uuid4())
+        session = Session.open(store, plan.digest, engine_run, submission, in_process=self.config.in_process)
+        if self.config.in_process:
+            mark, failure = run_inline(session, fail_fast=self.config.fail_fast, watch=self.watch)
+            return InlineRun(session, mark, failure)
+        engine = Engine(
+            session,
+            submission,
+            workers=self.config.workers or os.cpu_count() or 1,
+            logs=self.log_folder(session.run.id),
+            fail_fast=self.config.fail_fast,
+            watch=self.watch,
+        )
+        return LocalRun(session, engine)
+
+    def log_folder(self, run: str) -> Path:
+        """Where the log files of a run's steps lie."""
+        return Path(self.config.logs).absolute() / run
+
+    def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
+        """The lines of a step's log file, all attempts in order."""
+        folder = self.log_folder(run_id(plan.project, plan.name, plan.instance, engine_run))
+        path = folder / (f"{step}.log" if index is None else f"{step}.{index}.log")
+        try:
+            with path.open(encoding="utf-8", errors="replace") as stream:
+                yield from (line.rstrip("\n") for line in stream)
+        except FileNotFoundError:
+            raise ArtifactError(
+                f"there is no log of {step} on this machine",
+                why=f"looked for {path}",
+                fix="the step has not run here, or its log was removed",
+            ) from None

@@ -1,0 +1,32 @@
+"""What a local engine tells whoever watches the run live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+StepState = Literal["running", "succeeded", "skipped", "failed", "retrying", "blocked", "reused"]
+
+
+class Change(NamedTuple):
+    """A step, or an element of a mapped step, has changed its state.
+
+    ``seconds`` is how long the attempt took, or for ``retrying`` the time until the next one; ``number``
+    counts attempts from 1; ``total`` is the count of elements where *index* is None and the step is mapped.
+    """
+
+    step: str
+    index: int | None
+    state: StepState
+    seconds: float = 0.0
+    message: str = ""
+    number: int = 1
+    total: int | None = None
+
+
+Watcher = Callable[[Change], None]
+
+
+def ignore(change: Change) -> None:
+    """Watch nothing."""
+    del change

@@ -1,0 +1,77 @@
+"""What a pipeline asks of its orchestrator, and what the orchestrator has: every gap is found before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from turnout.components.orchestrator import Capability, Orchestrator
+from turnout.errors import ConfigError, Location, TurnoutError, UnsupportedError, did_you_mean
+from turnout.spec.model import PipelineSpec, Place, StepSpec
+
+
+class Use(NamedTuple):
+    """One thing asked for: the capability, what asks for it in words, and the line of the definition."""
+
+    capability: Capability
+    what: str
+    place: Place | None
+
+
+def uses(spec: PipelineSpec) -> Iterator[Use]:
+    """Everything a pipeline asks for."""
+    for param in spec.params:
+        if param.source == "logical_time":
+            yield Use(Capability.LOGICAL_TIME, f"the parameter {param.name} is the run's logical time", spec.place)
+        elif param.source != "value":
+            yield Use(Capability.INTERVAL, f"the parameter {param.name} is an end of the run's interval", spec.place)
+    if spec.tags:
+        yield Use(Capability.TAGS, "the pipeline has tags", spec.place)
+    for step in spec.steps:
+        yield from _step_uses(step)
+
+
+def _step_uses(step: StepSpec) -> Iterator[Use]:
+    resources = step.resources
+    asked = [
+        (Capability.RETRIES, step.retry.count > 0, "retries"),
+        (Capability.BACKOFF, step.retry.count > 0 and step.retry.backoff != 1, "a growing delay between retries"),
+        (Capability.TIMEOUT, step.timeout is not None, "a timeout"),
+        (Capability.MAP, step.mapped, "one task an element"),
+        (Capability.GATE, step.kind == "gate", "a decision at run time"),
+        (Capability.GROUP, "." in step.name, "a sub-pipeline"),
+        (Capability.CPU, resources.cpu != 1, f"{resources.cpu:g} cores"),
+        (Capability.MEMORY, bool(resources.memory), f"{resources.memory} of memory"),
+        (Capability.GPU, resources.gpu > 0, f"{resources.gpu} GPU"),
+        (Capability.ACCELERATOR, bool(resources.accelerator), f"an accelerator of type {resources.accelerator}"),
+        (Capability.REQUIREMENTS, bool(step.requirements), "requirements of its own"),
+        (Capability.SECRETS, bool(step.secrets), "secrets"),
+        (Capability.ENV, bool(step.env), "environment variables"),
+        (Capability.BY_VALUE, bool(step.entrypoint and step.entrypoint.value), "a function that travels by value"),
+    ]
+    for capability, asks, what in asked:
+        if asks:
+            yield Use(capability, f"the step {step.name} asks for {what}", step.place)
+
+
+def gaps(spec: PipelineSpec, orchestrator: type[Orchestrator[object]], accepted: Iterable[str]) -> list[TurnoutError]:
+    """An error for every thing asked for that the orchestrator refuses and nobody accepted by name."""
+    known = [capability.value for capability in Capability]
+    unknown = [name for name in accepted if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"nothing called {unknown[0]!r} can be accepted. {did_you_mean(unknown[0], known)}".rstrip(),
+            fix=f"accept one of: {', '.join(known)}",
+        )
+    allowed, found = set(accepted), []
+    for use in uses(spec):
+        support = orchestrator.capabilities.get(use.capability, "refused")
+        if support == "refused" and use.capability.value not in allowed:
+            found.append(
+                UnsupportedError(
+                    f"{use.what}, which the {orchestrator.name} orchestrator cannot give",
+                    where=None if use.place is None else Location(use.place.file, use.place.line),
+                    fix=f"remove it, choose another stack, or go without: --accept {use.capability.value}",
+                )
+            )
+    return found

@@ -1,0 +1,234 @@
+"""Binding a definition to a stack, a code package and locked environments: the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from turnout import canonical
+from turnout.definition.pipeline import Traced
+from turnout.errors import Location, PlanError, TurnoutError, raise_all
+from turnout.materializers.choice import Materializers
+from turnout.packaging import code as packages
+from turnout.packaging import environment as environments
+from turnout.packaging.fingerprint import Fingerprints
+from turnout.packaging.project import Project
+from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan
+from turnout.planning.capabilities import gaps
+from turnout.planning.overrides import override_pipeline, override_step
+from turnout.planning.uploads import Uploads
+from turnout.registry import Registry
+from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.spec.model import ParamSpec, PipelineSpec, StepSpec
+from turnout.stack.model import Stack
+
+
+class Planned(NamedTuple):
+    """A plan, what a store needs for it, and what a person should know of it."""
+
+    plan: Plan
+    package: packages.CodePackage
+    uploads: Uploads
+    notes: tuple[str, ...]
+    fingerprints: Mapping[str, Mapping[str, str]]
+    """For each step the digests of the parts of its code, by name."""
+
+
+def make_plan(
+    traced: Traced, project: Project, stack: Stack, registry: Registry, *, accept: tuple[str, ...] = ()
+) -> Planned:
+    """Bind a traced pipeline to a stack.
+
+    Reads the project's files; writes nothing and reaches no network, except that an environment which the
+    running interpreter does not satisfy is resolved by uv, once.
+
+    Raises:
+        PlanErrors: everything that is wrong, at once.
+    """
+    problems: list[TurnoutError] = []
+    spec = override_pipeline(traced.spec, stack)
+    steps = [override_step(step, stack, problems) for step in spec.steps]
+    spec = msgspec.structs.replace(spec, steps=tuple(one.spec for one in steps))
+    accepted = tuple(sorted({*stack.accept, *accept}))
+    problems.extend(gaps(spec, stack.orchestrator_type, accepted))
+    uploads = Uploads(project)
+    params = tuple(_param(param, uploads, problems, spec) for param in spec.params)
+    materializers = Materializers(registry.all("materializer"))
+    locks = _Locks(project, problems)
+    prints = Fingerprints(project)
+    planned = []
+    for one in steps:
+        step = one.spec
+        planned.append(
+            StepPlan(
+                name=step.name,
+                kind=step.kind,
+                entrypoint=step.entrypoint,
+                inputs={name: _input(given, uploads, problems, step) for name, given in step.inputs.items()},
+                expression=step.expression,
+                guards=step.guards,
+                outputs=tuple(_output(output, materializers) for output in step.outputs),
+                retry=step.retry,
+                timeout=step.timeout,
+                resources=step.resources,
+                environment=locks.name_for(step),
+                secrets=step.secrets,
+                env=step.env,
+                files=_files(step, project, problems),
+                cache=_cache(step, spec.params),
+                options=one.options,
+                fingerprint=_fingerprint(step, traced, prints),
+                doc=step.doc,
+                place=step.place,
+            )
+        )
+    raise_all(f"{spec.name} cannot be planned for the stack {stack.name}", problems)
+    package = packages.build(project, traced.values)
+    plan = Plan(
+        runtime=MINIMUM_RUNTIME,
+        project=project.name,
+        name=spec.name,
+        entrypoint=spec.entrypoint,
+        params=params,
+        steps=tuple(planned),
+        schedule=spec.schedule,
+        tags=spec.tags,
+        doc=spec.doc,
+        place=spec.place,
+        orchestrator=stack.orchestrator_type.name,
+        instance=stack.instance,
+        stack=stack.name,
+        worker=stack.worker(),
+        code=Code(digest=package.digest, roots=project.import_roots),
+        environments=locks.environments,
+        options=stack.pipeline_options(spec.name),
+        accepted=accepted,
+    )
+    return Planned(plan, package, uploads, (*package.notes, *locks.notes), prints.parts)
+
+
+def _where(step: StepSpec) -> Location | None:
+    return None if step.place is None else Location(step.place.file, step.place.line)
+
+
+def _param(param: ParamSpec, uploads: Uploads, problems: list[TurnoutError], spec: PipelineSpec) -> ParamSpec:
+    if param.type.kind not in {"file", "folder"} or not isinstance(param.default, dict) or "path" not in param.default:
+        return param
+    where = None if spec.place is None else Location(spec.place.file, spec.place.line)
+    try:
+        value = uploads.add(param.default["path"], param.type.kind, f"the default of the parameter {param.name}", where)
+    except TurnoutError as error:
+        problems.append(error)
+        return param
+    return msgspec.structs.replace(param, default=value)
+
+
+def _input(given: InputSpec, uploads: Uploads, problems: list[TurnoutError], step: StepSpec) -> InputSpec:
+    source = given.source
+    if not isinstance(source, Literal) or source.type.kind not in {"file", "folder"} or not source.value:
+        return given
+    if "path" not in source.value:
+        return given
+    try:
+        value = uploads.add(source.value["path"], source.type.kind, f"an input of the step {step.name}", _where(step))
+    except TurnoutError as error:
+        problems.append(error)
+        return given
+    return msgspec.structs.replace(given, source=msgspec.structs.replace(source, value=value))
+
+
+def _output(output: Any, materializers: Materializers) -> OutputPlan:
+    chosen = output.materializer or materializers.for_type(output.type) or "auto"
+    return OutputPlan(name=output.name, type=output.type, materializer=chosen)
+
+
+def _cache(step: StepSpec, params: tuple[ParamSpec, ...]) -> bool | float:
+    """The cache policy: as asked for, else only where the inputs say all there is to say."""
+    if step.cache is not None:
+        return step.cache
+    if step.kind != "task" or step.secrets or _looks_up_features(step):
+        return False
+    kinds = {param.name: param.type.kind for param in params}
+    for given in step.inputs.values():
+        match given.source:
+            case Output() | Element() | Collected():
+                return True
+            case Param(name=name) if kinds[name] in {"file", "folder"}:
+                return True
+            case Literal(type=type_) if type_.kind in {"file", "folder"}:
+                return True
+    return False
+
+
+def _looks_up_features(step: StepSpec) -> bool:
+    return step.entrypoint is not None and step.entrypoint.module == "turnout.steps" and step.entrypoint.qualname in {
+        "historical",
+        "online",
+    }
+
+
+def _fingerprint(step: StepSpec, traced: Traced, prints: Fingerprints) -> str:
+    function = traced.functions.get(step.name)
+    if function is None:
+        return "" if step.entrypoint is None else canonical.digest_of(str(step.entrypoint))
+    return prints.of(step.name, function)
+
+
+def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pattern in step.files:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            problems.append(
+                PlanError(
+                    f"the step {step.name} declares the file {pattern!r}, which is not inside the project",
+                    where=_where(step),
+                    fix="give a pattern relative to the project's root; data from elsewhere is a File parameter",
+                )
+            )
+            continue
+        matches = [path for path in sorted(project.root.glob(pattern)) if path.is_file()]
+        if not matches:
+            problems.append(
+                PlanError(
+                    f"the step {step.name} declares the file {pattern!r}, and there is none",
+                    where=_where(step),
+                    why=f"patterns start from the project's root {project.root}",
+                    fix="correct the pattern in files=",
+                )
+            )
+        found.update({path.relative_to(project.root).as_posix(): canonical.digest_file(path)[0] for path in matches})
+    return found
+
+
+class _Locks:
+    """The locked environments of a plan: one for the project, one for each set of further requirements."""
+
+    def __init__(self, project: Project, problems: list[TurnoutError]) -> None:
+        self.project = project
+        self.problems = problems
+        self.notes: list[str] = []
+        self.environments: dict[str, Environment] = {}
+        self._names: dict[tuple[str, ...], str] = {}
+
+    def name_for(self, step: StepSpec) -> str:
+        """The name of the environment of a step."""
+        wanted = tuple(sorted(step.requirements))
+        if wanted not in self._names:
+            self._names[wanted] = self._lock(wanted, step)
+        return self._names[wanted]
+
+    def _lock(self, wanted: tuple[str, ...], step: StepSpec) -> str:
+        name = "default" if not wanted else "env_" + canonical.digest_of(wanted)[:12]
+        try:
+            locked = environments.lock(self.project, wanted)
+        except TurnoutError as error:
+            if wanted and error.where is None:
+                error.where = _where(step)
+            self.problems.append(error)
+            return name
+        self.notes.extend(note for note in locked.notes if note not in self.notes)
+        self.environments[name] = Environment(python=locked.python, pins=locked.pins)
+        return name

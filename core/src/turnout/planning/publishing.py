@@ -1,0 +1,21 @@
+"""Putting what workers need into the store: code, plan, and the content of local files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turnout import canonical
+from turnout.components.artifact_store import ArtifactStore
+from turnout.packaging.code import CodePackage
+from turnout.plan.model import Plan
+from turnout.stores import layout
+
+
+def publish_plan(store: ArtifactStore[Any], plan: Plan, package: CodePackage) -> None:
+    """Create the code package, then the plan, in the store, unless they are there."""
+    if not store.exists(layout.code(package.digest)):
+        store.create(layout.code(package.digest), package.data)
+        if package.git is not None:
+            store.create(layout.code_origin(package.digest), canonical.encode(package.git))
+    if not store.exists(layout.plan(plan.digest)):
+        store.create(layout.plan(plan.digest), plan.encode())

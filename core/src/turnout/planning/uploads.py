@@ -1,0 +1,47 @@
+"""Local files and folders that a plan or a submission refers to: by the digest of their content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from turnout.errors import Location, PlanError
+from turnout.packaging.project import Project
+from turnout.runtime.artifacts import Artifacts, path_artifact
+
+
+class Uploads:
+    """Collects files by digest while planning; :meth:`send` puts them into a store."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._paths: dict[str, tuple[Path, str, str]] = {}
+
+    def add(self, path: str, kind: str, what: str, where: Location | None = None) -> dict[str, Any]:
+        """The canonical value that stands for a local file or folder.
+
+        Args:
+            path: absolute, or relative to the project's root.
+            kind: ``file`` or ``folder``.
+            what: what refers to it, for the error.
+
+        Raises:
+            PlanError: when there is no such file or folder.
+        """
+        found = (self.project.root / Path(path).expanduser()).resolve()
+        if not (found.is_dir() if kind == "folder" else found.is_file()):
+            raise PlanError(
+                f"{what} is {path!r}, and there is no such {kind}",
+                where=where,
+                why=f"looked for {found}",
+                fix=f"correct the path; a relative one starts from the project's root {self.project.root}",
+            )
+        suffix = found.suffix if kind == "file" else ""
+        digest = path_artifact(found, kind).digest
+        self._paths[digest] = (found, kind, suffix)
+        return {"digest": digest, "suffix": suffix}
+
+    def send(self, artifacts: Artifacts) -> None:
+        """Create every file's artifact in the store, unless it is there."""
+        for path, kind, suffix in self._paths.values():
+            artifacts.save_path(path, kind, suffix)

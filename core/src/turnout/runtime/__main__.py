@@ -1,0 +1,113 @@
+"""``python -m turnout.runtime``: what an engine calls."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from turnout import canonical
+from turnout.components.artifact_store import ArtifactStore
+from turnout.errors import ConfigError, TurnoutError
+from turnout.records.model import StepResult
+from turnout.runtime import sealed
+from turnout.runtime.parameters import VARIABLE, parse_submission
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one call and return its exit code: 0 committed, 99 skipped, 1 retryable, 2 final."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["serve"]:
+        from turnout.runtime.server import serve
+
+        return serve(int(given[1]), int(given[2]))
+    options = _parser().parse_args(given)
+    result = _call(options, given)
+    _tell(result, options.outcome)
+    return result.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m turnout.runtime", description="What an engine calls.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    step = commands.add_parser("step", help="run one step of a run, or one element of a mapped step")
+    finish = commands.add_parser("finish", help="mark the end of a run")
+    for command in (step, finish):
+        command.add_argument("--plan", required=True, help="the digest of the plan")
+        command.add_argument("--engine-run", required=True, help="the engine's own id of the run")
+        command.add_argument("--outcome", type=Path, help="also write the outcome to this file")
+        command.add_argument("--bundle", type=Path, help="a folder that holds the plan and the code package")
+    step.add_argument("--step", required=True, help="the step's name")
+    step.add_argument("--index", type=int, help="the element of a mapped step, from 0")
+    finish.add_argument("--cancelled", action="store_true", help="the run was stopped on purpose")
+    return parser
+
+
+def _call(options: argparse.Namespace, given: list[str]) -> StepResult:
+    from turnout.runtime.step import FINAL
+
+    try:
+        return _run(options, given)
+    except TurnoutError as error:
+        print(f"turnout: {error}", file=sys.stderr)
+        return StepResult(state="failed", retryable=not isinstance(error, FINAL), message=str(error))
+
+
+def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
+    from turnout.runtime.interpreter import interpreter_for
+    from turnout.runtime.session import Session
+
+    store = _store()
+    if options.bundle:
+        from turnout.runtime.bundle import upload
+
+        upload(options.bundle, store)
+    session = Session.open(store, options.plan, options.engine_run, parse_submission(os.environ.get(VARIABLE)))
+    try:
+        if options.command == "finish":
+            from turnout.runtime.finish import finish_run
+
+            mark = finish_run(session, cancelled=options.cancelled)
+            return StepResult(state="succeeded", message=f"the run {mark.state}")
+        from turnout.runtime.step import run_step
+
+        step = session.plan.by_name.get(options.step)
+        if step is not None:
+            threads, interpreter = sealed.threads_for(step.resources.cpu), interpreter_for(session.plan, step)
+            if not sealed.is_sealed(threads) or interpreter != sys.executable:
+                session.close()
+                sealed.reexecute(given, threads, interpreter)
+        result = run_step(session, options.step, options.index)
+        if result.state == "failed":
+            print(f"turnout: {result.message}", file=sys.stderr)
+        return result
+    finally:
+        session.close()
+
+
+def _store() -> ArtifactStore[Any]:
+    from turnout.stores.address import from_environment
+
+    if not os.environ.get("TURNOUT_STORE"):
+        raise ConfigError(
+            "TURNOUT_STORE is not set", why="a worker finds everything in the artifact store", fix="set it to its URL"
+        )
+    return from_environment(os.environ)
+
+
+def _tell(result: StepResult, outcome: Path | None) -> None:
+    line = canonical.encode(result)
+    if outcome is not None:
+        outcome.parent.mkdir(parents=True, exist_ok=True)
+        partial = outcome.with_name(outcome.name + ".part")
+        partial.write_bytes(line + b"\n")
+        partial.replace(outcome)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""The time as records write it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601 with microseconds: ``2026-01-02T03:04:05.000006Z``."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def seconds_between(start: str, end: str) -> float:
+    """The seconds from one recorded time to another."""
+    return (parse(end) - parse(start)).total_seconds()
+
+
+def parse(text: str) -> datetime:
+    """A recorded time as an aware datetime."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

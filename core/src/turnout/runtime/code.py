@@ -1,0 +1,80 @@
+"""The project's code on a worker: unpacked from its package, and imported from there."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from turnout.components.artifact_store import ArtifactStore
+from turnout.errors import ArtifactError, PlanError
+from turnout.packaging import code as packages
+from turnout.plan.model import Code as CodeRef
+from turnout.spec.model import Entrypoint
+from turnout.stores import layout
+
+
+class Code:
+    """A code package in a folder of this machine, its import roots first on ``sys.path``."""
+
+    def __init__(self, reference: CodeRef, store: ArtifactStore[Any], cache: Path) -> None:
+        self.reference = reference
+        self.store = store
+        self.cache = cache
+
+    @cached_property
+    def folder(self) -> Path:
+        """The unpacked package; its import roots are put first on ``sys.path``."""
+        folder = packages.ensure(self.reference.digest, self._read, self.cache / "code")
+        for root in reversed(self.reference.roots):
+            path = str((folder / root).resolve())
+            if path in sys.path:
+                sys.path.remove(path)
+            sys.path.insert(0, path)
+        importlib.invalidate_caches()
+        return folder
+
+    def _read(self) -> bytes:
+        data = self.store.read(layout.code(self.reference.digest))
+        if data is None:
+            raise ArtifactError(
+                f"the code package {self.reference.digest[:12]} is not in {self.store.address}",
+                fix="publish the pipeline again",
+            )
+        return data
+
+    def load(self, entrypoint: Entrypoint) -> Callable[..., Any]:
+        """The function of an entrypoint.
+
+        Raises:
+            PlanError: when the module cannot be imported or has no such function.
+        """
+        if entrypoint.value is not None:
+            import pickle
+
+            return pickle.loads((self.folder / packages.value_path(entrypoint.value)).read_bytes())  # type: ignore[no-any-return]  # noqa: S301
+        found = self._find(entrypoint.module, entrypoint.qualname)
+        return getattr(found, "function", found)  # type: ignore[no-any-return]
+
+    def load_class(self, name: str) -> type[Any]:
+        """A class of the project by ``module:qualname``."""
+        module, _, qualname = name.partition(":")
+        return self._find(module, qualname)  # type: ignore[no-any-return]
+
+    def _find(self, module: str, qualname: str) -> Any:
+        if not module.startswith("turnout."):
+            _ = self.folder
+        found: Any = importlib.import_module(module)
+        try:
+            for part in qualname.split("."):
+                found = getattr(found, part)
+        except AttributeError:
+            raise PlanError(
+                f"{module} has no {qualname}",
+                why=f"it was imported from {getattr(sys.modules[module], '__file__', 'nowhere')}",
+                fix="plan the pipeline again: its code has changed",
+            ) from None
+        return found

@@ -1,0 +1,82 @@
+"""Files and folders given as parameters: by digest, or by a URL that is read once a run."""
+
+from __future__ import annotations
+
+import tempfile
+import urllib.request
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from turnout import canonical
+from turnout.errors import ArtifactError, ConfigError
+from turnout.files import File, Folder
+from turnout.records.model import Artifact
+from turnout.runtime.session import Session
+from turnout.spec.types import ParamType
+from turnout.stores import layout
+from turnout.stores.address import open_object
+
+TIMEOUT = 60.0
+"""Seconds without an answer after which reading a URL fails."""
+
+
+def parameter_file(session: Session, name: str, value: dict[str, Any], type_: ParamType) -> Path:
+    """The content of a File or Folder parameter as a local path with a neutral name.
+
+    Raises:
+        ConfigError: for a bare path, which no worker can rely on.
+        ArtifactError: when the content is not in the store, is damaged, or the URL cannot be read.
+    """
+    if "path" in value:
+        raise ConfigError(
+            f"the parameter {name!r} is a local path, {value['path']!r}, which a worker cannot rely on",
+            fix="submit with `turnout run`, or give a URL",
+        )
+    if "url" in value:
+        value = _read_once(session, name, value["url"])
+    artifact = session.artifacts.find(value["digest"])
+    path = session.artifacts.materialise_file(artifact, f"{'input'}{value.get('suffix', '')}")
+    return Folder(path) if type_.kind == "folder" else File(path)
+
+
+def _read_once(session: Session, name: str, url: str) -> dict[str, Any]:
+    key = layout.run_file(session.run.project, session.run.id, canonical.digest(url.encode())[:16])
+    data = session.store.read(key)
+    if data is None:
+        suffix = PurePosixPath(urlsplit(url).path).suffix
+        with tempfile.TemporaryDirectory(dir=session.work) as folder:
+            path = Path(folder) / f"input{suffix}"
+            _download(name, url, path)
+            artifact: Artifact = session.artifacts.save_path(path, "file", suffix)
+        mine = canonical.encode({"digest": artifact.digest, "suffix": suffix, "url": url})
+        data = mine if session.store.create(key, mine) else session.store.read(key)
+    found: dict[str, Any] = msgspec.json.decode(data or b"{}")
+    return found
+
+
+def _download(name: str, url: str, path: Path) -> None:
+    scheme = urlsplit(url).scheme
+    try:
+        if scheme in {"http", "https"}:
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as target:  # noqa: S310
+                while chunk := response.read(canonical.CHUNK):
+                    target.write(chunk)
+        elif scheme == "file":
+            raise ConfigError(
+                f"the parameter {name!r} is a file:// URL, which a worker cannot rely on", fix="give a path instead"
+            )
+        else:
+            open_object(url, path)
+    except OSError as error:
+        raise ArtifactError(
+            f"the parameter {name!r} cannot be read from {_shown(url)}: {error}",
+            fix="check the URL, and that the worker may reach it",
+        ) from error
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

@@ -1,0 +1,67 @@
+"""The end of a run: skips that no one needed are committed, the run is marked, tracker and observers are told."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from turnout.errors import RunError
+from turnout.plan.model import StepPlan
+from turnout.records import model as records
+from turnout.records.model import FinishMark, RunState
+from turnout.runtime import clock, tracking
+from turnout.runtime.resolution import Done, Skip
+from turnout.runtime.session import Session
+from turnout.runtime.step import commit_skip
+from turnout.stores import layout
+
+
+def finish_run(session: Session, *, cancelled: bool = False) -> FinishMark:
+    """Close the run: derive and commit open skips, append a finish mark.
+
+    May be called more than once (a step cleared in the engine and run again after the end): the newest
+    mark counts. A step that is not committed counts as failed, whatever the engine thought of it.
+    """
+    counts: Counter[str] = Counter()
+    for step in session.plan.steps:
+        counts.update(_close(session, step))
+    state: RunState = "succeeded"
+    if counts["failed"]:
+        state = "cancelled" if cancelled else "failed"
+    mark = FinishMark(time=clock.now(), state=state, steps=dict(sorted(counts.items())))
+    number = len(session.store.children(layout.finishes(session.run.project, session.run.id)))
+    while not session.store.create(
+        layout.finish(session.run.project, session.run.id, number), records.encode(mark)
+    ):
+        number += 1
+    session.store.flush()
+    tracking.finish(session, state)
+    session.components.notify(
+        session,
+        "run_finished",
+        state=state,
+        seconds=clock.seconds_between(session.run.created, mark.time),
+        message=", ".join(f"{count} {name}" for name, count in mark.steps.items()),
+    )
+    return mark
+
+
+def _close(session: Session, step: StepPlan) -> Counter[str]:
+    """The states of a step, or of each element of a mapped one."""
+    settled = session.resolver.settle(step.name)[step.name]
+    if isinstance(settled, Skip):
+        return Counter([commit_skip(session, step.name, settled.reason).state])
+    if settled is not None:
+        return Counter([settled.state])
+    if not step.mapped:
+        return Counter(["failed"])
+    try:
+        count = session.resolver.count(step.name)
+    except RunError:
+        count = None
+    if count is None:
+        return Counter(["failed"])
+    states: Counter[str] = Counter()
+    for index in range(count):
+        decision = session.resolver.decide(step.name, index)
+        states[decision.record.state if isinstance(decision, Done) else "failed"] += 1
+    return states

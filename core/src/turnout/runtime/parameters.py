@@ -1,0 +1,79 @@
+"""Run-time parameters: converted strictly by their declared types, once a run, by its first worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from turnout.errors import ConfigError, did_you_mean
+from turnout.plan.model import Plan
+from turnout.records.model import Options, Submission
+from turnout.spec.model import ParamSpec
+from turnout.spec.values import convert
+
+VARIABLE = "TURNOUT_PARAMS"
+
+
+def parse_submission(text: str | None) -> Submission:
+    """Read ``TURNOUT_PARAMS``; nothing given is no parameters and no options.
+
+    Raises:
+        ConfigError: when it is not the JSON object it must be.
+    """
+    if not text:
+        return Submission()
+    try:
+        return msgspec.json.decode(text.encode(), type=Submission)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(
+            f"{VARIABLE} cannot be read: {error}",
+            why='it is one JSON object: {"params": {…}, "options": {…}}',
+            fix="let the engine write it with a JSON encoder",
+        ) from error
+
+
+def bind(plan: Plan, given: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    """The canonical value of every parameter of a run; raises ConfigError for an unknown, missing or wrong one."""
+    known = {param.name: param for param in plan.params}
+    for name in given:
+        if name not in known:
+            raise ConfigError(
+                f"the pipeline {plan.name} has no parameter {name!r}. {did_you_mean(name, known)}".rstrip(),
+                fix=f"its parameters are: {', '.join(known) or 'none'}",
+            )
+    return {name: _value(param, given, options, plan.name) for name, param in known.items()}
+
+
+def _value(param: ParamSpec, given: Mapping[str, Any], options: Options, pipeline: str) -> Any:
+    if param.name in given:
+        return _checked_file(param, convert(given[param.name], param.type, param.name), given[param.name])
+    if param.source == "value":
+        if param.required:
+            raise ConfigError(
+                f"the parameter {param.name!r} of {pipeline} is not given and has no default",
+                fix=f"give it: -p {param.name}=… ({param.type})",
+            )
+        return param.default
+    if param.source == "logical_time":
+        value = options.at
+    else:
+        value = None if options.interval is None else options.interval[param.source == "interval_end"]
+    if value is None:
+        raise ConfigError(
+            f"the parameter {param.name!r} of {pipeline} is the run's {param.source.replace('_', ' ')}, which is not known",
+            why="the engine gave none",
+            fix=f"give it: -p {param.name}=2026-01-31T00:00:00Z",
+        )
+    return convert(value, param.type, param.name)
+
+
+def _checked_file(param: ParamSpec, value: Any, given: Any) -> Any:
+    if param.type.kind in {"file", "folder"} and isinstance(value, dict) and "path" in value:
+        raise ConfigError(
+            f"the parameter {param.name!r} is a local path, {given!r}, which a worker cannot rely on",
+            why="a local file is uploaded by who submits the run, and replaced by its digest",
+            fix="submit with `turnout run`, or give a URL",
+        )
+    return value

@@ -1,0 +1,200 @@
+"""A session: one worker's view of one run. It finds or creates ``run.json`` and reads records."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from turnout import canonical
+from turnout.components.artifact_store import ArtifactStore
+from turnout.errors import ArtifactError, PlanError
+from turnout.materializers.choice import Materializers
+from turnout.plan.model import Plan, decode as decode_plan
+from turnout.records import model as records
+from turnout.records.model import Git, Record, RunInfo, Submission
+from turnout.registry import Registry, discover
+from turnout.runtime import clock, parameters
+from turnout.runtime.artifacts import Artifacts
+from turnout.runtime.code import Code
+from turnout.runtime.identity import run_id
+from turnout.runtime.resolution import Resolver
+from turnout.runtime.worker_components import WorkerComponents
+from turnout.stores import layout
+
+
+def cache_folder() -> Path:
+    """Where a worker keeps code packages and environments: ``TURNOUT_CACHE``, else the user's cache folder."""
+    if given := os.environ.get("TURNOUT_CACHE"):
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "turnout"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.gettempdir()) / f"turnout-{os.getuid()}"
+    return folder
+
+
+def read_plan(store: ArtifactStore[Any], digest: str) -> Plan:
+    """The plan of that digest.
+
+    Raises:
+        PlanError: when the store has none, it does not verify, or it is of a newer format.
+    """
+    data = store.read(layout.plan(digest))
+    if data is None:
+        raise PlanError(
+            f"the plan {digest[:12]} is not in {store.address}",
+            fix="check TURNOUT_STORE, or publish the pipeline again",
+        )
+    if canonical.digest(data) != digest:
+        raise ArtifactError(f"the plan {digest[:12]} in {store.address} is damaged", fix="publish the pipeline again")
+    return decode_plan(data, f"the plan {digest[:12]}")
+
+
+class Session:
+    """One worker's view of one run. Not thread-safe; one step at a time."""
+
+    def __init__(
+        self,
+        store: ArtifactStore[Any],
+        plan: Plan,
+        run: RunInfo,
+        *,
+        in_process: bool = False,
+        registry: Registry | None = None,
+    ) -> None:
+        self.store = store
+        self.plan = plan
+        self.run = run
+        self.in_process = in_process
+        self.resolver = Resolver(plan, self.record)
+        self.params = {param.name: param for param in plan.params}
+        self.failure: BaseException | None = None
+        self._registry = registry
+        self._records: dict[tuple[str, int | None], Record] = {}
+
+    @classmethod
+    def open(
+        cls,
+        store: ArtifactStore[Any],
+        plan_digest: str,
+        engine_run: str,
+        submission: Submission,
+        *,
+        in_process: bool = False,
+        registry: Registry | None = None,
+    ) -> Session:
+        """Join a run, or create it: ``run.json`` wins over the plan and parameters this worker came with.
+
+        Raises:
+            TurnoutError: when there is no such plan, or this is the first worker and the parameters do not fit.
+        """
+        own = read_plan(store, plan_digest)
+        run = run_id(own.project, own.name, own.instance, engine_run)
+        key = layout.run(own.project, run)
+        data = store.read(key)
+        if data is None:
+            info = _new_run(store, own, plan_digest, run, engine_run, submission)
+            if store.create(key, records.encode(info)):
+                session = cls(store, own, info, in_process=in_process, registry=registry)
+                session.announce()
+                return session
+            data = store.read(key)
+        if data is None:
+            raise ArtifactError(f"{key} in {store.address} was there and is gone", fix="do not delete runs in progress")
+        info = records.decode(data, RunInfo, key)
+        plan = own if info.plan == plan_digest else read_plan(store, info.plan)
+        return cls(store, plan, info, in_process=in_process, registry=registry)
+
+    def announce(self) -> None:
+        """Tell the observers that the run has started; by its first worker only."""
+        self.components.notify(self, "run_started", message=self.run.started_by)
+
+    def record(self, step: str, index: int | None) -> Record | None:
+        """The record of a step or element; only committed ones are remembered, for they never change."""
+        found = self._records.get((step, index))
+        if found is None:
+            key = layout.record(self.run.project, self.run.id, step, index)
+            data = self.store.read(key)
+            if data is not None:
+                found = self._records[step, index] = records.decode(data, Record, key)
+        return found
+
+    def commit(self, record: Record) -> tuple[Record, bool]:
+        """Create a step's record unless there is one; return the record that stands and whether it is this one."""
+        key = layout.record(self.run.project, self.run.id, record.step, record.index)
+        mine = self.store.create(key, records.encode(record))
+        if mine:
+            self._records[record.step, record.index] = record
+            return record, True
+        standing = self.record(record.step, record.index)
+        if standing is None:
+            raise ArtifactError(f"{key} in {self.store.address} was there and is gone", fix="run the step again")
+        return standing, False
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The plugins of this process, discovered on first use."""
+        return self._registry or discover()
+
+    @cached_property
+    def components(self) -> WorkerComponents:
+        """The worker's side of the stack."""
+        return WorkerComponents(self.plan.worker, lambda: self.registry)
+
+    @cached_property
+    def code(self) -> Code:
+        """The project's code, from its package."""
+        return Code(self.plan.code, self.store, cache_folder())
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Saving and loading of values."""
+        materializers = Materializers(self.registry.all("materializer"), load_project=self.code.load_class)
+        return Artifacts(self.store, materializers, self.work)
+
+    @cached_property
+    def work(self) -> Path:
+        """A folder for this process's temporary files."""
+        self._folder = tempfile.TemporaryDirectory(prefix="turnout-")
+        return Path(self._folder.name)
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        if "work" in self.__dict__:
+            self._folder.cleanup()
+
+
+def _new_run(
+    store: ArtifactStore[Any], plan: Plan, digest: str, run: str, engine_run: str, submission: Submission
+) -> RunInfo:
+    options = submission.options
+    return RunInfo(
+        id=run,
+        project=plan.project,
+        pipeline=plan.name,
+        plan=digest,
+        params=parameters.bind(plan, submission.params, options),
+        options=options,
+        logical_time=options.at,
+        interval=options.interval,
+        created=clock.now(),
+        started_by=options.started_by,
+        git=options.git or _origin(store, plan),
+        stack=plan.stack,
+        orchestrator=plan.orchestrator,
+        instance=plan.instance,
+        engine_run=engine_run,
+        engine_url=options.engine_url,
+    )
+
+
+def _origin(store: ArtifactStore[Any], plan: Plan) -> Git | None:
+    import msgspec
+
+    data = store.read(layout.code_origin(plan.code.digest))
+    return None if data is None else msgspec.json.decode(data, type=Git)

@@ -1,0 +1,207 @@
+"""Running one step: the same on every engine."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+
+from turnout.errors import ConfigError, DefinitionError, PlanError, PluginError, TurnoutError, UnsupportedError
+from turnout.plan.model import StepPlan
+from turnout.records import model as records
+from turnout.records.model import Attempt, Failure, Logged, Record, StepResult
+from turnout.runtime import clock
+from turnout.runtime.cache_key import key_parts, key_of
+from turnout.runtime.execution import StepFailed, execute
+from turnout.runtime.host import this_host
+from turnout.runtime.redaction import Redactor
+from turnout.runtime.resolution import Done, Skip, Wait
+from turnout.runtime.reuse import reused_record
+from turnout.runtime.session import Session
+from turnout.runtime.sources import input_records
+from turnout.runtime.tracking import track
+from turnout.stores import layout
+
+FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
+"""Errors that no second try can mend."""
+
+
+def run_step(session: Session, name: str, index: int | None = None) -> StepResult:
+    """Run a step, or one element of a mapped step, of the session's run, and commit it.
+
+    A step that is committed already is not run again: its result is returned, ``adopted``. A skip that
+    follows from the records is committed. A step whose inputs are not there yet fails, retryable.
+
+    Args:
+        index: the element of a mapped step, from 0; None for any other.
+
+    Returns:
+        The result. A failure is a result, too: its attempt is on record. ``session.failure`` is then the
+        exception (the user's own, where a step raised it).
+    """
+    session.failure = None
+    try:
+        step = _step(session, name, index)
+        decision = session.resolver.decide(name, index)
+        if isinstance(decision, Done):
+            return result_of(decision.record, adopted=True)
+        if isinstance(decision, Skip):
+            return commit_skip(session, name, decision.reason)
+        if isinstance(decision, Wait):
+            return _waiting(name, decision)
+        _check_index(session, step, index)
+        return _reuse_or_run(session, step, index)
+    except TurnoutError as error:
+        session.failure = error
+        message = Redactor(session.components.secrets_seen).text(str(error))
+        return StepResult(state="failed", retryable=not isinstance(error, FINAL), message=message)
+
+
+def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepResult:
+    old = reused_record(session, step, index)
+    if old is not None:
+        standing, mine = session.commit(old)
+        return result_of(standing, adopted=not mine)
+    return _attempt(session, step, index)
+
+
+def _step(session: Session, name: str, index: int | None) -> StepPlan:
+    step = session.plan.by_name.get(name)
+    if step is None:
+        raise PlanError(
+            f"the run {session.run.id} has no step {name!r}",
+            why=f"it goes by the plan {session.run.plan[:12]} it started with",
+            fix="start a new run for a changed pipeline",
+        )
+    if step.kind == "records":
+        raise UnsupportedError(f"the step {name} is data-parallel, which this runtime cannot run")
+    if index is not None and not step.mapped:
+        raise PlanError(f"the step {name} is not mapped, yet it was called with the index {index}")
+    return step
+
+
+def _check_index(session: Session, step: StepPlan, index: int | None) -> None:
+    if not step.mapped:
+        return
+    count = session.resolver.count(step.name)
+    if index is None:
+        raise PlanError(
+            f"the step {step.name} is mapped, and was called without an index",
+            fix=f"call it once for each of its {count} elements: --index 0 …",
+        )
+    if count is not None and not 0 <= index < count:
+        raise PlanError(f"the step {step.name} has {count} elements, and was called with the index {index}")
+
+
+def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
+    attempt, started = uuid.uuid4().hex[:12], clock.now()
+    components, place = session.components, {"step": step.name, "index": index, "attempt": attempt}
+    components.notify(session, "step_started", **place)
+    try:
+        done = execute(session, step, index, attempt)
+    except StepFailed as failed:
+        session.failure = failed.cause
+        print(failed.failure.traceback or failed.failure.message, file=sys.stderr, flush=True)
+        retryable = not isinstance(failed.cause, FINAL)
+        _write_attempt(session, step, index, attempt, started, failed.failure, failed.logged)
+        track(session, step, index, attempt, failed.logged)
+        components.notify(session, "step_failed", message=failed.failure.message, state="failed", **place)
+        return StepResult(state="failed", retryable=retryable, message=failed.failure.message)
+    inputs = input_records(session, step, index)
+    parts = key_parts(session, step, inputs)
+    record = Record(
+        run=session.run.id,
+        step=step.name,
+        index=index,
+        state="succeeded",
+        attempt=attempt,
+        plan=session.run.plan,
+        inputs=inputs,
+        outputs=done.outputs,
+        value=done.value,
+        cache_key=key_of(parts),
+        key_parts=parts,
+        started=started,
+        ended=clock.now(),
+        sealed=not session.in_process,
+        logged=done.logged,
+    )
+    _write_attempt(session, step, index, attempt, started, None, Logged())
+    standing, mine = session.commit(record)
+    if mine:
+        track(session, step, index, attempt, done.logged)
+        components.notify(
+            session,
+            "step_succeeded",
+            state="succeeded",
+            seconds=clock.seconds_between(record.started, record.ended),
+            inputs={name: given.digests for name, given in inputs.items() if given.digests},
+            outputs={name: output.digests for name, output in record.outputs.items()},
+            **place,
+        )
+    return result_of(standing, adopted=not mine)
+
+
+def _write_attempt(
+    session: Session,
+    step: StepPlan,
+    index: int | None,
+    attempt: str,
+    started: str,
+    failure: Failure | None,
+    logged: Logged,
+) -> None:
+    document = Attempt(
+        id=attempt,
+        run=session.run.id,
+        step=step.name,
+        index=index,
+        state="failed" if failure else "succeeded",
+        started=started,
+        ended=clock.now(),
+        host=this_host(sealed=not session.in_process),
+        failure=failure,
+        logged=logged,
+    )
+    key = layout.attempt(session.run.project, session.run.id, step.name, index, attempt)
+    session.store.create(key, records.encode(document))
+
+
+def commit_skip(session: Session, name: str, reason: str) -> StepResult:
+    """Commit that a step (all of it, if it is mapped) is skipped."""
+    now = clock.now()
+    record = Record(
+        run=session.run.id,
+        step=name,
+        state="skipped",
+        plan=session.run.plan,
+        reason=reason,
+        started=now,
+        ended=now,
+        sealed=not session.in_process,
+    )
+    standing, mine = session.commit(record)
+    if mine:
+        session.components.notify(session, "step_skipped", step=name, state="skipped", message=reason)
+    return result_of(standing, adopted=not mine)
+
+
+def result_of(record: Record, *, adopted: bool) -> StepResult:
+    """What an engine is told of a committed step."""
+    values = {} if record.value is None else {record.step: record.value}
+    message = f"{record.step} was committed before" if adopted else record.reason
+    return StepResult(state=record.state, elements=record.elements, values=values, adopted=adopted, message=message)
+
+
+def _waiting(name: str, wait: Wait) -> StepResult:
+    shown = ", ".join(wait.on[:5]) + (f" and {len(wait.on) - 5} more" if len(wait.on) > 5 else "")
+    return StepResult(
+        state="failed", retryable=True, message=f"{name} cannot run yet: not committed are {shown} (failed, or still to run)"
+    )
+
+
+def report_lost(session: Session, step: StepPlan, index: int | None, started: str, failure: Failure) -> None:
+    """Put an attempt on record whose process is gone: stopped at its timeout, or died."""
+    _write_attempt(session, step, index, uuid.uuid4().hex[:12], started, failure, Logged())
+    session.components.notify(
+        session, "step_failed", step=step.name, index=index, state="failed", message=failure.message
+    )
