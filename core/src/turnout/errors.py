@@ -117,6 +117,10 @@ class PlanErrors(ManyErrors, PlanError):
     """Every reason why a plan could not be made."""
 
 
+class ConfigErrors(ManyErrors, ConfigError):
+    """Everything that is wrong with a stack."""
+
+
 def raise_all(what: str, errors: Sequence[TurnoutError]) -> None:
     """Raise nothing for no error, the error itself for one, :class:`PlanErrors` for more."""
     if len(errors) == 1:
@@ -125,9 +129,14 @@ def raise_all(what: str, errors: Sequence[TurnoutError]) -> None:
         raise PlanErrors(what, errors)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``"Did you mean 'x'?"`` for the nearest known word, or an empty string."""
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is nearest to *word*, or an empty string where none is near."""
     import difflib
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"Did you mean {near[0]!r}?" if near else ""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"Did you mean 'x'?"`` for the nearest known word, or an empty string."""
+    near = nearest(word, known)
+    return f"Did you mean {near!r}?" if near else ""

@@ -18,6 +18,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 Secret = Annotated[str, msgspec.Meta(extra={"secret": True})]
 """Annotate a setting that holds a credential with this alias: a stack takes a reference for it, never the value."""
 
+LocalPath = Annotated[str, msgspec.Meta(extra={"local_path": True})]
+"""Annotate a path on the caller's machine with this alias: a relative one then starts at the project's root.
+
+For the components that act where a pipeline is submitted (orchestrator, artifact store, deployer); a URL stays as it is.
+"""
+
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 

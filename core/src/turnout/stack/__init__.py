@@ -1,0 +1,1 @@
+"""Stacks: which tools a pipeline runs on, chosen by one YAML file."""

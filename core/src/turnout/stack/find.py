@@ -1,0 +1,44 @@
+"""From a name, a path or nothing at all to the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from turnout.packaging.project import Project
+from turnout.registry import Registry
+from turnout.stack.bind import raise_config_errors
+from turnout.stack.loader import Node
+from turnout.stack.merge import merged
+from turnout.stack.model import Stack, component_type
+from turnout.stack.sources import choose, locate
+
+
+def open_stack(given: str | None, project: Project, registry: Registry, environ: Mapping[str, str]) -> Stack:
+    """Find a stack and merge its files; whether its settings are right is left to :attr:`Stack.errors`.
+
+    Args:
+        given: a name, the path of a file, or ``package:file.yaml``; None for ``TURNOUT_STACK``, the project's
+            setting, or ``local``.
+
+    Raises:
+        ConfigError: when there is no such stack, or a file of it is malformed.
+    """
+
+    def type_of(section: str, node: Node) -> str | None:
+        return component_type(section, node, registry, environ)
+
+    source = locate(choose(given, project, environ), project)
+    chain = merged(source, project, type_of)
+    files = tuple(link.label for link in chain.sources)
+    return Stack(source.name, files, chain.document, project, registry, environ)
+
+
+def load_stack(given: str | None, project: Project, registry: Registry, environ: Mapping[str, str]) -> Stack:
+    """Find a stack as :func:`open_stack` does, and check all of it.
+
+    Raises:
+        ConfigError: the one thing that is wrong, or :class:`turnout.errors.ConfigErrors` for all that is.
+    """
+    stack = open_stack(given, project, registry, environ)
+    raise_config_errors(f"the stack {stack.name!r} cannot be used", list(stack.errors))
+    return stack

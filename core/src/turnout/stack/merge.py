@@ -1,0 +1,155 @@
+"""Stacks that extend one another, merged into one document.
+
+Components: of the same ``type`` the keys merge, another ``type`` replaces; lists replace, but the policies of a base
+stay. Steps and pipelines merge by their key; a pattern that a child names again counts where the child names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from turnout.errors import ConfigError, TurnoutError, did_you_mean
+from turnout.packaging.project import Project
+from turnout.stack import loader
+from turnout.stack.bind import raise_config_errors
+from turnout.stack.loader import Node, describe
+from turnout.stack.sources import Source, extended
+
+COMPONENTS = {
+    "orchestrator": "orchestrator",
+    "artifact_store": "artifact_store",
+    "tracker": "tracker",
+    "feature_store": "feature_store",
+    "deployer": "deployer",
+    "secrets": "secret_store",
+}
+"""The sections that choose one component, each with its kind."""
+LISTS = {"observers": "observer", "policies": "policy"}
+"""The sections that choose any number of components, each with their kind."""
+SECTIONS = ("extends", *COMPONENTS, *LISTS, "steps", "pipelines", "accept", "environment")
+
+TypeOf = Callable[[str, Node], "str | None"]
+"""The type that a component's node stands for, where it says so itself: by ``type``, or a store's by its URL."""
+
+
+class Chain(NamedTuple):
+    """The files of a stack, the one that is meant first, and the document they merge to."""
+
+    sources: tuple[Source, ...]
+    document: Node
+
+
+def merged(source: Source, project: Project, type_of: TypeOf) -> Chain:
+    """Read a stack file and those it extends, and merge them.
+
+    Raises:
+        ConfigError: when a file is missing or malformed, or they extend each other in a circle.
+    """
+    sources = [source]
+    documents = [_read(source)]
+    while (base := documents[-1].get("extends")) is not None:
+        found = extended(base.value, sources[-1], base.at, project)
+        for number, earlier in enumerate(sources):
+            if found.path.samefile(earlier.path):
+                circle = " → ".join(link.label for link in (*sources[number:], found))
+                raise ConfigError(f"stacks extend each other: {circle}", where=base.at, fix="take one `extends` out")
+        sources.append(found)
+        documents.append(_read(found))
+    document = documents.pop().without("extends")
+    while documents:
+        document = combine(document, documents.pop().without("extends"), type_of)
+    return Chain(tuple(sources), document)
+
+
+def _read(source: Source) -> Node:
+    document = loader.read(source.read(), source.label)
+    errors: list[TurnoutError] = []
+    for key, node in document.value.items():
+        if key not in SECTIONS:
+            hint = did_you_mean(key, SECTIONS)
+            fix = None if hint else f"the sections are {', '.join(SECTIONS)}"
+            errors.append(ConfigError(f"unknown section {key!r}. {hint}".rstrip(". "), where=node.at, fix=fix))
+        else:
+            errors.extend(_malformed(key, node))
+    raise_config_errors(f"the stack {source.label} is malformed", errors)
+    return document
+
+
+def _malformed(key: str, node: Node) -> list[TurnoutError]:
+    """What is wrong with the shape of a section."""
+
+    def wrong(wanted: str, found: Node, fix: str) -> list[TurnoutError]:
+        return [ConfigError(f"{key} must be {wanted}, not {describe(found.value)}", where=found.at, fix=fix)]
+
+    if key == "extends":
+        return [] if isinstance(node.value, str) else wrong("text", node, "write the name of one stack")
+    if key in COMPONENTS:
+        fix = f"write `{key}: {{type: …}}`"
+        if not isinstance(node.value, dict):
+            return wrong("a mapping", node, fix)
+        kind = node.get("type")
+        return [] if kind is None or isinstance(kind.value, str) else wrong("a mapping with a type", kind, fix)
+    if key in {"steps", "pipelines", "environment"}:
+        if not isinstance(node.value, dict):
+            return wrong("a mapping", node, f"write `{key}: {{name: {{…}}}}`")
+        blocks = node.value.values() if key != "environment" else ()
+        bad = [block for block in blocks if not isinstance(block.value, dict)]
+        return [error for block in bad for error in wrong("a mapping of mappings", block, "write settings in braces")]
+    if not isinstance(node.value, tuple):
+        return wrong("a list", node, "put it into brackets")
+    if key == "accept":
+        bad = [item for item in node.value if not isinstance(item.value, str)]
+        return [error for item in bad for error in wrong("a list of names", item, "name capabilities, such as gpu")]
+    bad = [item for item in node.value if item.get("type") is None or not isinstance(item.value["type"].value, str)]
+    return [error for item in bad for error in wrong("a list of mappings with a type", item, "write `{type: …}`")]
+
+
+def combine(base: Node, child: Node, type_of: TypeOf) -> Node:
+    """One document merged over another."""
+    result = dict(base.value)
+    for key, node in child.value.items():
+        under = result.get(key)
+        if under is None:
+            result[key] = node
+        elif key in COMPONENTS:
+            result[key] = _component(under, node, key, type_of)
+        elif key == "policies":
+            result[key] = _added(under, node)
+        elif key in {"steps", "pipelines"}:
+            result[key] = _by_pattern(under, node)
+        elif key == "environment":
+            result[key] = _deep(under, node)
+        else:
+            result[key] = node
+    return Node(result, child.at)
+
+
+def _component(base: Node, child: Node, section: str, type_of: TypeOf) -> Node:
+    wanted = type_of(section, child)
+    if wanted is None or wanted == type_of(section, base):
+        return _deep(base, child)
+    return child
+
+
+def _added(base: Node, child: Node) -> Node:
+    own = [node for node in child.value if node.plain() not in [known.plain() for known in base.value]]
+    return Node((*base.value, *own), child.at)
+
+
+def _by_pattern(base: Node, child: Node) -> Node:
+    blocks = {pattern: block for pattern, block in base.value.items() if pattern not in child.value}
+    for pattern, block in child.value.items():
+        under = base.get(pattern)
+        blocks[pattern] = block if under is None else _deep(under, block)
+    return Node(blocks, child.at)
+
+
+def _deep(base: Node, child: Node) -> Node:
+    """Merge mappings at every level; anything else replaces."""
+    if not (isinstance(base.value, dict) and isinstance(child.value, dict)):
+        return child
+    entries = dict(base.value)
+    for key, node in child.value.items():
+        entries[key] = _deep(entries[key], node) if key in entries else node
+    return Node(entries, child.at)
