@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -29,7 +29,15 @@ class ArtifactStore(Component[ConfigT], ABC):
 
     All methods raise :class:`turnout.errors.ArtifactError` when the store cannot be reached or refuses,
     naming the store's address without any credential.
+
+    ``schemes`` are the URL schemes (``s3``) by which a stack may leave out the store's ``type``.
     """
+
+    schemes: ClassVar[tuple[str, ...]] = ()
+
+    resolve: Callable[[str], str | None] | None = None
+    """Gives a secret by its name; set by whoever makes the store. A store is made with its references
+    (``${secret:s3}``) as they are: :meth:`environment` passes them on, and the store resolves them when it connects."""
 
     @property
     @abstractmethod
@@ -50,7 +58,11 @@ class ArtifactStore(Component[ConfigT], ABC):
 
     @abstractmethod
     def create_from(self, key: str, path: Path) -> bool:
-        """Create the object from a local file, as :meth:`create` does. The file may be moved away by it or stay."""
+        """Create the object from a local file, as :meth:`create` does. The file may be moved away by it or stay.
+
+        It is meant for content named by its digest: of concurrent writers of a large object several may get
+        True. Readers see nothing or the whole here too.
+        """
 
     @abstractmethod
     def fetch(self, key: str, path: Path) -> bool:

@@ -1,0 +1,128 @@
+"""What the local store needs of a file system beyond the standard library, and its errors in plain words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_COLLISIONS = 100  # folders that other processes remove between our making and our using them
+
+_NO_LINKS = (
+    "the file system has no hard links, by which exactly one writer can win",
+    "put the store on a disk or network file system that has them, or use an s3://, gs:// or abfs:// store",
+)
+_REASONS: dict[int, tuple[str, str]] = {
+    errno.EROFS: ("the file system is read-only", "mount it writable, or choose another root"),
+    errno.EACCES: ("permission denied", "give this user the right to read and write below the root"),
+    errno.EPERM: (
+        "the operation is not permitted",
+        "check that the file system is writable and the folder not immutable",
+    ),
+    errno.ENOSPC: ("the disk is full", "free some space (turnout artifacts gc), or choose another root"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space (turnout artifacts gc), or choose another root"),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "remove the file, or choose another root"),
+    errno.EISDIR: ("it is a folder", "remove it, or choose another root"),
+    errno.ENAMETOOLONG: ("the name is too long for the file system", "use shorter file names or a shorter root"),
+    errno.ELOOP: ("it is a symbolic link, which the store does not follow", "remove the link"),
+    errno.EMFILE: ("this process has too many open files", "raise the limit (ulimit -n)"),
+    errno.EMLINK: _NO_LINKS,
+    errno.ENOTSUP: _NO_LINKS,
+    errno.EOPNOTSUPP: _NO_LINKS,
+    errno.ENOSYS: _NO_LINKS,
+    errno.EXDEV: (
+        "its folder lies on another file system than the root",
+        "keep the whole store on one file system, or move all of it",
+    ),
+}
+
+
+def explain(error: OSError) -> tuple[str, str | None]:
+    """Why a file system refused, and what to do about it."""
+    return _REASONS.get(error.errno or 0, (error.strerror or str(error), None))
+
+
+def open_plainly(path: str, flags: int) -> int:
+    """An opener for :func:`open` that does not follow a symbolic link."""
+    return os.open(path, flags | _NO_FOLLOW)
+
+
+def link(source: str, target: str, descriptor: int) -> bool:
+    """Give a file a further name unless that is taken; make the folders that lead to it.
+
+    Args:
+        source: the name it has.
+        target: the name it gets.
+        descriptor: the file, open.
+
+    Returns:
+        whether the name was free.
+    """
+    for _ in range(_COLLISIONS):
+        try:
+            os.link(source, target)
+        except FileNotFoundError:  # noqa: PERF203
+            _make_folders(os.path.dirname(target))
+        except FileExistsError:
+            # A network file system may answer a second time: its first answer, now lost, was that the link is made.
+            return _is_same(target, descriptor)
+        except OSError as error:
+            if error.errno == errno.EPERM:  # the file could be written, so what is not permitted is the link
+                raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), target) from error
+            raise
+        else:
+            return True
+    raise FileNotFoundError(errno.ENOENT, "folders are removed as often as they are made", target)
+
+
+def _make_folders(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from error
+    except FileNotFoundError:
+        return  # removed under our hands: the next attempt makes it again
+
+
+def _is_same(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def newest(entry: os.DirEntry[str]) -> float:
+    """When a file, or anything in a folder, was last written."""
+    try:
+        latest = entry.stat(follow_symlinks=False).st_mtime
+        if entry.is_dir(follow_symlinks=False):
+            with os.scandir(entry) as entries:
+                latest = max([latest, *map(newest, entries)])
+    except FileNotFoundError:
+        return float("-inf")
+    return latest
+
+
+def synchronise(folder: str) -> None:
+    """Write all that the file system of a folder holds in memory to its disk."""
+    import ctypes
+
+    syncfs: Any = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None
+    if syncfs is None:
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        syncfs(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_folder(folder: str) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
