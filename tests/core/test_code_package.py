@@ -16,6 +16,7 @@ import pytest
 from turnout import canonical
 from turnout.errors import ArtifactError, PlanError
 from turnout.packaging import code, sources
+from turnout.packaging.git import Revision
 from turnout.packaging.project import Project
 from turnout.packaging.project import load as load_project
 
@@ -103,10 +104,10 @@ def test_revision_is_dirty_for_a_change_and_for_an_untracked_file(repository: Pa
     assert len(clean.commit) == 40
     assert not clean.dirty
     write(repository, {"b.py": ""})
-    assert code.build(project(repository)).revision == (clean.commit, True)
+    assert code.build(project(repository)).revision == Revision(clean.commit, True)
     (repository / "b.py").unlink()
     write(repository, {"a.py": "2"})
-    assert code.build(project(repository)).revision == (clean.commit, True)
+    assert code.build(project(repository)).revision == Revision(clean.commit, True)
 
 
 def test_a_project_inside_a_repository_sees_its_own_files_only(repository: Path) -> None:

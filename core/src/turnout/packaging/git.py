@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from turnout.errors import PlanError
 
 _SUBMODULE = b"160000"
 
 
-class Revision(NamedTuple):
+class Revision(msgspec.Struct, frozen=True, omit_defaults=True):
     """The commit that is checked out, and whether the project's files differ from it."""
 
     commit: str
-    dirty: bool
+    dirty: bool = False
 
 
 class Listing(NamedTuple):

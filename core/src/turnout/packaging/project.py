@@ -1,4 +1,4 @@
-"""The project: the folder a pipeline's code lies in, its name and settings, and what its files are called as modules."""
+"""The project: the folder a pipeline's code lies in, its name and settings, and its files' names as modules."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def load(root: Path) -> Project:
     file = root / "pyproject.toml"
     document: dict[str, Any] = {}
     if file.is_file():
-        document = _read_toml(file)
+        document = read_toml(file)
     raw = document.get("tool", {}).get("turnout", {})
     try:
         settings = msgspec.convert(raw, Settings)
@@ -121,7 +121,12 @@ def load(root: Path) -> Project:
     return Project(root=root, name=name, settings=settings, has_pyproject=file.is_file())
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        ConfigError: when it is not valid.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:
