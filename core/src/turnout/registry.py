@@ -250,22 +250,23 @@ class Registry:
         raise self._unknown(kind, name, where)
 
     def _unknown(self, kind: str, name: str, where: Location | str | None) -> TurnoutError:
+        broken = (*self._load_problems, *self._kind(kind).problems)
         others = [other.replace("_", " ") for other in KINDS if other != kind and name in self._kind(other).types]
         near = nearest(name, [*self.names(kind), *self.installable])
         hints = []
-        if others:
+        if others and not broken:
             hints.append(f"There is {'an' if others[0][0] in 'aeiou' else 'a'} {others[0]} of that name")
         elif near and near != name:
             hints.append(f"Did you mean {near!r}?")
         if not others and near in self.installable and near not in self.names(kind):
             hints.append(f"It is not installed: pip install {self.installable[near]}")
         text = f"unknown {kind.replace('_', ' ')} {name!r}"
-        broken = [str(problem) for problem in (*self._load_problems, *self._kind(kind).problems)]
+        fix = f"use one of {', '.join(sorted(self.names(kind))) or 'those a plugin brings'}"
         return ConfigError(
             f"{text}. {' '.join(hints)}" if hints else text,
             where=where,
-            why=f"it may be missing because {'; '.join(broken)}" if broken else None,
-            fix=None if near else f"use one of {', '.join(sorted(self.names(kind))) or 'those a plugin brings'}",
+            why=f"it may be missing because {'; '.join(map(str, broken))}" if broken else None,
+            fix=None if near else broken[0].fix if broken else fix,
         )
 
     @cached_property

@@ -33,7 +33,8 @@ class EnvironmentSettings(Config, frozen=True):
     """The section ``environment``."""
 
     python: Annotated[
-        str | None, Meta(pattern=r"^3\.[0-9]+$", description='The minor version of Python on workers: "3.11".')
+        Annotated[str, Meta(pattern=r"^3\.[0-9]+$")] | None,
+        Meta(description='The minor version of Python on workers: "3.11".'),
     ] = None
 
 

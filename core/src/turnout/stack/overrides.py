@@ -56,9 +56,7 @@ class PipelineSettings(Config, frozen=True):
     start: Annotated[str | None, Meta(description="The first logical time, ISO 8601.")] = None
     catchup: Annotated[bool, Meta(description="Whether missed runs are made up for.")] = False
     params: Annotated[dict[str, Any], Meta(description="Other defaults of parameters.")] = field(default_factory=dict)
-    tags: Annotated[dict[str, str], Meta(description="Further tags.")] = field(
-        default_factory=dict
-    )
+    tags: Annotated[dict[str, str], Meta(description="Further tags.")] = field(default_factory=dict)
 
 
 class StepOverrides(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,9 +135,10 @@ def extended(base: str, child: Source, where: Location, project: Project) -> Sou
 def _source(path: Path, project: Project, *, builtin: bool = False) -> Source:
     if builtin:
         return Source(path, f"turnout:{path.name}", path.stem, builtin=True)
-    resolved = path.resolve()
-    label = project.relative(resolved) if resolved.is_relative_to(project.root) else str(path)
-    return Source(path, label, path.stem)
+    for place in (Path(os.path.abspath(path)), path.resolve()):  # a link in the project goes by its own name
+        if place.is_relative_to(project.root):
+            return Source(path, place.relative_to(project.root).as_posix(), path.stem)
+    return Source(path, str(path), path.stem)
 
 
 def _packaged(package: str, file: str, where: Location | None) -> Source:

@@ -1,0 +1,116 @@
+"""``turnout stack``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from turnout.cli.options import json_option, print_json, table
+from turnout.packaging.project import Project
+
+
+@click.group()
+def stack() -> None:
+    """List, show, check and compare stacks: which tools a pipeline runs on.
+
+    A stack is a name, the path of a file, or package:file.yaml; left out, it is TURNOUT_STACK, the project's, local.
+    """
+
+
+def _project() -> Project:
+    from turnout.packaging.project import load, root_of
+
+    return load(root_of(Path.cwd()))
+
+
+@stack.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the stacks that have a name; the one used by default is marked."""
+    from turnout.stack.sources import choose, stacks
+
+    project = _project()
+    default = choose(None, project, os.environ).name
+    found = stacks(project)
+    if as_json:
+        print_json(
+            [{"name": s.name, "file": s.label, "builtin": s.builtin, "default": s.name == default} for s in found]
+        )
+        return
+    rows = [(s.name, "*" if s.name == default else "", "built in" if s.builtin else s.label) for s in found]
+    table(["stack", "", "file"], rows)
+
+
+@stack.command()
+@click.argument("name", required=False, metavar="[STACK]")
+@json_option
+def show(name: str | None, as_json: bool) -> None:
+    """Show a stack, merged with what it extends: where each value comes from; references stay references."""
+    from turnout.registry import discover
+    from turnout.stack.find import open_stack
+    from turnout.stack.render import to_plain, to_yaml
+
+    found = open_stack(name, _project(), discover(), os.environ)
+    if as_json:
+        print_json(to_plain(found))
+    else:
+        click.echo(to_yaml(found), nl=False)
+
+
+@stack.command()
+@click.argument("name", required=False, metavar="[STACK]")
+@json_option
+@click.pass_context
+def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
+    """Check a stack: all errors at once, and what is missing on this machine. Exit 2 if there are errors."""
+    from turnout.registry import discover
+    from turnout.stack.check import check as check_stack
+
+    findings = check_stack(name, _project(), discover(), os.environ)
+    if as_json:
+        print_json(findings)
+    for finding in () if as_json else findings:
+        click.echo(f"{finding.level}: {f'{finding.where}: ' if finding.where else ''}{finding.what}")
+        for label, text in (("why", finding.why), ("fix", finding.fix)):
+            if text:
+                click.echo(f"  {label}: {text}")
+    if not findings and not as_json:
+        click.echo("the stack is in order")
+    ctx.exit(2 if any(finding.level == "error" for finding in findings) else 0)
+
+
+@stack.command()
+@click.argument("left")
+@click.argument("right")
+@json_option
+def diff(left: str, right: str, as_json: bool) -> None:
+    """Show in what two stacks differ, each merged with what it extends."""
+    from turnout.registry import discover
+    from turnout.stack.diff import diff as difference
+    from turnout.stack.find import open_stack
+    from turnout.stack.render import scalar_text
+
+    project, registry = _project(), discover()
+    changes = difference(*(open_stack(name, project, registry, os.environ) for name in (left, right)))
+    if as_json:
+        print_json(changes)
+        return
+    for change in changes:
+        click.echo(change.path)
+        for sign, value, place in (("-", change.left, change.left_at), ("+", change.right, change.right_at)):
+            if place:
+                click.echo(f"  {sign} {scalar_text(value)}  # {place}")
+    if not changes:
+        click.echo("the stacks are the same")
+
+
+@stack.command()
+@json_option
+def schema(as_json: bool) -> None:  # noqa: ARG001 -- it is JSON either way
+    """Print the JSON Schema of stack files, of all components installed here, for an editor."""
+    from turnout.registry import discover
+    from turnout.stack.schema import json_schema
+
+    print_json(json_schema(discover()))

@@ -1,0 +1,140 @@
+"""What the author of a plugin needs, and all that a plugin may import of turnout (tests: ``turnout.testing``).
+
+A plugin is a class that implements one of the bases, a hook that returns it, and an entry point of the group
+``turnout`` that names the hook's module.
+"""
+
+from __future__ import annotations
+
+from turnout.canonical import digest, digest_of, encode, pretty
+from turnout.components.artifact_store import ArtifactStore, Entry
+from turnout.components.base import Component, Config, LocalPath, Secret
+from turnout.components.deployer import Deployer, EndpointStatus
+from turnout.components.feature_store import FeatureStore, FeatureView
+from turnout.components.materializer import Materializer
+from turnout.components.observer import Event, EventKind, Observer
+from turnout.components.orchestrator import (
+    Bundle,
+    Capability,
+    Orchestrator,
+    RunHandle,
+    RunStatus,
+    StepStatus,
+    Support,
+)
+from turnout.components.policy import Policy, Violation
+from turnout.components.secret_store import SecretStore
+from turnout.components.tracker import Batch, Tracker
+from turnout.errors import (
+    ArtifactError,
+    ConfigError,
+    DeployError,
+    Location,
+    PlanError,
+    PluginError,
+    RunError,
+    TurnoutError,
+    UnsupportedError,
+)
+from turnout.hookspecs import hookimpl
+from turnout.plan.model import Code, Environment, OutputPlan, Plan, StepPlan, Worker
+from turnout.quantities import memory_bytes
+from turnout.records.model import (
+    Artifact,
+    FinishMark,
+    Git,
+    Options,
+    OutputRecord,
+    Point,
+    Record,
+    Reuse,
+    RunInfo,
+    RunState,
+    State,
+    StepResult,
+    Submission,
+)
+from turnout.spec.expressions import Expression, render
+from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
+from turnout.spec.types import ANY, ParamType, TypeName
+
+__all__ = [
+    "ANY",
+    "Artifact",
+    "ArtifactError",
+    "ArtifactStore",
+    "Batch",
+    "Bundle",
+    "Capability",
+    "Code",
+    "Collected",
+    "Component",
+    "Config",
+    "ConfigError",
+    "DeployError",
+    "Deployer",
+    "Element",
+    "EndpointStatus",
+    "Entry",
+    "Entrypoint",
+    "Environment",
+    "Event",
+    "EventKind",
+    "Expression",
+    "FeatureStore",
+    "FeatureView",
+    "FinishMark",
+    "Git",
+    "InputSpec",
+    "Literal",
+    "LocalPath",
+    "Location",
+    "Materializer",
+    "Observer",
+    "Options",
+    "Orchestrator",
+    "Output",
+    "OutputPlan",
+    "OutputRecord",
+    "Param",
+    "ParamSpec",
+    "ParamType",
+    "Place",
+    "Plan",
+    "PlanError",
+    "PluginError",
+    "Point",
+    "Policy",
+    "Record",
+    "Resources",
+    "Retry",
+    "Reuse",
+    "RunError",
+    "RunHandle",
+    "RunInfo",
+    "RunState",
+    "RunStatus",
+    "Schedule",
+    "Secret",
+    "SecretStore",
+    "State",
+    "StepPlan",
+    "StepResult",
+    "StepStatus",
+    "Submission",
+    "Support",
+    "Tracker",
+    "TurnoutError",
+    "TypeName",
+    "UnsupportedError",
+    "Violation",
+    "Worker",
+    "digest",
+    "digest_of",
+    "encode",
+    "hookimpl",
+    "memory_bytes",
+    "pretty",
+    "render",
+]
