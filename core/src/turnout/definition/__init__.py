@@ -1,0 +1,1 @@
+"""What a user writes: plain functions, traced to a :class:`~turnout.spec.model.PipelineSpec`."""

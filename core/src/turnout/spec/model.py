@@ -134,7 +134,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A pipeline as it was defined: ``steps`` are in topological order, as traced."""
+    """A pipeline as it was defined: ``steps`` are in topological order, as traced; ``options`` are those of
+    engines, unchecked."""
 
     name: str
     entrypoint: Entrypoint
@@ -142,5 +143,6 @@ class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     steps: tuple[StepSpec, ...] = ()
     schedule: Schedule | None = None
     tags: dict[str, str] = {}
+    options: dict[str, Any] = {}
     doc: str = ""
     place: Place | None = None

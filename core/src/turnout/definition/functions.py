@@ -1,0 +1,124 @@
+"""The functions behind steps and pipelines: which can be one, and where a worker finds them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from turnout.canonical import digest
+from turnout.definition.annotations import module_name
+from turnout.definition.places import defined, here
+from turnout.errors import DefinitionError
+from turnout.spec.model import Entrypoint
+
+_NOTEBOOK = {"__main__", "__mp_main__"}
+
+
+class Found(NamedTuple):
+    """Where a worker finds a function; ``value`` is its pickle where it travels by value."""
+
+    entrypoint: Entrypoint
+    value: bytes | None = None
+
+
+def check(function: Any, kind: str) -> None:
+    """Refuse what cannot be a step or pipeline.
+
+    Args:
+        kind: ``step`` or ``pipeline``, for the message.
+
+    Raises:
+        DefinitionError: for everything but a plain function.
+    """
+    if not isinstance(function, types.FunctionType):
+        what = "a method" if inspect.ismethod(function) else f"not {type(function).__name__!r}"
+        raise DefinitionError(
+            f"@{kind} takes a plain function, {what}",
+            where=here(),
+            fix=f"write a function, @{kind} above its def, and let it call what is needed",
+        )
+    where = defined(function.__code__)
+    name = function.__name__
+    if name == "<lambda>":
+        raise DefinitionError(
+            f"a lambda cannot be a {kind}", where=where, why="it has no name", fix=f"write a def with @{kind} above it"
+        )
+    outer = function.__qualname__.rpartition(".")[0]
+    if outer and not outer.endswith("<locals>"):
+        raise DefinitionError(
+            f"{function.__qualname__} is a method and cannot be a {kind}",
+            where=where,
+            why="a worker has no object to call it on",
+            fix="move it out of the class, to the top of the module",
+        )
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise DefinitionError(
+            f"{name} is an async function and cannot be a {kind}",
+            where=where,
+            fix="make it a plain def" + (" that calls asyncio.run(…) inside" if kind == "step" else ""),
+        )
+    if inspect.isgeneratorfunction(function):
+        raise DefinitionError(
+            f"{name} yields its results and cannot be a {kind}",
+            where=where,
+            fix="return a list: each of its elements becomes an artifact" if kind == "step" else "return the handles",
+        )
+
+
+def entrypoint(function: Callable[..., Any], holder: object) -> Found:
+    """Where a worker finds *function*, which was decorated to *holder*.
+
+    By its module and name where importing gives it back, else by value: a function of a notebook or of another
+    function, or one whose name was given to something else.
+
+    Raises:
+        DefinitionError: when it cannot be pickled.
+    """
+    module, qualname = module_name(function.__module__), function.__qualname__
+    if is_importable(function) and _reaches(function, holder):
+        return Found(Entrypoint(module=module, qualname=qualname))
+    import cloudpickle
+
+    try:
+        data = cloudpickle.dumps(function)
+    except Exception as error:
+        raise DefinitionError(
+            f"{function.__name__} cannot be sent to a worker: {type(error).__name__}: {error}",
+            where=defined(function.__code__),
+            why="it is not at the top of a module, so it travels by value with all that it uses",
+            fix="move it to the top of a module, or let it open what it needs inside",
+        ) from error
+    return Found(Entrypoint(module=module, qualname=qualname, value=digest(data)), data)
+
+
+def is_importable(function: Callable[..., Any]) -> bool:
+    """Whether a worker can import the function's module and reach its name."""
+    return "<locals>" not in function.__qualname__ and module_name(function.__module__) not in _NOTEBOOK
+
+
+def lookup(module: ModuleType | None, qualname: str) -> Any:
+    """What *module* has under a name with dots, or None."""
+    found: Any = module
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _reaches(function: Callable[..., Any], holder: object) -> bool:
+    """Whether the function's module has it, or its decorated form, under its name."""
+    found = lookup(sys.modules.get(function.__module__), function.__qualname__)
+    while found is not None:
+        if found is holder or found is function or getattr(found, "function", None) is function:
+            return True
+        found = getattr(found, "__wrapped__", None)
+    return False
+
+
+def is_lasting(function: Callable[..., Any]) -> bool:
+    """Whether the function lies in a file, so that it stays what it is; a notebook's cell may be run again."""
+    return Path(function.__code__.co_filename).is_file()

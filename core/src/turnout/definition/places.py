@@ -1,0 +1,76 @@
+"""Where the user wrote it: the line that every step and every error points to."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import turnout
+from turnout.errors import Location
+from turnout.packaging.project import Project, load, root_of
+from turnout.spec.model import Place
+
+_PACKAGE = str(Path(turnout.__file__).parent) + "/"
+_TESTING = _PACKAGE + "testing/"
+_NOTEBOOK = "<notebook>"
+
+
+def caller() -> tuple[str, int]:
+    """The file and line of the nearest frame outside turnout."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_own(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def locals_of_caller() -> dict[str, Any]:
+    """The local names where the user is now: by them annotations of a nested function are understood."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_own(frame.f_code.co_filename):
+        frame = frame.f_back
+    return dict(frame.f_locals)
+
+
+def here() -> Location:
+    """Where the user is now, relative to the project."""
+    file, line = caller()
+    return locate(file, line)
+
+
+def defined(code: CodeType) -> Location:
+    """Where a function is defined, relative to the project."""
+    return locate(code.co_filename, code.co_firstlineno)
+
+
+def locate(file: str, line: int) -> Location:
+    """A place for an error; a notebook's cell has no file worth naming."""
+    return Location(_relative(file) or _NOTEBOOK, line)
+
+
+def place(location: Location) -> Place | None:
+    """The same place for a spec; None for a notebook's cell."""
+    if location.file == _NOTEBOOK or location.line is None:
+        return None
+    return Place(location.file, location.line)
+
+
+def project_of(file: str) -> Project:
+    """The project that a source file belongs to."""
+    return load(root_of(Path(file)))
+
+
+@lru_cache(maxsize=4096)
+def _is_own(file: str) -> bool:
+    file = file.replace("\\", "/")
+    return file.startswith(_PACKAGE.replace("\\", "/")) and not file.startswith(_TESTING.replace("\\", "/"))
+
+
+@lru_cache(maxsize=4096)
+def _relative(file: str) -> str | None:
+    path = Path(file)
+    if not path.is_file():
+        return None
+    return project_of(file).relative(path)

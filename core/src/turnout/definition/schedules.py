@@ -1,0 +1,140 @@
+"""When a pipeline runs by itself, checked where it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from turnout.definition.durations import seconds
+from turnout.errors import ConfigError, DefinitionError, Location, did_you_mean
+from turnout.spec.model import Schedule
+from turnout.spec.types import ParamType
+from turnout.spec.values import convert
+
+PRESETS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of the month", 1, 31, ()),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 7, _DAYS),
+)
+_RANGE = re.compile(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]+))?\Z", re.ASCII)
+_FIX = 'write schedule="@daily", "0 6 * * *", "every 2h", a timedelta, or a list of assets'
+
+
+def schedule(given: Any, *, start: Any, catchup: Any, timezone: Any, where: Location) -> Schedule | None:
+    """The schedule of a pipeline, or None for none.
+
+    Args:
+        given: a cron expression of five fields, a preset, ``every 2h``, a ``timedelta``, or the names of assets.
+        start: the first logical time: a text, ``date`` or ``datetime`` (naive: UTC).
+        catchup: whether the runs missed since *start* are made up for.
+        timezone: an IANA name.
+
+    Raises:
+        DefinitionError: for what is none of these.
+    """
+    if given is None:
+        if start is not None or catchup:
+            raise DefinitionError(
+                "start and catchup need a schedule", where=where, why="without one nothing starts by itself", fix=_FIX
+            )
+        return None
+    begin = None if start is None else _start(start, where)
+    if not isinstance(catchup, bool):
+        raise DefinitionError(f"catchup={catchup!r} is not a bool", where=where, fix="write catchup=True")
+    if catchup and begin is None:
+        raise DefinitionError("catchup needs a start", where=where, fix='say since when: start="2026-01-01"')
+    _check_timezone(timezone, where)
+    cron, every, assets = _kind(given, where)
+    return Schedule(cron=cron, every=every, assets=assets, timezone=timezone, start=begin, catchup=catchup)
+
+
+def _kind(given: Any, where: Location) -> tuple[str | None, float | None, tuple[str, ...]]:
+    if isinstance(given, timedelta):
+        return None, seconds(given, "schedule", where), ()
+    if isinstance(given, Sequence) and not isinstance(given, str) and given:
+        if all(isinstance(asset, str) and asset for asset in given):
+            return None, None, tuple(given)
+    elif isinstance(given, str):
+        text = " ".join(given.split())
+        if text.startswith("every "):
+            return None, seconds(text[6:], "schedule", where), ()
+        return _cron(text, where), None, ()
+    raise DefinitionError(f"schedule={given!r} is not a schedule", where=where, fix=_FIX)
+
+
+def _cron(text: str, where: Location) -> str:
+    if text.startswith("@"):
+        if text in PRESETS:
+            return text
+        raise DefinitionError(
+            f"the schedule {text!r} is not known. {did_you_mean(text, PRESETS)}".rstrip(),
+            where=where,
+            fix=f"use one of {', '.join(PRESETS)}, or a cron expression",
+        )
+    fields = text.split(" ")
+    if len(fields) != len(_FIELDS):
+        raise DefinitionError(
+            f"the schedule {text!r} has {len(fields)} fields, a cron expression has 5",
+            where=where,
+            why="they are minute, hour, day of the month, month, day of the week",
+            fix=_FIX,
+        )
+    for field, (name, low, high, words) in zip(fields, _FIELDS, strict=True):
+        if not all(_part(part.lower(), low, high, words) for part in field.split(",")):
+            raise DefinitionError(
+                f"the schedule {text!r} has {field!r} as its {name}",
+                where=where,
+                why=f"it is * or numbers from {low} to {high}, with - for a range, / for steps and , between several",
+                fix=_FIX,
+            )
+    return text
+
+
+def _part(part: str, low: int, high: int, words: tuple[str, ...]) -> bool:
+    found = _RANGE.match(part)
+    if found is None:
+        return False
+    first, last, step = found.groups()
+    if step is not None and not 1 <= int(step) <= high:
+        return False
+    if first == "*":
+        return last is None
+    numbers = [_number(word, low, words) for word in (first, last) if word is not None]
+    return all(number is not None and low <= number <= high for number in numbers) and (
+        len(numbers) == 1 or (numbers[0] or 0) <= (numbers[1] or 0)
+    )
+
+
+def _number(word: str, low: int, words: tuple[str, ...]) -> int | None:
+    if word.isdigit():
+        return int(word)
+    return words.index(word) + low if word in words else None
+
+
+def _start(start: Any, where: Location) -> str:
+    if isinstance(start, date) and not isinstance(start, datetime):
+        start = start.isoformat()
+    try:
+        return str(convert(start, ParamType(kind="datetime"), "start"))
+    except ConfigError as error:
+        raise DefinitionError(error.what, where=where, why=error.why, fix=error.fix) from None
+
+
+def _check_timezone(timezone: Any, where: Location) -> None:
+    if timezone == "UTC":
+        return
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(timezone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise DefinitionError(
+            f"the time zone {timezone!r} is not known", where=where, fix='use an IANA name: timezone="Europe/Berlin"'
+        ) from None

@@ -1,0 +1,246 @@
+"""Steps: plain functions that a pipeline calls. Outside a pipeline they just run."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, overload
+
+from turnout import names
+from turnout.definition import functions, materializer, places, settings
+from turnout.definition.annotations import outputs
+from turnout.definition.durations import seconds
+from turnout.definition.handles import Handle, Outputs
+from turnout.definition.mapping import lists, run_map
+from turnout.definition.signature import Signature, check_parameters
+from turnout.definition.trace import Trace, current
+from turnout.definition.values import Value, foreign
+from turnout.definition.wiring import Wiring
+from turnout.errors import Location
+from turnout.spec.inputs import InputSpec, Output
+from turnout.spec.model import OutputSpec, StepSpec
+
+
+class Step:
+    """A function as a step of pipelines: ``function`` is the function itself, ``name`` what the step is called.
+
+    Called while a pipeline is traced, it writes down the call and returns handles; anywhere else it runs.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str, config: settings.Settings, scope: Mapping[str, Any]):
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = name
+        self.settings = config
+        self._scope = scope
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function; in a pipeline, write down the call and return a handle for each output.
+
+        Raises:
+            DefinitionError: in a pipeline, for arguments that cannot fit.
+        """
+        trace = current.get()
+        if trace is None:
+            _refuse_handles((*args, *kwargs.values()))
+            return self.function(*args, **kwargs)
+        wiring = Wiring(trace, f"the step {self.name!r}", places.here())
+        bound = self.signature.bind(args, kwargs, wiring.what, wiring.where)
+        inputs = {name: wiring.input(self.signature.parameters[name], value) for name, value in bound.items()}
+        return self._record(trace, inputs, wiring.where, mapped=False)
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step once an element of the lists given by position; arguments given by name stay the same.
+
+        Several lists are walked side by side and must be of one length. Outside a pipeline the result is a
+        list, or for a step of several outputs a tuple of lists.
+
+        Raises:
+            DefinitionError: in a pipeline, for what is no list, or whose elements cannot fit.
+        """
+        trace = current.get()
+        if trace is None:
+            _refuse_handles((*args, *kwargs.values()))
+            return run_map(self.function, len(self.outputs), args, kwargs)
+        wiring = Wiring(trace, f"the step {self.name!r}", places.here())
+        bound = self.signature.bind(args, kwargs, wiring.what, wiring.where)
+        over = {name: bound[name] for name in self.signature.positional[: len(args)]}
+        handles = lists(wiring, self.name, self.signature.parameters, over)
+        inputs = {
+            name: wiring.element(self.signature.parameters[name], handles[name])
+            if name in handles
+            else wiring.input(self.signature.parameters[name], value)
+            for name, value in bound.items()
+        }
+        return self._record(trace, inputs, wiring.where, mapped=True)
+
+    def named(self, name: str) -> Step:
+        """The same step under another name, to use it a second time.
+
+        Raises:
+            DefinitionError: for a name that cannot be used.
+        """
+        names.check(name, "step", places.here(), ".named({})")
+        other = Step.__new__(Step)
+        other.__dict__.update(self.__dict__)
+        other.name = name
+        return other
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """What the function takes and returns; its annotations are read on first use."""
+        return Signature(self.function, self._scope)
+
+    @functools.cached_property
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        """The outputs the function declares."""
+        declared = outputs(self.signature.returns, self.function.__name__, places.defined(self.function.__code__))
+        return tuple(OutputSpec(name=o.name, type=o.type, materializer=materializer.find(o.type)) for o in declared)
+
+    @functools.cached_property
+    def _doc(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    def _record(self, trace: Trace, inputs: dict[str, InputSpec], where: Location, *, mapped: bool) -> Any:
+        signature = self.signature
+        for name, parameter in signature.parameters.items():
+            if name not in inputs and parameter.is_content:
+                wiring = Wiring(trace, f"the step {self.name!r}", where)
+                inputs[name] = wiring.input(parameter, parameter.default)
+        full = trace.claim(self.name, "step", where)
+        config = self.settings
+        spec = StepSpec(
+            name=full,
+            entrypoint=trace.entrypoint(self.function, self),
+            inputs=inputs,
+            guards=trace.guards,
+            outputs=self.outputs,
+            retry=config.retry,
+            timeout=config.timeout,
+            resources=config.resources,
+            requirements=config.requirements,
+            secrets=config.secrets,
+            env=config.env,
+            files=config.files,
+            cache=config.cache,
+            options=config.options,
+            doc=self._doc,
+            place=places.place(where),
+        )
+        trace.add(spec, self.function)
+        return result(trace, spec, mapped=mapped)
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if functions.lookup(sys.modules.get(self.function.__module__), self.function.__qualname__) is self:
+            return _find, (self.function.__module__, self.function.__qualname__)
+        return Step, (self.function, self.name, self.settings, {})
+
+
+def _find(module: str, qualname: str) -> Any:
+    return functions.lookup(importlib.import_module(module), qualname)
+
+
+@overload
+def step(function: Callable[..., Any], /) -> Step: ...
+
+
+@overload
+def step(
+    *,
+    name: str | None = None,
+    retries: int = 0,
+    retry_delay: Any = 0,
+    retry_backoff: float = 1.0,
+    timeout: Any = None,
+    resources: Any = None,
+    requirements: Any = None,
+    secrets: Mapping[str, str] | None = None,
+    env: Any = None,
+    files: Any = None,
+    cache: Any = None,
+    options: Mapping[str, Any] | None = None,
+    **engines: Mapping[str, Any],
+) -> Callable[[Callable[..., Any]], Step]: ...
+
+
+def step(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    retries: int = 0,
+    retry_delay: Any = 0,
+    retry_backoff: float = 1.0,
+    timeout: Any = None,
+    resources: Any = None,
+    requirements: Any = None,
+    secrets: Mapping[str, str] | None = None,
+    env: Any = None,
+    files: Any = None,
+    cache: Any = None,
+    options: Mapping[str, Any] | None = None,
+    **engines: Any,
+) -> Step | Callable[[Callable[..., Any]], Step]:
+    """Make a function a step.
+
+    Args:
+        name: the step's name; the function's by default.
+        retries: how often it is tried again when it fails.
+        retry_delay: the time before the first retry: ``"10s"``, seconds or a ``timedelta``.
+        retry_backoff: the factor by which the delay grows with each retry.
+        timeout: the longest one attempt may take: ``"30m"``, seconds or a ``timedelta``.
+        resources: what it needs of a machine, a :class:`~turnout.spec.model.Resources`.
+        requirements: packages its environment has beside the project's, as pip takes them.
+        secrets: environment variables, each with the name of the secret it gets.
+        env: the environment variables it may read.
+        files: patterns of the project's files it reads.
+        cache: whether an earlier result may be used: ``True``, ``False``, or for how long (``"12h"``). By default
+            it may where the step has artifacts or files as inputs and no secrets.
+        options: options of engines, ``{"airflow": {"pool": "gpu"}}``; also as keywords, ``airflow={"pool": "gpu"}``.
+
+    Raises:
+        DefinitionError: for a function that cannot be a step, or a setting that cannot be meant.
+    """
+    where = places.here()
+    config = settings.Settings(
+        retry=settings.retry(retries, retry_delay, retry_backoff, where),
+        timeout=None if timeout is None else seconds(timeout, "timeout", where),
+        resources=settings.resources(resources, where),
+        requirements=settings.requirements(requirements, where),
+        secrets=settings.secrets(secrets, where),
+        env=settings.env(env, where),
+        files=settings.files(files, where),
+        cache=settings.cache(cache, where),
+        options=settings.options(options, engines, "@step", settings.NAMES, where),
+    )
+
+    def decorate(function: Callable[..., Any]) -> Step:
+        functions.check(function, "step")
+        check_parameters(function, "step")
+        own = function.__name__ if name is None else name
+        names.check(own, "step", places.defined(function.__code__), "@step(name={})")
+        scope = places.locals_of_caller() if "<locals>" in function.__qualname__ else {}
+        return Step(function, own, config, scope)
+
+    return decorate if function is None else decorate(function)
+
+
+def _refuse_handles(given: tuple[Any, ...]) -> None:
+    for value in given:
+        if isinstance(value, Value):
+            raise foreign(value)
+
+
+def result(trace: Trace, spec: StepSpec, *, mapped: bool) -> Handle | Outputs:
+    """What a call returns in a pipeline: one handle, or several outputs."""
+    made = {
+        output.name: Handle(trace, Output(step=spec.name, output=output.name), output.type, mapped=mapped)
+        for output in spec.outputs
+    }
+    return next(iter(made.values())) if len(made) == 1 else Outputs(trace, spec.name, made)

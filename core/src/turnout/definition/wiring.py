@@ -1,0 +1,207 @@
+"""From the arguments of a call to the inputs of a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from turnout.definition.fitting import fits
+from turnout.definition.handles import Handle, Outputs
+from turnout.definition.parameters import type_name_of, type_of_value
+from turnout.definition.signature import Parameter, shown_type
+from turnout.definition.trace import Trace
+from turnout.definition.values import Value, foreign
+from turnout.errors import ConfigError, DefinitionError, Location
+from turnout.markers import Marker
+from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output
+from turnout.spec.types import JSON_TYPE, ParamType, TypeName
+from turnout.spec.values import convert, shorten
+
+
+class Wiring:
+    """One call that is wired: in which trace, what is called (``the step 'fit'``) and where."""
+
+    __slots__ = ("trace", "what", "where")
+
+    def __init__(self, trace: Trace, what: str, where: Location) -> None:
+        self.trace = trace
+        self.what = what
+        self.where = where
+
+    def input(self, parameter: Parameter, value: Any) -> InputSpec:
+        """The input for one argument.
+
+        Raises:
+            DefinitionError: when it cannot be one, or its type cannot fit.
+        """
+        if not isinstance(value, Handle):
+            return InputSpec(source=self.literal(parameter, value), type=parameter.type_name)
+        self.check(value)
+        source = value._source
+        if isinstance(source, Literal):
+            return InputSpec(source=self._again(parameter, source), type=parameter.type_name)
+        given = value._type
+        if value._mapped:
+            assert isinstance(source, Output)
+            given = collection_of(given)
+            self.check_fit(parameter, given, value)
+            return InputSpec(source=Collected(step=source.step, output=source.output), type=parameter.type_name)
+        self.check_fit(parameter, given, value)
+        return InputSpec(source=source, type=parameter.type_name)
+
+    def element(self, parameter: Parameter, value: Handle) -> InputSpec:
+        """The input of a mapped step for one of the lists it maps over.
+
+        Raises:
+            DefinitionError: when its elements cannot fit.
+        """
+        source = value._source
+        assert isinstance(source, Output)
+        given = value._type
+        if not value._mapped:
+            given = msgspec.structs.replace(given, collection=False, text=_inside(given.text), optional=False)
+        if not fits(given, parameter.type_name):
+            raise DefinitionError(
+                f"{self.what} takes a {shown_type(parameter)} as {parameter.name!r}, "
+                f"and the elements of {value._show()} are of type {given.text}",
+                where=self.where,
+                why="maps do not nest" if value._mapped and given.collection else None,
+                fix="flatten it in a step that returns one list, and map over that"
+                if value._mapped and given.collection
+                else "map over a list of what the step takes, or change one of the annotations",
+            )
+        return InputSpec(source=Element(step=source.step, output=source.output), type=parameter.type_name)
+
+    def check(self, value: Value) -> None:
+        """Refuse a handle of another trace."""
+        if value._trace is not self.trace:
+            raise foreign(value)
+
+    def check_fit(self, parameter: Parameter, given: TypeName, value: Handle) -> None:
+        """Refuse a handle whose type cannot fit."""
+        if fits(given, parameter.type_name):
+            return
+        fix = "give it what it takes, or change one of the annotations"
+        if given.collection and fits(msgspec.structs.replace(given, collection=False), parameter.type_name):
+            fix = f"run the step once an element: .map({value._show().rpartition('.')[2]})"
+        if value._param is not None and parameter.type is not None and parameter.type.kind in {"file", "folder"}:
+            fix = f"declare the parameter of the pipeline as {parameter.type.kind.title()} too"
+        raise DefinitionError(
+            f"{self.what} takes a {shown_type(parameter)} as {parameter.name!r}, "
+            f"and {value._show()} is of type {given.text}",
+            where=self.where,
+            why="a mapped step gives a list, one element each" if value._mapped else None,
+            fix=fix,
+        )
+
+    def literal(self, parameter: Parameter, value: Any) -> Literal:
+        """A value written in the definition.
+
+        Raises:
+            DefinitionError: when it is not a value that JSON stands for, or its type cannot fit.
+        """
+        self.refuse(parameter, value)
+        type_ = parameter.type
+        if type_ is None:
+            type_ = type_of_value(value)
+            if not fits(type_name_of(type_), parameter.type_name) and not (
+                value is None and parameter.type_name.optional
+            ):
+                raise self._misfit(parameter, value)
+        elif type_.kind == "json" and not type_.choices:
+            type_ = type_of_value(value)
+        return Literal(value=self.convert(parameter, value, type_), type=type_)
+
+    def _again(self, parameter: Parameter, source: Literal) -> Literal:
+        """A value given to a sub-pipeline and handed on: converted to what this step takes."""
+        if parameter.type is None or parameter.type == source.type or parameter.type.kind == "json":
+            return source
+        if parameter.type.kind != source.type.kind and (source.type.kind, parameter.type.kind) != ("int", "float"):
+            raise self._misfit(parameter, source.value)
+        return Literal(value=self.convert(parameter, source.value, parameter.type), type=parameter.type)
+
+    def convert(self, parameter: Parameter, value: Any, type_: ParamType) -> Any:
+        """The canonical form of a literal."""
+        try:
+            return convert(value, type_, parameter.name, text=False)
+        except ConfigError as error:
+            if type_ == JSON_TYPE or value is None:
+                raise self._misfit(parameter, value) from None
+            raise DefinitionError(
+                f"{self.what}: {error.what}", where=self.where, why=error.why, fix=error.fix
+            ) from None
+
+    def _misfit(self, parameter: Parameter, value: Any) -> DefinitionError:
+        return DefinitionError(
+            f"{self.what} takes a {shown_type(parameter)} as {parameter.name!r}, not {shorten(value)}",
+            where=self.where,
+            why=None if value is None else "what is written in a pipeline is kept in the plan, as JSON",
+            fix=f"allow it: {parameter.name}: {shown_type(parameter)} | None"
+            if value is None
+            else "give it the result of a step, or a number, text, bool, time, list or object where it takes one",
+        )
+
+    def refuse(self, parameter: Parameter, value: Any) -> None:
+        """Refuse what only looks like an argument: a step itself, several outputs, a condition, a marker."""
+        if isinstance(value, Outputs):
+            self.check(value)
+            names = ", ".join(f".{name}" for name in value._handles)
+            raise DefinitionError(
+                f"{self.what} is given all outputs of {value._show()} as {parameter.name!r}"
+                if names
+                else f"{self.what} is given {value._show()} as {parameter.name!r}, which returns nothing",
+                where=self.where,
+                fix=f"choose one: {names}" if names else f"declare what {value._show()} returns, such as -> float",
+            )
+        if isinstance(value, Value):
+            raise DefinitionError(
+                f"{self.what} is given the condition {value._show()} as {parameter.name!r}",
+                where=self.where,
+                why="conditions are for when(…); a step takes whole outputs",
+                fix="hand it the whole output and look into it there",
+            )
+        if isinstance(value, Marker):
+            raise DefinitionError(
+                f"{self.what} is given {value!r} itself as {parameter.name!r}",
+                where=self.where,
+                why="the engine gives it as a parameter of the pipeline",
+                fix=f"write def pipeline(…, {parameter.name}: datetime = {value!r}) and hand that on",
+            )
+        if callable(value) and hasattr(value, "named") and hasattr(value, "function"):
+            raise DefinitionError(
+                f"{self.what} is given {value.name} itself as {parameter.name!r}, not its result",
+                where=self.where,
+                fix=f"call it: {parameter.name}={value.name}(…)",
+            )
+        inner = _first_value(value)
+        if inner is not None:
+            raise DefinitionError(
+                f"{self.what} is given {inner._show()} inside a {type(value).__name__} as {parameter.name!r}",
+                where=self.where,
+                why="an input is one value of one step",
+                fix="give each its own input, or fan out by .map and collect",
+            )
+
+
+def collection_of(element: TypeName) -> TypeName:
+    """The type of a list of these."""
+    return msgspec.structs.replace(element, collection=True, text=f"list[{element.text}]", optional=False)
+
+
+def _inside(text: str) -> str:
+    """What a list's annotation says of its elements."""
+    return text.partition("[")[2].removesuffix("]") if text.endswith("]") else "Any"
+
+
+def _first_value(value: Any) -> Value | None:
+    """A handle somewhere inside a list, tuple, set or dict."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, (list, tuple, set)):
+        return None
+    for item in value:
+        found = item if isinstance(item, Value) else _first_value(item)
+        if found is not None:
+            return found
+    return None
