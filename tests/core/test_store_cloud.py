@@ -156,6 +156,15 @@ def test_options_reach_the_connection(s3: str, bucket: str, tmp_path: Path) -> N
         private.read("a")
 
 
+@pytest.mark.parametrize("scheme", ["gs", "gcs"])
+def test_a_google_bucket_takes_an_endpoint(scheme: str) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    store = open_store(endpoint, f"{scheme}://bucket", region="", retries=0, options={"skip_signature": True})
+    assert f"nobody answers at {endpoint}" in error_of(lambda: store.read("a"))
+
+
 def test_a_store_is_not_local(store: CloudStore) -> None:
     store.create("a", b"x")
     assert store.local_path("a") is None

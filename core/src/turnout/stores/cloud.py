@@ -211,9 +211,10 @@ class CloudStore(ArtifactStore[CloudConfig]):
         """The client, made when the store is first used; nothing is sent yet."""
         config = self.config
         self._check(config)
+        root = self.address.replace("gcs://", "gs://", 1)
         options = {name: value for name, value in config.options.items() if name not in _OF_CONNECTIONS}
         if config.endpoint:
-            options["endpoint"] = config.endpoint
+            options["base_url" if root.startswith("gs://") else "endpoint"] = config.endpoint
         if config.region:
             options["region"] = config.region
         options |= self._credentials()
@@ -230,7 +231,6 @@ class CloudStore(ArtifactStore[CloudConfig]):
             "retry_timeout": seconds,
             "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2},
         }
-        root = self.address.replace("gcs://", "gs://", 1)
         with self._explained("open", ""):
             try:
                 return self._obstore.store.from_url(root, config=options, client_options=client, retry_config=retry)

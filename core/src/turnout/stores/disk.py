@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import stat
 from typing import Any
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -77,12 +79,15 @@ def link(source: str, target: str, descriptor: int) -> bool:
 
 
 def _make_folders(folder: str) -> None:
+    """Make a folder and those above it, or fail to because others are being removed at the same time."""
     try:
         os.makedirs(folder, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from error
     except FileNotFoundError:
-        return  # removed under our hands: the next attempt makes it again
+        return
+    except FileExistsError as error:  # it is a file, or was a folder a moment ago
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISDIR(os.lstat(folder).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from error
 
 
 def _is_same(path: str, descriptor: int) -> bool:
@@ -120,8 +125,11 @@ def synchronise(folder: str) -> None:
 
 
 def fsync_folder(folder: str) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Make the names in a folder durable; a folder that is gone has none."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return
     try:
         os.fsync(descriptor)
     finally:

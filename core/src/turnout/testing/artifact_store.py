@@ -44,6 +44,7 @@ _START = """
 import json, sys
 import msgspec
 from importlib import import_module
+from turnout.testing import artifact_store
 module, qualname, config, role, arguments = json.loads(sys.argv[1])
 store_class = import_module(module)
 for part in qualname.split("."):
@@ -51,7 +52,6 @@ for part in qualname.split("."):
 store = store_class(msgspec.convert(config, store_class.Config))
 print("ready", flush=True)
 sys.stdin.readline()
-from turnout.testing import artifact_store
 print(json.dumps(getattr(artifact_store, role)(store, *arguments)), flush=True)
 """
 
@@ -274,7 +274,7 @@ class ArtifactStoreSuite:
         assert list(store.list("churn")) == []
 
     def test_a_killed_writer_leaves_no_part(self, store: ArtifactStore[Any]) -> None:
-        for attempt, delay in enumerate((0.0, 0.02, 0.1)):
+        for attempt, delay in enumerate((0.01, 0.03, 0.1)):
             process = _start(store, "write_on", [attempt])
             with _ended(process):
                 _go(process)
@@ -391,4 +391,6 @@ def _together(store: ArtifactStore[Any], roles: list[tuple[str, list[Any]]]) -> 
             processes.append(process)
         for process in processes:
             _go(process)
-        return [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+        answers = [process.communicate(timeout=120)[0] for process in processes]
+        assert all(process.returncode == 0 for process in processes), "a process failed; its error is above"
+        return [json.loads(answer) for answer in answers]
