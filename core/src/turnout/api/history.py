@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,7 +19,7 @@ AskEngine = Callable[[RunInfo], RunStatus]
 StepStateName = Literal["succeeded", "skipped", "failed", "retrying", "running", "waiting", "not run"]
 
 
-class StepSummary(NamedTuple):
+class StepSummary(msgspec.Struct, frozen=True):
     """A step, or an element of a mapped step, of a run: its record if it is committed, and its attempts in order."""
 
     step: str
@@ -78,7 +78,9 @@ def step_summaries(store: ArtifactStore[Any], plan: Plan, run: str) -> list[Step
         if data is not None:
             kept.setdefault(_parse(name), {})[rest] = data
     found = [_summary(step, index, files) for (step, index), files in kept.items()]
-    return sorted(found, key=lambda one: (position.get(one.step, len(position)), -1 if one.index is None else one.index))
+    return sorted(
+        found, key=lambda one: (position.get(one.step, len(position)), -1 if one.index is None else one.index)
+    )
 
 
 def _summary(step: str, index: int | None, files: dict[str, bytes]) -> StepSummary:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from turnout.api.workspace import Workspace
 from turnout.components.orchestrator import RunHandle
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.errors import ConfigError
@@ -23,9 +24,8 @@ from turnout.planning.planner import Planned, make_plan
 from turnout.planning.publishing import publish_plan
 from turnout.planning.uploads import Uploads
 from turnout.records.model import Git, Options, Submission
-from turnout.api.workspace import Workspace
 from turnout.runtime import clock, parameters
-from turnout.runtime.artifacts import Artifacts
+from turnout.runtime.artifacts import Artifacts, ContentKind
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
 
@@ -45,7 +45,7 @@ class Launch:
     @classmethod
     def of(cls, definition: PipelineDefinition, *, stack: str | None = None, accept: tuple[str, ...] = ()) -> Launch:
         """Plan a pipeline in its own project."""
-        project = load(root_of(definition.source_file or Path.cwd()))
+        project = load(root_of(_source(definition)))
         return cls(definition, Workspace(project, stack), accept=accept)
 
     @property
@@ -85,7 +85,8 @@ class Launch:
                 canonical = convert(value, types[name], name)
                 if "path" in canonical:
                     path = str(Path.cwd() / canonical["path"])
-                    sent[name] = uploads.add(path, types[name].kind, f"the parameter {name}")
+                    kind: ContentKind = "folder" if types[name].kind == "folder" else "file"
+                    sent[name] = uploads.add(path, kind, f"the parameter {name}")
                 else:
                     sent[name] = canonical
         bound = parameters.bind(self.plan, sent, options)
@@ -104,6 +105,12 @@ class Launch:
     def _git(self) -> Git | None:
         revision = self.planned.package.revision
         return None if revision is None else Git(revision.commit, revision.dirty)
+
+
+def _source(definition: PipelineDefinition) -> Path:
+    """The file a pipeline is defined in, or for one of a notebook the current folder."""
+    file = Path(definition.function.__code__.co_filename)
+    return file if file.is_file() else Path.cwd()
 
 
 def _check_steps(plan: Plan, options: Options) -> None:

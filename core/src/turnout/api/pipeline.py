@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from turnout.definition.pipeline import PipelineDefinition, define
-from turnout.errors import RunError
-from turnout.records.model import Options, Reuse
-from turnout.api.launch import Launch
-from turnout.api.run import Run
+
+if TYPE_CHECKING:  # a worker imports this module with the user's: what only a submitter needs is imported late
+    from turnout.api.run import Run
+    from turnout.errors import RunError
+    from turnout.records.model import Options
 
 
 class Pipeline(PipelineDefinition):
@@ -45,6 +46,9 @@ class Pipeline(PipelineDefinition):
             RunError: when the run did not succeed; ``run`` is the :class:`Run`, and where the steps ran in this
                 process ``__cause__`` is the user's own exception.
         """
+        from turnout.api.launch import Launch
+        from turnout.api.run import Run
+
         options = _options(at, tags, reuse, from_, only, no_cache)
         launch = Launch.of(self, stack=stack, accept=tuple(accept))
         handle = launch.submit({**(params or {}), **more}, options)
@@ -69,6 +73,9 @@ class Pipeline(PipelineDefinition):
         **more: Any,
     ) -> Run:
         """Start the pipeline as :meth:`run` does, and return at once; the local engine ends with this process."""
+        from turnout.api.launch import Launch
+        from turnout.api.run import Run
+
         launch = Launch.of(self, stack=stack, accept=tuple(accept))
         handle = launch.submit({**(params or {}), **more}, _options(at, tags, None, None, (), no_cache=False))
         return Run(handle.run_id, workspace=launch.workspace)
@@ -76,6 +83,8 @@ class Pipeline(PipelineDefinition):
 
 def failed(run: Run, state: str, cause: BaseException | None) -> RunError:
     """The error of a run that did not succeed, naming its first failed step."""
+    from turnout.errors import RunError
+
     broken = [summary for summary in run.summaries.values() if summary.record is None and summary.attempts]
     text = f"the run {run.id} of {run.info.pipeline} {'was ' if state == 'cancelled' else ''}{state}"
     why = None
@@ -96,9 +105,12 @@ def _options(
     only: Sequence[str],
     no_cache: bool,
 ) -> Options:
+    from turnout.records.model import Options, Reuse
+
     earlier = None
     if reuse is not None:
-        earlier = Reuse(run=reuse.id if isinstance(reuse, Run) else reuse, from_=from_, only=tuple(only))
+        run = reuse if isinstance(reuse, str) else reuse.id
+        earlier = Reuse(run=run, from_=from_, only=tuple(only))
     time = at.isoformat() if isinstance(at, datetime) else at
     return Options(at=time, tags=dict(tags or {}), reuse=earlier, no_cache=no_cache)
 

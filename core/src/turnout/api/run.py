@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from turnout.api.history import StepSummary, find_run, run_state, step_summaries
+from turnout.api.workspace import Workspace
 from turnout.errors import ConfigError, RunError, did_you_mean
 from turnout.plan.model import Plan
 from turnout.records.model import InputRecord, OutputRecord, Record, RunInfo, RunState
-from turnout.api.history import StepSummary, find_run, run_state, step_summaries
-from turnout.api.workspace import Workspace
 from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.session import Session, read_plan
 from turnout.spec.types import ANY, TypeName
@@ -75,7 +75,8 @@ class StepRun:
         """The outputs by name."""
         types = {output.name: output.type for output in self.run.plan.by_name[self.name].outputs}
         return {
-            name: Value(self.run.artifacts, record, types.get(name, ANY)) for name, record in self.record.outputs.items()
+            name: Value(self.run.artifacts, record, types.get(name, ANY))
+            for name, record in self.record.outputs.items()
         }
 
     @property
@@ -209,7 +210,7 @@ class Run:
     def metrics(self) -> dict[str, float]:
         """The last value of every metric, over all steps in the plan's order."""
         found: dict[str, float] = {}
-        for (_, _), summary in self.summaries.items():
+        for summary in self.summaries.values():
             if summary.record is not None:
                 found.update({point.name: float(point.value) for point in summary.record.logged.points})
         return found

@@ -12,7 +12,10 @@ from turnout import __version__
 COMMANDS = {
     "init": ("turnout.cli.init:init", "Write a small project that runs and passes its test at once."),
     "run": ("turnout.cli.run:run", "Run a pipeline and follow it to its end."),
-    "explain": ("turnout.cli.explain:explain", "Show how a pipeline is planned for a stack, or why a step ran as it did."),
+    "explain": (
+        "turnout.cli.explain:explain",
+        "Show how a pipeline is planned for a stack, or why a step ran as it did.",
+    ),
     "runs": ("turnout.cli.runs:runs", "List runs, show one, read a step's log."),
     "artifacts": ("turnout.cli.artifacts:artifacts", "List, show and load what steps made."),
     "stack": ("turnout.cli.stack:stack", "List, show, check and compare stacks."),
@@ -26,12 +29,10 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands, plugins' commands last."""
-        del ctx
         return [*COMMANDS, *(name for name in _plugin_commands() if name not in COMMANDS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        del ctx
         if cmd_name in COMMANDS:
             module, _, name = COMMANDS[cmd_name][0].partition(":")
             return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]

@@ -24,9 +24,9 @@ def explain(
     if step is not None:
         _explain_step(pipeline, step, stack, as_json=as_json)
         return
+    from turnout.api.launch import Launch
     from turnout.cli.target import find_pipeline
     from turnout.planning.capabilities import uses
-    from turnout.api.launch import Launch
 
     launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)
     if whole:
@@ -120,7 +120,9 @@ def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> N
             what = "skipped" if given.skipped else ", ".join(digest[:12] for digest in given.digests[:4])
             click.echo(f"  input {name}: {what} from {source}")
         else:
-            click.echo(f"  input {name}: {given.value!r}" + (f" from the parameter {given.param}" if given.param else ""))
+            click.echo(
+                f"  input {name}: {given.value!r}" + (f" from the parameter {given.param}" if given.param else "")
+            )
     for name, output in record.outputs.items():
         click.echo(f"  output {name}: {', '.join(digest[:12] for digest in output.digests[:4])}")
     if record.cache_key:

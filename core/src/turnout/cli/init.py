@@ -95,7 +95,9 @@ def init(folder: Path) -> None:
     taken = [name for name in FILES if (folder / name).exists()]
     if taken:
         raise ConfigError(
-            f"{folder / taken[0]} exists already", why="init overwrites nothing", fix="give a new folder: turnout init DIR"
+            f"{folder / taken[0]} exists already",
+            why="init overwrites nothing",
+            fix="give a new folder: turnout init DIR",
         )
     name = folder.resolve().name
     name = suggestion(name) if problem(name) else name

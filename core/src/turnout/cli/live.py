@@ -6,15 +6,18 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from turnout.local.progress import Change
 from turnout.plan.model import Plan
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 MARKS = {
     "succeeded": ("✓", "green"),
     "reused": ("✓", "green"),
-    "skipped": ("–", "dim"),
+    "skipped": ("-", "dim"),
     "failed": ("✗", "bold red"),
     "blocked": ("·", "dim"),
     "running": ("▸", "cyan"),
@@ -31,7 +34,7 @@ class PlainView:
     def __init__(self, plan: Plan) -> None:
         self._width = max((len(step.name) for step in plan.steps), default=4) + 4
 
-    def __enter__(self) -> PlainView:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -66,7 +69,7 @@ class LiveView:
         self._elements: dict[str, dict[str, int]] = {}
         self._live = Live(console=Console(), get_renderable=self._draw, refresh_per_second=8)
 
-    def __enter__(self) -> LiveView:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 

@@ -37,10 +37,10 @@ def run(
 
     Exits 0 when it succeeded, 1 when it failed, 2 when it could not be started.
     """
-    from turnout.cli.target import find_pipeline
-    from turnout.records.model import Options, Reuse
     from turnout.api.history import find_run
     from turnout.api.launch import Launch
+    from turnout.cli.target import find_pipeline
+    from turnout.records.model import Options, Reuse
 
     launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)
     workspace = launch.workspace
@@ -54,10 +54,10 @@ def run(
 
 
 def _follow(launch: Any, params: dict[str, str], options: Any, target: str, *, as_json: bool) -> None:
+    from turnout.api.run import Run
     from turnout.cli.live import view
     from turnout.cli.summary import run_document, summarise
     from turnout.local.progress import ignore
-    from turnout.api.run import Run
 
     if not as_json:
         for note in _notes(launch):

@@ -33,7 +33,13 @@ def list_(stack: str | None, pipeline: str | None, tags: tuple[str, ...], limit:
     if as_json:
         print_json(
             [
-                {"run": info.id, "pipeline": info.pipeline, "state": state, "created": info.created, "stack": info.stack}
+                {
+                    "run": info.id,
+                    "pipeline": info.pipeline,
+                    "state": state,
+                    "created": info.created,
+                    "stack": info.stack,
+                }
                 for info, state in rows
             ]
         )
@@ -53,8 +59,8 @@ def list_(stack: str | None, pipeline: str | None, tags: tuple[str, ...], limit:
 @json_option
 def show(run: str, stack: str | None, as_json: bool) -> None:
     """Show RUN: an id, the start of one, or latest."""
-    from turnout.cli.summary import metrics_table, run_document, steps_table
     from turnout.api.run import Run
+    from turnout.cli.summary import metrics_table, run_document, steps_table
 
     found = Run(run, stack=stack)
     state = found.state
@@ -83,15 +89,15 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
 @stack_option
 def logs(run: str, stack: str | None, step: str) -> None:
     """Print what STEP (or STEP.INDEX) of RUN printed, all attempts in order."""
-    from turnout.errors import UnsupportedError
     from turnout.api.run import Run
+    from turnout.errors import UnsupportedError
 
     found = Run(run, stack=stack)
     one = found[step]
     workspace = found.workspace
     if found.info.orchestrator != workspace.orchestrator.name:
         raise UnsupportedError(
-            f"the run {found.id} ran on {found.info.orchestrator}, and the stack {workspace.stack.name} has another engine",
+            f"the run {found.id} ran on {found.info.orchestrator}, the stack {workspace.stack.name} has another engine",
             fix="give the run's own stack: --stack",
         )
     for line in workspace.orchestrator.logs(found.plan, found.info.engine_run, one.name, one.index):

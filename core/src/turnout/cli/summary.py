@@ -7,8 +7,8 @@ from typing import Any
 import click
 import msgspec
 
-from turnout.cli.live import MARKS
 from turnout.api.run import Run, StepRun
+from turnout.cli.live import MARKS
 from turnout.runtime import clock
 
 

@@ -6,9 +6,9 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
+from turnout.api.pipeline import Pipeline
 from turnout.errors import ConfigError, TurnoutError, did_you_mean
 from turnout.packaging.project import Project, load, root_of
-from turnout.api.pipeline import Pipeline
 
 
 def find_pipeline(target: str) -> Pipeline:
@@ -80,5 +80,3 @@ def _import(name: str, project: Project) -> ModuleType:
             where=f"{project.relative(Path(own[-1].filename))}:{own[-1].lineno}",
             fix="mend the module; it is imported to find its pipelines",
         ) from error
-
-

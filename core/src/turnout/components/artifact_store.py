@@ -13,7 +13,7 @@ from turnout.components.base import Component, ConfigT
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One object of a listing: its key relative to the root, its size in bytes, its modification time (Unix seconds)."""
+    """One object of a listing: key relative to the root, size in bytes, modification time (Unix seconds)."""
 
     key: str
     size: int

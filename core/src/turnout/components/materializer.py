@@ -6,7 +6,12 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from turnout.errors import ArtifactError
 from turnout.spec.types import ANY, TypeName
+
+
+class Unfit(ArtifactError):
+    """This materializer cannot keep this value exactly. The next that takes its type is tried, at last the pickle."""
 
 
 class Materializer(ABC):
@@ -28,6 +33,7 @@ class Materializer(ABC):
         """Write *value* into the empty *folder*. The same value should give the same bytes.
 
         Raises:
+            Unfit: when the files would not give the same value back; another materializer then takes it.
             ArtifactError: when this value cannot be written, saying which part and why.
         """
 

@@ -12,7 +12,9 @@ from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 
 
-def run_inline(session: Session, *, fail_fast: bool = False, watch: Watcher = ignore) -> tuple[FinishMark, BaseException | None]:
+def run_inline(
+    session: Session, *, fail_fast: bool = False, watch: Watcher = ignore
+) -> tuple[FinishMark, BaseException | None]:
     """Run every step in this process, one after another; retries do not wait.
 
     Returns:

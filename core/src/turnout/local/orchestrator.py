@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from turnout.components.artifact_store import ArtifactStore
-from turnout.components.base import Config
+from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, Support
 from turnout.errors import ArtifactError
 from turnout.local.engine import Engine
@@ -24,7 +24,7 @@ from turnout.runtime.identity import run_id
 from turnout.runtime.session import Session
 
 
-class LocalConfig(Config):
+class LocalConfig(Config, frozen=True):
     """Settings of the local orchestrator."""
 
     instance: Annotated[str, msgspec.Meta(description="Part of every run id.")] = "local"
@@ -35,7 +35,7 @@ class LocalConfig(Config):
     in_process: Annotated[
         bool, msgspec.Meta(description="Run steps in this very process, unsealed: for tests and debuggers.")
     ] = False
-    logs: Annotated[str, msgspec.Meta(description="The folder of the steps' log files.")] = ".turnout/logs"
+    logs: Annotated[LocalPath, msgspec.Meta(description="The folder of the steps' log files.")] = ".turnout/logs"
 
 
 class LocalRun(RunHandle):
@@ -54,7 +54,7 @@ class LocalRun(RunHandle):
     def _work(self) -> None:
         try:
             self.mark = self._engine.run()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             self._error = error
 
     def wait(self, timeout: float | None = None) -> RunState:

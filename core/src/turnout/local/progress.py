@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 StepState = Literal["running", "succeeded", "skipped", "failed", "retrying", "blocked", "reused"]
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True):
     """A step, or an element of a mapped step, has changed its state.
 
     ``seconds`` is how long the attempt took, or for ``retrying`` the time until the next one; ``number``

@@ -85,9 +85,9 @@ class Schedule:
             return True
         for given in step.inputs.values():
             source = getattr(given.source, "step", None)
-            if source is not None and self.ended[source] == "skipped":
-                if isinstance(given.source, Element) or not given.type.optional:
-                    return True
+            needed = isinstance(given.source, Element) or not given.type.optional
+            if needed and source is not None and self.ended[source] == "skipped":
+                return True
         return False
 
     def _count(self, step: StepPlan) -> int:

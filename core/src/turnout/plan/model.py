@@ -32,8 +32,9 @@ class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step, bound: see :class:`turnout.spec.model.StepSpec` for what it shares with the definition.
 
-    ``environment`` names one of the plan's environments; ``fingerprint`` is the digest of the code the step
-    reaches; ``files`` maps each declared file to its digest; ``options`` holds each adapter's validated options.
+    ``environment`` names one of the plan's environments; ``image`` is a container image, for engines that use one;
+    ``fingerprint`` is the digest of the code the step reaches; ``files`` maps each declared file to its
+    digest; ``options`` holds each adapter's validated options.
     """
 
     name: str
@@ -47,6 +48,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout: float | None = None
     resources: Resources = Resources()
     environment: str = "default"
+    image: str | None = None
     secrets: dict[str, str] = {}
     env: tuple[str, ...] = ()
     files: dict[str, str] = {}
@@ -74,10 +76,15 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Exact pins (``name==version``, sorted, names normalised) for a Python minor version such as ``3.11``."""
+    """Exact pins (``name==version``, sorted, names normalised) for a Python minor version such as ``3.11``.
+
+    ``local`` names what no index has (an editable folder, a repository), with a digest of its content: it cannot be
+    pinned, and counts in the cache key all the same.
+    """
 
     python: str
     pins: tuple[str, ...] = ()
+    local: dict[str, str] = {}
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from turnout.components.orchestrator import Capability, Orchestrator
 from turnout.errors import ConfigError, Location, TurnoutError, UnsupportedError, did_you_mean
@@ -54,7 +54,7 @@ def _step_uses(step: StepSpec) -> Iterator[Use]:
             yield Use(capability, f"the step {step.name} asks for {what}", step.place)
 
 
-def gaps(spec: PipelineSpec, orchestrator: type[Orchestrator[object]], accepted: Iterable[str]) -> list[TurnoutError]:
+def gaps(spec: PipelineSpec, orchestrator: type[Orchestrator[Any]], accepted: Iterable[str]) -> list[TurnoutError]:
     """An error for every thing asked for that the orchestrator refuses and nobody accepted by name."""
     known = [capability.value for capability in Capability]
     unknown = [name for name in accepted if name not in known]
@@ -63,7 +63,8 @@ def gaps(spec: PipelineSpec, orchestrator: type[Orchestrator[object]], accepted:
             f"nothing called {unknown[0]!r} can be accepted. {did_you_mean(unknown[0], known)}".rstrip(),
             fix=f"accept one of: {', '.join(known)}",
         )
-    allowed, found = set(accepted), []
+    allowed = set(accepted)
+    found: list[TurnoutError] = []
     for use in uses(spec):
         support = orchestrator.capabilities.get(use.capability, "refused")
         if support == "refused" and use.capability.value not in allowed:

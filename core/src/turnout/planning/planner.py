@@ -21,8 +21,10 @@ from turnout.planning.capabilities import gaps
 from turnout.planning.overrides import override_pipeline, override_step
 from turnout.planning.uploads import Uploads
 from turnout.registry import Registry
+from turnout.runtime.artifacts import ContentKind
 from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.spec.model import ParamSpec, PipelineSpec, StepSpec
+from turnout.spec.types import ParamType
 from turnout.stack.model import Stack
 
 
@@ -49,8 +51,8 @@ def make_plan(
         PlanErrors: everything that is wrong, at once.
     """
     problems: list[TurnoutError] = []
-    spec = override_pipeline(traced.spec, stack)
-    steps = [override_step(step, stack, problems) for step in spec.steps]
+    spec = override_pipeline(traced.spec, stack, problems)
+    steps = [override_step(step, stack) for step in spec.steps]
     spec = msgspec.structs.replace(spec, steps=tuple(one.spec for one in steps))
     accepted = tuple(sorted({*stack.accept, *accept}))
     problems.extend(gaps(spec, stack.orchestrator_type, accepted))
@@ -75,6 +77,7 @@ def make_plan(
                 timeout=step.timeout,
                 resources=step.resources,
                 environment=locks.name_for(step),
+                image=one.image,
                 secrets=step.secrets,
                 env=step.env,
                 files=_files(step, project, problems),
@@ -114,12 +117,18 @@ def _where(step: StepSpec) -> Location | None:
     return None if step.place is None else Location(step.place.file, step.place.line)
 
 
+def _content(type_: ParamType) -> ContentKind:
+    return "folder" if type_.kind == "folder" else "file"
+
+
 def _param(param: ParamSpec, uploads: Uploads, problems: list[TurnoutError], spec: PipelineSpec) -> ParamSpec:
     if param.type.kind not in {"file", "folder"} or not isinstance(param.default, dict) or "path" not in param.default:
         return param
     where = None if spec.place is None else Location(spec.place.file, spec.place.line)
     try:
-        value = uploads.add(param.default["path"], param.type.kind, f"the default of the parameter {param.name}", where)
+        value = uploads.add(
+            param.default["path"], _content(param.type), f"the default of the parameter {param.name}", where
+        )
     except TurnoutError as error:
         problems.append(error)
         return param
@@ -133,7 +142,9 @@ def _input(given: InputSpec, uploads: Uploads, problems: list[TurnoutError], ste
     if "path" not in source.value:
         return given
     try:
-        value = uploads.add(source.value["path"], source.type.kind, f"an input of the step {step.name}", _where(step))
+        value = uploads.add(
+            source.value["path"], _content(source.type), f"an input of the step {step.name}", _where(step)
+        )
     except TurnoutError as error:
         problems.append(error)
         return given
@@ -164,10 +175,15 @@ def _cache(step: StepSpec, params: tuple[ParamSpec, ...]) -> bool | float:
 
 
 def _looks_up_features(step: StepSpec) -> bool:
-    return step.entrypoint is not None and step.entrypoint.module == "turnout.steps" and step.entrypoint.qualname in {
-        "historical",
-        "online",
-    }
+    return (
+        step.entrypoint is not None
+        and step.entrypoint.module == "turnout.steps"
+        and step.entrypoint.qualname
+        in {
+            "historical",
+            "online",
+        }
+    )
 
 
 def _fingerprint(step: StepSpec, traced: Traced, prints: Fingerprints) -> str:

@@ -8,6 +8,7 @@ from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
 from turnout.packaging.code import CodePackage
 from turnout.plan.model import Plan
+from turnout.records.model import Git
 from turnout.stores import layout
 
 
@@ -15,7 +16,8 @@ def publish_plan(store: ArtifactStore[Any], plan: Plan, package: CodePackage) ->
     """Create the code package, then the plan, in the store, unless they are there."""
     if not store.exists(layout.code(package.digest)):
         store.create(layout.code(package.digest), package.data)
-        if package.git is not None:
-            store.create(layout.code_origin(package.digest), canonical.encode(package.git))
+        if package.revision is not None:
+            git = Git(package.revision.commit, package.revision.dirty)
+            store.create(layout.code_origin(package.digest), canonical.encode(git))
     if not store.exists(layout.plan(plan.digest)):
         store.create(layout.plan(plan.digest), plan.encode())

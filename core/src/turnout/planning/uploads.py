@@ -7,7 +7,7 @@ from typing import Any
 
 from turnout.errors import Location, PlanError
 from turnout.packaging.project import Project
-from turnout.runtime.artifacts import Artifacts, path_artifact
+from turnout.runtime.artifacts import Artifacts, ContentKind, path_artifact
 
 
 class Uploads:
@@ -15,9 +15,9 @@ class Uploads:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._paths: dict[str, tuple[Path, str, str]] = {}
+        self._paths: dict[str, tuple[Path, ContentKind, str]] = {}
 
-    def add(self, path: str, kind: str, what: str, where: Location | None = None) -> dict[str, Any]:
+    def add(self, path: str, kind: ContentKind, what: str, where: Location | None = None) -> dict[str, Any]:
         """The canonical value that stands for a local file or folder.
 
         Args:

@@ -22,7 +22,9 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
         "environment": None if environment is None else canonical.digest_of(environment),
         "env": {name: os.environ.get(name) for name in step.env},
         "files": step.files,
-        "outputs": {output.name: [output.type.name, output.type.collection, output.materializer] for output in step.outputs},
+        "outputs": {
+            output.name: [output.type.name, output.type.collection, output.materializer] for output in step.outputs
+        },
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -26,7 +27,8 @@ from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, 
 from turnout.spec.types import ParamType
 from turnout.spec.values import revive
 
-PACKAGE = str(Path(turnout.__file__).parent)
+NOT_THE_USERS = (str(Path(turnout.__file__).parent), str(Path(importlib.__file__).parent), "<frozen ")
+"""Where frames lie that say nothing to who wrote the step: turnout's own, and the import system's."""
 
 
 class Executed(NamedTuple):
@@ -122,7 +124,9 @@ def _save(session: Session, step: StepPlan, result: Any) -> dict[str, OutputReco
             where=None if step.place is None else f"{step.place.file}:{step.place.line}",
             fix="return a tuple with one value for each declared output",
         )
-    return {output.name: session.artifacts.save(value, output) for output, value in zip(step.outputs, values, strict=True)}
+    return {
+        output.name: session.artifacts.save(value, output) for output, value in zip(step.outputs, values, strict=True)
+    }
 
 
 @contextmanager
@@ -172,9 +176,7 @@ def _traceback(error: BaseException) -> list[str]:
     pending: list[traceback.TracebackException] = [report]
     while pending:
         one = pending.pop()
-        kept = [frame for frame in one.stack if not frame.filename.startswith(PACKAGE)]
+        kept = [frame for frame in one.stack if not frame.filename.startswith(NOT_THE_USERS)]
         one.stack = traceback.StackSummary.from_list(kept)
         pending.extend(other for other in (one.__cause__, one.__context__) if other is not None)
     return list(report.format())
-
-

@@ -29,9 +29,7 @@ def finish_run(session: Session, *, cancelled: bool = False) -> FinishMark:
         state = "cancelled" if cancelled else "failed"
     mark = FinishMark(time=clock.now(), state=state, steps=dict(sorted(counts.items())))
     number = len(session.store.children(layout.finishes(session.run.project, session.run.id)))
-    while not session.store.create(
-        layout.finish(session.run.project, session.run.id, number), records.encode(mark)
-    ):
+    while not session.store.create(layout.finish(session.run.project, session.run.id, number), records.encode(mark)):
         number += 1
     session.store.flush()
     tracking.finish(session, state)

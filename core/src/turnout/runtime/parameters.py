@@ -62,7 +62,7 @@ def _value(param: ParamSpec, given: Mapping[str, Any], options: Options, pipelin
         value = None if options.interval is None else options.interval[param.source == "interval_end"]
     if value is None:
         raise ConfigError(
-            f"the parameter {param.name!r} of {pipeline} is the run's {param.source.replace('_', ' ')}, which is not known",
+            f"the parameter {param.name!r} of {pipeline} is the run's {param.source.replace('_', ' ')}",
             why="the engine gave none",
             fix=f"give it: -p {param.name}=2026-01-31T00:00:00Z",
         )

@@ -48,7 +48,12 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
         _check_names(step, set(old.outputs), f"the run {reuse.run}")
     suffix = "" if index is None else f".{index}"
     return msgspec.structs.replace(
-        old, run=session.run.id, plan=session.run.plan, reused_from=f"{reuse.run}/{step.name}{suffix}", ended=now, started=now
+        old,
+        run=session.run.id,
+        plan=session.run.plan,
+        reused_from=f"{reuse.run}/{step.name}{suffix}",
+        ended=now,
+        started=now,
     )
 
 

@@ -62,9 +62,7 @@ def _open(request: OpenRun, sink: BinaryIO) -> Any:
     from turnout.stores.address import from_environment
 
     try:
-        session = Session.open(
-            from_environment(os.environ), request.plan, request.engine_run, request.submission
-        )
+        session = Session.open(from_environment(os.environ), request.plan, request.engine_run, request.submission)
     except TurnoutError as error:
         _answer(sink, StepResult(state="failed", message=str(error)))
         return None
@@ -84,7 +82,7 @@ def _run(session: Any, request: RunStep) -> StepResult:
     os.close(log)
     try:
         return run_step(session, request.step, request.index)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         traceback.print_exc()
         return StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
     finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, PlanError
 from turnout.materializers.choice import Materializers
-from turnout.plan.model import Plan, decode as decode_plan
+from turnout.plan.model import Plan
+from turnout.plan.model import decode as decode_plan
 from turnout.records import model as records
 from turnout.records.model import Git, Record, RunInfo, Submission
 from turnout.registry import Registry, discover
@@ -160,13 +163,14 @@ class Session:
     @cached_property
     def work(self) -> Path:
         """A folder for this process's temporary files."""
-        self._folder = tempfile.TemporaryDirectory(prefix="turnout-")
-        return Path(self._folder.name)
+        folder = tempfile.mkdtemp(prefix="turnout-")
+        self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
     def close(self) -> None:
-        """Remove the temporary files."""
+        """Remove the temporary files; happens by itself when the session is gone."""
         if "work" in self.__dict__:
-            self._folder.cleanup()
+            self._cleanup()
 
 
 def _new_run(

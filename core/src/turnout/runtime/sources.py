@@ -25,9 +25,7 @@ def _input_record(session: Session, source: Source, index: int | None) -> InputR
             if record is None or record.state == "skipped":
                 return InputRecord(step=step, output=output, skipped=True)
             found = record.outputs[output]
-            return InputRecord(
-                step=step, output=output, digests=found.digests, collection=found.elements is not None
-            )
+            return InputRecord(step=step, output=output, digests=found.digests, collection=found.elements is not None)
         case Element(step=step, output=output):
             return _element_record(session, step, output, index)
         case Collected(step=step, output=output):
@@ -37,7 +35,9 @@ def _input_record(session: Session, source: Source, index: int | None) -> InputR
 
 def _element_record(session: Session, step: str, output: str, index: int | None) -> InputRecord:
     found = element(session, step, output, index)
-    return InputRecord(step=step, output=output, index=index, digests=found.digests, collection=found.elements is not None)
+    return InputRecord(
+        step=step, output=output, index=index, digests=found.digests, collection=found.elements is not None
+    )
 
 
 def element(session: Session, step: str, output: str, index: int | None) -> OutputRecord:

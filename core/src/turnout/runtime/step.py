@@ -10,7 +10,7 @@ from turnout.plan.model import StepPlan
 from turnout.records import model as records
 from turnout.records.model import Attempt, Failure, Logged, Record, StepResult
 from turnout.runtime import clock
-from turnout.runtime.cache_key import key_parts, key_of
+from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import StepFailed, execute
 from turnout.runtime.host import this_host
 from turnout.runtime.redaction import Redactor
@@ -46,9 +46,9 @@ def run_step(session: Session, name: str, index: int | None = None) -> StepResul
             return result_of(decision.record, adopted=True)
         if isinstance(decision, Skip):
             return commit_skip(session, name, decision.reason)
+        _check_index(session, step, index, ready=not isinstance(decision, Wait))
         if isinstance(decision, Wait):
             return _waiting(name, decision)
-        _check_index(session, step, index)
         return _reuse_or_run(session, step, index)
     except TurnoutError as error:
         session.failure = error
@@ -79,10 +79,12 @@ def _step(session: Session, name: str, index: int | None) -> StepPlan:
     return step
 
 
-def _check_index(session: Session, step: StepPlan, index: int | None) -> None:
+def _check_index(session: Session, step: StepPlan, index: int | None, *, ready: bool) -> None:
     if not step.mapped:
         return
     count = session.resolver.count(step.name)
+    if index is None and not ready:
+        return
     if index is None:
         raise PlanError(
             f"the step {step.name} is mapped, and was called without an index",
@@ -195,7 +197,9 @@ def result_of(record: Record, *, adopted: bool) -> StepResult:
 def _waiting(name: str, wait: Wait) -> StepResult:
     shown = ", ".join(wait.on[:5]) + (f" and {len(wait.on) - 5} more" if len(wait.on) > 5 else "")
     return StepResult(
-        state="failed", retryable=True, message=f"{name} cannot run yet: not committed are {shown} (failed, or still to run)"
+        state="failed",
+        retryable=True,
+        message=f"{name} cannot run yet: not committed are {shown} (failed, or still to run)",
     )
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -25,7 +26,7 @@ def track(session: Session, step: StepPlan, index: int | None, attempt: str, log
     if logged == Logged():
         return
 
-    def send(tracker: Tracker[object]) -> None:
+    def send(tracker: Tracker[Any]) -> None:
         tracker.log(
             Batch(
                 run=session.run,
@@ -47,21 +48,21 @@ def finish(session: Session, state: RunState) -> None:
     _guarded(session, lambda tracker: tracker.finish(session.run, external_id(session, tracker), state))
 
 
-def _guarded(session: Session, action: Callable[[Tracker[object]], None]) -> None:
+def _guarded(session: Session, action: Callable[[Tracker[Any]], None]) -> None:
     if session.plan.worker.tracker.type == "none":
         return
     try:
         tracker = session.components.tracker
         if tracker is not None:
             action(tracker)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         from turnout.runtime.redaction import Redactor
 
         message = Redactor(session.components.secrets_seen).text(str(error))
         print(f"turnout: the tracker {session.plan.worker.tracker.type} failed: {message}", file=sys.stderr)
 
 
-def external_id(session: Session, tracker: Tracker[object]) -> str:
+def external_id(session: Session, tracker: Tracker[Any]) -> str:
     """The tracker's id of this run: made by one elected worker, stored for all.
 
     The worker whose claim is created first makes the external run. The others wait for its id; where none

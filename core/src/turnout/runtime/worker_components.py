@@ -101,7 +101,7 @@ class WorkerComponents:
         for observer in self.observers:
             try:
                 observer.notify(event)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 print(f"turnout: the observer {observer.name} failed: {error}", file=sys.stderr)
 
 

@@ -1,0 +1,72 @@
+"""What a stack says of a pipeline and its steps, laid over what the definition says."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from turnout.errors import ConfigError, TurnoutError, did_you_mean
+from turnout.spec.model import ParamSpec, PipelineSpec, StepSpec
+from turnout.spec.values import convert
+from turnout.stack.model import Stack
+from turnout.stack.overrides import StepOverrides
+
+
+class Overridden(NamedTuple):
+    """A step with the stack's settings in it, and those that a definition has no field for."""
+
+    spec: StepSpec
+    options: dict[str, Any]
+    image: str | None
+
+
+def override_pipeline(spec: PipelineSpec, stack: Stack, problems: list[TurnoutError]) -> PipelineSpec:
+    """The pipeline with the stack's schedule, tags and defaults of parameters."""
+    over = stack.pipeline_overrides(spec.name)
+    params = {param.name: param for param in spec.params}
+    for name, value in over.params.items():
+        try:
+            params[name] = _default(params, name, value, spec.name, over.places.get(f"params.{name}"))
+        except TurnoutError as error:
+            problems.append(error)
+    schedule = spec.schedule
+    try:
+        schedule = over.rescheduled(spec.schedule)
+    except TurnoutError as error:
+        problems.append(error)
+    return msgspec.structs.replace(
+        spec, params=tuple(params.values()), schedule=schedule, tags={**spec.tags, **over.tags}
+    )
+
+
+def _default(params: dict[str, ParamSpec], name: str, value: Any, pipeline: str, where: Any) -> ParamSpec:
+    if name not in params:
+        raise ConfigError(
+            f"the pipeline {pipeline} has no parameter {name!r}. {did_you_mean(name, params)}".rstrip(),
+            where=where,
+            fix=f"its parameters are: {', '.join(params) or 'none'}",
+        )
+    param = params[name]
+    default = convert(value, param.type, name, where)
+    return msgspec.structs.replace(param, default=default, required=False, source="value")
+
+
+def override_step(step: StepSpec, stack: Stack) -> Overridden:
+    """The step with the stack's resources, retries, timeout, variables, cache policy and engine options."""
+    over: StepOverrides = stack.step_overrides(step.name)
+    retry = step.retry
+    for field, value in (("count", over.retries), ("delay", over.retry_delay), ("backoff", over.retry_backoff)):
+        if value is not UNSET:
+            retry = msgspec.structs.replace(retry, **{field: value})
+    engine = {name: {**step.options.get(name, {}), **block} for name, block in over.options.items()}
+    spec = msgspec.structs.replace(
+        step,
+        resources=msgspec.structs.replace(step.resources, **over.resources),
+        retry=retry,
+        timeout=step.timeout if over.timeout is UNSET else over.timeout,
+        env=tuple(dict.fromkeys((*step.env, *over.env))),
+        cache=step.cache if over.cache is UNSET else over.cache,
+    )
+    return Overridden(spec, {**step.options, **engine}, None if over.image is UNSET else over.image or None)

@@ -1,0 +1,403 @@
+"""Values to artifacts and back: what a step returns is saved once, what it takes is read anew each time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from turnout import canonical
+from turnout.components.artifact_store import ArtifactStore
+from turnout.components.materializer import Materializer, Unfit
+from turnout.errors import ArtifactError, PluginError
+from turnout.files import File, Folder
+from turnout.materializers import plain
+from turnout.materializers.choice import AUTO, Materializers
+from turnout.materializers.classes import name_of, names_of
+from turnout.materializers.own import Own
+from turnout.materializers.paths import FILE, FOLDER, suffix_of
+from turnout.materializers.sameness import same
+from turnout.materializers.table import TABLES
+from turnout.plan.model import OutputPlan
+from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord
+from turnout.runtime import blobs, outputs
+from turnout.runtime.blobs import Blobs, short
+from turnout.spec.types import ANY, TypeName
+
+INLINE = 4096
+"""A value whose plain form has at most this many bytes lives in the record itself."""
+_INLINE_BY = ("json", "text", "dataclass", "pydantic")
+_CONTENT = {"file": FILE, "folder": FOLDER}
+ContentKind = Literal["file", "folder"]
+
+
+class Artifacts:
+    """The artifacts of one store, as one process reads and writes them.
+
+    Args:
+        work: a folder of this process's own, for the files that steps see and what is fetched; its owner removes it.
+    """
+
+    def __init__(self, store: ArtifactStore[Any], materializers: Materializers, work: Path) -> None:
+        self.blobs = Blobs(store, work)
+        self.materializers = materializers
+        self.work = work
+
+    # Saving
+
+    def save(self, value: Any, output: OutputPlan) -> OutputRecord:
+        """Save what a step returned for one of its outputs; of a collection, each element.
+
+        Raises:
+            ArtifactError: when the value is not of the declared type, or cannot be saved; ``__cause__`` is the
+                exception of a project's own materializer.
+        """
+        declared = output.type
+        if not declared.collection or (value is None and declared.optional):
+            return OutputRecord(artifact=self._save(value, output, output.name))
+        if not isinstance(value, (list, tuple)):
+            raise ArtifactError(
+                f"output {output.name!r} is a {type(value).__qualname__}, but {declared.text} is declared",
+                why="each element of a list output is an artifact of its own",
+                fix="return a list",
+            )
+        elements = (self._save(item, output, f"{output.name}[{n}]") for n, item in enumerate(value))
+        return OutputRecord(elements=tuple(elements))
+
+    def save_value(self, value: Any, name: str = "value") -> Artifact:
+        """Save a value of any type; *name* is what messages call it."""
+        return self._save(value, OutputPlan(name=name, type=ANY), name)
+
+    def save_path(self, path: Path, kind: ContentKind, suffix: str = "") -> Artifact:
+        """Save the content of a file or folder, as for a parameter. Nothing is copied when the store has it already.
+
+        Args:
+            suffix: the suffix a file is kept with where its own name has none.
+
+        Raises:
+            ArtifactError: when there is no such file or folder.
+        """
+        known = path_artifact(path, kind, suffix)
+        if self._is_whole(known):
+            return known
+        with self.blobs.staging() as folder:
+            self._write(path, self.materializers.named(kind), folder, str(path))
+            if kind == "file":
+                (written,) = folder.iterdir()
+                written.rename(folder / _neutral(path.name, suffix))
+            return blobs.reference(self.blobs.write(folder, kind, known.type), pickled=False)
+
+    def _is_whole(self, artifact: Artifact) -> bool:
+        try:
+            self.verify(artifact)
+        except ArtifactError:
+            return False
+        return True
+
+    def _save(self, value: Any, output: OutputPlan, name: str) -> Artifact:
+        outputs.check(value, output.type, name)
+        candidates = self._candidates(value, output)
+        first = next(candidates)
+        kind = _CONTENT.get(first.name) or name_of(type(value))
+        if first.name in _INLINE_BY and (small := _inline(value, kind, first.name)):
+            return small
+        reason: ArtifactError | None = None
+        for materializer in itertools.chain([first], candidates):
+            with self.blobs.staging() as folder:
+                try:
+                    self._write(value, materializer, folder, f"output {name!r}")
+                except Unfit as error:
+                    reason = error
+                    continue
+                manifest = self.blobs.write(folder, materializer.name, kind)
+            return blobs.reference(manifest, materializer.pickled)
+        raise ArtifactError(f"output {name!r} cannot be saved: {reason.what if reason else kind}") from reason
+
+    def _candidates(self, value: Any, output: OutputPlan) -> Iterator[Materializer]:
+        if value is None or output.materializer == AUTO:
+            yield from self.materializers.candidates(value)
+            return
+        planned = self.materializers.named(output.materializer)
+        if isinstance(planned, Own) or output.type.name in (FILE, FOLDER):
+            yield planned
+            return
+        if any(name in planned.types for name in names_of(type(value))):
+            yield planned
+        yield from (other for other in self.materializers.candidates(value) if other is not planned)
+
+    @staticmethod
+    def _write(value: Any, materializer: Materializer, folder: Path, what: str) -> None:
+        """Let a materializer write; whatever goes wrong is told of the value it was about.
+
+        Raises:
+            Unfit: as the materializer does.
+        """
+        try:
+            materializer.save(value, folder)
+        except (ArtifactError, PluginError):
+            raise
+        except OSError as error:
+            if isinstance(materializer, Own):
+                raise _unsaved(what, materializer, error) from error
+            raise ArtifactError(
+                f"{what} cannot be written: {error.strerror or error}",
+                fix="see that the disk has room and may be written",
+            ) from error
+        except Exception as error:
+            raise _unsaved(what, materializer, error) from error
+
+    # Reading
+
+    def load(self, artifact: Artifact, wanted: TypeName = ANY) -> Any:
+        """Read a value, verified and made anew: no change to it reaches the store or another reader.
+
+        Args:
+            wanted: the type a step asks for; any library's table is read as any other's.
+
+        Raises:
+            ArtifactError: when the artifact is gone, damaged or refused, or cannot be read here.
+        """
+        if artifact.inline:
+            return self._load_inline(artifact)
+        manifest = self._manifest(artifact)
+        if manifest.materializer in _CONTENT or wanted.name in (FILE, FOLDER):
+            return self._content(manifest, "input")
+        materializer = self.materializers.named(manifest.materializer)
+        if materializer.pickled and not artifact.marked:
+            raise ArtifactError(
+                f"the artifact {short(artifact.digest)} is refused: it is a pickle, and its record does not say so",
+                why="reading a pickle runs what it says",
+            )
+        asked = _asked(materializer, wanted, manifest.type)
+        folder = self.blobs.folder(manifest)
+        if isinstance(materializer, Own):
+            folder = self._private(manifest, folder)
+        try:
+            value = materializer.load(folder, asked)
+        except (ArtifactError, PluginError):
+            raise
+        except Exception as error:
+            raise _unread(artifact, error) from error
+        if wanted.name in TABLES and asked.name != wanted.name and name_of(type(value)) in TABLES:
+            raise ArtifactError(
+                f"the artifact {short(artifact.digest)} cannot be read as {wanted.text}",
+                why=f"it is a {name_of(type(value))} with values that only a pickle could keep",
+                fix="give its columns one type each, or take the type that was saved",
+            )
+        return value
+
+    def load_output(self, record: OutputRecord, wanted: TypeName = ANY) -> Any:
+        """Read an output: its value, or the list of its elements; *wanted* is then the type of each."""
+        if record.elements is None:
+            return None if record.artifact is None else self.load(record.artifact, wanted)
+        each = wanted if wanted.collection else ANY
+        return [self.load(element, each) for element in record.elements]
+
+    def load_json(self, record: OutputRecord) -> Any:
+        """Read an output as plain JSON for a guard: numpy's numbers are numbers, a tuple is a list."""
+        return plain.simplify(self.load_output(record))
+
+    def find(self, digest: str) -> Artifact:
+        """The artifact of a digest, as its manifest describes it.
+
+        Raises:
+            ArtifactError: when it is not in the store, or its manifest is damaged.
+        """
+        manifest = self.blobs.manifest(digest)
+        return blobs.reference(manifest, self.materializers.named(manifest.materializer).pickled)
+
+    def materialise_file(self, artifact: Artifact, name: str = "input") -> File | Folder:
+        """A private copy of a file or folder under a neutral name: ``<work>/inputs/<digest>/input.parquet``.
+
+        Raises:
+            ArtifactError: when the artifact is gone or damaged, or is of several files that are no folder.
+        """
+        return self._content(self._manifest(artifact), name)
+
+    def local_folder(self, artifact: Artifact) -> Path:
+        """A folder with the artifact's files, verified, to be read and not changed; an inline value is ``value.json``.
+
+        Raises:
+            ArtifactError: when the artifact is gone or damaged.
+        """
+        if not artifact.inline:
+            return self.blobs.folder(self._manifest(artifact))
+        self._load_inline(artifact)
+        folder = self._made(self.work / "inline" / artifact.digest)
+        (folder / "value.json").write_bytes(canonical.pretty(artifact.value))
+        return folder
+
+    def copy_to(self, artifact: Artifact, target: Path) -> None:
+        """Copy the artifact's files, verified, into the new folder *target*.
+
+        Raises:
+            ArtifactError: when the artifact is gone or damaged.
+        """
+        folder = self.local_folder(artifact)
+        if artifact.inline:
+            shutil.copytree(folder, target)
+        else:
+            blobs.copy(self._manifest(artifact), folder, target)
+
+    def verify(self, artifact: Artifact) -> None:
+        """Check that the artifact exists and is whole.
+
+        In a local store all content is read (once, while it does not change); in another the manifest is, and
+        the sizes of the files: their content is verified when it is fetched.
+
+        Raises:
+            ArtifactError: when it is gone or damaged.
+        """
+        if artifact.inline:
+            self._load_inline(artifact)
+        else:
+            self.blobs.verify(self._manifest(artifact))
+
+    def discard(self, artifact: Artifact) -> None:
+        """Delete a damaged artifact's files, so that the step that makes it can save it again."""
+        if not artifact.inline:
+            self.blobs.discard(artifact.digest)
+
+    def equal(self, left: Artifact, right: Artifact) -> bool:
+        """Whether two artifacts are the same for the user: by digest, else by their materializer's comparator."""
+        if left.digest == right.digest:
+            return True
+        if left.inline or right.inline or left.materializer != right.materializer:
+            return left.type == right.type and same(self.load(left), self.load(right))
+        one, other = self._manifest(left), self._manifest(right)
+        if one.type != other.type:
+            return False
+        with tempfile.TemporaryDirectory(dir=self._made(self.work)) as folder:
+            copied = Path(folder) / "left"
+            blobs.copy(one, self.blobs.folder(one), copied)
+            return self.materializers.named(one.materializer).equal(copied, self.blobs.folder(other))
+
+    def _manifest(self, artifact: Artifact) -> Manifest:
+        manifest = self.blobs.manifest(artifact.digest)
+        if (manifest.materializer, manifest.type) != (artifact.materializer, artifact.type):
+            raise ArtifactError(
+                f"the artifact {short(artifact.digest)} is refused: its record says {artifact.materializer} of "
+                f"{artifact.type}, its manifest {manifest.materializer} of {manifest.type}",
+                why="the record was changed after it was written",
+            )
+        return manifest
+
+    def _load_inline(self, artifact: Artifact) -> Any:
+        if artifact.digest != _inline_digest(artifact.materializer, artifact.type, canonical.encode(artifact.value)):
+            raise ArtifactError(
+                f"the value {short(artifact.digest)} is damaged: it is not what its digest says",
+                why="its record was changed after it was written",
+                fix="`turnout runs invalidate` removes the record, so that the step runs again",
+            )
+        return plain.lift(artifact.value)
+
+    def _content(self, manifest: Manifest, name: str) -> File | Folder:
+        """A copy of the artifact's file, or of its folder, that the step may do with as it likes."""
+        folder = self.blobs.folder(manifest)
+        if manifest.materializer == "folder":
+            return Folder(self._replace(manifest, name, folder))
+        if len(manifest.files) != 1:
+            raise ArtifactError(
+                f"the artifact {short(manifest.digest)} cannot be handed on as a file",
+                why=f"it is a {manifest.type} of {len(manifest.files)} files",
+                fix="declare the type of the value instead of File",
+            )
+        entry = manifest.files[0]
+        own = suffix_of(entry.path)
+        named = name.partition(".")[0] + own if own else name
+        target = self._made(self.work / "inputs" / manifest.digest[:12]) / named
+        partial = target.with_name(f".{named}.partial")
+        shutil.copyfile(folder / entry.path, partial)
+        partial.replace(target)
+        return File(target)
+
+    def _private(self, manifest: Manifest, folder: Path) -> Path:
+        """A copy of the artifact's files for a project's own materializer, whose doings are not known."""
+        return self._replace(manifest, "files", folder)
+
+    def _replace(self, manifest: Manifest, name: str, folder: Path) -> Path:
+        target = self._made(self.work / "inputs" / manifest.digest[:12]) / name
+        if os.path.lexists(target):
+            shutil.rmtree(target)
+        blobs.copy(manifest, folder, target)
+        return target
+
+    @staticmethod
+    def _made(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def path_artifact(path: Path, kind: ContentKind, suffix: str = "") -> Artifact:
+    """The artifact that :meth:`Artifacts.save_path` makes of a file or folder; nothing is stored.
+
+    Raises:
+        ArtifactError: when there is no such file or folder.
+    """
+    if not (path.is_dir() if kind == "folder" else path.is_file()):
+        raise ArtifactError(f"there is no {kind} {path}", fix="correct the path")
+    if kind == "folder":
+        found = tuple(blobs.entries(path, follow=True))
+    else:
+        digest, size = canonical.digest_file(path)
+        found = (FileEntry(path=_neutral(path.name, suffix), sha256=digest, size=size),)
+    return blobs.reference(Manifest(materializer=kind, type=_CONTENT[kind], files=found), pickled=False)
+
+
+def _neutral(name: str, suffix: str) -> str:
+    return f"file{suffix_of(name) or suffix_of(f'file{suffix}')}"
+
+
+def _inline(value: Any, kind: str, materializer: str) -> Artifact | None:
+    """The value as an artifact that lives in the record, or None where it is too large or not plain."""
+    if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset, range)) and len(value) > INLINE:
+        return None
+    try:
+        tree = plain.lower(value)
+    except (Unfit, RecursionError):
+        return None
+    data = canonical.encode(tree)
+    if len(data) > INLINE:
+        return None
+    return Artifact(
+        digest=_inline_digest(materializer, kind, data),
+        materializer=materializer,
+        type=kind,
+        size=len(data),
+        inline=True,
+        value=tree,
+    )
+
+
+def _inline_digest(materializer: str, kind: str, data: bytes) -> str:
+    return canonical.digest(canonical.encode([materializer, kind, msgspec.Raw(data)]))
+
+
+def _asked(materializer: Materializer, wanted: TypeName, saved: str) -> TypeName:
+    """The wanted type where the materializer can give it, else the type that was saved."""
+    if any(name in materializer.reads for name in (wanted.name, *wanted.bases)):
+        return wanted
+    return TypeName(name=saved, text=saved)
+
+
+def _unsaved(what: str, materializer: Materializer, error: Exception) -> ArtifactError:
+    return ArtifactError(
+        f"{what} cannot be saved by the materializer {materializer.name}: {type(error).__name__}: {error}"
+    )
+
+
+def _unread(artifact: Artifact, error: Exception) -> ArtifactError:
+    missing = isinstance(error, ImportError)
+    return ArtifactError(
+        f"the artifact {short(artifact.digest)}, a {artifact.type}, cannot be read here: {error}",
+        why="what it needs is not installed" if missing else f"{type(error).__name__} in {artifact.materializer}",
+        fix="add the package to the requirements of the step that reads it"
+        if missing
+        else "read it with the versions that wrote it, or run the step that made it again",
+    )

@@ -1,0 +1,272 @@
+"""Artifacts as files in the store: written once under their digest, verified whenever they are read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from turnout import canonical
+from turnout.components.artifact_store import ArtifactStore
+from turnout.errors import ArtifactError
+from turnout.materializers.paths import walk
+from turnout.records.model import Artifact, FileEntry, Manifest
+from turnout.stores import layout
+
+KEPT = 4 << 30
+"""How many bytes fetched from a store that is not local are kept at most for the next step of this process."""
+_GONE = "run the step that made it again: `turnout runs invalidate RUN STEP`, then `turnout runs resume RUN`"
+_REMEMBERED = 100_000
+_Stamp = tuple[int, int, int, int, int]
+
+_decoder = msgspec.json.Decoder(Manifest)
+
+
+class Blobs:
+    """The files of artifacts in one store, as one process sees them.
+
+    Args:
+        work: a folder of this process's own, for what is fetched; removed by its owner.
+    """
+
+    def __init__(self, store: ArtifactStore[Any], work: Path) -> None:
+        self.store = store
+        self.work = work
+        self._verified: dict[str, tuple[_Stamp, str]] = {}
+        self._fetched: OrderedDict[str, int] = OrderedDict()
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Path]:
+        """An empty folder from which files go to the store without another copy, where that is possible."""
+        parent = self.store.staging() or self.work / "staging"
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="artifact-", dir=parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def write(self, folder: Path, materializer: str, kind: str) -> Manifest:
+        """Put the files of a folder into the store: blobs first, the manifest last. The folder is used up by it.
+
+        A blob that is there already is kept if it is whole, and made again if it is damaged.
+
+        Raises:
+            ArtifactError: for a file with a name no store can hold, or when the store refuses.
+        """
+        manifest = Manifest(materializer=materializer, type=kind, files=tuple(entries(folder)))
+        digest = manifest.digest
+        present = {entry.key: entry.size for entry in self.store.list(layout.artifact(digest))}
+        for entry in _files(manifest):
+            key = layout.blob(digest, entry.path)
+            if key in present:
+                if self._whole(key, entry, present[key]):
+                    continue
+                self.store.delete(key)
+            self.store.create_from(key, folder / entry.path)
+        key, data = layout.manifest(digest), canonical.encode(manifest)
+        if key in present and self.store.read(key) != data:
+            self.store.delete(key)
+        self.store.create(key, data)
+        return manifest
+
+    def _whole(self, key: str, entry: FileEntry, size: int) -> bool:
+        """Whether a blob is what it should be: by its content where that is near, else by its size."""
+        path = self.store.local_path(key)
+        return size == entry.size and (path is None or self._matches(path, entry))
+
+    def manifest(self, digest: str) -> Manifest:
+        """The manifest of an artifact, verified.
+
+        Raises:
+            ArtifactError: when it is gone or damaged, or names a file outside of the artifact.
+        """
+        data = self.store.read(layout.manifest(digest))
+        if data is None:
+            raise ArtifactError(
+                f"the artifact {short(digest)} is not in the store {self.store.address}",
+                why="it was removed, or belongs to another store",
+                fix=_GONE,
+            )
+        if canonical.digest(data) != digest:
+            raise self._damaged(digest, "manifest.json", "its content is not what its digest says")
+        try:
+            manifest = _decoder.decode(data)
+        except msgspec.MsgspecError as error:
+            raise self._damaged(digest, "manifest.json", str(error)) from error
+        for entry in manifest.files:
+            if reason := _problem(entry.path):
+                raise ArtifactError(
+                    f"the artifact {short(digest)} is refused: it names the file {entry.path!r}", why=reason
+                )
+        return manifest
+
+    def folder(self, manifest: Manifest) -> Path:
+        """A folder with the artifact's files, verified, to be read and never to be changed.
+
+        Raises:
+            ArtifactError: when a file is gone or damaged.
+        """
+        digest, files = manifest.digest, _files(manifest)
+        if not files:
+            return self._made(self.work / "empty")
+        places = [self.store.local_path(layout.blob(digest, entry.path)) for entry in files]
+        if places[0] is None:
+            return self._fetch(manifest, digest)
+        for place, entry in zip(places, files, strict=True):
+            if place is None:
+                raise self._damaged(digest, entry.path, "it is gone")
+            self._check(digest, place, entry)
+        return places[0].parents[files[0].path.count("/")]
+
+    def verify(self, manifest: Manifest) -> None:
+        """Check that all files are there and whole: by their content in a local store, by their size in another.
+
+        Raises:
+            ArtifactError: when a file is gone or damaged.
+        """
+        digest, files = manifest.digest, _files(manifest)
+        if not files or self.store.local_path(layout.blob(digest, files[0].path)) is not None:
+            self.folder(manifest)
+            return
+        present = {entry.key: entry.size for entry in self.store.list(layout.artifact(digest))}
+        for entry in files:
+            size = present.get(layout.blob(digest, entry.path))
+            if size != entry.size:
+                why = "it is gone" if size is None else f"it has {size} bytes instead of {entry.size}"
+                raise self._damaged(digest, entry.path, why)
+
+    def discard(self, digest: str) -> None:
+        """Delete an artifact's manifest and files, so that it can be made again."""
+        self.store.delete(layout.manifest(digest))
+        for entry in list(self.store.list(layout.artifact(digest))):
+            self.store.delete(entry.key)
+
+    def _fetch(self, manifest: Manifest, digest: str) -> Path:
+        target = self.work / "fetched" / digest
+        if digest in self._fetched:
+            self._fetched.move_to_end(digest)
+        else:
+            self._forget(KEPT - manifest.size)
+            shutil.rmtree(target, ignore_errors=True)
+            for entry in _files(manifest):
+                path = target / entry.path
+                self._made(path.parent)
+                if not self.store.fetch(layout.blob(digest, entry.path), path):
+                    raise self._damaged(digest, entry.path, "it is gone")
+        for entry in _files(manifest):
+            self._check(digest, target / entry.path, entry)
+        self._fetched[digest] = manifest.size
+        return target
+
+    def _forget(self, size: int) -> None:
+        """Remove what was fetched longest ago until *size* bytes are left at most. What is mapped stays readable."""
+        while self._fetched and sum(self._fetched.values()) > size:
+            digest, _ = self._fetched.popitem(last=False)
+            shutil.rmtree(self.work / "fetched" / digest, ignore_errors=True)
+
+    def _check(self, digest: str, path: Path, entry: FileEntry) -> None:
+        try:
+            if self._matches(path, entry):
+                return
+            size = path.stat().st_size
+        except FileNotFoundError:
+            raise self._damaged(digest, entry.path, "it is gone") from None
+        self._fetched.pop(digest, None)
+        why = "its content has changed" if size == entry.size else f"it has {size} bytes instead of {entry.size}"
+        raise self._damaged(digest, entry.path, why)
+
+    def _matches(self, path: Path, entry: FileEntry) -> bool:
+        """Whether a file has the recorded size and SHA-256; one found so is read again only if it has changed since."""
+        status = path.stat()
+        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if self._verified.get(os.fspath(path)) == (stamp, entry.sha256):
+            return True
+        if status.st_size != entry.size or canonical.digest_file(path)[0] != entry.sha256:
+            return False
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[os.fspath(path)] = (stamp, entry.sha256)
+        return True
+
+    def _damaged(self, digest: str, path: str, why: str) -> ArtifactError:
+        return ArtifactError(
+            f"the artifact {short(digest)} is damaged: {path} in the store {self.store.address}", why=why, fix=_GONE
+        )
+
+    @staticmethod
+    def _made(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def short(digest: str) -> str:
+    """A digest as messages show it."""
+    return digest[:12]
+
+
+def reference(manifest: Manifest, pickled: bool) -> Artifact:
+    """The artifact that a manifest describes."""
+    return Artifact(
+        digest=manifest.digest,
+        materializer=manifest.materializer,
+        type=manifest.type,
+        size=manifest.size,
+        marked=pickled,
+    )
+
+
+def copy(manifest: Manifest, folder: Path, target: Path) -> None:
+    """Copy an artifact's files and empty folders into a new folder *target*, where they may be changed."""
+    target.mkdir(parents=True)
+    for entry in manifest.files:
+        path = target / entry.path
+        if entry.path.endswith("/"):
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / entry.path, path)
+
+
+def entries(folder: Path, *, follow: bool = False) -> Iterator[FileEntry]:
+    """What lies in a folder, in order of the paths; an empty folder is an entry of no bytes that ends with a slash.
+
+    Args:
+        follow: whether links stand for what they lead to; else they are refused.
+
+    Raises:
+        ArtifactError: for a name that no store can hold, and for what is neither a file nor a folder.
+    """
+    for path, place in walk(folder, follow=follow):
+        if reason := _problem(path):
+            raise ArtifactError(f"the file {path!r} cannot be kept", why=reason, fix="give it another name")
+        if path.endswith("/"):
+            yield FileEntry(path=path, sha256=canonical.digest(b""), size=0)
+        else:
+            digest, size = canonical.digest_file(place)
+            yield FileEntry(path=path, sha256=digest, size=size)
+
+
+def _files(manifest: Manifest) -> list[FileEntry]:
+    return [entry for entry in manifest.files if not entry.path.endswith("/")]
+
+
+def _problem(path: str) -> str | None:
+    """Why a path in a manifest is refused, or None."""
+    parts = path.removesuffix("/").split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return "the path would leave the artifact's folder"
+    if "\\" in path or "\0" in path:
+        return "its name holds a backslash or a null byte"
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    return None
