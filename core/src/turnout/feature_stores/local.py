@@ -110,7 +110,8 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
             fix = "run `turnout features materialize`" if online else "put it there, or correct `folder` in the stack"
             raise ConfigError(f"the feature view {name!r} has no file {path}", fix=fix) from None
         except (OSError, ArrowException) as error:
-            raise ConfigError(f"the file {path} of the feature view {name!r} cannot be read: {error}") from error
+            what = f"the file {path} of the feature view {name!r} cannot be read: {error}"
+            raise ConfigError(what, fix="write it anew, as a Parquet file") from error
 
     def materialize(self, until: datetime) -> None:
         from pyarrow import parquet

@@ -80,7 +80,7 @@ def column(table: Any, name: str) -> Any:
             fix="give the feature look-up a table with the entity's and the time's column",
         )
     found = table[name]
-    series = found if type(found).__module__.startswith("pandas.") else found.to_pandas()
+    series = found if type(found).__module__.partition(".")[0] == "pandas" else found.to_pandas()
     return series.reset_index(drop=True)
 
 
@@ -136,9 +136,12 @@ def _times(series: Any, what: str) -> Any:
     if pd.api.types.is_numeric_dtype(series) and len(series.dropna()):
         raise RunError(f"{what} has numbers, not times", fix="convert it, for example by pandas.to_datetime")
     try:
-        return pd.to_datetime(series, utc=True)
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{what} cannot be read as times: {error}", fix="convert it to dates and times") from None
+        texts = not pd.api.types.is_datetime64_any_dtype(series)
+        return pd.to_datetime(series, utc=True, format="ISO8601" if texts else None)
+    except (ValueError, TypeError):
+        raise RunError(
+            f"{what} cannot be read as times", fix="convert it, or write ISO 8601: 2026-01-31T12:00"
+        ) from None
 
 
 def _same_unit(left: Any, right: Any) -> tuple[Any, Any]:

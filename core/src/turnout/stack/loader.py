@@ -24,6 +24,7 @@ _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fal
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
 _OCTAL = re.compile(r"0o[0-7]+\Z")
+_MAX_DIGITS = 300
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
 
@@ -106,7 +107,8 @@ def read(data: bytes, file: str) -> Node:
         root = _Composer(loader, file).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        what = " ".join(part for part in (error.context, error.problem) if part)
+        said = " ".join(part for part in (error.context, error.problem) if part)
+        what = re.sub(r"'(?!<)[^']{3,}'", "…", said)  # a piece of the file, which may be a password
         where = Location(file, mark.line + 1 if mark else None)
         raise ConfigError(f"the file is not valid YAML: {what}", where=where, fix="mend the line") from None
     finally:
@@ -148,12 +150,12 @@ class _Composer:
         import yaml
 
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
-            what = f"{sign}{str(event.anchor)[:60]}: anchors and aliases are not allowed"
-            raise self._error(what, event, "write the value out, or share it with `extends`")
-        if getattr(event, "tag", None):
-            what = f"the tag {str(event.tag)[:80]!r} is not allowed: stack files hold plain data"
-            raise self._error(what, event, "remove the tag; quote the value if it is text")
+            what = "anchors (&) and aliases (*) are not allowed"
+            raise self._error(what, event, "put the value into quotes if it is text; share values with `extends`")
+        if tag := getattr(event, "tag", None):
+            own = str(tag).removeprefix("tag:yaml.org,2002:")
+            what = f"tags are not allowed: !!{own[:60]}" if own.startswith("python/") else "tags (!) are not allowed"
+            raise self._error(what, event, "remove the tag; put the value into quotes if it is text")
         if depth > MAX_DEPTH:
             raise self._error(f"nested more than {MAX_DEPTH} levels deep", event, "flatten the file")
         if isinstance(event, yaml.MappingStartEvent):
@@ -192,13 +194,10 @@ class _Composer:
             return None
         if text in _BOOLS:
             return _BOOLS[text]
-        try:
-            if _INT.match(text):
-                return int(text)
-            if _HEX.match(text) or _OCTAL.match(text):
-                return int(text, 0)
-        except ValueError:
-            raise self._error("a number of too many digits", event, "put it into quotes if it is text") from None
+        if _INT.match(text) and len(text) <= _MAX_DIGITS:
+            return int(text)
+        if (_HEX.match(text) or _OCTAL.match(text)) and len(text) <= _MAX_DIGITS:
+            return int(text, 0)
         if _FLOAT.match(text):
             number = float(text)
             if number in {float("inf"), float("-inf")}:

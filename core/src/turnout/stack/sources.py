@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -135,8 +134,8 @@ def extended(base: str, child: Source, where: Location, project: Project) -> Sou
 def _source(path: Path, project: Project, *, builtin: bool = False) -> Source:
     if builtin:
         return Source(path, f"turnout:{path.name}", path.stem, builtin=True)
-    for place in (Path(os.path.abspath(path)), path.resolve()):  # a link in the project goes by its own name
-        if place.is_relative_to(project.root):
+    for place in (path.absolute(), path.resolve()):  # a link in the project goes by its own name
+        if place.is_relative_to(project.root) and ".." not in place.parts:
             return Source(path, place.relative_to(project.root).as_posix(), path.stem)
     return Source(path, str(path), path.stem)
 
