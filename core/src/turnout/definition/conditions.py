@@ -137,6 +137,9 @@ class Condition(Operand):
     def _condition(self) -> Condition:
         return self
 
+    def _guard(self) -> str:
+        return f"when({self._show()})"
+
     def _show(self) -> str:
         return render(rename(self._expression, {key: handle._show() for key, handle in self._refs.items()}))
 

@@ -15,6 +15,7 @@ from turnout.definition.annotations import module_name
 from turnout.definition.places import defined, here
 from turnout.errors import DefinitionError
 from turnout.spec.model import Entrypoint
+from turnout.spec.values import article
 
 _NOTEBOOK = {"__main__", "__mp_main__"}
 
@@ -36,9 +37,9 @@ def check(function: Any, kind: str) -> None:
         DefinitionError: for everything but a plain function.
     """
     if not isinstance(function, types.FunctionType):
-        what = "a method" if inspect.ismethod(function) else f"not {type(function).__name__!r}"
+        what = "a method" if inspect.ismethod(function) else article(type(function).__name__)
         raise DefinitionError(
-            f"@{kind} takes a plain function, {what}",
+            f"@{kind} takes a plain function, not {'a class' if isinstance(function, type) else what}",
             where=here(),
             fix=f"write a function, @{kind} above its def, and let it call what is needed",
         )
@@ -46,25 +47,28 @@ def check(function: Any, kind: str) -> None:
     name = function.__name__
     if name == "<lambda>":
         raise DefinitionError(
-            f"a lambda cannot be a {kind}", where=where, why="it has no name", fix=f"write a def with @{kind} above it"
+            f"a lambda cannot be {article(kind)}",
+            where=where,
+            why="it has no name",
+            fix=f"write a def with @{kind} above it",
         )
     outer = function.__qualname__.rpartition(".")[0]
     if outer and not outer.endswith("<locals>"):
         raise DefinitionError(
-            f"{function.__qualname__} is a method and cannot be a {kind}",
+            f"{function.__qualname__} is a method and cannot be {article(kind)}",
             where=where,
             why="a worker has no object to call it on",
             fix="move it out of the class, to the top of the module",
         )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError(
-            f"{name} is an async function and cannot be a {kind}",
+            f"{name} is an async function and cannot be {article(kind)}",
             where=where,
             fix="make it a plain def" + (" that calls asyncio.run(…) inside" if kind == "step" else ""),
         )
     if inspect.isgeneratorfunction(function):
         raise DefinitionError(
-            f"{name} yields its results and cannot be a {kind}",
+            f"{name} yields its results and cannot be {article(kind)}",
             where=where,
             fix="return a list: each of its elements becomes an artifact" if kind == "step" else "return the handles",
         )

@@ -12,11 +12,13 @@ from turnout.definition import fitting, places
 from turnout.definition.annotations import unknown_output
 from turnout.definition.conditions import Condition, Operand
 from turnout.definition.trace import Trace
-from turnout.definition.values import Value
+from turnout.definition.values import Value, refusal
 from turnout.errors import DefinitionError
 from turnout.spec.expressions import Const, Ref
 from turnout.spec.inputs import Literal, Output, Param
 from turnout.spec.types import ParamType, TypeName
+
+_CHOOSE = "choose one of its outputs"
 
 
 class Handle(Operand):
@@ -87,6 +89,11 @@ class Outputs(Value):
     __slots__ = ("_handles", "_step")
     _step: str
     _handles: dict[str, Handle]
+
+    __eq__ = __ne__ = refusal("is compared", _CHOOSE)
+    __lt__ = __le__ = __gt__ = __ge__ = refusal("is compared", _CHOOSE)
+    __and__ = __rand__ = __or__ = __ror__ = __invert__ = refusal("is used in a condition", _CHOOSE)
+    __hash__ = Value.__hash__  # type: ignore[assignment]
 
     def __init__(self, trace: Trace, step: str, handles: dict[str, Handle]) -> None:
         super().__init__(trace)

@@ -12,6 +12,7 @@ from typing import Any
 from turnout.definition.annotations import NOTHING, bare, describe, type_name
 from turnout.files import File, Folder
 from turnout.spec.types import JSON_TYPE, ParamType, ScalarKind, TypeName
+from turnout.spec.values import article
 
 _SCALARS: dict[Any, ScalarKind] = {
     int: "int",
@@ -121,4 +122,4 @@ def type_name_of(type_: ParamType) -> TypeName:
 
 def explain(annotation: Any, reason: UnknownType) -> str:
     """Why an annotation is no parameter's type."""
-    return f"{describe(annotation)}: {reason}" if str(reason) else f"a run is not given a {describe(annotation)}"
+    return f"{describe(annotation)}: {reason}" if str(reason) else f"a run is not given {article(describe(annotation))}"

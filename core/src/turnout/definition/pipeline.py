@@ -24,7 +24,7 @@ from turnout.spec.graph import order
 from turnout.spec.inputs import Literal, Param
 from turnout.spec.model import Entrypoint, ParamSpec, PipelineSpec, Schedule
 from turnout.spec.types import ParamType
-from turnout.spec.values import convert, shorten
+from turnout.spec.values import article, convert, shorten
 
 DefinitionT = TypeVar("DefinitionT", bound="PipelineDefinition")
 SETTINGS = ("name", "schedule", "tags", "start", "catchup", "timezone", "options")
@@ -292,7 +292,7 @@ def _marked(parameter: Parameter, marker: Marker, doc: str, where: Location) -> 
     declared = parameter.type
     if parameter.annotation is not NOTHING and (declared is None or declared.kind != "datetime"):
         raise DefinitionError(
-            f"the parameter {parameter.name!r} is a {shown_type(parameter)}, and {marker!r} is a datetime",
+            f"the parameter {parameter.name!r} is {article(shown_type(parameter))}, and {marker!r} is a datetime",
             where=where,
             fix=f"write {parameter.name}: datetime = {marker!r}",
         )

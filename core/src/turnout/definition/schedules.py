@@ -24,6 +24,7 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("day of the week", 0, 7, _DAYS),
 )
 _RANGE = re.compile(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]+))?\Z", re.ASCII)
+_EVERY = re.compile(r"(every )?(\d+[wdhms] ?)+\Z", re.ASCII)
 _FIX = 'write schedule="@daily", "0 6 * * *", "every 2h", a timedelta, or a list of assets'
 
 
@@ -31,7 +32,7 @@ def schedule(given: Any, *, start: Any, catchup: Any, timezone: Any, where: Loca
     """The schedule of a pipeline, or None for none.
 
     Args:
-        given: a cron expression of five fields, a preset, ``every 2h``, a ``timedelta``, or the names of assets.
+        given: a cron expression of five fields, a preset, ``every 2h`` or ``2h``, a ``timedelta``, or names of assets.
         start: the first logical time: a text, ``date`` or ``datetime`` (naive: UTC).
         catchup: whether the runs missed since *start* are made up for.
         timezone: an IANA name.
@@ -63,8 +64,8 @@ def _kind(given: Any, where: Location) -> tuple[str | None, float | None, tuple[
             return None, None, tuple(given)
     elif isinstance(given, str):
         text = " ".join(given.split())
-        if text.startswith("every "):
-            return None, seconds(text[6:], "schedule", where), ()
+        if _EVERY.match(text):
+            return None, seconds(text.removeprefix("every "), "schedule", where), ()
         return _cron(text, where), None, ()
     raise DefinitionError(f"schedule={given!r} is not a schedule", where=where, fix=_FIX)
 

@@ -12,10 +12,12 @@ import msgspec
 from turnout.canonical import is_json
 from turnout.definition.durations import seconds
 from turnout.errors import DefinitionError, Location, did_you_mean
+from turnout.quantities import memory_bytes
 from turnout.spec.model import Resources, Retry
 
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
-_MEMORY = re.compile(r"\d+(\.\d+)?(k|M|G|T|Ki|Mi|Gi|Ti)?\Z", re.ASCII)
+_NO_RETRY = Retry()
+_ANY_MACHINE = Resources()
 NAMES = (
     "name", "retries", "retry_delay", "retry_backoff", "timeout", "resources", "requirements", "secrets", "env",
     "files", "cache", "options",
@@ -25,9 +27,9 @@ NAMES = (
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the decorator says about how a step runs; see :class:`~turnout.spec.model.StepSpec`."""
 
-    retry: Retry = Retry()
+    retry: Retry = _NO_RETRY
     timeout: float | None = None
-    resources: Resources = Resources()
+    resources: Resources = _ANY_MACHINE
     requirements: tuple[str, ...] = ()
     secrets: dict[str, str] = {}
     env: tuple[str, ...] = ()
@@ -42,13 +44,14 @@ def retry(retries: Any, delay: Any, backoff: Any, where: Location) -> Retry:
         raise _wrong("retries", retries, "a whole number from 0", "retries=2", where)
     if isinstance(backoff, bool) or not isinstance(backoff, (int, float)) or not 1 <= backoff <= 100:
         raise _wrong("retry_backoff", backoff, "a factor from 1 to 100", "retry_backoff=2.0", where)
-    return Retry(count=retries, delay=seconds(delay, "retry_delay", where, zero=True), backoff=float(backoff))
+    found = Retry(count=retries, delay=seconds(delay, "retry_delay", where, zero=True), backoff=float(backoff))
+    return _NO_RETRY if found == _NO_RETRY else found
 
 
 def resources(given: Any, where: Location) -> Resources:
     """What a step needs of a machine."""
     if given is None:
-        return Resources()
+        return _ANY_MACHINE
     if not isinstance(given, Resources):
         raise _wrong("resources", given, "a Resources", 'resources=Resources(cpu=2, memory="4Gi")', where)
     cpu, memory, gpu = given.cpu, given.memory, given.gpu
@@ -60,11 +63,15 @@ def resources(given: Any, where: Location) -> Resources:
         raise _wrong("gpu", gpu, "a whole number from 0", "Resources(gpu=1)", where)
     if given.accelerator is not None and not isinstance(given.accelerator, str):
         raise _wrong("accelerator", given.accelerator, "a name", 'Resources(gpu=1, accelerator="nvidia-l4")', where)
-    return Resources(cpu=float(cpu), memory=memory, gpu=gpu, accelerator=given.accelerator)
+    found = Resources(cpu=float(cpu), memory=memory, gpu=gpu, accelerator=given.accelerator)
+    return _ANY_MACHINE if found == _ANY_MACHINE else found
 
 
 def _is_memory(memory: Any) -> bool:
-    return memory >= 0 if isinstance(memory, int) else isinstance(memory, str) and bool(_MEMORY.match(memory))
+    try:
+        return isinstance(memory, (int, str)) and memory_bytes(memory) >= 0
+    except DefinitionError:
+        return False
 
 
 def requirements(given: Any, where: Location) -> tuple[str, ...]:

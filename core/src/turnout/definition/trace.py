@@ -65,7 +65,7 @@ class Trace:
             )
         taken, first = self._taken.setdefault(full.casefold(), (full, where))
         if first is not where:
-            how = f'with when(…, name="{name}_2")' if kind == "gate" else f'{name}.named("{name}_2")(…)'
+            how = f'with when(…, name="{name}_2")' if kind == "gate" else f'.named("{name}_2")'
             raise DefinitionError(
                 f"the name {full!r} is used twice"
                 if taken == full

@@ -10,11 +10,13 @@ from turnout.definition.trace import Trace
 from turnout.errors import DefinitionError
 
 _UNKNOWN = "a pipeline is defined before any step runs, so no value is known yet"
-_WHEN = "decide at run time: with when({name} > 0.5): …; combine conditions by & | ~"
+_WHEN = "decide at run time: with {when}: …; combine conditions by & | ~"
 IN_STEP = "do it in a step, which gets the value itself"
 
 
-def _refuse(what: str, fix: str = IN_STEP) -> Callable[..., NoReturn]:
+def refusal(what: str, fix: str = IN_STEP) -> Callable[..., NoReturn]:
+    """A method that refuses to be called: *what* is wrong with it, and the fix (see :meth:`Value._error`)."""
+
     def refuse(self: Value, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise self._error(what, fix)
 
@@ -41,25 +43,32 @@ class Value:
     def _error(self, what: str, fix: str) -> DefinitionError:
         shown = self._show()
         return DefinitionError(
-            f"{shown} {what}", where=places.here(), why=_UNKNOWN, fix=fix.replace("{name}", shown.rpartition(".")[2])
+            f"{shown} {what}",
+            where=places.here(),
+            why=_UNKNOWN,
+            fix=fix.replace("{name}", shown.rpartition(".")[2]).replace("{when}", self._guard()),
         )
 
-    __bool__ = _refuse("is used as a condition (if, while, and, or, not, a < b < c)", _WHEN)
-    __hash__ = _refuse("is used as a key or in a set", "use names as keys")
-    __len__ = _refuse("is asked for its length")
-    __contains__ = _refuse("is used with `in`", "write with when({name}.contains(x)): …, or do it in a step")
-    __iter__ = _refuse("is looped over or unpacked", "fan out over a list by step.map({name}), or do it in a step")
-    __next__ = _refuse("is looped over", "fan out over a list by step.map({name}), or do it in a step")
-    __str__ = __format__ = _refuse("is made into text (str, print, an f-string)")
-    __bytes__ = _refuse("is made into bytes")
-    __int__ = __float__ = __complex__ = __index__ = _refuse("is made into a number")
-    __array__ = __fspath__ = _refuse("is opened or handed to a library")
-    __call__ = _refuse("is called", "call the step, not what it returns")
-    __enter__ = __exit__ = _refuse("is used with `with`", "write with when({name} > 0.5): …")
-    __setitem__ = __delitem__ = __delattr__ = _refuse("is changed")
-    __reversed__ = __await__ = _refuse("is used as if it were there")
-    __neg__ = __pos__ = __abs__ = __round__ = __trunc__ = __floor__ = __ceil__ = _refuse("is calculated with")
-    __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __divmod__ = _refuse("is calculated with")
+    def _guard(self) -> str:
+        """How it stands in a guard, for messages."""
+        return f"when({self._show().rpartition('.')[2]} > 0.5)"
+
+    __bool__ = refusal("is used as a condition (if, while, and, or, not, a < b < c)", _WHEN)
+    __hash__ = refusal("is used as a key or in a set", "use names as keys")
+    __len__ = refusal("is asked for its length")
+    __contains__ = refusal("is used with `in`", "write with when({name}.contains(x)): …, or do it in a step")
+    __iter__ = refusal("is looped over or unpacked", "fan out over a list by step.map({name}), or do it in a step")
+    __next__ = refusal("is looped over", "fan out over a list by step.map({name}), or do it in a step")
+    __str__ = __format__ = refusal("is made into text (str, print, an f-string)")
+    __bytes__ = refusal("is made into bytes")
+    __int__ = __float__ = __complex__ = __index__ = refusal("is made into a number")
+    __array__ = __fspath__ = refusal("is opened or handed to a library")
+    __call__ = refusal("is called", "call the step, not what it returns")
+    __enter__ = __exit__ = refusal("is used with `with`", "write with {when}: …")
+    __setitem__ = __delitem__ = __delattr__ = refusal("is changed")
+    __reversed__ = __await__ = refusal("is used as if it were there")
+    __neg__ = __pos__ = __abs__ = __round__ = __trunc__ = __floor__ = __ceil__ = refusal("is calculated with")
+    __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __divmod__ = refusal("is calculated with")
     __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rdivmod__ = __add__
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = __add__
     __xor__ = __rxor__ = __add__

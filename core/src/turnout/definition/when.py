@@ -83,11 +83,14 @@ def when(condition: Any, name: str | None = None) -> Guard:
             raise DefinitionError(
                 f"when({condition._show()}) has several outputs or none", where=where, fix="compare one of its outputs"
             )
+        given = getattr(condition, "name", None) if callable(condition) else None
         raise DefinitionError(
-            f"when({shorten(condition)}) has nothing to decide at run time",
+            f"when({given or shorten(condition)}) has nothing to decide at run time",
             where=where,
-            why="its condition is a plain value",
-            fix='compare an output or a parameter: when(report["r2"] > 0.3); for what is known now, use if',
+            why=f"{given} is not called" if given else "its condition is a plain value",
+            fix=f"call it: when({given}(…))"
+            if given
+            else 'compare an output or a parameter: when(report["r2"] > 0.3); for what is known now, use if',
         )
     if condition._trace is not trace:
         raise foreign(condition)

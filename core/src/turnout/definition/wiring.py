@@ -16,7 +16,7 @@ from turnout.errors import ConfigError, DefinitionError, Location
 from turnout.markers import Marker
 from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output
 from turnout.spec.types import JSON_TYPE, ParamType, TypeName
-from turnout.spec.values import convert, shorten
+from turnout.spec.values import article, convert, shorten
 
 
 class Wiring:
@@ -63,7 +63,7 @@ class Wiring:
             given = msgspec.structs.replace(given, collection=False, text=_inside(given.text), optional=False)
         if not fits(given, parameter.type_name):
             raise DefinitionError(
-                f"{self.what} takes a {shown_type(parameter)} as {parameter.name!r}, "
+                f"{self.what} takes {article(shown_type(parameter))} as {parameter.name!r}, "
                 f"and the elements of {value._show()} are of type {given.text}",
                 where=self.where,
                 why="maps do not nest" if value._mapped and given.collection else None,
@@ -88,7 +88,7 @@ class Wiring:
         if value._param is not None and parameter.type is not None and parameter.type.kind in {"file", "folder"}:
             fix = f"declare the parameter of the pipeline as {parameter.type.kind.title()} too"
         raise DefinitionError(
-            f"{self.what} takes a {shown_type(parameter)} as {parameter.name!r}, "
+            f"{self.what} takes {article(shown_type(parameter))} as {parameter.name!r}, "
             f"and {value._show()} is of type {given.text}",
             where=self.where,
             why="a mapped step gives a list, one element each" if value._mapped else None,
@@ -133,8 +133,9 @@ class Wiring:
             ) from None
 
     def _misfit(self, parameter: Parameter, value: Any) -> DefinitionError:
+        wanted = "a JSON value" if parameter.type == JSON_TYPE else article(shown_type(parameter))
         return DefinitionError(
-            f"{self.what} takes a {shown_type(parameter)} as {parameter.name!r}, not {shorten(value)}",
+            f"{self.what} takes {wanted} as {parameter.name!r}, not {shorten(value)}",
             where=self.where,
             why=None if value is None else "what is written in a pipeline is kept in the plan, as JSON",
             fix=f"allow it: {parameter.name}: {shown_type(parameter)} | None"
@@ -150,7 +151,7 @@ class Wiring:
             raise DefinitionError(
                 f"{self.what} is given all outputs of {value._show()} as {parameter.name!r}"
                 if names
-                else f"{self.what} is given {value._show()} as {parameter.name!r}, which returns nothing",
+                else f"{self.what} is given {parameter.name!r} from the step {value._show()!r}, which returns nothing",
                 where=self.where,
                 fix=f"choose one: {names}" if names else f"declare what {value._show()} returns, such as -> float",
             )

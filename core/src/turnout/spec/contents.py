@@ -15,7 +15,7 @@ _SUFFIX = re.compile(r"(\.[A-Za-z0-9_-]+)*\Z")
 
 
 def to_content(value: Any) -> dict[str, str]:
-    """One of ``{"path": …}``, ``{"url": …}`` and ``{"digest": …, "suffix": …}``, from a text, a path or one of these."""
+    """``{"path": …}``, ``{"url": …}`` or ``{"digest": …, "suffix": …}``, from a text, a path or one of these."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, str) and value.lstrip().startswith("{"):

@@ -30,7 +30,7 @@ class Entrypoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How often a failed step is tried again, and after how many seconds: ``delay * backoff**n``, up to ``max_delay``."""
+    """How often a failed step is tried again, after ``delay * backoff**n`` seconds, ``max_delay`` at most."""
 
     count: int = 0
     delay: float = 0.0

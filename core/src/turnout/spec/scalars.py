@@ -87,7 +87,9 @@ def to_datetime(value: Any) -> str:
             value = times.parse_datetime(value)
         if isinstance(value, datetime):
             return times.format_datetime(value)
-    except (ValueError, OverflowError) as error:
+    except OverflowError:
+        raise Misfit("it lies outside the years 1 to 9999 in UTC") from None
+    except ValueError as error:
         raise Misfit(str(error)) from None
     raise Misfit
 
@@ -123,7 +125,8 @@ def to_timedelta(value: Any) -> int | float:
         micros = value // timedelta(microseconds=1)
         if micros % 1_000_000 == 0:
             return micros // 1_000_000
-        if abs(micros) > _EXACT:
+        seconds = micros / 1_000_000
+        if timedelta(seconds=seconds) != value:
             raise Misfit("seconds of this size cannot keep the microseconds")
-        return micros / 1_000_000
+        return seconds
     raise Misfit

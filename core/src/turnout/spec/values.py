@@ -51,7 +51,7 @@ def convert(value: Any, type: ParamType, name: str, where: Location | None = Non
     except Misfit as misfit:
         inner = misfit.type or type
         raise ConfigError(
-            f"the parameter {name + misfit.path!r} takes {_article(str(inner))}, not {misfit.shown or shorten(value)}",
+            f"the parameter '{name}{misfit.path}' takes {_described(inner)}, not {misfit.shown or shorten(value)}",
             where=where,
             why=misfit.why or None,
             fix=f"give {_wanted(inner)}",
@@ -94,18 +94,19 @@ def shorten(value: Any) -> str:
         try:
             shown = repr(value)
         except ValueError:
-            shown = f"an int of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+            shown = f"an int of {value.bit_length()} bits" if isinstance(value, int) else article(type(value).__name__)
     else:
         kind = type(value)
-        shown = (
-            f"a {kind.__qualname__}" if kind.__module__ == "builtins" else f"a {kind.__module__}.{kind.__qualname__}"
+        shown = article(
+            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         )
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def _convert(value: Any, type_: ParamType, *, text: bool) -> Any:
     value = _plain(value)
-    if value is None or (type_.optional and text and value == "null" and type_.kind not in {"str", "json"}):
+    is_null = isinstance(value, str) and value == "null" and text and type_.kind not in {"str", "json"}
+    if value is None or (type_.optional and is_null):
         if type_.optional:
             return None
         raise Misfit("it is not declared as optional")
@@ -237,15 +238,18 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def _article(text: str) -> str:
-    if text.startswith("one of"):
-        return text
-    if text.startswith("json"):
-        return text.replace("json", "a JSON value", 1)
+def article(text: str) -> str:
+    """The text with *a* or *an* before it."""
     return f"{'an' if text[0].lower() in 'aeiou' else 'a'} {text}"
+
+
+def _described(type_: ParamType) -> str:
+    if type_.choices:
+        return str(type_)
+    return "a JSON value" if type_.kind == "json" else article(str(type_))
 
 
 def _wanted(type_: ParamType) -> str:
     if type_.choices:
         return " or ".join(repr(choice) for choice in type_.choices)
-    return _EXAMPLES[type_.kind] + (", or null" if type_.optional else "")
+    return _EXAMPLES[type_.kind] + (", or null" if type_.optional and type_.kind != "json" else "")
