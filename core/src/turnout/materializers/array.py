@@ -1,0 +1,38 @@
+"""Arrays of numpy, as npy files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from turnout.components.materializer import Unfit
+from turnout.materializers.sameness import Compared
+from turnout.spec.types import ANY, TypeName
+
+MAPPED = 1 << 20
+"""Files of this many bytes and more are mapped when they are read, smaller ones copied."""
+
+
+class Numpy(Compared):
+    """A ``numpy.ndarray`` as npy. A large one is mapped when read, privately: writing to it changes no file."""
+
+    name = "numpy"
+    types = ("numpy:ndarray",)
+
+    def save(self, value: Any, folder: Path) -> None:
+        import numpy as np
+
+        if type(value) not in (np.ndarray, np.memmap):
+            raise Unfit("a subclass of numpy.ndarray has a state of its own")
+        if value.dtype.hasobject or value.dtype.metadata:
+            raise Unfit(f"an array of {value.dtype} has no npy form without pickle")
+        with (folder / "array.npy").open("wb") as stream:
+            np.lib.format.write_array(stream, value, allow_pickle=False)
+
+    def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
+        import numpy as np
+
+        path = folder / "array.npy"
+        if path.stat().st_size < MAPPED:
+            return np.load(path, allow_pickle=False)
+        return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))

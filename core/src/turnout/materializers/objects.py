@@ -1,0 +1,219 @@
+"""The plain forms of objects of a project or a library: the name of their class and their state."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from datetime import timezone, tzinfo
+from enum import Enum
+from typing import Any
+
+from turnout.errors import ArtifactError
+from turnout.materializers.classes import importable, name_of, names_of, resolve
+
+Convert = Callable[[Any], Any]
+"""Turns a value into its plain form, or a plain form into its value."""
+Written = tuple[str, Any]
+"""The tag and the body of a plain form."""
+
+MODEL = "pydantic.main:BaseModel"
+SCALAR = "numpy:generic"
+TIMESTAMPS = ("pandas:Timestamp", "pandas._libs.tslibs.timestamps:Timestamp")
+
+
+def lower(value: Any, down: Convert) -> Written | None:
+    """The tag and body of *value*, or None where it is none of these or its state cannot be told by its fields.
+
+    Args:
+        down: gives the plain form of what the object holds.
+    """
+    for takes, write in _WRITERS:
+        if takes(value):
+            return write(value, down)
+    return None
+
+
+def zone_key(zone: tzinfo | None) -> str:
+    """The IANA name of a zone of :mod:`zoneinfo`, or an empty string."""
+    return getattr(zone, "key", None) or "" if name_of(type(zone)) == "zoneinfo:ZoneInfo" else ""
+
+
+def _lower_enum(value: Any, _: Convert) -> Written | None:
+    kind = type(value)
+    if value.name is None or kind.__members__.get(value.name) is not value:
+        return None
+    return "$enum", [name_of(kind), value.name]
+
+
+def _lower_namedtuple(value: Any, down: Convert) -> Written | None:
+    return "$namedtuple", [name_of(type(value)), [down(item) for item in value]]
+
+
+def _lower_dataclass(value: Any, down: Convert) -> Written | None:
+    kind = type(value)
+    if isinstance(value, (dict, list, tuple, set, frozenset, str, bytes, int, float, BaseException)):
+        return None
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in getattr(value, "__dict__", {}):
+        if name not in names and not isinstance(getattr(kind, name, None), functools.cached_property):
+            return None
+    if not all(hasattr(value, name) for name in names):
+        return None
+    return "$dataclass", [name_of(kind), {name: down(getattr(value, name)) for name in names}]
+
+
+def _lower_model(value: Any, down: Convert) -> Written | None:
+    fields = getattr(type(value), "__pydantic_fields__", None)
+    if fields is None:
+        return None
+    state = value.__getstate__()
+    return "$model", [
+        name_of(type(value)),
+        {
+            "fields": {name: down(item) for name, item in state["__dict__"].items() if name in fields},
+            "set": down(state["__pydantic_fields_set__"]),
+            "extra": down(state["__pydantic_extra__"]),
+            "private": down(state["__pydantic_private__"]),
+        },
+    ]
+
+
+def _lower_scalar(value: Any, down: Convert) -> Written | None:
+    dtype = value.dtype
+    if dtype.kind in "mM":
+        return "$numpy", [dtype.str, int(value.astype("i8"))]
+    if dtype.kind in "biufcSU" and type(value.item()).__module__ == "builtins":
+        return "$numpy", [dtype.str, down(value.item())]
+    return None
+
+
+def _lower_timestamp(value: Any, _: Convert) -> Written | None:
+    zone = "UTC" if value.tzinfo is timezone.utc else zone_key(value.tzinfo)
+    if value.tzinfo is not None and not zone:
+        return None
+    return "$timestamp", [int(value.asm8.astype("i8")), value.unit, zone]
+
+
+def _is(name: str) -> Callable[[Any], bool]:
+    return lambda value: name in names_of(type(value))
+
+
+_WRITERS: tuple[tuple[Callable[[Any], bool], Callable[[Any, Convert], Written | None]], ...] = (
+    (_is(SCALAR), _lower_scalar),
+    (lambda value: name_of(type(value)) in TIMESTAMPS, _lower_timestamp),
+    (lambda value: isinstance(value, Enum) and importable(type(value)), _lower_enum),
+    (lambda value: isinstance(value, tuple) and hasattr(value, "_make") and importable(type(value)), _lower_namedtuple),
+    (lambda value: _is(MODEL)(value) and importable(type(value)), _lower_model),
+    (
+        lambda value: dataclasses.is_dataclass(value) and not isinstance(value, type) and importable(type(value)),
+        _lower_dataclass,
+    ),
+)
+
+
+def _lift_enum(body: Any, _: Convert) -> Any:
+    kind = _class(body[0], lambda found: issubclass(found, Enum))
+    return kind[body[1]]
+
+
+def _lift_namedtuple(body: Any, up: Convert) -> Any:
+    kind = _class(body[0], lambda found: issubclass(found, tuple) and hasattr(found, "_make"))
+    return kind._make(up(item) for item in body[1])
+
+
+def _lift_dataclass(body: Any, up: Convert) -> Any:
+    name, state = body
+    kind = _class(name, dataclasses.is_dataclass)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    _no_strangers(name, state, fields)
+    value = object.__new__(kind)
+    for field in fields.values():
+        if field.name in state:
+            item = up(state[field.name])
+        elif field.default is not dataclasses.MISSING:
+            item = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            item = field.default_factory()
+        else:
+            raise _changed(name, f"the saved value has no field {field.name!r}, which has no default")
+        object.__setattr__(value, field.name, item)
+    return value
+
+
+def _lift_model(body: Any, up: Convert) -> Any:
+    name, state = body
+    kind = _class(name, lambda found: MODEL in names_of(found))
+    fields = kind.__pydantic_fields__
+    _no_strangers(name, state["fields"], fields)
+    items = {}
+    for key, field in fields.items():
+        if key in state["fields"]:
+            items[key] = up(state["fields"][key])
+        elif field.is_required():
+            raise _changed(name, f"the saved value has no field {key!r}, which has no default")
+        else:
+            items[key] = field.get_default(call_default_factory=True)
+    value = kind.__new__(kind)
+    value.__setstate__(
+        {
+            "__dict__": items,
+            "__pydantic_fields_set__": up(state["set"]),
+            "__pydantic_extra__": up(state["extra"]),
+            "__pydantic_private__": up(state["private"]),
+        }
+    )
+    return value
+
+
+def _lift_scalar(body: Any, up: Convert) -> Any:
+    import numpy as np
+
+    dtype = np.dtype(body[0])
+    if dtype.kind in "mM":
+        return np.array(body[1], "i8").astype(dtype)[()]
+    return dtype.type(up(body[1]))
+
+
+def _lift_timestamp(body: Any, _: Convert) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    count, unit, zone = body
+    moment = pd.Timestamp(np.datetime64(count, unit)).as_unit(unit)
+    if not zone:
+        return moment
+    from zoneinfo import ZoneInfo
+
+    return moment.tz_localize("UTC").tz_convert(timezone.utc if zone == "UTC" else ZoneInfo(zone))
+
+
+def _class(name: str, fits: Callable[[Any], bool]) -> Any:
+    found = resolve(name)
+    if not isinstance(found, type) or not fits(found):
+        raise _changed(name, "it is no longer a class of the same kind")
+    return found
+
+
+def _no_strangers(name: str, state: dict[str, Any], fields: Any) -> None:
+    if strangers := sorted(set(state) - set(fields)):
+        raise _changed(name, f"it has no field {strangers[0]!r} any more")
+
+
+def _changed(name: str, why: str) -> ArtifactError:
+    return ArtifactError(
+        f"a saved value of {name} does not fit the class as it is now",
+        why=why,
+        fix="run the step that made the value again, or give the new field a default",
+    )
+
+
+READERS: dict[str, Callable[[Any, Convert], Any]] = {
+    "$enum": _lift_enum,
+    "$namedtuple": _lift_namedtuple,
+    "$dataclass": _lift_dataclass,
+    "$model": _lift_model,
+    "$numpy": _lift_scalar,
+    "$timestamp": _lift_timestamp,
+}
+"""How each tag is read."""

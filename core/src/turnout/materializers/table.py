@@ -1,0 +1,192 @@
+"""Tables of pandas, Polars and pyarrow, as Parquet: each of them reads what another wrote.
+
+What Parquet would change (dictionary columns of any values, timestamps in seconds) is an Arrow file instead.
+Read by another library, an unnamed index of pandas is left out and a named one is a column.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from turnout.components.materializer import Unfit
+from turnout.errors import ArtifactError
+from turnout.materializers import frames
+from turnout.materializers.classes import name_of
+from turnout.materializers.sameness import Compared
+from turnout.spec.types import ANY, TypeName
+
+PANDAS = ("pandas:DataFrame", "pandas.core.frame:DataFrame")
+PANDAS_SERIES = ("pandas:Series", "pandas.core.series:Series")
+POLARS = ("polars.dataframe.frame:DataFrame",)
+POLARS_SERIES = ("polars.series.series:Series",)
+ARROW = ("pyarrow.lib:Table",)
+SERIES = PANDAS_SERIES + POLARS_SERIES
+TABLES = PANDAS + POLARS + ARROW + SERIES
+COMPRESSION = "zstd"
+ROW_GROUP = 1 << 18
+_INDEX = re.compile(r"__index_level_\d+__\Z")
+
+
+class Table(Compared):
+    """Data frames, series and tables; ``table.parquet`` or ``table.arrow``, ``series.…`` for a series."""
+
+    name = "table"
+    types = TABLES
+    reads = TABLES
+
+    def save(self, value: Any, folder: Path) -> None:
+        kind = name_of(type(value))
+        if kind not in TABLES:
+            raise Unfit(f"{kind}, a subclass, has a state of its own")
+        path = folder / ("series.parquet" if kind in SERIES else "table.parquet")
+        if kind in POLARS + POLARS_SERIES:
+            _write_polars(value.to_frame() if kind in POLARS_SERIES else value, path)
+        else:
+            _need_pyarrow(kind)
+            _write_arrow(value if kind in ARROW else frames.to_arrow(value), path)
+
+    def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
+        path = _file(folder)
+        kind = next((name for name in (wanted.name, *wanted.bases) if name in TABLES), None) or _origin(path)
+        if kind in POLARS + POLARS_SERIES:
+            frame = _read_polars(path)
+            return frame if kind in POLARS else _single(frame, kind).to_series()
+        _need_pyarrow(kind)
+        table = _read_arrow(path)
+        if kind in ARROW:
+            return _without_index(table)
+        if kind in PANDAS_SERIES and path.stem != "series":
+            return frames.to_pandas(_single(_without_index(table), kind), series=True)
+        return frames.to_pandas(table, series=kind in PANDAS_SERIES)
+
+
+def _file(folder: Path) -> Path:
+    for name in ("table.parquet", "series.parquet", "table.arrow", "series.arrow"):
+        if (folder / name).is_file():
+            return folder / name
+    raise ArtifactError("the artifact holds no table", why="there is neither a Parquet nor an Arrow file in it")
+
+
+def _origin(path: Path) -> str:
+    """The type of the value that was written, as far as the file tells."""
+    series = path.stem == "series"
+    if find_spec("pyarrow") is None:
+        return (POLARS_SERIES if series else POLARS)[0]
+    metadata = _schema(path).metadata or {}
+    if b"pandas" in metadata:
+        return (PANDAS_SERIES if series else PANDAS)[0]
+    return POLARS_SERIES[0] if series else ARROW[0] if frames.NOTES in metadata else POLARS[0]
+
+
+def _need_pyarrow(kind: str) -> None:
+    if find_spec("pyarrow") is None:
+        raise ArtifactError(
+            f"a table of {kind} cannot be written or read: pyarrow is not installed",
+            why="tables are kept as Parquet",
+            fix="add pyarrow to the project's requirements",
+        )
+
+
+def _write_arrow(table: Any, path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    if table.num_rows and not table.column_names:
+        raise Unfit("rows without columns have no form in a file")
+    if not any("dictionary<" in str(field.type) for field in table.schema):
+        try:
+            parquet.write_table(table, path, compression=COMPRESSION, row_group_size=ROW_GROUP)
+        except pa.ArrowNotImplementedError:
+            path.unlink(missing_ok=True)
+        else:
+            if parquet.read_schema(path).equals(table.schema):
+                return
+            path.unlink()
+    table = _one_dictionary_each(table)
+    options = pa.ipc.IpcWriteOptions(compression=COMPRESSION)
+    with pa.ipc.new_file(path.with_suffix(".arrow"), table.schema, options=options) as writer:
+        for batch in table.to_batches(ROW_GROUP) or [_empty(table)]:
+            writer.write_batch(batch)
+
+
+def _one_dictionary_each(table: Any) -> Any:
+    """The table with one dictionary a column, as the file format has it, and no index of -1 for a missing value."""
+    import pyarrow as pa
+
+    table = table.unify_dictionaries()
+    for n, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type) and table.column(n).null_count:
+            chunks = []
+            for chunk in table.column(n).chunks:
+                numbers = chunk.indices.fill_null(0).to_numpy(zero_copy_only=False)
+                absent = chunk.is_null().to_numpy(zero_copy_only=False)
+                indices = pa.array(numbers, field.type.index_type, mask=absent)
+                chunks.append(pa.DictionaryArray.from_arrays(indices, chunk.dictionary, ordered=field.type.ordered))
+            table = table.set_column(n, field, pa.chunked_array(chunks, field.type))
+    return table
+
+
+def _empty(table: Any) -> Any:
+    """A batch without rows: it carries the dictionaries, which a file without batches would lose."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], schema=table.schema)
+
+
+def _schema(path: Path) -> Any:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    if path.suffix == ".parquet":
+        return parquet.read_schema(path)
+    with pa.OSFile(str(path)) as source:
+        return pa.ipc.open_file(source).schema
+
+
+def _read_arrow(path: Path) -> Any:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    if path.suffix == ".parquet":
+        return parquet.read_table(path, partitioning=None)
+    with pa.OSFile(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _without_index(table: Any) -> Any:
+    names = [name for name in table.column_names if _INDEX.match(name)]
+    return table.drop_columns(names) if names else table
+
+
+def _write_polars(frame: Any, path: Path) -> None:
+    import polars as pl
+
+    try:
+        frame.write_parquet(path, compression=COMPRESSION, row_group_size=ROW_GROUP)
+    except pl.exceptions.PolarsError as error:
+        raise Unfit(f"Polars cannot write it as Parquet: {error}") from error
+    if pl.read_parquet_schema(path) != frame.schema:
+        raise Unfit("Polars would read it back with other types")
+
+
+def _read_polars(path: Path) -> Any:
+    import polars as pl
+
+    if path.suffix == ".parquet":
+        frame = pl.read_parquet(path, hive_partitioning=False, glob=False)
+    else:
+        frame = pl.read_ipc(path)
+    return frame.drop([name for name in frame.columns if _INDEX.match(name)])
+
+
+def _single(table: Any, kind: str) -> Any:
+    """The table, if it has one column."""
+    if table.shape[1] != 1:
+        raise ArtifactError(
+            f"a table of {table.shape[1]} columns cannot be read as {kind}",
+            fix="ask for a data frame in the step's signature, or hand on one column",
+        )
+    return table
