@@ -78,8 +78,10 @@ def test_hooks_are_called_only_when_their_kind_is_asked_for():
         (
             "airlfow",
             {"airflow": "turnout-airflow"},
-            "stacks/prod.yaml:4: unknown orchestrator 'airlfow'. Did you mean 'airflow'? "
-            "It is not installed: pip install turnout-airflow",
+            (
+                "stacks/prod.yaml:4: unknown orchestrator 'airlfow'. Did you mean 'airflow'? "
+                "It is not installed: pip install turnout-airflow"
+            ),
         ),
         (
             "airflow",
@@ -89,8 +91,10 @@ def test_hooks_are_called_only_when_their_kind_is_asked_for():
         (
             "good",
             {"airflow": "turnout-airflow"},
-            "stacks/prod.yaml:4: unknown orchestrator 'good'. There is a tracker of that name\n"
-            "  fix: use one of those a plugin brings",
+            (
+                "stacks/prod.yaml:4: unknown orchestrator 'good'. There is a tracker of that name\n"
+                "  fix: use one of those a plugin brings"
+            ),
         ),
         ("xyz", {}, "stacks/prod.yaml:4: unknown orchestrator 'xyz'\n  fix: use one of those a plugin brings"),
     ],
@@ -125,8 +129,10 @@ def test_a_plugin_that_cannot_be_imported_is_a_named_problem(tmp_path, monkeypat
     registry = Registry([broken, plugin("fine", trackers=[Good])], installable={})
     assert registry.get("tracker", "good") is Good
     assert causes(registry) == [
-        "the plugin 'pluto': it cannot be loaded: ModuleNotFoundError: No module named 'not_there_at_all' "
-        "(turnout_pluto, line 2)"
+        (
+            "the plugin 'pluto': it cannot be loaded: ModuleNotFoundError: No module named 'not_there_at_all' "
+            "(turnout_pluto, line 2)"
+        )
     ]
     with pytest.raises(PluginError) as caught:
         registry.get("tracker", "pluto", "s.yaml:1")

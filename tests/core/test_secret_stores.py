@@ -1,7 +1,5 @@
 """Secrets from the environment and from files."""
 
-import os
-
 import pytest
 
 from turnout.errors import ConfigError
@@ -92,6 +90,6 @@ def test_a_file_that_is_no_text_is_an_error_without_its_content(files):
         store.get("db")
     assert "hush" not in str(caught.value)
     assert caught.value.__cause__ is None
-    os.mkdir(folder / "folder")
+    (folder / "folder").mkdir()
     with pytest.raises(ConfigError, match="cannot be read"):
         store.get("folder")

@@ -103,43 +103,59 @@ def test_a_missing_secret_is_the_store_s_error():
         ),
         (
             "${HOME}",
-            "s.yaml:3: unknown kind of reference\n"
-            "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${",
+            (
+                "s.yaml:3: unknown kind of reference\n"
+                "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${"
+            ),
         ),
         (
             "${secrets:db}",
-            "s.yaml:3: unknown kind of reference. Did you mean 'secret'?\n"
-            "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${",
+            (
+                "s.yaml:3: unknown kind of reference. Did you mean 'secret'?\n"
+                "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${"
+            ),
         ),
         (
             "${secret-env:TOKEN}",
-            "s.yaml:3: unknown kind of reference. Did you mean 'secret'?\n"
-            "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${",
+            (
+                "s.yaml:3: unknown kind of reference. Did you mean 'secret'?\n"
+                "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${"
+            ),
         ),
         (
             "${env:A B}",
-            "s.yaml:3: the reference '${env:…}' has no usable name\n"
-            "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${",
+            (
+                "s.yaml:3: the reference '${env:…}' has no usable name\n"
+                "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${"
+            ),
         ),
         (
             "${secret:}",
-            "s.yaml:3: the reference '${secret:…}' has no usable name\n"
-            "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${",
+            (
+                "s.yaml:3: the reference '${secret:…}' has no usable name\n"
+                "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${"
+            ),
         ),
         (
             "${env:A",
-            "s.yaml:3: a reference is not closed: '}' is missing after '${'\n"
-            "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${",
+            (
+                "s.yaml:3: a reference is not closed: '}' is missing after '${'\n"
+                "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${"
+            ),
         ),
         (
             "${env:A:-${env:B}}",
-            "s.yaml:3: a reference stands within another one\n"
-            "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${",
+            (
+                "s.yaml:3: a reference stands within another one\n"
+                "  fix: write ${env:NAME}, ${worker-env:NAME} or ${secret:NAME}, or $${ for a plain ${"
+            ),
         ),
         (
             "${secret:db:-hunter2}",
-            "s.yaml:3: the secret 'db' has a default; a secret must not stand in a stack file\n"
-            "  fix: write ${secret:db} and give the secret store a value",
+            (
+                "s.yaml:3: the secret 'db' has a default; a secret must not stand in a stack file\n"
+                "  fix: write ${secret:db} and give the secret store a value"
+            ),
         ),
     ],
 )

@@ -15,19 +15,19 @@ class NoDeployer(Deployer[Config]):
 
     name = "none"
 
-    def compile(self, endpoint: Any) -> Bundle:  # noqa: ARG002
+    def compile(self, endpoint: Any) -> Bundle:
         _refuse()
 
-    def deploy(self, endpoint: Any, bundle: Bundle) -> EndpointStatus:  # noqa: ARG002
+    def deploy(self, endpoint: Any, bundle: Bundle) -> EndpointStatus:
         _refuse()
 
-    def status(self, name: str) -> EndpointStatus:  # noqa: ARG002
+    def status(self, name: str) -> EndpointStatus:
         _refuse()
 
-    def predict(self, name: str, rows: list[dict[str, Any]]) -> list[Any]:  # noqa: ARG002
+    def predict(self, name: str, rows: list[dict[str, Any]]) -> list[Any]:
         _refuse()
 
-    def delete(self, name: str) -> None:  # noqa: ARG002
+    def delete(self, name: str) -> None:
         _refuse()
 
 

@@ -16,13 +16,13 @@ class NoFeatureStore(FeatureStore[Config]):
 
     name = "none"
 
-    def historical(self, entities: Any, features: Sequence[str], *, entity: str, timestamp: str) -> Any:  # noqa: ARG002
+    def historical(self, entities: Any, features: Sequence[str], *, entity: str, timestamp: str) -> Any:
         _refuse(f"the features {', '.join(features)} are asked for")
 
-    def online(self, entities: Any, features: Sequence[str], *, entity: str) -> Any:  # noqa: ARG002
+    def online(self, entities: Any, features: Sequence[str], *, entity: str) -> Any:
         _refuse(f"the features {', '.join(features)} are asked for")
 
-    def materialize(self, until: datetime) -> None:  # noqa: ARG002
+    def materialize(self, until: datetime) -> None:
         _refuse("features are to be materialized")
 
     def describe(self) -> tuple[FeatureView, ...]:

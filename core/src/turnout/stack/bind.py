@@ -51,6 +51,7 @@ def bind(
     errors: list[TurnoutError],
     *,
     marked: bool = True,
+    also: tuple[str, ...] = (),
 ) -> Bound:
     """Convert the settings in a mapping to the types of a config struct; ``${env:…}`` is resolved.
 
@@ -58,12 +59,13 @@ def bind(
         owner: whose settings they are, for messages: ``tracker 'mlflow'``.
         errors: takes everything that is wrong; the settings concerned are left out of the result.
         marked: whether variables that hold credentials are marked for the worker to keep them secret.
+        also: other keys that could have been meant by an unknown one.
     """
     fields = {field.encode_name: field for field in msgspec.structs.fields(config)}
     bound = Bound({}, {})
     for name, given in node.value.items():
         if name not in fields:
-            hint = did_you_mean(name, fields)
+            hint = did_you_mean(name, (*fields, *also))
             errors.append(
                 ConfigError(
                     f"unknown setting {name!r} of {owner}. {hint}".rstrip(". "),
@@ -186,7 +188,7 @@ def _follow(node: Node, message: str) -> tuple[Node, str]:
         elif number.isdigit() and isinstance(node.value, tuple) and int(number) < len(node.value):
             node, shown = node.value[int(number)], f"{shown}[{number}]"
         else:
-            break
+            return node, f"{shown}[…]" if number else shown
     return node, shown
 
 
@@ -195,8 +197,17 @@ def _misfit(setting: _Setting, message: str, culprit: Node, path: str, *, hidden
     named = setting._replace(name=setting.name + path)
     text = message.partition(" - at `")[0]
     if match := re.match(r"Expected `(.+)`, got `(.+)`\Z", text):
-        fix = None if culprit.value is not None else "give it a value, or take the line out"
-        return named.error(f" must be {_worded(match[1])}, not {_worded(match[2])}", culprit.at, fix)
+        wanted, found = match.groups()
+        if hidden and found == "str":
+            return named.error(f" must be {_worded(wanted)}, which what its reference gave is not", culprit.at)
+        fix = "give it a value, or take the line out" if found == "null" else None
+        if "str" in wanted.split(" | ") and found in {"int", "float", "bool"}:
+            fix = "put it into quotes"
+        return named.error(f" must be {_worded(wanted)}, not {_worded(found)}", culprit.at, fix)
+    if match := re.match(r"Expected `(\w+)`( [<>]=? .+)\Z", text):
+        return named.error(f" must be {_worded(match[1])}{match[2]}", culprit.at)
+    if match := re.match(r"Expected `str` matching regex (.+)\Z", text):
+        return named.error(f" must be text of the form {match[1]}", culprit.at)
     if text.startswith("Invalid enum value"):
         choices = sorted(str(choice) for choice in _choices(types.type_info(setting.type)))
         shown = "what the reference gave" if hidden else repr(culprit.value)

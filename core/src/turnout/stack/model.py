@@ -134,7 +134,7 @@ class Stack:
         steps, pipelines = reader.steps(self.document.get("steps")), reader.pipelines(self.document.get("pipelines"))
         node = self.document.get("environment") or Node({}, Location(self.file))
         environment = EnvironmentSettings(**bind(node, EnvironmentSettings, "environment", self.environ, errors).values)
-        return _Checked(components, steps, pipelines, environment, tuple(errors))
+        return _Checked(components, steps, pipelines, environment, tuple(sorted(errors, key=_position)))
 
     def _bound(self, choice: Choice, component: type[Any], errors: list[TurnoutError]) -> Bound:
         settings = choice.settings
@@ -283,6 +283,11 @@ def component_type(section: str, node: Node, registry: Registry, environ: Mappin
         if scheme in store.schemes:
             return str(store.name)
     return f"{scheme}://" if scheme else "local"
+
+
+def _position(error: TurnoutError) -> tuple[str, int]:
+    where = error.where
+    return (where.file, where.line or 0) if isinstance(where, Location) else ("", 0)
 
 
 def _has(config: type[Any], name: str) -> bool:

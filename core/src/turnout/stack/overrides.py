@@ -103,6 +103,8 @@ class PipelineOverrides(msgspec.Struct, frozen=True, kw_only=True):
         changed = [key for key in ("schedule", "timezone", "start", "catchup") if getattr(self, key) is not UNSET]
         if not changed:
             return current
+        if self.schedule is None:
+            return None
         base = current or Schedule()
         own = base.cron or (base.assets or None if base.every is None else timedelta(seconds=base.every))
         where = self.places[changed[0]]
@@ -229,7 +231,7 @@ class Reader:
         return {key: msgspec.to_builtins(value) for key, value in self._settled(node, struct, owner).items()}
 
     def _settled(self, node: Node, struct: type[Any], owner: str) -> dict[str, Any]:
-        bound = bind(node, struct, owner, self.environ, self.errors)
+        bound = bind(node, struct, owner, self.environ, self.errors, also=self.registry.names("orchestrator"))
         for key in bound.waiting:
             self._error(
                 f"the setting {key!r} of {owner} refers to something only the worker has",

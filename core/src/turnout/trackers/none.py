@@ -12,7 +12,7 @@ class NoTracker(Tracker[Config]):
 
     name = "none"
 
-    def begin(self, run: RunInfo, *, claimed: bool) -> str:  # noqa: ARG002
+    def begin(self, run: RunInfo, *, claimed: bool) -> str:
         return ""
 
     def log(self, batch: Batch) -> None:
