@@ -5,9 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from turnout import names
 from turnout.definition import docstrings, functions, places, schedules, settings
@@ -25,6 +23,9 @@ from turnout.spec.inputs import Literal, Param
 from turnout.spec.model import Entrypoint, ParamSpec, PipelineSpec, Schedule
 from turnout.spec.types import ParamType
 from turnout.spec.values import article, convert, shorten
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 DefinitionT = TypeVar("DefinitionT", bound="PipelineDefinition")
 SETTINGS = ("name", "schedule", "tags", "start", "catchup", "timezone", "options")
