@@ -13,11 +13,11 @@ from turnout.canonical import is_json
 from turnout.definition.durations import seconds
 from turnout.errors import DefinitionError, Location, did_you_mean
 from turnout.quantities import memory_bytes
-from turnout.spec.model import Resources, Retry
+from turnout.spec.model import Resources, Retry, StepSpec
 
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
-_NO_RETRY = Retry()
-_ANY_MACHINE = Resources()
+_UNSET = StepSpec(name="unset")
+_NO_RETRY, _ANY_MACHINE = _UNSET.retry, _UNSET.resources  # the very defaults, which msgspec leaves out of JSON
 NAMES = (
     "name", "retries", "retry_delay", "retry_backoff", "timeout", "resources", "requirements", "secrets", "env",
     "files", "cache", "options",
