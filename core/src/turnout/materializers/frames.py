@@ -47,7 +47,7 @@ def to_arrow(value: Any) -> Any:
             raise Unfit("its index has NaN among objects")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore")  # of labels, which are compared below, and of the two libraries' versions
             table = pa.Table.from_pandas(frame)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise Unfit(f"Arrow cannot hold it: {error}") from error

@@ -63,7 +63,7 @@ class Artifacts:
             return OutputRecord(artifact=self._save(value, output, output.name))
         if not isinstance(value, (list, tuple)):
             raise ArtifactError(
-                f"output {output.name!r} is a {type(value).__qualname__}, but {declared.text} is declared",
+                f"output {output.name!r} is of type {type(value).__qualname__}, but {declared.text} is declared",
                 why="each element of a list output is an artifact of its own",
                 fix="return a list",
             )

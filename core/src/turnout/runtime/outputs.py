@@ -34,7 +34,7 @@ def check(value: Any, declared: TypeName, output: str) -> None:
         )
     if not _fits(value, kind, declared.name):
         raise ArtifactError(
-            f"output {output!r} is a {_plain(kind)}, but {declared.text} is declared",
+            f"output {output!r} is of type {_plain(kind)}, but {declared.text} is declared",
             fix="return a value of the declared type, or change the annotation",
         )
 
