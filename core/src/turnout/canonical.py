@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,6 +52,36 @@ def digest_file(path: Path) -> tuple[str, int]:
     """The SHA-256 and the size in bytes of a file."""
     with path.open("rb") as stream:
         return digest_stream(stream)
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    """The names of a struct's fields with their defaults; ``msgspec.NODEFAULT`` for a required one."""
+    found = []
+    for field in msgspec.structs.fields(kind):
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        found.append((field.name, default))
+    return tuple(found)
+
+
+def without_defaults(value: Any) -> Any:
+    """Structs as plain data, without the fields that equal their defaults, so that equal structs give equal bytes.
+
+    (msgspec's own ``omit_defaults`` goes by identity: what it omits depends on how a struct was made.)
+    """
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        plain = {} if config.tag is None else {config.tag_field: config.tag}
+        for name, default in _fields(type(value)):
+            item = getattr(value, name)
+            if type(item) is not type(default) or item != default:
+                plain[name] = without_defaults(item)
+        return plain
+    if isinstance(value, (list, tuple)):
+        return [without_defaults(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_defaults(item) for key, item in value.items()}
+    return value
 
 
 def is_json(value: Any) -> bool:

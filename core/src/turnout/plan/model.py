@@ -140,7 +140,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
 
     def encode(self) -> bytes:
         """The plan's canonical bytes; the format version is always written."""
-        return canonical.encode({"format": self.format, **msgspec.to_builtins(self)})
+        return canonical.encode({"format": self.format, **canonical.without_defaults(self)})
 
     @cached_property
     def digest(self) -> str:
