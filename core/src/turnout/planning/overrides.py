@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from turnout.errors import ConfigError, TurnoutError, did_you_mean
-from turnout.spec.model import ParamSpec, PipelineSpec, StepSpec
+from turnout.errors import ConfigError, Location, TurnoutError, did_you_mean
+from turnout.spec.model import ParamSpec, PipelineSpec, Place, StepSpec
 from turnout.spec.values import convert
 from turnout.stack.model import Stack
 from turnout.stack.overrides import StepOverrides
@@ -53,14 +53,44 @@ def _default(params: dict[str, ParamSpec], name: str, value: Any, pipeline: str,
     return msgspec.structs.replace(param, default=default, required=False, source="value")
 
 
-def override_step(step: StepSpec, stack: Stack) -> Overridden:
+def engine_options(
+    own: dict[str, Any],
+    stack: Stack,
+    over: dict[str, Any],
+    what: str,
+    place: Place | None,
+    problems: list[TurnoutError],
+) -> dict[str, Any]:
+    """The options for the stack's orchestrator: the definition's, checked, with the stack's over them.
+
+    Another orchestrator's options stay out of the plan.
+    """
+    engine = stack.orchestrator_type
+    given = own.get(engine.name, {})
+    struct = engine.pipeline_options if what.startswith("pipeline") else engine.options
+    if given:
+        where = None if place is None else Location(place.file, place.line)
+        try:
+            if struct is None:
+                raise ConfigError(
+                    f"the orchestrator {engine.name} takes no options of a {what.split()[0]}", where=where
+                )
+            msgspec.convert(given, struct)
+        except msgspec.ValidationError as error:
+            problems.append(ConfigError(f"the {engine.name} options of the {what} do not fit: {error}", where=where))
+        except ConfigError as error:
+            problems.append(error)
+    merged = {**given, **over.get(engine.name, {})}
+    return {engine.name: merged} if merged else {}
+
+
+def override_step(step: StepSpec, stack: Stack, problems: list[TurnoutError]) -> Overridden:
     """The step with the stack's resources, retries, timeout, variables, cache policy and engine options."""
     over: StepOverrides = stack.step_overrides(step.name)
     retry = step.retry
     for field, value in (("count", over.retries), ("delay", over.retry_delay), ("backoff", over.retry_backoff)):
         if value is not UNSET:
             retry = msgspec.structs.replace(retry, **{field: value})
-    engine = {name: {**step.options.get(name, {}), **block} for name, block in over.options.items()}
     spec = msgspec.structs.replace(
         step,
         resources=msgspec.structs.replace(step.resources, **over.resources),
@@ -69,4 +99,5 @@ def override_step(step: StepSpec, stack: Stack) -> Overridden:
         env=tuple(dict.fromkeys((*step.env, *over.env))),
         cache=step.cache if over.cache is UNSET else over.cache,
     )
-    return Overridden(spec, {**step.options, **engine}, None if over.image is UNSET else over.image or None)
+    options = engine_options(step.options, stack, over.options, f"step {step.name}", step.place, problems)
+    return Overridden(spec, options, None if over.image is UNSET else over.image or None)

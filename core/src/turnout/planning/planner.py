@@ -18,7 +18,7 @@ from turnout.packaging.fingerprint import Fingerprints
 from turnout.packaging.project import Project
 from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan
 from turnout.planning.capabilities import gaps
-from turnout.planning.overrides import override_pipeline, override_step
+from turnout.planning.overrides import engine_options, override_pipeline, override_step
 from turnout.planning.uploads import Uploads
 from turnout.registry import Registry
 from turnout.runtime.artifacts import ContentKind
@@ -52,8 +52,10 @@ def make_plan(
     """
     problems: list[TurnoutError] = []
     spec = override_pipeline(traced.spec, stack, problems)
-    steps = [override_step(step, stack) for step in spec.steps]
+    steps = [override_step(step, stack, problems) for step in spec.steps]
     spec = msgspec.structs.replace(spec, steps=tuple(one.spec for one in steps))
+    over = stack.pipeline_overrides(spec.name).options
+    options = engine_options(spec.options, stack, over, f"pipeline {spec.name}", spec.place, problems)
     accepted = tuple(sorted({*stack.accept, *accept}))
     problems.extend(gaps(spec, stack.orchestrator_type, accepted))
     uploads = Uploads(project)
@@ -107,7 +109,7 @@ def make_plan(
         worker=stack.worker(),
         code=Code(digest=package.digest, roots=project.import_roots),
         environments=locks.environments,
-        options=stack.pipeline_options(spec.name),
+        options=options,
         accepted=accepted,
     )
     return Planned(plan, package, uploads, (*package.notes, *locks.notes), prints.parts)
