@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
+from turnout.components.base import Config
 from turnout.errors import ConfigError, Location, TurnoutError, did_you_mean
 from turnout.spec.model import ParamSpec, PipelineSpec, Place, StepSpec
 from turnout.spec.values import convert
@@ -71,15 +72,9 @@ def engine_options(
     if given:
         where = None if place is None else Location(place.file, place.line)
         try:
-            if struct is None:
-                raise ConfigError(
-                    f"the orchestrator {engine.name} takes no options of a {what.split()[0]}", where=where
-                )
-            msgspec.convert(given, struct)
+            msgspec.convert(given, struct or Config)
         except msgspec.ValidationError as error:
             problems.append(ConfigError(f"the {engine.name} options of the {what} do not fit: {error}", where=where))
-        except ConfigError as error:
-            problems.append(error)
     merged = {**given, **over.get(engine.name, {})}
     return {engine.name: merged} if merged else {}
 
