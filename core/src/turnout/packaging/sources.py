@@ -60,7 +60,7 @@ def collect(project: Project) -> Sources:
     notes = list(listing.notes) if listing else []
     if listing is None:
         tracked: frozenset[str] = frozenset()
-        paths = set(walk(project.root))
+        paths = set(walk(project.root, COUNT_LIMIT))
     else:
         tracked = frozenset(listing.tracked)
         paths = set(listing.tracked) | _without_tools(listing.untracked, notes)
@@ -72,11 +72,18 @@ def collect(project: Project) -> Sources:
     return Sources(tuple(files), untracked, tuple(sorted(notes)), listing is not None)
 
 
-def walk(root: Path) -> Iterator[str]:
+def python_files(project: Project) -> tuple[str, ...]:
+    """The project's Python files, sorted: as git sees them, or all of them where it does not."""
+    listing = git.files(project.root)
+    paths = walk(project.root) if listing is None else {*listing.tracked, *listing.untracked}
+    return tuple(sorted(path for path in paths if path.endswith(".py")))
+
+
+def walk(root: Path, limit: int | None = None) -> Iterator[str]:
     """All files below *root*, relative, but for those in hidden folders, caches and virtual environments.
 
     Raises:
-        PlanError: when there are more than a code package may hold.
+        PlanError: when there are more than *limit*.
     """
     count = 0
     for folder, folders, names in os.walk(root):
@@ -89,9 +96,9 @@ def walk(root: Path) -> Iterator[str]:
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in (*names, *links):
             count += 1
-            if count > COUNT_LIMIT:
+            if limit is not None and count > limit:
                 raise PlanError(
-                    f"the project's folder holds more than {COUNT_LIMIT:,} files",
+                    f"the project's folder holds more than {limit:,} files",
                     where=str(root),
                     why="all of them would travel as its code, since git does not say which are its own",
                     fix="keep the project in a folder of its own, and in git",
