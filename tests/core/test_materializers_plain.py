@@ -174,7 +174,7 @@ VALUES = [
     {"r2": np.float64(0.25), "n": np.int64(3)},
     pd.Timestamp("2026-03-01 10:00"),
     pd.Timestamp("2026-03-01 10:00:00.123456789", tz="UTC"),
-    pd.Timestamp("2026-10-25 02:30", tz="UTC").tz_convert("Europe/Berlin"),
+    pd.Timestamp("2026-10-25 02:30", tz="UTC").tz_convert(ZoneInfo("Europe/Berlin")),
     pd.Timestamp("2026-03-01").as_unit("s"),
 ]
 

@@ -64,7 +64,7 @@ def _lower_dataclass(value: Any, down: Convert) -> Written | None:
 
 
 def _lower_model(value: Any, down: Convert) -> Written | None:
-    fields = getattr(type(value), "__pydantic_fields__", None)
+    fields = getattr(type(value), "model_fields", None)
     if fields is None:
         return None
     state = value.__getstate__()
@@ -144,7 +144,7 @@ def _lift_dataclass(body: Any, up: Convert) -> Any:
 def _lift_model(body: Any, up: Convert) -> Any:
     name, state = body
     kind = _class(name, lambda found: MODEL in names_of(found))
-    fields = kind.__pydantic_fields__
+    fields = kind.model_fields
     _no_strangers(name, state["fields"], fields)
     items = {}
     for key, field in fields.items():

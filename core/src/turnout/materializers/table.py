@@ -175,11 +175,25 @@ def _write_polars(frame: Any, path: Path) -> None:
 def _read_polars(path: Path) -> Any:
     import polars as pl
 
+    frame: Any
     if path.suffix == ".parquet":
         frame = pl.read_parquet(path, hive_partitioning=False, glob=False)
-    else:
+    elif find_spec("pyarrow") is None:
         frame = pl.read_ipc(path)
+    else:
+        frame = pl.from_arrow(_without_numbers_as_keys(_read_arrow(path)))
     return frame.drop([name for name in frame.columns if _INDEX.match(name)])
+
+
+def _without_numbers_as_keys(table: Any) -> Any:
+    """The table with dictionaries of strings only: Polars has categories of nothing else."""
+    import pyarrow as pa
+
+    for n, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind) and kind.value_type not in (pa.string(), pa.large_string()):
+            table = table.set_column(n, field.name, table.column(n).cast(kind.value_type))
+    return table
 
 
 def _single(table: Any, kind: str) -> Any:
