@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from delays import checks, features, model, report, tables
 from turnout import log_figure, log_metrics, pipeline, step, when
 
-Flights = Annotated[pd.DataFrame, "flights"]  # a step with two outputs names them
+Departures = Annotated[pd.DataFrame, "departures"]  # a step with two outputs names them
 Weather = Annotated[pd.DataFrame, "weather"]
 Train = Annotated[pd.DataFrame, "train"]
 Test = Annotated[pd.DataFrame, "test"]
@@ -28,49 +28,49 @@ Test = Annotated[pd.DataFrame, "test"]
 
 
 @step(cache=True)  # reads no input that could change, only an installed package, whose version is locked
-def load(*, rows: int = 0) -> tuple[Flights, Weather]:
+def load(*, rows: int = 0) -> tuple[Departures, Weather]:
     """Read a year of flights and hourly weather; `rows` takes that many flights, spread over the year."""
     return tables.sample(tables.read("flights.csv.zip"), rows), tables.read("weather.csv")
 
 
 @step
-def validate(flights: pd.DataFrame, weather: pd.DataFrame) -> tuple[Flights, Weather]:
+def validate(departures: pd.DataFrame, weather: pd.DataFrame) -> tuple[Departures, Weather]:
     """Refuse tables that are not as expected, and bring the good ones into order."""
-    tidy_flights = checks.tidy_flights(flights)
+    tidy_departures = checks.tidy_flights(departures)
     tidy_weather, faults = checks.tidy_weather(weather)
     log_metrics(
         {
-            "flights": len(tidy_flights),
-            "cancelled": int(tidy_flights["dep_delay"].isna().sum()),
+            "departures": len(tidy_departures),
+            "cancelled": int(tidy_departures["dep_delay"].isna().sum()),
             "weather_reports": len(tidy_weather),
             "weather_faults": faults,
         }
     )
-    return tidy_flights, tidy_weather
+    return tidy_departures, tidy_weather
 
 
 # --- The features: only what is known an hour before departure --------------------------------------------------
 
 
 @step
-def add_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+def add_weather(departures: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     """Add the last weather known at the airport by then."""
-    return features.add_weather(flights, weather)
+    return features.add_weather(departures, weather)
 
 
 @step
-def add_traffic(flights: pd.DataFrame) -> pd.DataFrame:
+def add_traffic(departures: pd.DataFrame) -> pd.DataFrame:
     """Add the delays of the flights that had left the airport by then, and how many were still waiting."""
-    return features.add_traffic(flights)
+    return features.add_traffic(departures)
 
 
 # --- The model ---------------------------------------------------------------------------------------------------
 
 
 @step
-def split(flights: pd.DataFrame, *, test_from: date) -> tuple[Train, Test]:
+def split(departures: pd.DataFrame, *, test_from: date) -> tuple[Train, Test]:
     """Learn from the past, test on the future. Flights that never arrived have no delay to learn from."""
-    arrived = flights[flights[model.TARGET].notna()]
+    arrived = departures[departures[model.TARGET].notna()]
     past = arrived["scheduled"] < pd.Timestamp(test_from, tz=checks.ZONE)
     return arrived[past].reset_index(drop=True), arrived[~past].reset_index(drop=True)
 
@@ -94,7 +94,7 @@ def evaluate(
     """Measure model and baseline on flights that neither has seen."""
     truth, predicted = test[model.TARGET], model.predict(trained, test)
     ours, guess = report.score(truth, predicted), report.score(truth, model.predict_baseline(baseline, test))
-    metrics = {**ours, "baseline_mae": guess["mae"], "baseline_r2": guess["r2"], "flights": len(test)}
+    metrics = {**ours, "baseline_mae": guess["mae"], "baseline_r2": guess["r2"], "tested": len(test)}
     log_metrics(metrics)
     log_figure("calibration", report.calibration(truth, predicted))
     return {**metrics, "test_from": test_from.isoformat()}
@@ -117,13 +117,13 @@ def months(test: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 @step
-def score_month(flights: pd.DataFrame, *, trained: HistGradientBoostingRegressor, baseline: pd.DataFrame) -> dict:
+def score_month(departures: pd.DataFrame, *, trained: HistGradientBoostingRegressor, baseline: pd.DataFrame) -> dict:
     """Measure model and baseline on one month."""
-    truth = flights[model.TARGET]
-    ours = report.score(truth, model.predict(trained, flights))
-    guess = report.score(truth, model.predict_baseline(baseline, flights))
-    month = report.month_of(flights).iloc[0]
-    return {"month": month, "flights": len(flights), "mae": ours["mae"], "baseline_mae": guess["mae"]}
+    truth = departures[model.TARGET]
+    ours = report.score(truth, model.predict(trained, departures))
+    guess = report.score(truth, model.predict_baseline(baseline, departures))
+    month = report.month_of(departures).iloc[0]
+    return {"month": month, "departures": len(departures), "mae": ours["mae"], "baseline_mae": guess["mae"]}
 
 
 @step
@@ -155,7 +155,7 @@ def flights(
         threshold: the R² on the test that a model needs to be published.
     """
     raw = load(rows=rows)
-    planned, weather = validate(raw.flights, raw.weather)
+    planned, weather = validate(raw.departures, raw.weather)
     known = add_traffic(add_weather(planned, weather))
     train, test = split(known, test_from=test_from)
 

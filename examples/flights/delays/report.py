@@ -47,7 +47,7 @@ def card(report: dict[str, Any], settings: dict[str, Any], columns: list[str]) -
 # Arrival delay of flights from New York
 
 Predicts, one hour before the scheduled departure, by how many minutes a flight will arrive late.
-Learned from the flights of 2013 before {report["test_from"]}; measured on {report["flights"]:,} flights since.
+Learned from the flights of 2013 before {report["test_from"]}; measured on {report["tested"]:,} flights since.
 
 | | this model | mean of carrier and hour |
 |---|---|---|

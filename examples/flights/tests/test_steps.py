@@ -228,8 +228,8 @@ def test_a_report_holds_model_and_baseline(parts):
     quality = steps.evaluate(trained, baseline, test, test_from=date(2013, 10, 1))
     error = (test["arr_delay"] - model.predict(trained, test)).abs().mean()
     assert quality["mae"] == pytest.approx(error, abs=1e-4)
-    assert quality["flights"] == len(test)
-    assert set(quality) == {"mae", "r2", "baseline_mae", "baseline_r2", "flights", "test_from"}
+    assert quality["tested"] == len(test)
+    assert set(quality) == {"mae", "r2", "baseline_mae", "baseline_r2", "tested", "test_from"}
 
     card = steps.publish(trained, quality)
     assert f"{quality['mae']:.2f}" in card
@@ -249,6 +249,6 @@ def test_the_months_add_up_to_the_test(parts):
     months = steps.months(test)
     table = steps.merge([steps.score_month(month, trained=trained, baseline=baseline) for month in months])
     assert list(table["month"]) == ["2013-10", "2013-11", "2013-12"]
-    assert table["flights"].sum() == len(test)
+    assert table["departures"].sum() == len(test)
     whole = report.score(test["arr_delay"], model.predict(trained, test))["mae"]
-    assert np.average(table["mae"], weights=table["flights"]) == pytest.approx(whole, abs=1e-3)
+    assert np.average(table["mae"], weights=table["departures"]) == pytest.approx(whole, abs=1e-3)
