@@ -229,6 +229,11 @@ class Registry:
         """The names of the usable components of a kind, in the order of plugins."""
         return tuple(self._kind(kind).types)
 
+    def distribution(self, kind: str, name: str) -> str:
+        """The distribution whose plugin brings a component; empty where none does, or none is known."""
+        owner = self._kind(kind).owners.get(name)
+        return "" if owner is None else self._plugins[owner].distribution
+
     def get(self, kind: str, name: str, where: Location | str | None = None) -> Any:
         """The component of a kind by its name: a class, or for ``command`` a click command.
 

@@ -84,6 +84,11 @@ class ArtifactStore(Component[ConfigT], ABC):
     def delete(self, key: str) -> None:
         """Remove the object; nothing happens where there is none."""
 
+    @property
+    def extra(self) -> str:
+        """The extra of turnout that brings what this store needs (``s3``), or an empty string."""
+        return ""
+
     def local_path(self, key: str) -> Path | None:
         """The object as a local file that may be read but not changed, or None where the store is not local."""
         return None

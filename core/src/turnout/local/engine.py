@@ -140,7 +140,7 @@ class Engine:
         kind = self._kinds.get(step.name)
         if kind is None:
             threads = sealed.threads_for(step.resources.cpu)
-            kind = self._kinds[step.name] = WorkerKind(interpreter_for(self.plan, step), threads)
+            kind = self._kinds[step.name] = WorkerKind(interpreter_for(self.session, step), threads)
         return kind
 
     def _worker(self, kind: WorkerKind) -> Worker:

@@ -248,5 +248,5 @@ class _Locks:
             self.problems.append(error)
             return name
         self.notes.extend(note for note in locked.notes if note not in self.notes)
-        self.environments[name] = Environment(python=locked.python, pins=locked.pins)
+        self.environments[name] = Environment(python=locked.python, pins=locked.pins, local=locked.local)
         return name

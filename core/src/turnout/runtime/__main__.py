@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
 
         step = session.plan.by_name.get(options.step)
         if step is not None:
-            threads, interpreter = sealed.threads_for(step.resources.cpu), interpreter_for(session.plan, step)
+            threads, interpreter = sealed.threads_for(step.resources.cpu), interpreter_for(session, step)
             if not sealed.is_sealed(threads) or interpreter != sys.executable:
                 session.close()
                 sealed.reexecute(given, threads, interpreter)

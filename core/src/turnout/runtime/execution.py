@@ -82,9 +82,17 @@ def execute(session: Session, step: StepPlan, index: int | None, attempt: str) -
 
 
 def _plain(session: Session, given: InputSpec) -> Any:
-    if isinstance(given.source, Param):
-        return session.run.params[given.source.name]
-    return _argument(session, given, None)
+    """The value of a gate's input as JSON: what a guard's expression is over."""
+    match given.source:
+        case Literal(value=value):
+            return value
+        case Param(name=name):
+            return session.run.params[name]
+        case Output(step=name, output=output):
+            record = session.record(name, None)
+            assert record is not None
+            return session.artifacts.load_json(record.outputs[output])
+    raise AssertionError(given.source)
 
 
 def _argument(session: Session, given: InputSpec, index: int | None) -> Any:

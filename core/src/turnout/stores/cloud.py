@@ -66,6 +66,11 @@ class CloudStore(ArtifactStore[CloudConfig]):
     Config = CloudConfig
 
     @property
+    def extra(self) -> str:
+        """The extra that brings obstore, by the root's scheme."""
+        return {"s3": "s3", "gs": "gs", "gcs": "gs"}.get(urlsplit(self.config.root).scheme, "abfs")
+
+    @property
     def address(self) -> str:
         """The root's URL."""
         url = urlsplit(self.config.root)
