@@ -250,15 +250,20 @@ class LocalStore(ArtifactStore[LocalConfig]):
 
     def _confine(self, folder: str) -> None:
         """Refuse a folder that a symbolic link leads out of the root."""
-        if folder in self._known:
+        if folder in self._known or len(folder) <= len(self._root):
             return
-        if os.path.realpath(folder) != folder:
+        self._confine(os.path.dirname(folder))
+        try:
+            mode = os.lstat(folder).st_mode
+        except OSError:  # it is not there yet, or what comes next will tell why it cannot be reached
+            return
+        if stat.S_ISLNK(mode):
             raise ArtifactError(
                 f"the folder {folder} of the artifact store is reached by a symbolic link",
                 why="a link below the root could lead anywhere",
                 fix="make it a real folder; to use another disk, mount it there or move the whole store",
             )
-        if os.path.isdir(folder):
+        if stat.S_ISDIR(mode):
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known.add(folder)
