@@ -9,22 +9,25 @@ import os
 import selectors
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import NamedTuple
 
-from turnout.errors import RunError
+from turnout.errors import TurnoutError
+from turnout.local import processes
+from turnout.local.control import CANCEL, WAKE, Control, send
 from turnout.local.progress import Change, Watcher, ignore
+from turnout.local.queue import Demand, Queue
 from turnout.local.schedule import Schedule, Task
 from turnout.local.workers import Worker, WorkerKind
 from turnout.plan.model import StepPlan
-from turnout.quantities import memory_bytes
 from turnout.records.model import Failure, FinishMark, StepResult, Submission
 from turnout.runtime import clock, sealed
 from turnout.runtime.finish import finish_run
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.server import OpenRun, RunStep
-from turnout.runtime.session import Session
-from turnout.runtime.step import report_lost
+from turnout.runtime.session import WORK, Session
+from turnout.runtime.step import FINAL, report_lost, result_of
 
 
 class Running(NamedTuple):
@@ -38,7 +41,15 @@ class Running(NamedTuple):
 
 
 class Engine:
-    """Runs one run to its end. :meth:`cancel` may be called from another thread."""
+    """Runs one run to its end.
+
+    Whatever goes wrong in a worker, or on the way to one, is a failure of the step it was for.
+
+    Args:
+        workers: the cores of this machine that steps may use.
+        logs: the folder of this run's log files.
+        fail_fast: start nothing more after a failure; else independent branches go on.
+    """
 
     def __init__(
         self,
@@ -56,111 +67,127 @@ class Engine:
         self.capacity = workers
         self.logs = logs
         self.fail_fast = fail_fast
-        self.watch = watch
+        self._watch = watch
+        self._queue = Queue(workers, _physical_memory())
         self._opening = OpenRun(plan=session.run.plan, engine_run=session.run.engine_run, submission=submission)
-        self._environ = session.store.environment()
+        self._environ = {**session.store.environment(), WORK: str(session.work)}
+        self._family = uuid.uuid4().hex
         self._idle: dict[WorkerKind, list[Worker]] = {}
         self._busy: dict[Worker, Running] = {}
         self._opened: set[Worker] = set()
         self._delayed: list[tuple[float, int, Task]] = []
         self._ticket = itertools.count()
         self._tries: dict[Task, int] = {}
-        self._kinds: dict[str, WorkerKind] = {}
-        self._memory = _physical_memory()
+        self._demands: dict[str, Demand] = {}
+        self._interpreters: dict[str, str | TurnoutError | None] = {}
+        self._unprepared: dict[str, list[Task]] = {}
+        self._control = Control(logs)
         self._selector = selectors.DefaultSelector()
-        self._wake, self._waker = os.pipe()
-        self._cancelled = threading.Event()
+        self._cancelled = False
         self._stopping = False
 
     def cancel(self) -> None:
-        """Stop every step now; what is committed stays."""
-        self._cancelled.set()
-        os.write(self._waker, b"x")
+        """Stop every step now; what is committed stays. From any thread, at any time."""
+        send(self.logs, CANCEL)
 
     def run(self) -> FinishMark:
         """Call every step that can be called, then mark the end of the run."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._selector.register(self._control, selectors.EVENT_READ)
         try:
-            while not self._cancelled.is_set() and self._more():
+            while not self._cancelled and self._more():
                 self._start()
-                if self._busy or self._delayed:
+                if self._busy or self._delayed or self._unprepared:
                     self._wait()
         finally:
             self._shut_down()
-        return finish_run(self.session, cancelled=self._cancelled.is_set())
+        return finish_run(self.session, cancelled=self._cancelled)
 
     def _more(self) -> bool:
         if self._stopping:
             return bool(self._busy)
-        return bool(self.schedule.ready or self._busy or self._delayed)
+        return bool(self.schedule.ready or self._queue or self._busy or self._delayed or self._unprepared)
 
     # starting
 
     def _start(self) -> None:
         now = time.monotonic()
         while self._delayed and self._delayed[0][0] <= now:
-            self.schedule.ready.appendleft(heapq.heappop(self._delayed)[2])
-        skipped: list[Task] = []
-        while self.schedule.ready and not self._stopping:
-            task = self.schedule.ready.popleft()
-            step = self.plan.by_name[task[0]]
-            if self._fits(step):
-                self._launch(task, step)
-            else:
-                skipped.append(task)
-                if len(self._busy) >= self.capacity:
-                    break
-        self.schedule.ready.extendleft(reversed(skipped))
+            self._enqueue(heapq.heappop(self._delayed)[2])
+        while self.schedule.ready:
+            self._enqueue(self.schedule.ready.popleft())
+        while not self._stopping and (task := self._queue.take()) is not None:
+            self._launch(task)
+            while self.schedule.ready:
+                self._enqueue(self.schedule.ready.popleft())
 
-    def _fits(self, step: StepPlan) -> bool:
-        """Whether the machine has room: cores for all, and memory for those that say what they need."""
-        if not self._busy:
-            return True
-        running = [self.plan.by_name[one.task[0]] for one in self._busy.values()]
-        cores = sum(min(math.ceil(one.resources.cpu), self.capacity) for one in (*running, step))
-        memory = sum(memory_bytes(one.resources.memory) for one in (*running, step))
-        return cores <= self.capacity and memory <= self._memory
+    def _enqueue(self, task: Task) -> None:
+        step = self.plan.by_name[task[0]]
+        if step.environment not in self._interpreters:
+            self._prepare(step)
+        if self._interpreters[step.environment] is None:
+            self._unprepared.setdefault(step.environment, []).append(task)
+            return
+        demand = self._demands.get(step.name)
+        if demand is None:
+            demand = self._demands[step.name] = Demand.of(step.resources, self.capacity)
+        self._queue.put(task, demand)
 
-    def _launch(self, task: Task, step: StepPlan) -> None:
+    def _prepare(self, step: StepPlan) -> None:
+        """Find or make the interpreter of an environment; other steps go on while one is made."""
+        self._interpreters[step.environment] = None
+
+        def find() -> None:
+            try:
+                self._interpreters[step.environment] = interpreter_for(self.session, step)
+            except TurnoutError as error:
+                self._interpreters[step.environment] = error
+            except Exception as error:
+                self._interpreters[step.environment] = TurnoutError(f"{type(error).__name__}: {error}")
+            send(self.logs, WAKE)
+
+        threading.Thread(target=find, name=f"turnout-environment-{step.environment}", daemon=True).start()
+
+    def _launch(self, task: Task) -> None:
         name, index = task
+        step = self.plan.by_name[name]
         number = self._tries[task] = self._tries.get(task, 0) + 1
-        worker = self._worker(self._kind(step))
         began = time.monotonic()
         deadline = math.inf if step.timeout is None else began + step.timeout
-        self._busy[worker] = Running(task, number, began, clock.now(), deadline)
+        running = Running(task, number, began, clock.now(), deadline)
+        self._tell(Change(name, index, "running", number=number, total=self.schedule.total(name)))
+        interpreter = self._interpreters[step.environment]
+        if isinstance(interpreter, TurnoutError):
+            self._lost(running, str(interpreter), "Environment", retryable=not isinstance(interpreter, FINAL))
+            return
+        assert interpreter is not None
+        try:
+            worker = self._worker(WorkerKind(interpreter, sealed.threads_for(step.resources.cpu)))
+        except OSError as error:
+            self._lost(running, f"{_label(task)}: no worker could be started: {error}", "NoWorker")
+            return
+        self._busy[worker] = running
         worker.send(RunStep(step=name, index=index, log=str(self.log_file(name, index))))
-        self.watch(Change(name, index, "running", number=number, total=self.schedule.total(name)))
 
     def log_file(self, name: str, index: int | None) -> Path:
         """Where a step's output goes."""
         return self.logs / f"{_label((name, index))}.log"
-
-    def _kind(self, step: StepPlan) -> WorkerKind:
-        kind = self._kinds.get(step.name)
-        if kind is None:
-            threads = sealed.threads_for(step.resources.cpu)
-            kind = self._kinds[step.name] = WorkerKind(interpreter_for(self.session, step), threads)
-        return kind
 
     def _worker(self, kind: WorkerKind) -> Worker:
         if idle := self._idle.get(kind):
             return idle.pop()
         for others in self._idle.values():
             while others and len(self._opened) >= self.capacity:
-                self._drop(others.pop())
-        worker = Worker(kind, self._opening, self._environ)
+                self._forget(worker := others.pop())
+                worker.release()
+                worker.close()
+        worker = Worker(kind, self._family, self._opening, self._environ)
         self._opened.add(worker)
         self._selector.register(worker.answers, selectors.EVENT_READ, worker)
         return worker
 
-    def _drop(self, worker: Worker, *, kill: bool = False) -> None:
+    def _forget(self, worker: Worker) -> None:
         self._selector.unregister(worker.answers)
         self._opened.discard(worker)
-        if kill:
-            worker.stop()
-        else:
-            worker.close()
 
     # waiting
 
@@ -171,7 +198,8 @@ class Engine:
         timeout = None if nearest == math.inf else max(0.0, nearest - time.monotonic())
         for key, _ in self._selector.select(timeout):
             if key.data is None:
-                os.read(self._wake, 64)
+                self._cancelled |= self._control.cancelled()
+                self._take_prepared()
             else:
                 self._receive(key.data)
         now = time.monotonic()
@@ -179,64 +207,96 @@ class Engine:
             if running.deadline <= now:
                 self._time_out(worker, running)
 
+    def _take_prepared(self) -> None:
+        for environment in [name for name in self._unprepared if self._interpreters[name] is not None]:
+            for task in self._unprepared.pop(environment):
+                self._enqueue(task)
+
     def _receive(self, worker: Worker) -> None:
         answers = worker.receive()
-        running = self._busy.get(worker)
         if answers is None:
-            self._busy.pop(worker, None)
-            self._drop(worker, kill=True)
-            if running is not None:
-                self._lost(running, f"{_label(running.task)}: {worker.death()}", "ProcessDied")
+            self._bury(worker)
             return
         for answer in answers:
+            if not worker.opened and answer.state == "failed":
+                self._bury(worker, answer.message)
+                return
             if not worker.opened:
                 worker.opened = True
-                if answer.state == "failed":
-                    raise RunError(answer.message)
                 continue
-            assert running is not None
-            del self._busy[worker]
+            running = self._busy.pop(worker)
             self._idle.setdefault(worker.kind, []).append(worker)
             self._finished(running, answer)
 
+    def _bury(self, worker: Worker, reason: str = "") -> None:
+        """Take leave of a worker that died or could not begin."""
+        running = self._busy.pop(worker, None)
+        self._forget(worker)
+        worker.close()
+        if running is None:
+            self._idle[worker.kind].remove(worker)
+        elif reason:
+            self._lost(running, reason, "NoWorker", retryable=False)
+        else:
+            self._lost(running, f"{_label(running.task)}: {worker.death()}", "ProcessDied")
+
     def _time_out(self, worker: Worker, running: Running) -> None:
         del self._busy[worker]
-        self._drop(worker, kill=True)
+        self._forget(worker)
+        worker.close()
         seconds = self.plan.by_name[running.task[0]].timeout
         self._lost(running, f"{_label(running.task)} was stopped at its timeout of {seconds:g} seconds", "Timeout")
 
-    def _lost(self, running: Running, message: str, kind: str) -> None:
+    def _lost(self, running: Running, message: str, kind: str, *, retryable: bool = True) -> None:
+        """End a task whose worker cannot answer any more: as committed, where it came that far."""
         name, index = running.task
-        with self.log_file(name, index).open("a") as log:
+        record = self.session.record(name, index)
+        if record is not None:
+            self._finished(running, result_of(record, adopted=False))
+            return
+        with self.log_file(name, index).open("a", encoding="utf-8") as log:
             log.write(f"turnout: {message}\n")
-        failure = Failure(type=kind, message=message)
+        failure = Failure(type=kind, message=message, retryable=retryable)
         report_lost(self.session, self.plan.by_name[name], index, running.started, failure)
-        self._finished(running, StepResult(state="failed", retryable=True, message=message))
+        self._finished(running, StepResult(state="failed", retryable=retryable, message=message))
 
     def _finished(self, running: Running, result: StepResult) -> None:
         (name, index), seconds = running.task, time.monotonic() - running.began
+        self._queue.release(running.task)
         retry = self.plan.by_name[name].retry
         if result.state == "failed" and result.retryable and running.number <= retry.count:
             wait = retry.wait(running.number)
             heapq.heappush(self._delayed, (time.monotonic() + wait, next(self._ticket), running.task))
-            self.watch(Change(name, index, "retrying", wait, result.message, running.number))
+            self._tell(Change(name, index, "retrying", wait, result.message, running.number))
             return
-        self.watch(
+        self._tell(
             Change(name, index, result.state, seconds, result.message, running.number, self.schedule.total(name))
         )
         seen = len(self.schedule.blocked)
         self.schedule.finish(running.task, result)
         for blocked in self.schedule.blocked[seen:]:
-            self.watch(Change(blocked, None, "blocked"))
+            self._tell(Change(blocked, None, "blocked"))
         if result.state == "failed" and self.fail_fast:
             self._stopping = True
 
+    def _tell(self, change: Change) -> None:
+        """Tell the watcher; one that fails is told no more, and does not stop the run."""
+        try:
+            self._watch(change)
+        except Exception:
+            self._watch = ignore
+
     def _shut_down(self) -> None:
-        for worker in list(self._opened):
-            self._drop(worker, kill=worker in self._busy)
+        for worker in self._opened:
+            if worker in self._busy:
+                worker.terminate()
+            else:
+                worker.release()
+        for worker in self._opened:
+            worker.close()
+        processes.end(self._family)
         self._selector.close()
-        os.close(self._wake)
-        os.close(self._waker)
+        self._control.close()
 
 
 def _label(task: Task) -> str:

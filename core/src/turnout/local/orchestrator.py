@@ -13,8 +13,9 @@ import msgspec
 
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
-from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, Support
-from turnout.errors import ArtifactError
+from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, RunStatus, Support
+from turnout.errors import ArtifactError, RunError
+from turnout.local.control import CANCEL, send
 from turnout.local.engine import Engine
 from turnout.local.inline import run_inline
 from turnout.local.progress import Watcher, ignore
@@ -68,7 +69,7 @@ class LocalRun(RunHandle):
         return self.mark.state
 
     def cancel(self) -> None:
-        """Stop the steps that run now and mark the run cancelled."""
+        """Stop the steps that run now and mark the run cancelled; nothing happens to one that has ended."""
         self._engine.cancel()
         self._thread.join()
 
@@ -147,14 +148,30 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
         )
         return LocalRun(session, engine)
 
+    def status(self, plan: Plan, engine_run: str) -> RunStatus:
+        """``running`` while its engine lives on this machine, ``failed`` where that was killed."""
+        found = send(self._folder_of(plan, engine_run))
+        states: dict[str, RunState] = {"sent": "running", "dead": "failed", "none": "unknown"}
+        return RunStatus(state=states[found])
+
+    def cancel(self, plan: Plan, engine_run: str) -> None:
+        """Ask the engine, in whatever process of this machine it runs, to stop the run."""
+        if send(self._folder_of(plan, engine_run), CANCEL) != "sent":
+            raise RunError(
+                f"the run {run_id(plan.project, plan.name, plan.instance, engine_run)} does not run on this machine",
+                fix="see how it went: turnout runs list",
+            )
+
+    def _folder_of(self, plan: Plan, engine_run: str) -> Path:
+        return self.log_folder(run_id(plan.project, plan.name, plan.instance, engine_run))
+
     def log_folder(self, run: str) -> Path:
         """Where the log files of a run's steps lie."""
         return Path(self.config.logs).absolute() / run
 
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
         """The lines of a step's log file, all attempts in order."""
-        folder = self.log_folder(run_id(plan.project, plan.name, plan.instance, engine_run))
-        path = folder / (f"{step}.log" if index is None else f"{step}.{index}.log")
+        path = self._folder_of(plan, engine_run) / (f"{step}.log" if index is None else f"{step}.{index}.log")
         try:
             with path.open(encoding="utf-8", errors="replace") as stream:
                 yield from (line.rstrip("\n") for line in stream)

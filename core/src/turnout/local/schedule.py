@@ -64,7 +64,8 @@ class Schedule:
                 if self._open[below]:
                     continue
                 step = self.plan.by_name[below]
-                if any(self.ended[upstream] in {"failed", "blocked"} for upstream in step.upstream):
+                broken = any(self.ended[upstream] in {"failed", "blocked"} for upstream in step.upstream)
+                if broken and not self._skips(step):
                     pending.append((below, "blocked"))
                 elif (end := self._release(step)) is not None:
                     pending.append((below, end))
@@ -80,12 +81,15 @@ class Schedule:
         return None if count else "succeeded"
 
     def _skips(self, step: StepPlan) -> bool:
-        """Whether a mapped step will be skipped: it is then called once, as a whole."""
-        if any(self._values.get(gate) is not True for gate in step.guards):
+        """Whether a step whose upstream has ended will be skipped: it is then called once, as a whole.
+
+        A reason to skip counts whatever else has failed.
+        """
+        if any(self.ended[gate] == "skipped" or self._values.get(gate) is False for gate in step.guards):
             return True
         for given in step.inputs.values():
             source = getattr(given.source, "step", None)
-            needed = isinstance(given.source, Element) or not given.type.optional
+            needed = step.kind == "gate" or isinstance(given.source, Element) or not given.type.optional
             if needed and source is not None and self.ended[source] == "skipped":
                 return True
         return False

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
+import uuid
 from typing import NamedTuple
 
 import msgspec
 
+from turnout.local import processes
 from turnout.records.model import StepResult
 from turnout.runtime import sealed
 from turnout.runtime.server import OpenRun, Request
-
-GRACE = 2.0
-"""Seconds between asking a worker's processes to stop and killing them."""
 
 _decoder = msgspec.json.Decoder(StepResult)
 
@@ -28,41 +28,62 @@ class WorkerKind(NamedTuple):
 
 
 class Worker:
-    """One warm process. It leads a session of its own, so that a stop reaches whatever its steps started."""
+    """One warm process. It leads a session of its own, so that no signal of a terminal reaches it.
 
-    def __init__(self, kind: WorkerKind, opening: OpenRun, environ: dict[str, str]) -> None:
+    Args:
+        family: what all workers of an engine are marked with, see :mod:`turnout.local.processes`.
+
+    Raises:
+        OSError: when the process cannot be started.
+    """
+
+    def __init__(self, kind: WorkerKind, family: str, opening: OpenRun, environ: dict[str, str]) -> None:
         self.kind = kind
         self.opened = False
         self._buffer = b""
+        self._until: float | None = None
+        self._name = uuid.uuid4().hex
         requests, self._requests = os.pipe()
         self.answers, answers = os.pipe()
-        self._process = subprocess.Popen(
-            [kind.interpreter, "-m", "turnout.runtime", "serve", str(requests), str(answers)],
-            env={**os.environ, **environ, **sealed.environment(kind.threads)},
-            stdin=subprocess.DEVNULL,
-            pass_fds=(requests, answers),
-            start_new_session=True,
-        )
-        os.close(requests)
-        os.close(answers)
+        try:
+            self._process = subprocess.Popen(
+                [kind.interpreter, "-m", "turnout.runtime", "serve", str(requests), str(answers)],
+                env={
+                    **os.environ,
+                    **environ,
+                    **sealed.environment(kind.threads),
+                    **processes.mark(family, self._name),
+                },
+                stdin=subprocess.DEVNULL,
+                pass_fds=(requests, answers),
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(self._requests)
+            os.close(self.answers)
+            raise
+        finally:
+            os.close(requests)
+            os.close(answers)
         self.send(opening)
 
     def send(self, request: Request) -> None:
         """Ask for something; a worker that is gone shows when its answer is read."""
         line = msgspec.json.encode(request) + b"\n"
-        try:
+        with contextlib.suppress(BrokenPipeError):
             while line:
                 line = line[os.write(self._requests, line) :]
-        except BrokenPipeError:
-            return
 
     def receive(self) -> list[StepResult] | None:
-        """The answers that have come, once :attr:`answers` is readable; None when the process is gone."""
+        """The answers that have come, once :attr:`answers` is readable; None when the process is gone or babbles."""
         data = os.read(self.answers, 1 << 16)
         if not data:
             return None
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return [_decoder.decode(line) for line in lines]
+        try:
+            return [_decoder.decode(line) for line in lines]
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
 
     def death(self) -> str:
         """How the process ended, in words."""
@@ -73,29 +94,32 @@ class Worker:
             return f"its process was killed by {name}{hint}"
         return f"its process ended with exit code {code}"
 
+    def release(self) -> None:
+        """Let an idle worker end by itself; :meth:`close` waits for it."""
+        os.close(self._requests)
+        self._requests = -1
+        self._until = time.monotonic() + processes.GRACE
+
+    def terminate(self) -> None:
+        """Ask the worker to stop; :meth:`close` waits for it, and stops what it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        self._until = time.monotonic() + processes.GRACE
+
     def close(self) -> None:
-        """Let an idle worker end by itself, and wait for it a little."""
-        os.close(self._requests)
+        """Wait for the end of the worker, which is killed when the grace time is over.
+
+        A worker that was not released is stopped with every process it started.
+        """
+        if self._until is None:
+            self.terminate()
+        assert self._until is not None
         try:
-            self._process.wait(timeout=GRACE)
+            self._process.wait(timeout=max(0.0, self._until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            self._process.kill()
             self._process.wait()
+        if self._requests >= 0:
+            processes.end(self._name, self._until)
+            os.close(self._requests)
         os.close(self.answers)
-
-    def stop(self) -> None:
-        """Stop the worker and every process of its session: asked first, killed after a grace time."""
-        self._signal(signal.SIGTERM)
-        until = time.monotonic() + GRACE
-        while self._process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
-        os.close(self._requests)
-        os.close(self.answers)
-
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            return

@@ -141,7 +141,7 @@ def _save(session: Session, step: StepPlan, result: Any) -> dict[str, OutputReco
 def _surroundings(session: Session, step: StepPlan, environ: dict[str, str]) -> Iterator[None]:
     """A fresh working directory with the declared files in it, and the secrets as variables, while the step runs."""
     home, before = Path.cwd(), {name: os.environ.get(name) for name in environ}
-    folder = Path(tempfile.mkdtemp(prefix="step-", dir=session.work))
+    folder = _empty_folder(session.work)
     try:
         for name in step.files:
             target = folder / name
@@ -157,7 +157,19 @@ def _surroundings(session: Session, step: StepPlan, environ: dict[str, str]) -> 
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        shutil.rmtree(folder, ignore_errors=True)
+        if any(folder.iterdir() if folder.is_dir() else ()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _empty_folder(work: Path) -> Path:
+    """A folder with nothing in it: the last step's, where that left it so."""
+    folder = work / "step"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if any(folder.iterdir()):
+            return Path(tempfile.mkdtemp(prefix="step-", dir=work))
+    return folder
 
 
 def describe(session: Session, error: BaseException, redactor: Redactor) -> Failure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import urllib.request
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,6 +60,8 @@ def _download(name: str, url: str, path: Path) -> None:
     scheme = urlsplit(url).scheme
     try:
         if scheme in {"http", "https"}:
+            import urllib.request
+
             with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as target:  # noqa: S310
                 while chunk := response.read(canonical.CHUNK):
                     target.write(chunk)

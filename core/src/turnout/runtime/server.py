@@ -6,10 +6,12 @@ The end of the requests ends the process, so that no worker outlives its engine.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 import msgspec
 
@@ -39,60 +41,98 @@ _decoder = msgspec.json.Decoder(Request)
 
 
 def serve(requests: int, answers: int) -> int:
-    """Answer requests from the descriptor *requests* on the descriptor *answers* until they end."""
+    """Answer requests from the descriptor *requests* on the descriptor *answers* until they end.
+
+    Returns:
+        the process's exit code: 1 when the run could not be joined, which the last answer then says.
+    """
     os.set_inheritable(requests, False)
     os.set_inheritable(answers, False)
-    session: Any = None
-    with os.fdopen(requests, "rb") as source, os.fdopen(answers, "wb") as sink:
-        for line in source:
+    os.register_at_fork(after_in_child=lambda: _cut_off(requests, answers))
+    session, owner = None, os.getpid()
+    try:
+        for line in _lines(requests):
             request = _decoder.decode(line)
             if isinstance(request, OpenRun):
-                if session is not None:
-                    session.close()
-                session = _open(request, sink)
+                try:
+                    session = _open(request)
+                except Exception as error:
+                    message = str(error) if isinstance(error, TurnoutError) else f"{type(error).__name__}: {error}"
+                    _answer(answers, StepResult(state="failed", message=message))
+                    return 1
+                _answer(answers, StepResult(state="succeeded"))
             else:
-                _answer(sink, _run(session, request))
-    if session is not None:
-        session.close()
+                _answer(answers, _run(session, request))
+    finally:
+        if os.getpid() != owner:
+            os._exit(0)
+        if session is not None:
+            session.close()
     return 0
 
 
-def _open(request: OpenRun, sink: BinaryIO) -> Any:
+def _cut_off(*descriptors: int) -> None:
+    """Take the pipes from a process that a step forked: it must neither answer nor hide that the worker died."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
+        os.dup2(nothing, descriptor, inheritable=False)
+    os.close(nothing)
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """The lines that can be read, one at a time."""
+    buffer = b""
+    while data := os.read(descriptor, 1 << 16):
+        *lines, buffer = (buffer + data).split(b"\n")
+        yield from lines
+
+
+def _open(request: OpenRun) -> Any:
     from turnout.runtime.session import Session
     from turnout.stores.address import from_environment
 
-    try:
-        session = Session.open(from_environment(os.environ), request.plan, request.engine_run, request.submission)
-    except TurnoutError as error:
-        _answer(sink, StepResult(state="failed", message=str(error)))
-        return None
-    _answer(sink, StepResult(state="succeeded"))
-    return session
+    store = from_environment(os.environ)
+    return Session.open(store, request.plan, request.engine_run, request.submission)
 
 
 def _run(session: Any, request: RunStep) -> StepResult:
     from turnout.runtime.step import run_step
 
-    log = os.open(request.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    saved = os.dup(1), os.dup(2)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    _print_to(request.log)
     try:
         return run_step(session, request.step, request.index)
     except Exception as error:
         traceback.print_exc()
         return StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for target, number in zip(saved, (1, 2), strict=True):
-            os.dup2(target, number)
-            os.close(target)
+        _flush()
 
 
-def _answer(sink: BinaryIO, result: StepResult) -> None:
-    sink.write(canonical.encode(result) + b"\n")
-    sink.flush()
+def _print_to(log: str) -> None:
+    """Let all that is printed from now on go to the end of a file, whatever an earlier step made of the streams."""
+    _flush()
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    sys.stdout = _usable(sys.__stdout__, 1)
+    sys.stderr = _usable(sys.__stderr__, 2)
+
+
+def _usable(stream: TextIO | None, descriptor: int) -> TextIO:
+    if stream is not None and not stream.closed:
+        return stream
+    return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            stream.flush()
+
+
+def _answer(descriptor: int, result: StepResult) -> None:
+    line = canonical.encode(result) + b"\n"
+    with contextlib.suppress(BrokenPipeError):  # the engine is gone: so is the end of the requests
+        while line:
+            line = line[os.write(descriptor, line) :]

@@ -27,6 +27,9 @@ from turnout.runtime.resolution import Resolver
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.stores import layout
 
+WORK = "TURNOUT_WORK"
+"""The variable with the folder in which a worker's temporary files lie; whoever sets it removes them."""
+
 
 def cache_folder() -> Path:
     """Where a worker keeps code packages and environments: ``TURNOUT_CACHE``, else the user's cache folder."""
@@ -163,7 +166,7 @@ class Session:
     @cached_property
     def work(self) -> Path:
         """A folder for this process's temporary files."""
-        folder = tempfile.mkdtemp(prefix="turnout-")
+        folder = tempfile.mkdtemp(prefix="turnout-", dir=os.environ.get(WORK))
         self._cleanup = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return Path(folder)
 

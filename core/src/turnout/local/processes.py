@@ -1,0 +1,53 @@
+"""The processes that a worker's steps started: found by a variable they inherit, whatever session they moved to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+VARIABLE = "TURNOUT_WORKER"
+GRACE = 2.0
+"""Seconds between asking processes to stop and killing them."""
+
+
+def mark(family: str, name: str) -> dict[str, str]:
+    """The variable by which a process and all it starts are found: by *family* or by *name*, both unique."""
+    inherited = os.environ.get(VARIABLE, "")
+    return {VARIABLE: f"{inherited}:{family}.{name}"}
+
+
+def marked(text: str) -> list[int]:
+    """The ids of the running processes that bear a mark; none where the system has no ``/proc``."""
+    wanted, own, found = text.encode(), os.getpid(), []
+    with contextlib.suppress(FileNotFoundError), os.scandir("/proc") as entries:
+        for entry in entries:
+            if entry.name.isdigit() and int(entry.name) != own:
+                with contextlib.suppress(OSError):
+                    if wanted in Path(entry.path, "environ").read_bytes():
+                        found.append(int(entry.name))
+    return found
+
+
+def end(text: str, until: float | None = None) -> None:
+    """Ask all processes that bear a mark to stop, and kill those that still run at *until* (monotonic)."""
+    until = time.monotonic() + GRACE if until is None else until
+    left = marked(text)
+    _send(left, signal.SIGTERM)
+    while left and time.monotonic() < until:
+        time.sleep(0.02)
+        left = marked(text)
+    for _ in range(100):  # a process may start another one while it is looked for
+        if not left:
+            return
+        _send(left, signal.SIGKILL)
+        time.sleep(0.005)
+        left = marked(text)
+
+
+def _send(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
