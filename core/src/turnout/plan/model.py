@@ -20,7 +20,7 @@ MINIMUM_RUNTIME = "0.1.0"
 """The oldest turnout whose runtime can execute the plans this turnout writes."""
 
 
-class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One output. ``materializer`` is a registered name, ``module:qualname`` of the project's own, or ``auto``
     (chosen on the worker by the value's type, and recorded)."""
 
@@ -29,7 +29,7 @@ class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     materializer: str = "auto"
 
 
-class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One step, bound: see :class:`turnout.spec.model.StepSpec` for what it shares with the definition.
 
     ``environment`` names one of the plan's environments; ``image`` is a container image, for engines that use one;
@@ -75,7 +75,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return tuple(self.name.split(".")[:-1])
 
 
-class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Exact pins (``name==version``, sorted, names normalised) for a Python minor version such as ``3.11``.
 
     ``local`` names what no index has (an editable folder, a repository), with a digest of its content: it cannot be
@@ -87,21 +87,21 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     local: dict[str, str] = {}
 
 
-class Code(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Code(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The code package: the digest of its archive and the import roots in it, relative, ``.`` for its top."""
 
     digest: str
     roots: tuple[str, ...] = (".",)
 
 
-class Component(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Component(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A component of the stack that workers use: its type by name and its settings, references unresolved."""
 
     type: str
     config: dict[str, Any] = {}
 
 
-class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The worker's side of the stack. The artifact store is not in it: a worker is told that by its environment."""
 
     tracker: Component = Component(type="none")
@@ -111,7 +111,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policies: tuple[Component, ...] = ()
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):
     """A complete, canonical, immutable plan.
 
     ``steps`` are in topological order. ``instance`` is the orchestrator's ``instance`` in the stack, from which
@@ -189,7 +189,10 @@ def decode(data: bytes, where: str = "the plan") -> Plan:
             )
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise PlanError(f"{where} cannot be read: {error}", fix="export or submit the pipeline again") from error
+        raise PlanError(
+            f"{where} cannot be read: {error}",
+            fix="export or submit the pipeline again, with the turnout that its workers have",
+        ) from error
 
 
 _decoder = msgspec.json.Decoder(Plan)

@@ -17,26 +17,26 @@ from turnout.errors import RunError
 CompareOp = Literal["==", "!=", "<", "<=", ">", ">="]
 
 
-class Ref(msgspec.Struct, frozen=True, tag="ref"):
+class Ref(msgspec.Struct, frozen=True, tag="ref", forbid_unknown_fields=True):
     """The value of one of the gate's inputs."""
 
     input: str
 
 
-class Const(msgspec.Struct, frozen=True, tag="const"):
+class Const(msgspec.Struct, frozen=True, tag="const", forbid_unknown_fields=True):
     """A JSON value written in the definition."""
 
     value: Any
 
 
-class Index(msgspec.Struct, frozen=True, tag="index"):
+class Index(msgspec.Struct, frozen=True, tag="index", forbid_unknown_fields=True):
     """``base[key]`` with a literal key: a string for an object, an int for a list."""
 
     base: Expression
     key: str | int
 
 
-class Compare(msgspec.Struct, frozen=True, tag="compare"):
+class Compare(msgspec.Struct, frozen=True, tag="compare", forbid_unknown_fields=True):
     """A comparison. Order needs two numbers or two strings; NaN and null have no order."""
 
     op: CompareOp
@@ -44,27 +44,27 @@ class Compare(msgspec.Struct, frozen=True, tag="compare"):
     right: Expression
 
 
-class Contains(msgspec.Struct, frozen=True, tag="contains"):
+class Contains(msgspec.Struct, frozen=True, tag="contains", forbid_unknown_fields=True):
     """Whether *item* is an element of the list, a key of the object or a part of the string *container*."""
 
     item: Expression
     container: Expression
 
 
-class Not(msgspec.Struct, frozen=True, tag="not"):
+class Not(msgspec.Struct, frozen=True, tag="not", forbid_unknown_fields=True):
     """The negation of a bool."""
 
     operand: Expression
 
 
-class And(msgspec.Struct, frozen=True, tag="and"):
+class And(msgspec.Struct, frozen=True, tag="and", forbid_unknown_fields=True):
     """Whether both are true. Both sides are always evaluated: no short-circuit."""
 
     left: Expression
     right: Expression
 
 
-class Or(msgspec.Struct, frozen=True, tag="or"):
+class Or(msgspec.Struct, frozen=True, tag="or", forbid_unknown_fields=True):
     """Whether one is true. Both sides are always evaluated: no short-circuit."""
 
     left: Expression

@@ -11,14 +11,14 @@ from turnout.spec.inputs import Collected, Element, InputSpec, Output
 from turnout.spec.types import ParamType, TypeName
 
 
-class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+class Place(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A place in the project's source: a path relative to its root, with forward slashes, and a line."""
 
     file: str
     line: int
 
 
-class Entrypoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entrypoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A function: ``module`` and ``qualname``; for one defined in a notebook also ``value``, its pickle's digest."""
 
     module: str
@@ -29,7 +29,7 @@ class Entrypoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.module}:{self.qualname}"
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How often a failed step is tried again, after ``delay * backoff**n`` seconds, ``max_delay`` at most."""
 
     count: int = 0
@@ -42,7 +42,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return float(min(self.delay * self.backoff ** (retry - 1), self.max_delay))
 
 
-class Resources(msgspec.Struct, frozen=True, omit_defaults=True):
+class Resources(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a step needs.
 
     ``cpu`` is in cores (rounded up it is also the number of threads libraries may use), ``memory`` in bytes or as
@@ -55,7 +55,7 @@ class Resources(msgspec.Struct, frozen=True, omit_defaults=True):
     accelerator: str | None = None
 
 
-class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One output of a step. ``materializer`` is ``module:qualname`` where the project brings its own."""
 
     name: str
@@ -66,7 +66,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 StepKind = Literal["task", "gate", "records"]
 
 
-class StepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class StepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One step as it was defined.
 
     ``name`` is unique; a step of a sub-pipeline has its groups before it: ``prepare.clean``. A gate has an
@@ -108,7 +108,7 @@ class StepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 ParamSource = Literal["value", "logical_time", "interval_start", "interval_end"]
 
 
-class ParamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ParamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One parameter of a pipeline. ``default`` is in canonical form; ``source`` says who gives the value."""
 
     name: str
@@ -119,7 +119,7 @@ class ParamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     doc: str = ""
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """When the pipeline runs by itself: one of a cron expression (or preset), seconds between runs, or assets.
 
     ``start`` is the first logical time (ISO 8601); ``catchup`` asks for the runs missed since then.
@@ -133,7 +133,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     catchup: bool = False
 
 
-class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A pipeline as it was defined: ``steps`` are in topological order, as traced; ``options`` are those of
     engines, unchecked."""
 

@@ -11,7 +11,7 @@ ScalarKind = Literal[
 ]
 
 
-class ParamType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ParamType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The type of a parameter or a literal.
 
     ``kind`` is one of a closed set; ``items`` holds the element type of a list or the value type of a dict;
@@ -35,7 +35,7 @@ class ParamType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{text} | None" if self.optional else text
 
 
-class TypeName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TypeName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The type of a step's input or output, by name.
 
     ``name`` is ``module:qualname`` of the class (``builtins:int``, ``pandas.core.frame:DataFrame``), or
