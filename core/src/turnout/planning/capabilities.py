@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from turnout.components.orchestrator import Capability, Orchestrator
@@ -11,11 +11,12 @@ from turnout.spec.model import PipelineSpec, Place, StepSpec
 
 
 class Use(NamedTuple):
-    """One thing asked for: the capability, what asks for it in words, and the line of the definition."""
+    """One thing asked for: the capability, what asks for it in words, the step if it is one, the definition's line."""
 
     capability: Capability
     what: str
     place: Place | None
+    step: str | None = None
 
 
 def uses(spec: PipelineSpec) -> Iterator[Use]:
@@ -51,11 +52,33 @@ def _step_uses(step: StepSpec) -> Iterator[Use]:
     ]
     for capability, asks, what in asked:
         if asks:
-            yield Use(capability, f"the step {step.name} asks for {what}", step.place)
+            yield Use(capability, f"the step {step.name} asks for {what}", step.place, step.name)
 
 
-def gaps(spec: PipelineSpec, orchestrator: type[Orchestrator[Any]], accepted: Iterable[str]) -> list[TurnoutError]:
-    """An error for every thing asked for that the orchestrator refuses and nobody accepted by name."""
+SETTINGS = {
+    Capability.RETRIES: "retries",
+    Capability.BACKOFF: "retry_backoff",
+    Capability.TIMEOUT: "timeout",
+    Capability.CPU: "resources.cpu",
+    Capability.MEMORY: "resources.memory",
+    Capability.GPU: "resources.gpu",
+    Capability.ACCELERATOR: "resources.accelerator",
+    Capability.ENV: "env",
+}
+"""The setting of a stack's ``steps`` by which it, and not the definition, may ask for a capability."""
+
+
+def gaps(
+    spec: PipelineSpec,
+    orchestrator: type[Orchestrator[Any]],
+    accepted: Iterable[str],
+    places: Mapping[str, Mapping[str, Location]],
+) -> list[TurnoutError]:
+    """An error for every thing asked for that the orchestrator refuses and nobody accepted by name.
+
+    Args:
+        places: for each step where the stack changes a setting of it, by the setting's name.
+    """
     known = [capability.value for capability in Capability]
     unknown = [name for name in accepted if name not in known]
     if unknown:
@@ -71,8 +94,14 @@ def gaps(spec: PipelineSpec, orchestrator: type[Orchestrator[Any]], accepted: It
             found.append(
                 UnsupportedError(
                     f"{use.what}, which the {orchestrator.name} orchestrator cannot give",
-                    where=None if use.place is None else Location(use.place.file, use.place.line),
+                    where=_asked_at(use, places),
                     fix=f"remove it, choose another stack, or go without: --accept {use.capability.value}",
                 )
             )
     return found
+
+
+def _asked_at(use: Use, places: Mapping[str, Mapping[str, Location]]) -> Location | None:
+    """The line that asks: the stack's where it changes the setting, else the definition's."""
+    by_stack = places.get(use.step or "", {}).get(SETTINGS.get(use.capability, ""))
+    return by_stack or (None if use.place is None else Location(use.place.file, use.place.line))

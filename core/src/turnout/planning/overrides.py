@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,11 +17,12 @@ from turnout.stack.overrides import StepOverrides
 
 
 class Overridden(NamedTuple):
-    """A step with the stack's settings in it, and those that a definition has no field for."""
+    """A step with the stack's settings in it, those that a definition has no field for, and where each is set."""
 
     spec: StepSpec
     options: dict[str, Any]
     image: str | None
+    places: Mapping[str, Location]
 
 
 def override_pipeline(spec: PipelineSpec, stack: Stack, problems: list[TurnoutError]) -> PipelineSpec:
@@ -95,4 +97,4 @@ def override_step(step: StepSpec, stack: Stack, problems: list[TurnoutError]) ->
         cache=step.cache if over.cache is UNSET else over.cache,
     )
     options = engine_options(step.options, stack, over.options, f"step {step.name}", step.place, problems)
-    return Overridden(spec, options, None if over.image is UNSET else over.image or None)
+    return Overridden(spec, options, None if over.image is UNSET else over.image or None, over.places)

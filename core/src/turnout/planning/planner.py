@@ -15,6 +15,7 @@ from turnout.materializers.choice import Materializers
 from turnout.packaging import code as packages
 from turnout.packaging import environment as environments
 from turnout.packaging.fingerprint import Fingerprints
+from turnout.packaging.pins import python_minor
 from turnout.packaging.project import Project
 from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan
 from turnout.planning.capabilities import gaps
@@ -57,7 +58,9 @@ def make_plan(
     over = stack.pipeline_overrides(spec.name).options
     options = engine_options(spec.options, stack, over, f"pipeline {spec.name}", spec.place, problems)
     accepted = tuple(sorted({*stack.accept, *accept}))
-    problems.extend(gaps(spec, stack.orchestrator_type, accepted))
+    _check_python(stack, problems)
+    places = {one.spec.name: one.places for one in steps}
+    problems.extend(gaps(spec, stack.orchestrator_type, accepted, places))
     uploads = Uploads(project)
     params = tuple(_param(param, uploads, problems, spec) for param in spec.params)
     materializers = Materializers(registry.all("materializer"))
@@ -90,6 +93,7 @@ def make_plan(
                 place=step.place,
             )
         )
+    problems.sort(key=_position)
     raise_all(f"{spec.name} cannot be planned for the stack {stack.name}", problems)
     package = packages.build(project, traced.values)
     plan = Plan(
@@ -221,6 +225,32 @@ def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> di
     return found
 
 
+def _of_step(error: TurnoutError, step: StepSpec) -> PlanError:
+    """The error of a lock, said of the step whose requirements led to it."""
+    return PlanError(f"the step {step.name}: {error.what}", where=_where(step), why=error.why, fix=error.fix)
+
+
+def _check_python(stack: Stack, problems: list[TurnoutError]) -> None:
+    """A lock holds for the Python that plans: a stack that wants another one is refused."""
+    wanted, running = stack.environment.python, python_minor()
+    if wanted is None or wanted == running:
+        return
+    section = stack.document.get("environment")
+    node = None if section is None else section.get("python")
+    problems.append(
+        PlanError(
+            f"the stack {stack.name} wants Python {wanted} on its workers, and this is Python {running}",
+            where=None if node is None else node.at,
+            why="packages are locked for the Python that plans",
+            fix=f'plan with Python {wanted}, or write `python: "{running}"` in the stack',
+        )
+    )
+
+
+def _position(error: TurnoutError) -> tuple[str, int]:
+    return (error.where.file, error.where.line or 0) if isinstance(error.where, Location) else ("", 0)
+
+
 class _Locks:
     """The locked environments of a plan: one for the project, one for each set of further requirements."""
 
@@ -243,9 +273,7 @@ class _Locks:
         try:
             locked = environments.lock(self.project, wanted)
         except TurnoutError as error:
-            if wanted and error.where is None:
-                error.where = _where(step)
-            self.problems.append(error)
+            self.problems.append(_of_step(error, step) if wanted else error)
             return name
         self.notes.extend(note for note in locked.notes if note not in self.notes)
         self.environments[name] = Environment(python=locked.python, pins=locked.pins, local=locked.local)
