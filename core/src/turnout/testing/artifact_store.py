@@ -26,6 +26,7 @@ import pytest
 
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError
+from turnout.testing.suite import Suite
 
 _ODD_NAMES = (
     "a b",
@@ -56,7 +57,7 @@ print(json.dumps(getattr(artifact_store, role)(store, *arguments)), flush=True)
 """
 
 
-class ArtifactStoreSuite:
+class ArtifactStoreSuite(Suite):
     """Subclass it, name the subclass ``Test…`` and give the fixture ``store``: an empty store."""
 
     @pytest.fixture
