@@ -19,6 +19,9 @@ def run_inline(
 
     Returns:
         The finish mark, and the first exception a step raised for good.
+
+    Raises:
+        KeyboardInterrupt: when a step was interrupted; the run is then marked cancelled.
     """
     schedule, first = Schedule(session.plan), None
     while schedule.ready and not (first and fail_fast):
@@ -26,7 +29,11 @@ def run_inline(
         for number in range(1, session.plan.by_name[name].retry.count + 2):
             watch(Change(name, index, "running", number=number, total=schedule.total(name)))
             began = time.monotonic()
-            result = run_step(session, name, index)
+            try:
+                result = run_step(session, name, index)
+            except KeyboardInterrupt:
+                finish_run(session, cancelled=True)
+                raise
             if result.state != "failed" or not result.retryable:
                 break
         watch(Change(name, index, result.state, time.monotonic() - began, result.message, number, schedule.total(name)))

@@ -101,7 +101,7 @@ def _run(session: Any, request: RunStep) -> StepResult:
     _print_to(request.log)
     try:
         return run_step(session, request.step, request.index)
-    except Exception as error:
+    except BaseException as error:  # a step's own KeyboardInterrupt, too: no terminal can interrupt a worker
         traceback.print_exc()
         return StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
     finally:
