@@ -64,6 +64,11 @@ class Project:
 
         return Run(handle.run_id, stack=str(self.folder / "stack.yaml"))
 
+    def look_latest(self):
+        from turnout.api.run import Run
+
+        return Run("latest", stack=str(self.folder / "stack.yaml"))
+
     def log(self, run, label: str) -> str:
         return (self.folder / ".turnout" / "logs" / run.id / f"{label}.log").read_text(errors="replace")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +15,7 @@ from turnout.errors import RunError
 
 def alive(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
@@ -41,7 +42,7 @@ def test_two_warm_workers_run_twelve_steps_one_at_a_time_each(project):
     for span in sorted(spans, key=lambda span: span["began"]):
         by_worker.setdefault(span["pid"], []).append(span)
     for own in by_worker.values():
-        assert all(first["ended"] <= second["began"] for first, second in zip(own, own[1:], strict=False))
+        assert all(first["ended"] <= second["began"] for first, second in itertools.pairwise(own))
     one, other = by_worker.values()
     assert any(a["began"] < b["ended"] and b["began"] < a["ended"] for a in one for b in other)
     assert not any(alive(pid) for pid in by_worker)
@@ -178,7 +179,7 @@ def test_at_most_as_many_cores_as_there_are(project):
         """
     )
     spans = sorted(run[f"wide_{n}"].load() for n in range(3))
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
     assert run["huge"].load() == 1
 
 

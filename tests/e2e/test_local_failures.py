@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_retries_wait_as_long_as_they_say_and_each_is_on_record(project):
     assert state == "failed"
     attempts = run["flaky"].summary.attempts
     assert len(attempts) == 3
-    gaps = [clock.seconds_between(a.ended, b.started) for a, b in zip(attempts, attempts[1:], strict=False)]
+    gaps = [clock.seconds_between(a.ended, b.started) for a, b in itertools.pairwise(attempts)]
     assert gaps[0] >= 0.1
     assert gaps[1] >= 0.2
     assert [change.seconds for change in changes if change.state == "retrying" and change.step == "flaky"] == [0.1, 0.2]
@@ -234,7 +235,7 @@ def test_a_death_after_the_commit_is_no_failure(project):
 
 
 def test_a_worker_that_dies_while_idle_is_replaced(project):
-    run, state, _ = project.run(
+    run, _, _ = project.run(
         """
         @step
         def bomb() -> int:

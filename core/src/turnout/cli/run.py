@@ -48,20 +48,21 @@ def run(
     if reuse is not None:
         earlier = Reuse(run=find_run(workspace.store, workspace.project.name, reuse).id, from_=from_)
     elif from_ is not None:
-        raise click.UsageError("--from goes with --reuse")
+        raise click.UsageError("--from says where to go on, and --reuse RUN from which run: give both")
     options = Options(at=at, tags=pairs(tags, "--tag"), reuse=earlier, no_cache=no_cache)
-    _follow(launch, pairs(params, "--param"), options, pipeline, as_json=as_json)
+    _follow(launch, pairs(params, "--param"), options, pipeline, stack, as_json=as_json)
 
 
-def _follow(launch: Any, params: dict[str, str], options: Any, target: str, *, as_json: bool) -> None:
+def _follow(
+    launch: Any, params: dict[str, str], options: Any, target: str, stack: str | None, *, as_json: bool
+) -> None:
     from turnout.api.run import Run
     from turnout.cli.live import view
     from turnout.cli.summary import run_document, summarise
     from turnout.local.progress import ignore
 
-    if not as_json:
-        for note in _notes(launch):
-            click.echo(f"note: {note}")
+    for note in _notes(launch):
+        click.echo(f"note: {note}", err=True)
     watcher = None if as_json else view(launch.plan)
     orchestrator = launch.workspace.orchestrator
     orchestrator.watch = watcher or ignore
@@ -73,13 +74,15 @@ def _follow(launch: Any, params: dict[str, str], options: Any, target: str, *, a
     if as_json:
         print_json(run_document(run, state))
     else:
-        summarise(run, state, target)
+        summarise(run, state, target, stack)
     sys.exit(0 if state == "succeeded" else 1)
 
 
 def _wait(handle: Any, watcher: Any) -> str:
+    import signal
     from contextlib import nullcontext
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop is asked to stop, whoever asks
     with watcher or nullcontext():
         try:
             while (state := handle.wait(0.5)) == "running":

@@ -49,6 +49,7 @@ class LocalRun(RunHandle):
         self.mark: FinishMark | None = None
         self._engine = engine
         self._error: BaseException | None = None
+        self._ended = threading.Event()  # unlike Thread.join, its wait can be interrupted and begun again
         self._thread = threading.Thread(target=self._work, name=f"turnout-{self.run_id}", daemon=True)
         self._thread.start()
 
@@ -57,11 +58,12 @@ class LocalRun(RunHandle):
             self.mark = self._engine.run()
         except BaseException as error:
             self._error = error
+        finally:
+            self._ended.set()
 
     def wait(self, timeout: float | None = None) -> RunState:
         """Block until the run has ended; raise what ended the engine itself, should anything."""
-        self._thread.join(timeout)
-        if self._thread.is_alive():
+        if not self._ended.wait(timeout):
             return "running"
         if self._error is not None:
             raise self._error
@@ -71,7 +73,7 @@ class LocalRun(RunHandle):
     def cancel(self) -> None:
         """Stop the steps that run now and mark the run cancelled; nothing happens to one that has ended."""
         self._engine.cancel()
-        self._thread.join()
+        self._ended.wait()
 
 
 class InlineRun(RunHandle):
