@@ -80,9 +80,15 @@ class Workshop:
     def _run(self, case: Case) -> Reference:
         scratch = self.scratch("local", case)
         options = [f"{name}={json.dumps(value)}" for name, value in case.params.items() if not isinstance(value, str)]
-        options += [f"{n}={v.format(scratch=scratch)}" for n, v in case.params.items() if isinstance(v, str)]
+        options += [f"{n}={v.replace('{scratch}', str(scratch))}" for n, v in case.params.items() if isinstance(v, str)]
         options += [f"{name}={path}" for name, path in case.files]
-        command = [sys.executable, "-m", "turnout", "run", f"pipelines.py:{case.pipeline}", "--json", "--no-cache"]
+        command = [
+            str(Path(sys.executable).with_name("turnout")),
+            "run",
+            f"pipelines.py:{case.pipeline}",
+            "--json",
+            "--no-cache",
+        ]
         command += [word for option in options for word in ("-p", option)]
         command += ["--at", case.at] if case.at else []
         done = subprocess.run(
@@ -94,7 +100,8 @@ class Workshop:
             check=False,
         )
         assert done.returncode == (0 if case.succeeds else 1), done.stdout + done.stderr
-        run = json.loads(done.stdout)["id"]
+        assert done.stdout, done.stderr
+        run = json.loads(done.stdout)["run"]
         evidence = without(gather(self.store, run), scratch)
         files = {name: value for name, value in evidence.params.items() if name in dict(case.files)}
         return Reference(evidence, evidence.plan, {**case.params, **files})

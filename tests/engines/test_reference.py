@@ -29,4 +29,4 @@ def test_parameters_arrive_as_declared(workshop: Any) -> None:
     assert evidence.params["text"] == NASTY
     records = workshop.store.glob("engines/runs/*/steps/describe/record.json")
     (described,) = (json.loads(record.read_text())["outputs"]["output"]["artifact"]["value"] for record in records)
-    assert described == DESCRIBED
+    assert {name: described[name] for name in DESCRIBED} == DESCRIBED

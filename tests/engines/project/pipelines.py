@@ -108,9 +108,9 @@ def alert(report: dict[str, float]) -> str:
 
 
 @step
-def summary(report: dict[str, float], published: str | None, alerted: str | None) -> list[str | None]:
+def summary(report: dict[str, float], published: str | None, alerted: str | None) -> dict[str, Any]:
     """Takes None from a step that was skipped."""
-    return [str(report["score"]), published, alerted]
+    return {"score": report["score"], "published": published, "alerted": alerted}
 
 
 @step
