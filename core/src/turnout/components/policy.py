@@ -8,6 +8,7 @@ import msgspec
 
 from turnout.components.base import Component, ConfigT
 from turnout.plan.model import Plan
+from turnout.records.model import Artifact, Git
 from turnout.spec.model import Place
 
 
@@ -21,8 +22,22 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(Component[ConfigT], ABC):
-    """Checks a plan: while planning, and again on the worker before a step runs."""
+    """Checks a plan: while planning, and again on the worker before a step runs.
+
+    A check is pure: what it is given decides, no file, variable or service. One that raises refuses.
+    """
 
     @abstractmethod
     def check(self, plan: Plan) -> tuple[Violation, ...]:
         """Every violation of the plan; empty if it is allowed."""
+
+    def check_origin(self, origin: Git | None) -> tuple[Violation, ...]:
+        """Every violation of where the code comes from: the commit, or None outside a repository.
+
+        A plan does not say it, for the same code gives the same plan wherever it comes from.
+        """
+        return ()
+
+    def check_artifact(self, artifact: Artifact, step: str) -> tuple[Violation, ...]:
+        """Every violation of an artifact that a step has made; called on the worker before the step is committed."""
+        return ()

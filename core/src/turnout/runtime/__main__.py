@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import Any
 
 from turnout import canonical
-from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ConfigError, TurnoutError
+from turnout.errors import TurnoutError
 from turnout.records.model import StepResult
 from turnout.runtime import sealed
 from turnout.runtime.parameters import VARIABLE, parse_submission
@@ -25,8 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         return serve(int(given[1]), int(given[2]))
     options = _parser().parse_args(given)
     result = _call(options, given)
-    _tell(result, options.outcome)
-    return result.exit_code
+    return result.exit_code if _tell(result, options.outcome) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,20 +44,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _call(options: argparse.Namespace, given: list[str]) -> StepResult:
-    from turnout.runtime.step import FINAL
+    from turnout.runtime.execution import FINAL
 
     try:
         return _run(options, given)
     except TurnoutError as error:
         print(f"turnout: {error}", file=sys.stderr)
         return StepResult(state="failed", retryable=not isinstance(error, FINAL), message=str(error))
+    except Exception as error:  # the engine is told in its own words, whatever it was
+        traceback.print_exc()
+        return StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
 
 
 def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
     from turnout.runtime.interpreter import interpreter_for
     from turnout.runtime.session import Session
+    from turnout.runtime.store import worker_store
 
-    store = _store()
+    store = worker_store()
     if options.bundle:
         from turnout.runtime.bundle import upload
 
@@ -87,27 +89,26 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         session.close()
 
 
-def _store() -> ArtifactStore[Any]:
-    from turnout.stores.address import from_environment
-
-    if not os.environ.get("TURNOUT_STORE"):
-        raise ConfigError(
-            "TURNOUT_STORE is not set", why="a worker finds everything in the artifact store", fix="set it to its URL"
-        )
-    return from_environment(os.environ)
-
-
-def _tell(result: StepResult, outcome: Path | None) -> None:
-    line = canonical.encode(result)
-    if outcome is not None:
-        outcome.parent.mkdir(parents=True, exist_ok=True)
-        partial = outcome.with_name(outcome.name + ".part")
-        partial.write_bytes(line + b"\n")
-        partial.replace(outcome)
+def _tell(result: StepResult, outcome: Path | None) -> bool:
+    """Print the outcome as a line of its own, and write it to the file asked for; return whether that could be done."""
+    line = canonical.encode(result) + b"\n"
     sys.stdout.flush()
-    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.write(b"\n" + line)
     sys.stdout.buffer.flush()
+    if outcome is None:
+        return True
+    partial = outcome.with_name(f"{outcome.name}.{os.getpid()}.part")
+    try:
+        outcome.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(line)
+        partial.replace(outcome)
+    except OSError as error:
+        print(f"turnout: the outcome cannot be written to {outcome}: {error.strerror or error}", file=sys.stderr)
+        return False
+    return True
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    os.dup2(2, 1)  # what is printed on the way out must not come after the outcome
+    sys.exit(code)

@@ -5,14 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
+from turnout.errors import PlanError
+from turnout.stores import layout
 
 
 def upload(folder: Path, store: ArtifactStore[Any]) -> None:
     """Create the plan and the code package of a bundle folder in the store, unless they are there.
 
     The folder is laid out as the store is: ``plans/<digest>.json`` and ``code/<digest>/code.zip``.
+
+    Raises:
+        PlanError: when one of them does not have the digest it is named by.
     """
     for pattern in ("code/*/*", "plans/*.json"):
         for path in sorted(folder.glob(pattern)):
-            store.create(path.relative_to(folder).as_posix(), path.read_bytes())
+            key, data = path.relative_to(folder).as_posix(), path.read_bytes()
+            if key in {layout.plan(path.stem), layout.code(path.parent.name)}:
+                _check(key, data)
+            store.create(key, data)
+
+
+def _check(key: str, data: bytes) -> None:
+    if canonical.digest(data) not in key:
+        raise PlanError(
+            f"{key} in the bundle is damaged",
+            why="its content is not what its digest says",
+            fix="export the pipeline again",
+        )

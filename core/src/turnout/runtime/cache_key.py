@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import msgspec
+
 from turnout import canonical
 from turnout.plan.model import StepPlan
 from turnout.records.model import InputRecord
 from turnout.runtime.session import Session
+from turnout.runtime.sources import collected
+from turnout.spec.inputs import Collected, InputSpec, Literal, Param
+from turnout.spec.types import ParamType
 
 
 def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) -> dict[str, Any]:
@@ -18,7 +23,7 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
         "step": None if step.entrypoint is None else str(step.entrypoint),
         "expression": step.expression,
         "code": step.fingerprint,
-        "inputs": {name: _input(given) for name, given in inputs.items()},
+        "inputs": {name: _input(session, step.inputs[name], given) for name, given in inputs.items()},
         "environment": None if environment is None else canonical.digest_of(environment),
         "env": {name: os.environ.get(name) for name in step.env},
         "files": step.files,
@@ -28,14 +33,25 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
     }
 
 
-def _input(given: InputRecord) -> Any:
+def _input(session: Session, spec: InputSpec, given: InputRecord) -> Any:
+    """What the step is given, so that equal parts mean equal arguments: of a value also its type."""
     if given.skipped:
         return {"skipped": True}
-    if given.step is not None:
-        return {"collection": given.digests} if given.collection else {"artifact": given.digests}
-    if isinstance(given.value, dict) and "digest" in given.value:
-        return {"file": given.value}
-    return {"value": given.value}
+    match spec.source:
+        case Literal(type=type_):
+            return _value(given, type_)
+        case Param(name=name):
+            return _value(given, session.params[name].type)
+        case Collected(step=step, output=output):
+            found = collected(session, step, output) or []
+            return {"collection": [one.digests[0] if one.elements is None else one.digests for one in found]}
+    return {"collection": given.digests} if given.collection else {"artifact": given.digests}
+
+
+def _value(given: InputRecord, type_: ParamType) -> Any:
+    if given.digests:
+        return {type_.kind: given.digests, "suffix": given.value["suffix"]}
+    return {"value": given.value, "type": str(msgspec.structs.replace(type_, optional=False, choices=()))}
 
 
 def key_of(parts: dict[str, Any]) -> str:

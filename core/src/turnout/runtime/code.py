@@ -67,7 +67,16 @@ class Code:
     def _find(self, module: str, qualname: str) -> Any:
         if not module.startswith("turnout."):
             _ = self.folder
-        found: Any = importlib.import_module(module)
+        try:
+            found: Any = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise
+            raise PlanError(
+                f"the code package has no module {module}",
+                why=f"the package's import roots are {', '.join(self.reference.roots)}",
+                fix="plan the pipeline again; see that the module is not ignored by git or [tool.turnout.code]",
+            ) from None
         try:
             for part in qualname.split("."):
                 found = getattr(found, part)

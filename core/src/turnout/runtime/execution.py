@@ -7,18 +7,31 @@ import os
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+import typing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 import turnout
-from turnout import context
-from turnout.errors import ArtifactError, TurnoutError
+from turnout import canonical, context
+from turnout.errors import (
+    ArtifactError,
+    ConfigError,
+    DefinitionError,
+    PlanError,
+    PluginError,
+    RunError,
+    TurnoutError,
+    UnsupportedError,
+)
 from turnout.plan.model import StepPlan
 from turnout.records.model import Failure, Logged, OutputRecord
 from turnout.runtime.files import parameter_file
 from turnout.runtime.logged import StepLog
+from turnout.runtime.policies import artifacts_of
 from turnout.runtime.redaction import Redactor, redacted_output
 from turnout.runtime.session import Session
 from turnout.runtime.sources import collected, element
@@ -26,6 +39,9 @@ from turnout.spec.expressions import evaluate
 from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.spec.types import ParamType
 from turnout.spec.values import revive
+
+FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
+"""Errors that no second try can mend."""
 
 NOT_THE_USERS = (str(Path(turnout.__file__).parent), str(Path(importlib.__file__).parent), "<frozen ")
 """Where frames lie that say nothing to who wrote the step: turnout's own, and the import system's."""
@@ -49,25 +65,25 @@ class StepFailed(Exception):
         self.logged = logged
 
 
-def execute(session: Session, step: StepPlan, index: int | None, attempt: str) -> Executed:
+def execute(session: Session, step: StepPlan, index: int | None) -> Executed:
     """Run a step that can run now.
 
     Raises:
         StepFailed: whatever went wrong, in the user's code or around it.
     """
-    del attempt
-    log = StepLog(session)
+    log, redactor = StepLog(session), session.components.redactor
     try:
         if step.kind == "gate":
             assert step.expression is not None
             values = {name: _plain(session, given) for name, given in step.inputs.items()}
             return Executed({}, evaluate(step.expression, values), Logged())
         environ = {variable: session.components.secret(name) for variable, name in step.secrets.items()}
-        redactor = Redactor(session.components.secrets_seen)
-        with redacted_output(redactor), _surroundings(session, step, environ):
-            function = session.code.load(step.entrypoint) if step.entrypoint else None
-            assert function is not None
-            arguments = {name: _argument(session, given, index) for name, given in step.inputs.items()}
+        with _output(session), _surroundings(session, step, environ):
+            assert step.entrypoint is not None
+            function = session.code.load(step.entrypoint)
+            arguments = {
+                name: _argument(session, given, index, Wanted(function, name)) for name, given in step.inputs.items()
+            }
             context.activate(log)
             try:
                 result = function(**arguments)
@@ -75,10 +91,29 @@ def execute(session: Session, step: StepPlan, index: int | None, attempt: str) -
                 context.activate(None)
             del arguments
             outputs = _save(session, step, result)
-        return Executed(outputs, None, log.collected())
+        logged = log.collected(redactor)
+        _refuse_secrets(step, redactor, [outputs, logged.artifacts])
+        session.components.enforce_artifacts(step.name, artifacts_of(outputs, logged))
+        return Executed(outputs, None, logged)
     except BaseException as error:
-        redactor = Redactor(session.components.secrets_seen)
-        raise StepFailed(error, describe(session, error, redactor), log.collected()) from error
+        logged = log.collected(redactor)
+        if redactor and redactor.finds(canonical.encode(logged.artifacts)):
+            logged = msgspec.structs.replace(logged, artifacts={})
+        raise StepFailed(error, describe(session, step, error), logged) from error
+
+
+def _refuse_secrets(step: StepPlan, redactor: Redactor, recorded: Any) -> None:
+    if redactor and redactor.finds(canonical.encode(recorded)):
+        raise ConfigError(
+            f"{step.name} returns or logs a value that holds a secret",
+            why="the value would be on record in clear",
+            fix="keep the secret inside the step",
+        )
+
+
+def _output(session: Session) -> AbstractContextManager[None]:
+    components = session.components
+    return redacted_output(components.redactor) if components.may_see_secrets else nullcontext()
 
 
 def _plain(session: Session, given: InputSpec) -> Any:
@@ -95,12 +130,26 @@ def _plain(session: Session, given: InputSpec) -> Any:
     raise AssertionError(given.source)
 
 
-def _argument(session: Session, given: InputSpec, index: int | None) -> Any:
+class Wanted(NamedTuple):
+    """Who asks for a value: a function, and which of its arguments."""
+
+    function: Callable[..., Any]
+    argument: str
+
+    @property
+    def type(self) -> Any:
+        """The declared type, without the ``None`` of an optional one."""
+        declared = typing.get_type_hints(self.function).get(self.argument)
+        members = [member for member in typing.get_args(declared) if member is not type(None)]
+        return members[0] if len(members) == 1 else declared
+
+
+def _argument(session: Session, given: InputSpec, index: int | None, wanted: Wanted) -> Any:
     match given.source:
         case Literal(value=value, type=type_):
-            return _value(session, value, type_, "literal")
+            return _value(session, given, value, type_, wanted)
         case Param(name=name):
-            return _value(session, session.run.params[name], session.params[name].type, name)
+            return _value(session, given, session.run.params[name], session.params[name].type, wanted)
         case Output(step=name, output=output):
             record = session.record(name, None)
             if record is None or record.state == "skipped":
@@ -115,10 +164,10 @@ def _argument(session: Session, given: InputSpec, index: int | None) -> Any:
             return [session.artifacts.load_output(one, given.type) for one in found]
 
 
-def _value(session: Session, value: Any, type_: ParamType, name: str) -> Any:
+def _value(session: Session, given: InputSpec, value: Any, type_: ParamType, wanted: Wanted) -> Any:
     if type_.kind in {"file", "folder"}:
-        return None if value is None else parameter_file(session, name, value, type_)
-    return revive(value, type_)
+        return None if value is None else parameter_file(session, wanted.argument, value, type_)
+    return revive(value, type_, wanted.type if "enum:Enum" in given.type.bases else None)
 
 
 def _save(session: Session, step: StepPlan, result: Any) -> dict[str, OutputRecord]:
@@ -140,7 +189,7 @@ def _save(session: Session, step: StepPlan, result: Any) -> dict[str, OutputReco
 @contextmanager
 def _surroundings(session: Session, step: StepPlan, environ: dict[str, str]) -> Iterator[None]:
     """A fresh working directory with the declared files in it, and the secrets as variables, while the step runs."""
-    home, before = Path.cwd(), {name: os.environ.get(name) for name in environ}
+    home, before = _here(), dict(os.environ)
     folder = _empty_folder(session.work)
     try:
         for name in step.files:
@@ -152,11 +201,7 @@ def _surroundings(session: Session, step: StepPlan, environ: dict[str, str]) -> 
         yield
     finally:
         os.chdir(home)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _restore(before)
         if any(folder.iterdir() if folder.is_dir() else ()):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -172,23 +217,46 @@ def _empty_folder(work: Path) -> Path:
     return folder
 
 
-def describe(session: Session, error: BaseException, redactor: Redactor) -> Failure:
-    """The failure as it goes on record: the user's own frames, project-relative paths, secrets taken out."""
-    from turnout.runtime.step import FINAL
+def _here() -> Path:
+    """The current folder; a temporary one where it has been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(tempfile.gettempdir())
 
-    if isinstance(error, TurnoutError):
-        message, text = str(error), ""
-    else:
-        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        text = "".join(_traceback(error))
-        if "code" in session.__dict__ and "folder" in session.code.__dict__:
-            text = text.replace(f"{session.code.folder}{os.sep}", "")
+
+def _restore(before: dict[str, str]) -> None:
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    for name, value in before.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
+    """The failure as it goes on record: the user's own frames, project-relative paths, secrets taken out."""
+    raised = error.__cause__ if isinstance(error, TurnoutError) else error
+    text = "" if raised is None or isinstance(raised, TurnoutError) else "".join(_traceback(raised))
+    if "code" in session.__dict__ and "folder" in session.code.__dict__:
+        for folder in {session.code.folder, session.code.folder.resolve()}:
+            text = text.replace(f"{folder}{os.sep}", "")
+    redactor = session.components.redactor
     return Failure(
         type=f"{type(error).__module__}.{type(error).__qualname__}",
-        message=redactor.text(message),
+        message=redactor.text(_message(error)),
         traceback=redactor.text(text),
-        retryable=not isinstance(error, FINAL),
+        retryable=not (isinstance(error, FINAL) or (step.kind == "gate" and isinstance(error, RunError))),
     )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text cannot be made)"
+    if isinstance(error, TurnoutError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _traceback(error: BaseException) -> list[str]:
@@ -199,4 +267,5 @@ def _traceback(error: BaseException) -> list[str]:
         kept = [frame for frame in one.stack if not frame.filename.startswith(NOT_THE_USERS)]
         one.stack = traceback.StackSummary.from_list(kept)
         pending.extend(other for other in (one.__cause__, one.__context__) if other is not None)
+        pending.extend(getattr(one, "exceptions", None) or ())
     return list(report.format())

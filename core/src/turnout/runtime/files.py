@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,20 +23,29 @@ TIMEOUT = 60.0
 """Seconds without an answer after which reading a URL fails."""
 
 
-def parameter_file(session: Session, name: str, value: dict[str, Any], type_: ParamType) -> Path:
-    """The content of a File or Folder parameter as a local path with a neutral name.
+def parameter_content(session: Session, name: str, value: dict[str, Any]) -> dict[str, str]:
+    """What a File or Folder parameter is: the digest and suffix of its content; of a URL's, what this run first read.
 
     Raises:
         ConfigError: for a bare path, which no worker can rely on.
-        ArtifactError: when the content is not in the store, is damaged, or the URL cannot be read.
+        ArtifactError: when the URL cannot be read.
     """
     if "path" in value:
         raise ConfigError(
             f"the parameter {name!r} is a local path, {value['path']!r}, which a worker cannot rely on",
             fix="submit with `turnout run`, or give a URL",
         )
-    if "url" in value:
-        value = _read_once(session, name, value["url"])
+    return _read_once(session, name, value["url"]) if "url" in value else value
+
+
+def parameter_file(session: Session, name: str, value: dict[str, Any], type_: ParamType) -> Path:
+    """The content of a File or Folder parameter as a local path with a neutral name.
+
+    Raises:
+        ConfigError: for a bare path.
+        ArtifactError: when the content is not in the store, is damaged, or the URL cannot be read.
+    """
+    value = parameter_content(session, name, value)
     artifact = session.artifacts.find(value["digest"])
     path = session.artifacts.materialise_file(artifact, f"{'input'}{value.get('suffix', '')}")
     return Folder(path) if type_.kind == "folder" else File(path)
@@ -63,15 +73,22 @@ def _download(name: str, url: str, path: Path) -> None:
             import urllib.request
 
             with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as target:  # noqa: S310
+                size = 0
                 while chunk := response.read(canonical.CHUNK):
-                    target.write(chunk)
+                    size += target.write(chunk)
+            announced = response.headers.get("Content-Length", str(size))
+            if announced != str(size):
+                raise ArtifactError(
+                    f"the parameter {name!r} cannot be read from {_shown(url)}",
+                    why=f"it ended after {size} of {announced} bytes",
+                )
         elif scheme == "file":
             raise ConfigError(
                 f"the parameter {name!r} is a file:// URL, which a worker cannot rely on", fix="give a path instead"
             )
         else:
             open_object(url, path)
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise ArtifactError(
             f"the parameter {name!r} cannot be read from {_shown(url)}: {error}",
             fix="check the URL, and that the worker may reach it",

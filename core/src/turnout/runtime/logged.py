@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import operator
+import threading
 from typing import Any
 
-from turnout import canonical
 from turnout.errors import ConfigError
 from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, Logged, Point
 from turnout.runtime import clock
+from turnout.runtime.redaction import Redactor
 from turnout.runtime.session import Session
-from turnout.spec.types import ANY
+from turnout.spec.types import ANY, JSON_TYPE
+from turnout.spec.values import convert
 
 
 class StepLog:
@@ -19,6 +22,7 @@ class StepLog:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._lock = threading.Lock()
         self._points: list[Point] = []
         self._params: dict[str, Any] = {}
         self._artifacts: dict[str, Artifact] = {}
@@ -28,17 +32,17 @@ class StepLog:
         shown: float | str = value
         if not math.isfinite(value):
             shown = "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-        self._points.append(Point(name, shown, len(self._points), clock.now(), x))
+        position = None if x is None else operator.index(x)
+        with self._lock:
+            self._points.append(Point(_name(name), shown, len(self._points), clock.now(), position))
 
     def log_param(self, name: str, value: Any) -> None:
         """Note a parameter; a value JSON cannot hold is refused."""
-        if not canonical.is_json(value):
-            raise ConfigError(f"log_params: {name!r} is a {type(value).__name__}, not a JSON value", fix="convert it")
-        self._params[name] = value
+        self._params[_name(name)] = convert(value, JSON_TYPE, name)
 
     def log_artifact(self, name: str, value: Any) -> None:
         """Store a value beside the outputs."""
-        record = self._session.artifacts.save(value, OutputPlan(name=name, type=ANY))
+        record = self._session.artifacts.save(value, OutputPlan(name=_name(name), type=ANY))
         assert record.artifact is not None
         self._artifacts[name] = record.artifact
 
@@ -46,6 +50,14 @@ class StepLog:
         """The stack's feature store."""
         return self._session.components.feature_store
 
-    def collected(self) -> Logged:
-        """All of it so far."""
-        return Logged(points=tuple(self._points), params=dict(self._params), artifacts=dict(self._artifacts))
+    def collected(self, redactor: Redactor) -> Logged:
+        """All of it so far, without secrets."""
+        with self._lock:
+            points = tuple(self._points)
+        return Logged(points=points, params=redactor.tree(self._params), artifacts=dict(self._artifacts))
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ConfigError(f"what is logged is named by a text, not by {name!r}", fix="give it a name")
+    return name

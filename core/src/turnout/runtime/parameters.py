@@ -11,9 +11,11 @@ from turnout.errors import ConfigError, did_you_mean
 from turnout.plan.model import Plan
 from turnout.records.model import Options, Submission
 from turnout.spec.model import ParamSpec
+from turnout.spec.types import ParamType
 from turnout.spec.values import convert
 
 VARIABLE = "TURNOUT_PARAMS"
+_DATETIME = ParamType(kind="datetime")
 
 
 def parse_submission(text: str | None) -> Submission:
@@ -26,12 +28,25 @@ def parse_submission(text: str | None) -> Submission:
         return Submission()
     try:
         return msgspec.json.decode(text.encode(), type=Submission)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
         raise ConfigError(
             f"{VARIABLE} cannot be read: {error}",
             why='it is one JSON object: {"params": {…}, "options": {…}}',
             fix="let the engine write it with a JSON encoder",
         ) from error
+
+
+def settle(options: Options) -> Options:
+    """The options with their times in canonical form.
+
+    Raises:
+        ConfigError: for a time that cannot be read.
+    """
+    at = None if options.at is None else convert(options.at, _DATETIME, "at")
+    interval = options.interval
+    if interval is not None:
+        interval = convert(interval[0], _DATETIME, "interval"), convert(interval[1], _DATETIME, "interval")
+    return msgspec.structs.replace(options, at=at, interval=interval)
 
 
 def bind(plan: Plan, given: Mapping[str, Any], options: Options) -> dict[str, Any]:
@@ -70,6 +85,11 @@ def _value(param: ParamSpec, given: Mapping[str, Any], options: Options, pipelin
 
 
 def _checked_file(param: ParamSpec, value: Any, given: Any) -> Any:
+    if param.type.kind == "folder" and isinstance(value, dict) and "url" in value:
+        raise ConfigError(
+            f"the parameter {param.name!r} is a folder, which cannot be read from a URL",
+            fix="give a local folder to `turnout run`, or an archive's URL to a File parameter",
+        )
     if param.type.kind in {"file", "folder"} and isinstance(value, dict) and "path" in value:
         raise ConfigError(
             f"the parameter {param.name!r} is a local path, {given!r}, which a worker cannot rely on",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -12,7 +13,7 @@ from typing import Any
 
 from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ArtifactError, PlanError
+from turnout.errors import ArtifactError, ConfigError, PlanError
 from turnout.materializers.choice import Materializers
 from turnout.plan.model import Plan
 from turnout.plan.model import decode as decode_plan
@@ -29,6 +30,9 @@ from turnout.stores import layout
 
 WORK = "TURNOUT_WORK"
 """The variable with the folder in which a worker's temporary files lie; whoever sets it removes them."""
+
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def cache_folder() -> Path:
@@ -50,6 +54,12 @@ def read_plan(store: ArtifactStore[Any], digest: str) -> Plan:
     Raises:
         PlanError: when the store has none, it does not verify, or it is of a newer format.
     """
+    if not _DIGEST.match(digest):
+        raise PlanError(
+            f"{digest[:80]!r} is not the digest of a plan",
+            why="a digest has 64 hexadecimal digits",
+            fix="export or submit the pipeline again",
+        )
     data = store.read(layout.plan(digest))
     if data is None:
         raise PlanError(
@@ -57,7 +67,11 @@ def read_plan(store: ArtifactStore[Any], digest: str) -> Plan:
             fix="check TURNOUT_STORE, or publish the pipeline again",
         )
     if canonical.digest(data) != digest:
-        raise ArtifactError(f"the plan {digest[:12]} in {store.address} is damaged", fix="publish the pipeline again")
+        raise PlanError(
+            f"the plan {digest[:12]} in {store.address} is damaged",
+            why="its content is not what its digest says",
+            fix=f"remove {layout.plan(digest)} from the store and publish the pipeline again",
+        )
     return decode_plan(data, f"the plan {digest[:12]}")
 
 
@@ -82,6 +96,7 @@ class Session:
         self.failure: BaseException | None = None
         self._registry = registry
         self._records: dict[tuple[str, int | None], Record] = {}
+        self._plans = {run.plan: plan}
 
     @classmethod
     def open(
@@ -99,6 +114,7 @@ class Session:
         Raises:
             TurnoutError: when there is no such plan, or this is the first worker and the parameters do not fit.
         """
+        _check_native(engine_run)
         own = read_plan(store, plan_digest)
         run = run_id(own.project, own.name, own.instance, engine_run)
         key = layout.run(own.project, run)
@@ -119,6 +135,12 @@ class Session:
     def announce(self) -> None:
         """Tell the observers that the run has started; by its first worker only."""
         self.components.notify(self, "run_started", message=self.run.started_by)
+
+    def plan_of(self, digest: str) -> Plan:
+        """The plan of an earlier run, read once."""
+        if digest not in self._plans:
+            self._plans[digest] = read_plan(self.store, digest)
+        return self._plans[digest]
 
     def record(self, step: str, index: int | None) -> Record | None:
         """The record of a step or element; only committed ones are remembered, for they never change."""
@@ -176,10 +198,25 @@ class Session:
             self._cleanup()
 
 
+def _check_native(engine_run: str) -> None:
+    if not engine_run.strip():
+        raise ConfigError(
+            "the engine's own id of the run is empty",
+            why="all runs would be one",
+            fix="give what the engine calls the run: --engine-run",
+        )
+    try:
+        engine_run.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"the engine's own id of the run, {engine_run!r}, is not UTF-8 text", fix="give it in UTF-8: --engine-run"
+        ) from None
+
+
 def _new_run(
     store: ArtifactStore[Any], plan: Plan, digest: str, run: str, engine_run: str, submission: Submission
 ) -> RunInfo:
-    options = submission.options
+    options = parameters.settle(submission.options)
     return RunInfo(
         id=run,
         project=plan.project,
@@ -201,7 +238,6 @@ def _new_run(
 
 
 def _origin(store: ArtifactStore[Any], plan: Plan) -> Git | None:
-    import msgspec
-
-    data = store.read(layout.code_origin(plan.code.digest))
-    return None if data is None else msgspec.json.decode(data, type=Git)
+    key = layout.code_origin(plan.code.digest)
+    data = store.read(key)
+    return None if data is None else records.decode(data, Git, key)

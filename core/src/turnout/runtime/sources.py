@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from turnout.plan.model import StepPlan
 from turnout.records.model import InputRecord, OutputRecord, Record
+from turnout.runtime.files import parameter_content
 from turnout.runtime.resolution import Skip
 from turnout.runtime.session import Session
 from turnout.spec.inputs import Collected, Element, Literal, Output, Param, Source
+from turnout.spec.types import ParamType
 
 
 def input_records(session: Session, step: StepPlan, index: int | None) -> dict[str, InputRecord]:
@@ -16,10 +20,10 @@ def input_records(session: Session, step: StepPlan, index: int | None) -> dict[s
 
 def _input_record(session: Session, source: Source, index: int | None) -> InputRecord:
     match source:
-        case Literal(value=value):
-            return InputRecord(value=value)
+        case Literal(value=value, type=type_):
+            return _value_record(session, value, type_, None)
         case Param(name=name):
-            return InputRecord(param=name, value=session.run.params[name])
+            return _value_record(session, session.run.params[name], session.params[name].type, name)
         case Output(step=step, output=output):
             record = session.record(step, None)
             if record is None or record.state == "skipped":
@@ -31,6 +35,14 @@ def _input_record(session: Session, source: Source, index: int | None) -> InputR
         case Collected(step=step, output=output):
             return _collected_record(session, step, output)
     raise AssertionError(source)
+
+
+def _value_record(session: Session, value: Any, type_: ParamType, param: str | None) -> InputRecord:
+    """A literal or parameter; of a file or folder with the digest of its content."""
+    if type_.kind not in {"file", "folder"} or value is None:
+        return InputRecord(param=param, value=value)
+    content = parameter_content(session, param or "literal", value)
+    return InputRecord(param=param, value=content, digests=(content["digest"],))
 
 
 def _element_record(session: Session, step: str, output: str, index: int | None) -> InputRecord:

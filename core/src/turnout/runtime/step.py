@@ -5,24 +5,21 @@ from __future__ import annotations
 import sys
 import uuid
 
-from turnout.errors import ConfigError, DefinitionError, PlanError, PluginError, TurnoutError, UnsupportedError
+from turnout.components.observer import EventKind
+from turnout.errors import PlanError, RunError, TurnoutError, UnsupportedError
 from turnout.plan.model import StepPlan
 from turnout.records import model as records
 from turnout.records.model import Attempt, Failure, Logged, Record, StepResult
 from turnout.runtime import clock
 from turnout.runtime.cache_key import key_of, key_parts
-from turnout.runtime.execution import StepFailed, execute
+from turnout.runtime.execution import FINAL, StepFailed, execute
 from turnout.runtime.host import this_host
-from turnout.runtime.redaction import Redactor
 from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.reuse import reused_record
 from turnout.runtime.session import Session
 from turnout.runtime.sources import input_records
 from turnout.runtime.tracking import track
 from turnout.stores import layout
-
-FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
-"""Errors that no second try can mend."""
 
 
 def run_step(session: Session, name: str, index: int | None = None) -> StepResult:
@@ -49,17 +46,25 @@ def run_step(session: Session, name: str, index: int | None = None) -> StepResul
         _check_index(session, step, index, ready=not isinstance(decision, Wait))
         if isinstance(decision, Wait):
             return _waiting(name, decision)
+        session.components.enforce(session.plan, session.run.git)
         return _reuse_or_run(session, step, index)
     except TurnoutError as error:
         session.failure = error
-        message = Redactor(session.components.secrets_seen).text(str(error))
-        return StepResult(state="failed", retryable=not isinstance(error, FINAL), message=message)
+        # a RunError follows from records and options, which do not change
+        retryable = not isinstance(error, (*FINAL, RunError))
+        return StepResult(state="failed", retryable=retryable, message=session.components.redactor.text(str(error)))
 
 
 def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepResult:
     old = reused_record(session, step, index)
     if old is not None:
         standing, mine = session.commit(old)
+        if mine:
+            kind: EventKind = "step_skipped" if old.state == "skipped" else "step_succeeded"
+            message = f"taken over from {old.reused_from}"
+            session.components.notify(
+                session, kind, step=step.name, index=index, state=old.state, message=message, **_lineage(old)
+            )
         return result_of(standing, adopted=not mine)
     return _attempt(session, step, index)
 
@@ -99,15 +104,16 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
     components, place = session.components, {"step": step.name, "index": index, "attempt": attempt}
     components.notify(session, "step_started", **place)
     try:
-        done = execute(session, step, index, attempt)
+        done = execute(session, step, index)
     except StepFailed as failed:
         session.failure = failed.cause
         print(failed.failure.traceback or failed.failure.message, file=sys.stderr, flush=True)
-        retryable = not isinstance(failed.cause, FINAL)
         _write_attempt(session, step, index, attempt, started, failed.failure, failed.logged)
         track(session, step, index, attempt, failed.logged)
         components.notify(session, "step_failed", message=failed.failure.message, state="failed", **place)
-        return StepResult(state="failed", retryable=retryable, message=failed.failure.message)
+        if isinstance(failed.cause, KeyboardInterrupt):
+            raise failed.cause from None
+        return StepResult(state="failed", retryable=failed.failure.retryable, message=failed.failure.message)
     inputs = input_records(session, step, index)
     parts = key_parts(session, step, inputs)
     record = Record(
@@ -121,7 +127,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
         outputs=done.outputs,
         value=done.value,
         cache_key=key_of(parts),
-        key_parts=parts,
+        key_parts=components.redactor.tree(parts),
         started=started,
         ended=clock.now(),
         sealed=not session.in_process,
@@ -136,11 +142,17 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
             "step_succeeded",
             state="succeeded",
             seconds=clock.seconds_between(record.started, record.ended),
-            inputs={name: given.digests for name, given in inputs.items() if given.digests},
-            outputs={name: output.digests for name, output in record.outputs.items()},
+            **_lineage(record),
             **place,
         )
     return result_of(standing, adopted=not mine)
+
+
+def _lineage(record: Record) -> dict[str, dict[str, tuple[str, ...]]]:
+    return {
+        "inputs": {name: given.digests for name, given in record.inputs.items() if given.digests},
+        "outputs": {name: output.digests for name, output in record.outputs.items()},
+    }
 
 
 def _write_attempt(

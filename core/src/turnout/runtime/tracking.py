@@ -14,11 +14,12 @@ from turnout import canonical
 from turnout.components.tracker import Batch, Tracker
 from turnout.plan.model import StepPlan
 from turnout.records.model import Logged, RunState
+from turnout.runtime import clock
 from turnout.runtime.session import Session
 from turnout.stores import layout
 
 PATIENCE = 20.0
-"""Seconds that a worker waits for the elected one to store the external id before it looks for itself."""
+"""Seconds from the election within which the others wait for the external id; after that each looks for itself."""
 
 
 def track(session: Session, step: StepPlan, index: int | None, attempt: str, logged: Logged) -> None:
@@ -56,9 +57,7 @@ def _guarded(session: Session, action: Callable[[Tracker[Any]], None]) -> None:
         if tracker is not None:
             action(tracker)
     except Exception as error:
-        from turnout.runtime.redaction import Redactor
-
-        message = Redactor(session.components.secrets_seen).text(str(error))
+        message = session.components.redactor.text(str(error))
         print(f"turnout: the tracker {session.plan.worker.tracker.type} failed: {message}", file=sys.stderr)
 
 
@@ -73,10 +72,10 @@ def external_id(session: Session, tracker: Tracker[Any]) -> str:
     identity = layout.tracker(run.project, run.id, "id")
     if (data := session.store.read(identity)) is not None:
         return str(msgspec.json.decode(data))
-    if session.store.create(claim, canonical.encode({"attempt": "first"})):
+    if session.store.create(claim, canonical.encode({"time": clock.now()})):
         external = tracker.begin(run, claimed=True)
     else:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + _patience(session.store.read(claim))
         while time.monotonic() < until:
             if (data := session.store.read(identity)) is not None:
                 return str(msgspec.json.decode(data))
@@ -85,6 +84,18 @@ def external_id(session: Session, tracker: Tracker[Any]) -> str:
     if session.store.create(identity, canonical.encode(external)):
         return external
     return str(msgspec.json.decode(session.store.read(identity) or canonical.encode(external)))
+
+
+def _patience(claim: bytes | None) -> float:
+    """The seconds that are left to wait for who made the claim."""
+    if claim is None:
+        return 0.0
+    elected = msgspec.json.decode(claim, type=_Claim).time
+    return min(max(PATIENCE - clock.seconds_between(elected, clock.now()), 0.0), PATIENCE)
+
+
+class _Claim(msgspec.Struct):
+    time: str
 
 
 def _local(session: Session, name: str, logged: Logged) -> Path:

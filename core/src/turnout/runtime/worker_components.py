@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from turnout import canonical
 from turnout.components.feature_store import FeatureStore
 from turnout.components.observer import Event, EventKind, Observer
 from turnout.components.policy import Policy
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Tracker
-from turnout.errors import ConfigError
-from turnout.plan.model import Component, Worker
+from turnout.errors import ConfigError, raise_all
+from turnout.plan.model import Component, Plan, Worker
+from turnout.records.model import Artifact, Git
 from turnout.registry import Registry
 from turnout.runtime import clock
+from turnout.runtime.policies import artifact_refusals, refusals
+from turnout.runtime.redaction import Redactor
 from turnout.stack.bind import instantiate
 from turnout.stack.references import resolve_worker
 
@@ -30,7 +34,14 @@ class WorkerComponents:
     def __init__(self, worker: Worker, registry: Callable[[], Registry]) -> None:
         self.worker = worker
         self.secrets_seen: set[str] = set()
+        self.redactor = Redactor(self.secrets_seen)
         self._registry = registry
+        self._enforced = False
+
+    @property
+    def may_see_secrets(self) -> bool:
+        """Whether a step can come by a secret that it does not declare itself: one of the feature store."""
+        return bool(self.redactor) or b"${secret" in canonical.encode(self.worker.feature_store.config)
 
     def _make(self, kind: str, component: Component) -> Any:
         config, seen = resolve_worker(component.config, os.environ, self.secret)
@@ -76,13 +87,40 @@ class WorkerComponents:
 
     @cached_property
     def observers(self) -> tuple[Observer[Any], ...]:
-        """The stack's observers."""
-        return tuple(self._make("observer", component) for component in self.worker.observers)
+        """The stack's observers; one that cannot be made is reported, and left out."""
+        found = []
+        for component in self.worker.observers:
+            try:
+                found.append(self._make("observer", component))
+            except Exception as error:
+                self._report(component.type, error)
+        return tuple(found)
 
     @cached_property
     def policies(self) -> tuple[Policy[Any], ...]:
         """The stack's policies."""
         return tuple(self._make("policy", component) for component in self.worker.policies)
+
+    def enforce(self, plan: Plan, origin: Git | None) -> None:
+        """Let the stack's policies check the plan and where its code comes from; once, for neither changes.
+
+        Raises:
+            PlanError: naming everything that is not allowed.
+            PluginError: when a policy is not installed here, or fails.
+        """
+        if not self._enforced:
+            raise_all(f"{plan.name} is not allowed here", refusals(self.policies, plan, origin))
+        self._enforced = True
+
+    def enforce_artifacts(self, step: str, artifacts: Iterable[Artifact]) -> None:
+        """Let the stack's policies check what a step has made, before it is committed.
+
+        Raises:
+            PlanError: naming everything that is not allowed.
+        """
+        if self.worker.policies:
+            found = artifact_refusals(self.policies, step, artifacts)
+            raise_all(f"what the step {step} made is not allowed", found)
 
     def notify(self, session: Session, kind: EventKind, **fields: Any) -> None:
         """Tell every observer of an event; one that raises is reported and does no harm."""
@@ -102,7 +140,10 @@ class WorkerComponents:
             try:
                 observer.notify(event)
             except Exception as error:
-                print(f"turnout: the observer {observer.name} failed: {error}", file=sys.stderr)
+                self._report(observer.name, error)
+
+    def _report(self, observer: str, error: Exception) -> None:
+        print(f"turnout: the observer {observer} failed: {self.redactor.text(str(error))}", file=sys.stderr)
 
 
 def _no_secret(name: str) -> str:
@@ -110,8 +151,3 @@ def _no_secret(name: str) -> str:
         f"the secret store's own settings refer to the secret {name!r}",
         fix="use ${worker-env:NAME} there",
     )
-
-
-def declared_environment(names: tuple[str, ...], environ: Mapping[str, str]) -> dict[str, str | None]:
-    """The values of a step's declared variables; None for one that is not set."""
-    return {name: environ.get(name) for name in names}
