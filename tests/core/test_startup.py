@@ -51,7 +51,7 @@ def imported(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "code", ["import turnout", HELP, RUNTIME, NAMES, WORKER], ids="import help runtime names worker".split()
+    "code", ["import turnout", HELP, RUNTIME, NAMES, WORKER], ids=["import", "help", "runtime", "names", "worker"]
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(code):
     assert imported(code) & HEAVY == set()
