@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from turnout.components.materializer import Materializer
     from turnout.components.observer import Observer
     from turnout.components.orchestrator import Orchestrator
+    from turnout.components.policy import Policy
     from turnout.components.secret_store import SecretStore
     from turnout.components.tracker import Tracker
 
@@ -82,3 +83,13 @@ def turnout_secret_stores() -> tuple[type[SecretStore[Any]], ...]:
     from turnout.secret_stores.files import FileSecrets
 
     return EnvironmentSecrets, FileSecrets
+
+
+@hookimpl
+def turnout_policies() -> tuple[type[Policy[Any]], ...]:
+    """No pickles, images from allowed places, code that a commit holds."""
+    from turnout.policies.clean_git import CleanGit
+    from turnout.policies.images import Images
+    from turnout.policies.no_pickle import NoPickle
+
+    return NoPickle, Images, CleanGit

@@ -21,7 +21,8 @@ Secret = Annotated[str, msgspec.Meta(extra={"secret": True})]
 LocalPath = Annotated[str, msgspec.Meta(extra={"local_path": True})]
 """Annotate a path on the caller's machine with this alias: a relative one then starts at the project's root.
 
-For the components that act where a pipeline is submitted (orchestrator, artifact store, deployer); a URL stays as it is.
+For the components that act where a pipeline is submitted (orchestrator, artifact store, deployer); a URL stays
+as it is.
 """
 
 ConfigT = TypeVar("ConfigT", bound=Config)

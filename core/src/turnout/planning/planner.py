@@ -20,6 +20,7 @@ from turnout.packaging.project import Project
 from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan
 from turnout.planning.capabilities import gaps
 from turnout.planning.overrides import engine_options, override_pipeline, override_step
+from turnout.planning.policies import forbidden
 from turnout.planning.uploads import Uploads
 from turnout.registry import Registry
 from turnout.runtime.artifacts import ContentKind
@@ -116,6 +117,7 @@ def make_plan(
         options=options,
         accepted=accepted,
     )
+    raise_all(f"{spec.name} is not allowed on the stack {stack.name}", forbidden(plan, package.revision, registry))
     return Planned(plan, package, uploads, (*package.notes, *locks.notes), prints.parts)
 
 

@@ -1,0 +1,42 @@
+"""The stack's policies, asked while planning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turnout.components.policy import Policy
+from turnout.errors import TurnoutError
+from turnout.packaging.git import Revision
+from turnout.plan.model import Plan
+from turnout.records.model import Git
+from turnout.registry import Registry
+from turnout.runtime.policies import refusals
+from turnout.stack.bind import instantiate
+from turnout.stack.references import resolve_worker, waits
+
+
+def forbidden(plan: Plan, revision: Revision | None, registry: Registry) -> list[TurnoutError]:
+    """What the policies of a plan's stack do not allow. One with settings that only a worker knows is asked there."""
+    origin = None if revision is None else Git(revision.commit, revision.dirty)
+    return refusals(_policies(plan, registry), plan, origin)
+
+
+def _policies(plan: Plan, registry: Registry) -> list[Policy[Any]]:
+    found = []
+    for component in plan.worker.policies:
+        if not _waits(component.config):
+            config, _ = resolve_worker(component.config, {}, _no_secret)
+            found.append(instantiate(registry, "policy", component.type, config))
+    return found
+
+
+def _waits(value: Any) -> bool:
+    if isinstance(value, str):
+        return waits(value)
+    if isinstance(value, dict):
+        return any(_waits(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(_waits(item) for item in value)
+
+
+def _no_secret(name: str) -> str:
+    raise AssertionError(f"no setting without references asks for the secret {name}")
