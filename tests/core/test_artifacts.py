@@ -567,3 +567,11 @@ def test_artifacts_are_compared_by_their_values(left: Any, right: Any, expected:
 def test_a_guard_reads_plain_json(artifacts: Artifacts) -> None:
     record = recorded(artifacts.save({"r2": np.float64(0.5), "ok": np.bool_(True), "n": (1, 2)}, output()))
     assert artifacts.load_json(record) == {"r2": 0.5, "ok": True, "n": [1, 2]}
+
+
+def test_an_element_of_a_list_may_be_none_where_that_is_declared(artifacts):
+    type_ = TypeName(name="builtins:str", text="list[str | None]", collection=True, nullable=True)
+    record = artifacts.save(["a", None], OutputPlan(name="names", type=type_))
+    assert artifacts.load_output(record, type_) == ["a", None]
+    with pytest.raises(ArtifactError, match=r"output 'names\[1\]' is None"):
+        artifacts.save(["a", None], OutputPlan(name="names", type=msgspec.structs.replace(type_, nullable=False)))

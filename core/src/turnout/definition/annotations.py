@@ -96,9 +96,9 @@ def type_name(annotation: Any) -> TypeName:
     origin = typing.get_origin(inner)
     if inner is list or origin in _LISTS:
         args = typing.get_args(inner)
-        element, _ = bare(args[0]) if args else (Any, False)
+        element, nullable = bare(args[0]) if args else (Any, False)
         name, bases = _named(element)
-        return TypeName(name=name, bases=bases, text=text, optional=optional, collection=True)
+        return TypeName(name=name, bases=bases, text=text, optional=optional, collection=True, nullable=nullable)
     name, bases = _named(inner)
     return TypeName(name=name, bases=bases, text=text, optional=optional)
 

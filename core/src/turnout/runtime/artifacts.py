@@ -67,7 +67,8 @@ class Artifacts:
                 why="each element of a list output is an artifact of its own",
                 fix="return a list",
             )
-        elements = (self._save(item, output, f"{output.name}[{n}]") for n, item in enumerate(value))
+        each = msgspec.structs.replace(output, type=msgspec.structs.replace(declared, optional=declared.nullable))
+        elements = (self._save(item, each, f"{output.name}[{n}]") for n, item in enumerate(value))
         return OutputRecord(elements=tuple(elements))
 
     def save_value(self, value: Any, name: str = "value") -> Artifact:

@@ -42,7 +42,8 @@ class TypeName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     ``any`` where nothing is declared. ``bases`` are the names of its base classes without ``object``,
     nearest first, by which a materializer is found. ``text`` is the annotation as a person reads it.
     An input of ``optional`` type takes None from a skipped step; an output of ``collection`` type is a
-    list with one artifact an element, and ``name`` is then the element's type.
+    list with one artifact an element; ``name`` is then the element's type, and ``nullable`` whether an element may
+    be None.
     """
 
     name: str = "any"
@@ -50,6 +51,7 @@ class TypeName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     text: str = "Any"
     optional: bool = False
     collection: bool = False
+    nullable: bool = False
 
 
 ANY = TypeName()

@@ -3,7 +3,7 @@
 A bucket that may be filled is needed, and nothing else of it is touched: each test takes a new folder::
 
     TURNOUT_TEST_STORE='{"root": "az://container", "endpoint": "http://127.0.0.1:10000/devstoreaccount1",
-        "allow_http": true, "credentials": "${worker-env:AZURE_KEYS}"}' pytest tests/engines/test_store_given.py
+        "allow_http": true, "credentials": "${worker-env:AZURE_KEYS}"}' pytest tests/soak/test_store_given.py
 """
 
 from __future__ import annotations
