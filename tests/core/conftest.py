@@ -104,7 +104,7 @@ class Bench:
         return InputSpec(source=Collected(step=step, output=output), type=TypeName(**type_))
 
     @staticmethod
-    def param(name: str, **type_: Any) -> InputSpec:
+    def param(name: str, /, **type_: Any) -> InputSpec:
         """A parameter of the pipeline."""
         return InputSpec(source=Param(name=name), type=TypeName(**type_))
 

@@ -166,7 +166,8 @@ def _argument(session: Session, given: InputSpec, index: int | None, wanted: Wan
 
 def _value(session: Session, given: InputSpec, value: Any, type_: ParamType, wanted: Wanted) -> Any:
     if type_.kind in {"file", "folder"}:
-        return None if value is None else parameter_file(session, wanted.argument, value, type_)
+        name = given.source.name if isinstance(given.source, Param) else wanted.argument
+        return None if value is None else parameter_file(session, name, value, type_)
     return revive(value, type_, wanted.type if "enum:Enum" in given.type.bases else None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,29 +69,37 @@ def _download(name: str, url: str, path: Path) -> None:
     scheme = urlsplit(url).scheme
     try:
         if scheme in {"http", "https"}:
-            import urllib.request
-
-            with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as target:  # noqa: S310
-                size = 0
-                while chunk := response.read(canonical.CHUNK):
-                    size += target.write(chunk)
-            announced = response.headers.get("Content-Length", str(size))
-            if announced != str(size):
-                raise ArtifactError(
-                    f"the parameter {name!r} cannot be read from {_shown(url)}",
-                    why=f"it ended after {size} of {announced} bytes",
-                )
+            _get(url, path)
         elif scheme == "file":
             raise ConfigError(
                 f"the parameter {name!r} is a file:// URL, which a worker cannot rely on", fix="give a path instead"
             )
         else:
             open_object(url, path)
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ArtifactError(
             f"the parameter {name!r} cannot be read from {_shown(url)}: {error}",
             fix="check the URL, and that the worker may reach it",
         ) from error
+
+
+def _get(url: str, path: Path) -> None:
+    """Read a URL over HTTP; raises OSError or ValueError, also for an answer that ends before its announced length."""
+    import urllib.request
+
+    size = 0
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as target:  # noqa: S310
+            while chunk := response.read(canonical.CHUNK):
+                size += target.write(chunk)
+        announced = response.headers.get("Content-Length", str(size))
+    except HTTPError as error:
+        error.close()
+        raise
+    except HTTPException as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+    if announced != str(size):
+        raise OSError(f"it ended after {size} of {announced} bytes")
 
 
 def _shown(url: str) -> str:
