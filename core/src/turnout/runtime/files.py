@@ -86,6 +86,8 @@ def _download(name: str, url: str, path: Path) -> None:
 def _get(url: str, path: Path) -> None:
     """Read a URL over HTTP; raises OSError or ValueError, also for an answer that ends before its announced length."""
     import urllib.request
+    from http.client import HTTPException
+    from urllib.error import HTTPError
 
     size = 0
     try:
