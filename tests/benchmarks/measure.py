@@ -1,0 +1,97 @@
+"""Measuring a process and all it starts: processor time, wall time, and the middle of several."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+REPEATS = max(1, int(os.environ.get("BENCH_REPEATS", "5")))
+T = TypeVar("T")
+
+
+class Usage(NamedTuple):
+    """What a process took, in seconds: processor time (user and system, with all its descendants), and wall time."""
+
+    cpu: float
+    wall: float
+    output: str
+
+
+class Result(NamedTuple):
+    """A row of the report."""
+
+    name: str
+    value: str
+    target: str
+    met: bool | None
+    """None where there is nothing to hold it to, or it could not be measured."""
+    detail: str
+
+
+def environment() -> dict[str, str]:
+    """The environment of what is measured: bytecode is kept, as wherever it is installed, but not beside the sources."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "turnout-benchmarks-pycache")}
+
+
+def run(arguments: list[str], folder: Path | None = None, **environ: str) -> Usage:
+    """Run a command to its end and say what it took."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            arguments,
+            cwd=folder,
+            env={**environment(), **environ},
+            stdout=output,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode()
+        if process.returncode:
+            errors.seek(0)
+            raise SystemExit(
+                f"{arguments} ended with {process.returncode}:\n{text[-2000:]}\n{errors.read().decode()[-2000:]}"
+            )
+        return Usage(usage.ru_utime + usage.ru_stime, wall, text)
+
+
+def python(code: str, folder: Path | None = None, **environ: str) -> Usage:
+    """Run *code* in a fresh interpreter."""
+    return run([sys.executable, "-c", code], folder, **environ)
+
+
+def turnout(*arguments: str, folder: Path | None = None, **environ: str) -> Usage:
+    """Run the command ``turnout``."""
+    return run([str(Path(sys.executable).with_name("turnout")), *arguments], folder, **environ)
+
+
+def medians(measures: dict[str, Callable[[], float]], repeats: int = REPEATS) -> dict[str, float]:
+    """The median of each measure; they are taken in turn, so that what else the machine does meets all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(repeats):
+        for name, measure in measures.items():
+            taken[name].append(measure())
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+@contextmanager
+def project(source: str, workers: int = 2) -> Iterator[Path]:
+    """A project of one module, ``flow.py``, in a temporary folder, with a stack of so many workers."""
+    with tempfile.TemporaryDirectory(prefix="turnout-benchmark-") as name:
+        folder = Path(name)
+        (folder / "pyproject.toml").write_text("[project]\nname = 'benchmark'\nversion = '1'\n")
+        (folder / "flow.py").write_text(source)
+        (folder / "stack.yaml").write_text(f"extends: local\norchestrator: {{type: local, workers: {workers}}}\n")
+        yield folder

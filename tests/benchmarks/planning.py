@@ -1,0 +1,70 @@
+"""What planning costs a step, and how many packages the core brings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import REPEATS, Result, medians, project, python
+from steps import SOURCE
+
+SIZES = (1000, 10_000)
+GROWTH = 1.5
+BUDGET = 15
+CORE = Path(__file__).parents[2] / "core"
+PLAN = """
+import time
+from flow import flow
+from turnout.api.launch import Launch
+began = time.process_time()
+assert Launch.of(flow, stack="stack.yaml").plan.digest
+print(time.process_time() - began)
+"""
+
+
+def measure() -> list[Result]:
+    """The processor time of planning a step, and the packages of a fresh environment."""
+    return [_planning(), _packages()]
+
+
+def _planning() -> Result:
+    with project(SOURCE) as folder:
+        found = medians(
+            {str(size): lambda size=size: float(python(PLAN, folder, STEPS=str(size)).output) for size in SIZES},  # type: ignore[misc]
+            max(REPEATS, 5),
+        )
+    each = {size: 1000 * found[str(size)] / size for size in SIZES}
+    growth = each[10_000] / each[1000]
+    return Result(
+        "Planning 10,000 steps",
+        f"{growth:.2f} times as much a step as for 1,000",
+        f"≤ {GROWTH} times",
+        growth <= GROWTH,
+        "; ".join(f"{size:,} steps: {found[str(size)]:.2f} s, {each[size]:.3f} ms a step" for size in SIZES),
+    )
+
+
+def _packages() -> Result:
+    name, target = "Packages in a fresh environment of the core", f"≤ {BUDGET}"
+    from uv import find_uv_bin
+
+    with tempfile.TemporaryDirectory(prefix="turnout-benchmark-") as folder:
+        uv = find_uv_bin()
+        interpreter = str(Path(folder) / "bin" / "python")
+        try:
+            _call(uv, "venv", "--quiet", "--python", sys.executable, folder)
+            _call(uv, "pip", "install", "--quiet", "--python", interpreter, str(CORE))
+            listed = _call(uv, "pip", "list", "--python", interpreter, "--format", "json")
+        except subprocess.CalledProcessError as error:
+            return Result(
+                name, "not measured", target, None, f"no package index answered uv: {error.stderr.strip()[-200:]}"
+            )
+    names = sorted(one["name"] for one in json.loads(listed))
+    return Result(name, str(len(names)), target, len(names) <= BUDGET, ", ".join(names))
+
+
+def _call(*arguments: str) -> str:
+    return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,102 @@
+"""The benchmarks: each is a ratio, or a budget, measured within one run. Prints them and writes docs/benchmarks.md.
+
+Usage: ``python tests/benchmarks/run.py [NAME…]``. With names (startup, steps, parallel, arrays, planning) only
+those are measured, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import sys
+from pathlib import Path
+
+import arrays
+import parallel
+import planning
+import startup
+import steps
+from measure import REPEATS, Result
+
+ALL = {"startup": startup, "planning": planning, "steps": steps, "parallel": parallel, "arrays": arrays}
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+TEXT = """# Benchmarks
+
+Made by `make bench`: this page is written by it, figures and all. What counts are the ratios, each of two things
+measured in turn in the same run; seconds and milliseconds are for orientation only.
+
+{machine}
+
+| what | result | target | met |
+|---|---|---|---|
+{rows}
+
+## The figures behind them
+
+{details}
+
+## How it is measured
+
+- Each figure is the median of {repeats} or more. What is compared is measured in turn, so that whatever else the
+  machine does meets all alike.
+- Processor time is user and system time of a process and of all it started, as the kernel counts it when they have
+  ended. Interpreters keep their bytecode, as they do wherever a package is installed.
+- Runs go through the command `turnout run --json` on the local stack with two workers and a fresh store: planning, the
+  starts of the workers, the records of every step with its lineage and the summary at the end are all in it. The steps
+  that do nothing are two chains, each step reading what the one before it made.
+- The computation is a loop of integer arithmetic, made to take about {seconds:g} seconds a step on the machine.
+- Peak memory is the largest resident set of the one worker that runs the steps. It includes turnout itself, as the
+  script's includes numpy.
+"""
+
+
+def main(names: list[str]) -> int:
+    """Measure, print, write; 1 when a target is missed."""
+    load = os.getloadavg()[0]
+    results: list[Result] = []
+    for name in names or ALL:
+        for result in ALL[name].measure():
+            print(
+                f"{_met(result):>4}  {result.name}: {result.value} ({result.target})\n      {result.detail}", flush=True
+            )
+            results.append(result)
+    if not names:
+        PAGE.write_text(_page(results, load), encoding="utf-8")
+    return int(any(result.met is False for result in results))
+
+
+def _page(results: list[Result], load: float) -> str:
+    return TEXT.format(
+        machine=_machine(load),
+        rows="\n".join(f"| {one.name} | {one.value} | {one.target} | {_met(one)} |" for one in results),
+        details="\n".join(f"- {one.name}: {one.detail}." for one in results),
+        repeats=max(REPEATS, 5),
+        seconds=parallel.SECONDS,
+    )
+
+
+def _met(result: Result) -> str:
+    return {True: "yes", False: "no", None: "not measured"}[result.met]
+
+
+def _machine(load: float) -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    today = dt.datetime.now(dt.timezone.utc).date().isoformat()
+    return (
+        f"Measured on {today}: {os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {platform.system()} "
+        f"{platform.release().partition('-')[0]}, Python {platform.python_version()}. The load average before it began was "
+        f"{load:.1f}: {'other work shared the cores' if load > 0.5 else 'the machine was quiet'}."
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
