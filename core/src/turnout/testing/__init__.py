@@ -2,4 +2,5 @@
 
 import pytest
 
-pytest.register_assert_rewrite("turnout.testing.artifact_store")
+for _module in ("artifact_store", "orchestrator", "trial"):
+    pytest.register_assert_rewrite(f"turnout.testing.{_module}")

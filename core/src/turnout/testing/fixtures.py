@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from turnout.testing.trial import Corpus
 
 
 @pytest.fixture
@@ -26,3 +31,13 @@ def turnout_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     stack.write_text(json.dumps(settings), encoding="utf-8")
     monkeypatch.setenv("TURNOUT_STACK", str(stack))
     return str(stack)
+
+
+@pytest.fixture(scope="session")
+def turnout_corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
+    """The pipelines that every orchestrator is tried with, as a project in a folder of its own."""
+    from turnout.testing.trial import Corpus
+
+    corpus = Corpus(tmp_path_factory.mktemp("turnout-corpus"))
+    yield corpus
+    corpus.close()
