@@ -16,7 +16,7 @@ import msgspec
 from turnout.api.workspace import Workspace
 from turnout.components.orchestrator import RunHandle
 from turnout.definition.pipeline import PipelineDefinition
-from turnout.errors import ConfigError
+from turnout.errors import ConfigError, did_you_mean
 from turnout.materializers.choice import Materializers
 from turnout.packaging.project import load, root_of
 from turnout.plan.model import Plan
@@ -73,7 +73,7 @@ class Launch:
         options = msgspec.structs.replace(
             options,
             uuid=options.uuid or str(uuid.uuid4()),
-            at=convert(options.at, _DATETIME, "at") if options.at else clock.now(),
+            at=_time(options.at) if options.at else clock.now(),
             started_by=options.started_by or _who(),
             git=options.git or self._git(),
         )
@@ -113,13 +113,24 @@ def _source(definition: PipelineDefinition) -> Path:
     return file if file.is_file() else Path.cwd()
 
 
+def _time(text: str) -> str:
+    """The logical time in canonical form."""
+    try:
+        return str(convert(text, _DATETIME, "at"))
+    except ConfigError as error:
+        raise ConfigError(f"the logical time {text!r} cannot be read", why=error.why, fix=error.fix) from None
+
+
 def _check_steps(plan: Plan, options: Options) -> None:
     named = [*options.replace, *(() if options.reuse is None else options.reuse.only)]
     if options.reuse is not None and options.reuse.from_ is not None:
         named.append(options.reuse.from_)
     for name in named:
         if name not in plan.by_name:
-            raise ConfigError(f"{plan.name} has no step {name!r}", fix=f"its steps are: {', '.join(plan.by_name)}")
+            raise ConfigError(
+                f"{plan.name} has no step {name!r}. {did_you_mean(name, plan.by_name)}".rstrip(" ."),
+                fix=f"its steps are: {', '.join(plan.by_name)}",
+            )
 
 
 def _who() -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from turnout.api.history import StepSummary, find_run, run_state, step_summaries
 from turnout.api.workspace import Workspace
 from turnout.errors import ConfigError, RunError, did_you_mean
-from turnout.plan.model import Plan
+from turnout.plan.model import Plan, StepPlan
 from turnout.records.model import InputRecord, OutputRecord, Record, RunInfo, RunState
 from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.session import Session, read_plan
+from turnout.spec.inputs import Element
 from turnout.spec.types import ANY, TypeName
 
 
@@ -47,28 +48,62 @@ class StepRun:
         self.summary = summary
 
     @property
+    def label(self) -> str:
+        """``step`` or ``step.index``."""
+        return self.name if self.index is None else f"{self.name}.{self.index}"
+
+    @property
+    def plan(self) -> StepPlan:
+        """The step as it was planned."""
+        return self.run.plan.by_name[self.name]
+
+    @property
     def record(self) -> Record:
         """The record of the committed step.
 
         Raises:
-            RunError: when it is not committed.
+            RunError: when it is not committed; for a mapped step, whose elements have the records.
         """
-        if self.summary is None or self.summary.record is None:
-            label = self.name if self.index is None else f"{self.name}.{self.index}"
+        if self.summary is not None and self.summary.record is not None:
+            return self.summary.record
+        elements = [element.index for element in self.elements] if self.plan.mapped else []
+        if elements and self.index is None:
             raise RunError(
-                f"{label} is not committed in the run {self.run.id}",
-                fix=f"see how it went: turnout runs show {self.run.id[:8]}",
+                f"{self.name} is mapped: each of its {len(elements)} elements has a record of its own",
+                fix=f"name one: {self.name}.{elements[0]}",
             )
-        return self.summary.record
+        if elements and self.index not in elements:
+            raise RunError(
+                f"{self.name} has no element {self.index} in the run {self.run.id}",
+                fix=f"its elements are {elements[0]} to {elements[-1]}",
+            )
+        raise RunError(
+            f"{self.label} {'failed' if self.state == 'failed' else 'was not run'} in the run {self.run.id}",
+            fix=f"see how it went: turnout runs show {self.run.id[:8]}",
+        )
 
     @property
     def state(self) -> str:
-        """``succeeded``, ``skipped``, ``failed``, or ``not run``."""
-        if self.summary is None:
+        """``succeeded``, ``skipped``, ``failed``, or ``not run``; of a mapped step, of all its elements together."""
+        if self.summary is not None:
+            return "failed" if self.summary.record is None else self.summary.record.state
+        if not self.plan.mapped or self.index is not None:
             return "not run"
-        if self.summary.record is not None:
-            return self.summary.record.state
-        return "failed"
+        states = {element.state for element in self.elements}
+        if "failed" in states:
+            return "failed"
+        return "succeeded" if len(self.elements) == self.count and "not run" not in states else "not run"
+
+    @property
+    def count(self) -> int | None:
+        """How many elements a mapped step has, or None where that is not known yet."""
+        source = next(given.source for given in self.plan.inputs.values() if isinstance(given.source, Element))
+        step = self.run[source.step]
+        if step.plan.mapped:
+            return step.count
+        if step.summary is None or step.summary.record is None:
+            return None
+        return step.summary.record.elements.get(source.output)
 
     @property
     def outputs(self) -> dict[str, Value]:
@@ -112,33 +147,66 @@ class StepRun:
         return [self.run[f"{self.name}.{index}"] for index in indices]
 
     def load(self, output: str | None = None) -> Any:
-        """The value of an output; its name may be left out where there is one. Of a mapped step, a list of all."""
-        plan = self.run.plan.by_name[self.name]
-        names = [one.name for one in plan.outputs]
-        if output is None:
-            if len(names) != 1:
-                raise ConfigError(
-                    f"{self.name} has {len(names)} outputs", fix=f"say which: {', '.join(names) or 'it has none'}"
+        """The value of an output; its name may be left out where there is one. Of a mapped step, a list of all;
+        of a guard, what it decided.
+
+        Raises:
+            RunError: when the step is not committed, or was skipped.
+            ConfigError: when there is no such output, or more than one to choose from.
+            ArtifactError: when it is not in the store, or damaged.
+        """
+        if self.plan.kind == "gate" and output is None and self.state != "skipped":
+            return self.record.value
+        output = self._output(output)
+        self.checked()
+        if self.plan.mapped and self.index is None:
+            if self.state != "succeeded":
+                raise RunError(
+                    f"{self.name} is not complete in the run {self.run.id}",
+                    fix=f"load one element: {self.name}.0; or see how it went: turnout runs show {self.run.id[:8]}",
                 )
-            output = names[0]
-        elif output not in names:
-            raise ConfigError(
-                f"{self.name} has no output {output!r}. {did_you_mean(output, names)}".rstrip(),
-                fix=f"its outputs are: {', '.join(names)}",
-            )
-        if plan.mapped and self.index is None:
             return [element.load(output) for element in self.elements]
         return self.outputs[output].load()
+
+    def checked(self, output: str | None = None) -> StepRun:
+        """This step, if it made its outputs, and has the one of that name.
+
+        Raises:
+            RunError: when it was skipped.
+            ConfigError: when it has no such output.
+        """
+        if output is not None:
+            self._output(output)
+        if self.state == "skipped":
+            raise RunError(
+                f"{self.label} was skipped in the run {self.run.id}, so it has no output",
+                why=self.record.reason or None,
+                fix=f"see what it needs: turnout explain {self.run.id[:8]} {self.label}",
+            )
+        return self
+
+    def _output(self, name: str | None) -> str:
+        names = [one.name for one in self.plan.outputs]
+        if name is None and len(names) == 1:
+            return names[0]
+        if name is None:
+            raise ConfigError(f"{self.name} has {len(names)} outputs", fix=f"say which: {', '.join(names)}")
+        if name not in names:
+            raise ConfigError(
+                f"{self.name} has no output {name!r}. {did_you_mean(name, names)}".rstrip(" ."),
+                fix=f"its outputs are: {', '.join(names)}" if names else "it is a guard: load it without a name",
+            )
+        return name
 
     @property
     def metrics(self) -> dict[str, float]:
         """The last value of every metric the step logged; of a mapped step, of its last element."""
-        if self.run.plan.by_name[self.name].mapped and self.index is None:
+        if self.plan.mapped and self.index is None:
             return {name: value for element in self.elements for name, value in element.metrics.items()}
         return {point.name: float(point.value) for point in self.record.logged.points}
 
     def __repr__(self) -> str:
-        return f"<step {self.name} of {self.run.id[:8]}: {self.state}>"
+        return f"<step {self.label} of {self.run.id[:8]}: {self.state}>"
 
 
 class Run:
@@ -160,7 +228,7 @@ class Run:
 
     @cached_property
     def _session(self) -> Session:
-        return Session(self.workspace.store, self.plan, self.info, registry=self.workspace.registry)
+        return Session(self.workspace.store, self.plan, self.info, in_process=True, registry=self.workspace.registry)
 
     @property
     def artifacts(self) -> Artifacts:
@@ -197,10 +265,12 @@ class Run:
             head, _, tail = label.rpartition(".")
             if head not in self.plan.by_name or not tail.isdigit():
                 raise ConfigError(
-                    f"the run {self.id} has no step {label!r}. {did_you_mean(label, self.plan.by_name)}".rstrip(),
+                    f"the run {self.id} has no step {label!r}. {did_you_mean(label, self.plan.by_name)}".rstrip(" ."),
                     fix=f"its steps are: {', '.join(self.plan.by_name)}",
                 )
             name, index = head, int(tail)
+            if not self.plan.by_name[name].mapped:
+                raise ConfigError(f"{name} is not mapped, so it has no element {index}", fix=f"name it {name!r}")
         return StepRun(self, name, index, self.summaries.get((name, index)))
 
     def __iter__(self) -> Iterator[StepRun]:

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from click import ClickException
 
 
 def main() -> None:
     """The entry point of the ``turnout`` command."""
+    import click
+
     from turnout.cli.app import application
     from turnout.errors import TurnoutError
 
     try:
-        application(prog_name="turnout")
+        sys.exit(application(prog_name="turnout", standalone_mode=False))
+    except click.ClickException as error:
+        _print_misuse(error)
+        sys.exit(2)
     except TurnoutError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+def _print_misuse(error: ClickException) -> None:
+    """Print what is wrong with the command as it was typed, in the form of turnout's own errors."""
+    from click import UsageError
+
+    context = error.ctx if isinstance(error, UsageError) else None
+    if type(error).__name__ == "NoArgsIsHelpError":  # click 8.1 does not have it
+        print(error.format_message(), file=sys.stderr)
+        return
+    print(f"error: {error.format_message()}", file=sys.stderr)
+    if context is not None:
+        print(
+            f"  usage: {context.command_path} {' '.join(context.command.collect_usage_pieces(context))}",
+            file=sys.stderr,
+        )
+        print(f"  fix: see `{context.command_path} --help`", file=sys.stderr)

@@ -13,7 +13,7 @@ from turnout import __version__
 
 COMMANDS = {
     "init": ("turnout.cli.init:init", "Write a small project that runs and passes its test at once."),
-    "run": ("turnout.cli.run:run", "Run a pipeline and follow it to its end."),
+    "run": ("turnout.cli.run:run", "Run PIPELINE on a stack and follow it to its end."),
     "explain": (
         "turnout.cli.explain:explain",
         "Show how a pipeline is planned for a stack, or why a step ran as it did.",

@@ -64,7 +64,9 @@ def _document(launch: Any, needs: dict[str, str]) -> dict[str, Any]:
                 "mapped": step.mapped,
                 "needs": list(step.upstream),
                 "outputs": {output.name: [output.type.text, output.materializer] for output in step.outputs},
-                "cached": step.cache,
+                "cache": step.cache,
+                "environment": step.environment,
+                "place": None if step.place is None else f"{step.place.file}:{step.place.line}",
             }
             for step in plan.steps
         ],
@@ -80,7 +82,7 @@ def _print(launch: Any, document: dict[str, Any]) -> None:
     for path in document["code"]["untracked"]:
         click.echo(f"  untracked, and packed: {path}")
     for name, environment in plan.environments.items():
-        click.echo(f"environment {name}: Python {environment.python}, {len(environment.pins)} pins")
+        click.echo(f"environment {name}: Python {environment.python}, {len(environment.pins)} packages pinned")
     if plan.params:
         click.echo("\nparameters")
         for param in plan.params:
@@ -89,15 +91,23 @@ def _print(launch: Any, document: dict[str, Any]) -> None:
     click.echo("\nsteps")
     width = max((len(step.name) for step in plan.steps), default=4)
     for step in plan.steps:
-        kind = "gate" if step.kind == "gate" else ("mapped" if step.mapped else "step")
+        kind = "guard" if step.kind == "gate" else ("mapped" if step.mapped else "step")
         needs = f"needs {', '.join(step.upstream)}" if step.upstream else ""
-        click.echo(f"  {step.name:<{width}}  {kind:<6}  {needs}".rstrip())
+        click.echo(f"  {step.name:<{width}}  {kind:<6}  {_cached(step):<10}  {needs}".rstrip())
     if document["capabilities"]:
-        click.echo(f"\nwhat it asks of {plan.orchestrator}")
+        click.echo(f"\nwhat it asks of the {plan.orchestrator} orchestrator")
         for name, support in document["capabilities"].items():
             click.echo(f"  {name:<14} {support}")
     for note in document["notes"]:
         click.echo(f"note: {note}")
+
+
+def _cached(step: Any) -> str:
+    if step.kind == "gate":
+        return ""
+    if isinstance(step.cache, bool):
+        return "cached" if step.cache else "not cached"
+    return f"cached {step.cache:g} s"
 
 
 def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> None:
@@ -108,8 +118,7 @@ def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> N
     if as_json:
         print_json(msgspec.to_builtins(record))
         return
-    label = record.step if record.index is None else f"{record.step}.{record.index}"
-    click.echo(f"{label} of the run {found.id}: {record.state}")
+    click.echo(f"{found[step].label} of the run {found.id}: {record.state}")
     if record.reason:
         click.echo(f"  because {record.reason}")
     if record.reused_from or record.cached_from:

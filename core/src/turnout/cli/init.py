@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -101,12 +102,17 @@ def init(folder: Path) -> None:
         )
     name = folder.resolve().name
     name = suggestion(name) if problem(name) else name
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in FILES.items():
-        (folder / path).write_text(text.replace("{name}", name), encoding="utf-8")
-        click.echo(f"wrote {folder / path}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in FILES.items():
+            (folder / path).write_text(text.replace("{name}", name), encoding="utf-8")
+            click.echo(f"wrote {folder / path}")
+    except OSError as error:
+        raise ConfigError(
+            f"the project cannot be written to {folder}", why=error.strerror, fix="give a folder you may write to"
+        ) from None
     click.echo("\ntry next")
     if folder != Path():
-        click.echo(f"  cd {folder}")
+        click.echo(f"  cd {shlex.quote(str(folder))}")
     click.echo("  turnout run pipeline.py")
     click.echo("  pytest")

@@ -16,25 +16,32 @@ if TYPE_CHECKING:
 
 MARKS = {
     "succeeded": ("✓", "green"),
-    "reused": ("✓", "green"),
     "skipped": ("-", "dim"),
     "failed": ("✗", "bold red"),
-    "blocked": ("·", "dim"),
+    "not run": ("·", "dim"),
     "running": ("▸", "cyan"),
     "retrying": ("↻", "yellow"),
     "waiting": (" ", "dim"),
 }
+STATES = {"blocked": "not run"}
+"""A state of the engine's changes that is told by another name."""
 LONG = 40
 """From this many steps on, the live view shows only those that run or went wrong."""
 
 
 class PlainView:
-    """One line a change, for logs and pipes."""
+    """One line a change, for logs and pipes. Changes come from the engine's thread; what comes early is kept back."""
 
     def __init__(self, plan: Plan) -> None:
         self._width = max((len(step.name) for step in plan.steps), default=4) + 4
+        self._lock = threading.Lock()
+        self._early: list[Change] | None = []
 
     def __enter__(self) -> Self:
+        with self._lock:
+            early, self._early = self._early or [], None
+            for change in early:
+                self._print(change)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -42,10 +49,17 @@ class PlainView:
 
     def __call__(self, change: Change) -> None:
         """Print a change; of a mapped step, every element's end."""
+        with self._lock:
+            if self._early is not None:
+                self._early.append(change)
+            else:
+                self._print(change)
+
+    def _print(self, change: Change) -> None:
         if change.state == "running" and (change.index is not None or change.number > 1):
             return
         label = change.step if change.index is None else f"{change.step}.{change.index}"
-        parts = [time.strftime("%H:%M:%S"), label.ljust(self._width), change.state]
+        parts = [time.strftime("%H:%M:%S"), label.ljust(self._width), STATES.get(change.state, change.state)]
         if change.state in {"succeeded", "failed"}:
             parts.append(f"{change.seconds:.1f} s")
         if change.state == "retrying":
@@ -56,7 +70,10 @@ class PlainView:
 
 
 class LiveView:
-    """A table that is redrawn in place. Changes come from the engine's thread."""
+    """A table that is redrawn in place, and gone at the end, when the summary takes its place.
+
+    Changes come from the engine's thread.
+    """
 
     def __init__(self, plan: Plan) -> None:
         from rich.console import Console
@@ -67,7 +84,7 @@ class LiveView:
         self._changes: dict[str, Change] = {}
         self._began: dict[str, float] = {}
         self._elements: dict[str, dict[str, int]] = {}
-        self._live = Live(console=Console(), get_renderable=self._draw, refresh_per_second=8)
+        self._live = Live(console=Console(), get_renderable=self._draw, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -102,7 +119,7 @@ class LiveView:
             ended = 0
             for step in self._plan.steps:
                 state, seconds, note = self._row(step.name, mapped=step.mapped)
-                ended += state in {"succeeded", "skipped", "failed", "blocked"}
+                ended += state in {"succeeded", "skipped", "failed", "not run"}
                 if len(self._plan.steps) > LONG and state not in {"running", "failed", "retrying"}:
                     continue
                 mark, style = MARKS[state]
@@ -115,7 +132,7 @@ class LiveView:
         change = self._changes.get(name)
         if change is None:
             return "waiting", "", ""
-        state: str = change.state
+        state = STATES.get(change.state, change.state)
         note = change.message.splitlines()[0] if change.message and state in {"failed", "retrying", "skipped"} else ""
         if mapped and change.index is not None:
             counts = self._elements.get(name, {})

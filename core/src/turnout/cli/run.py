@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext, redirect_stdout
 from typing import Any
 
 import click
@@ -66,10 +67,11 @@ def _follow(
     watcher = None if as_json else view(launch.plan)
     orchestrator = launch.workspace.orchestrator
     orchestrator.watch = watcher or ignore
-    handle = launch.submit(params, options)
-    if not as_json:
-        click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
-    state = _wait(handle, watcher)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():  # steps may print in this process
+        handle = launch.submit(params, options)
+        if not as_json:
+            click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
+        state = _wait(handle, watcher)
     run = Run(handle.run_id, workspace=launch.workspace)
     if as_json:
         print_json(run_document(run, state))
@@ -80,7 +82,6 @@ def _follow(
 
 def _wait(handle: Any, watcher: Any) -> str:
     import signal
-    from contextlib import nullcontext
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop is asked to stop, whoever asks
     with watcher or nullcontext():

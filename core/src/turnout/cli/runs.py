@@ -22,6 +22,7 @@ def list_(stack: str | None, pipeline: str | None, tags: tuple[str, ...], limit:
     """List the runs of this project, newest first."""
     from turnout.api.history import run_infos, run_state
     from turnout.api.workspace import Workspace
+    from turnout.cli.summary import shown_address
 
     workspace, wanted = Workspace.here(stack), pairs(tags, "--tag").items()
     found = [
@@ -39,17 +40,22 @@ def list_(stack: str | None, pipeline: str | None, tags: tuple[str, ...], limit:
                     "state": state,
                     "created": info.created,
                     "stack": info.stack,
+                    "started_by": info.started_by,
+                    "params": info.params,
+                    "tags": info.options.tags,
                 }
                 for info, state in rows
             ]
         )
         return
     if not rows:
-        click.echo(f"no runs of {workspace.project.name} in {workspace.store.address}; start one: turnout run PIPELINE")
+        which = "no such runs" if pipeline or tags else "no runs"
+        where = shown_address(workspace.store.address)
+        click.echo(f"{which} of {workspace.project.name} in {where}; start one: turnout run PIPELINE", err=True)
         return
     table(
         ["run", "pipeline", "state", "created", "stack", "by"],
-        [(info.id, info.pipeline, state, info.created[:19], info.stack, info.started_by) for info, state in rows],
+        [(info.id, info.pipeline, state, _time(info.created), info.stack, info.started_by) for info, state in rows],
     )
 
 
@@ -60,7 +66,7 @@ def list_(stack: str | None, pipeline: str | None, tags: tuple[str, ...], limit:
 def show(run: str, stack: str | None, as_json: bool) -> None:
     """Show RUN: an id, the start of one, or latest."""
     from turnout.api.run import Run
-    from turnout.cli.summary import metrics_table, run_document, steps_table
+    from turnout.cli.summary import failures, metrics_table, run_document, shown_address, steps_table
 
     found = Run(run, stack=stack)
     state = found.state
@@ -68,19 +74,31 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
         print_json(run_document(found, state))
         return
     info = found.info
-    click.echo(f"run        {found.id}")
-    click.echo(f"pipeline   {info.pipeline} of {info.project}")
-    click.echo(f"state      {state}")
-    click.echo(f"created    {info.created[:19]} by {info.started_by or 'unknown'}")
-    click.echo(f"stack      {info.stack}: {info.orchestrator} {info.instance}, engine run {info.engine_run}")
-    click.echo(f"plan       {info.plan[:12]}")
+    rows = [
+        ("run", found.id),
+        ("pipeline", f"{info.pipeline} of {info.project}"),
+        ("state", state),
+        ("created", f"{_time(info.created)} UTC by {info.started_by or 'unknown'}"),
+        ("stack", f"{info.stack}, its orchestrator {info.orchestrator} (instance {info.instance})"),
+        ("engine run", info.engine_run),
+        ("store", shown_address(found.workspace.store.address)),
+        ("plan", info.plan[:12]),
+    ]
     if info.git is not None:
-        click.echo(f"code       {info.git.commit[:12]}{' and changes' if info.git.dirty else ''}")
-    for name, value in info.params.items():
-        click.echo(f"parameter  {name} = {value}")
+        rows.append(("code", f"{info.git.commit[:12]}{' and changes' if info.git.dirty else ''}"))
+    rows.extend(("parameter", f"{name} = {value}") for name, value in info.params.items())
+    rows.extend(("tag", f"{name} = {value}") for name, value in info.options.tags.items())
+    for name, value in rows:
+        click.echo(f"{name:<10} {value}")
     click.echo("")
     steps_table(found)
     metrics_table(found)
+    failures(found)
+
+
+def _time(text: str) -> str:
+    """A time as people write it, to the second."""
+    return text[:19].replace("T", " ")
 
 
 @runs.command()
@@ -88,7 +106,7 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
 @click.argument("step")
 @stack_option
 def logs(run: str, stack: str | None, step: str) -> None:
-    """Print what STEP (or STEP.INDEX) of RUN printed, all attempts in order."""
+    """Print what STEP (or STEP.INDEX) of RUN printed, all attempts in order; of a mapped step, all elements."""
     from turnout.api.run import Run
     from turnout.errors import UnsupportedError
 
@@ -100,5 +118,9 @@ def logs(run: str, stack: str | None, step: str) -> None:
             f"the run {found.id} ran on {found.info.orchestrator}, the stack {workspace.stack.name} has another engine",
             fix="give the run's own stack: --stack",
         )
-    for line in workspace.orchestrator.logs(found.plan, found.info.engine_run, one.name, one.index):
-        click.echo(line)
+    parts = one.elements if one.plan.mapped and one.index is None else [one]
+    for part in parts:
+        if len(parts) > 1:
+            click.echo(f"--- {part.label}")
+        for line in workspace.orchestrator.logs(found.plan, found.info.engine_run, part.name, part.index):
+            click.echo(line)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +12,8 @@ import msgspec
 
 from turnout.api.run import Run, StepRun
 from turnout.cli.live import MARKS
+from turnout.packaging.project import root_of
+from turnout.records.model import Failure
 from turnout.runtime import clock
 
 
@@ -16,19 +21,29 @@ def step_document(step: StepRun) -> dict[str, Any]:
     """A step, or an element, as JSON."""
     summary = step.summary
     record = summary.record if summary else None
-    failures = [] if summary is None else [one.failure for one in summary.attempts if one.failure is not None]
+    attempts = summary.attempts if summary else ()
+    timed = record or (attempts[-1] if attempts else None)
+    failure = _failure(step)
     return {
         "step": step.name,
         "index": step.index,
         "state": step.state,
-        "seconds": None if record is None else clock.seconds_between(record.started, record.ended),
-        "attempts": 0 if summary is None else len(summary.attempts),
+        "seconds": None if timed is None else clock.seconds_between(timed.started, timed.ended),
+        "attempts": len(attempts),
         "reason": record.reason if record else "",
+        "from": (record.cached_from or record.reused_from) if record else None,
         "outputs": {} if record is None else {name: output.digests for name, output in record.outputs.items()},
         "value": record.value if record else None,
         "metrics": {} if record is None else {point.name: point.value for point in record.logged.points},
-        "error": failures[-1].message if failures and record is None else "",
+        "error": "" if failure is None else failure.message,
     }
+
+
+def _failure(step: StepRun) -> Failure | None:
+    """Why a step failed for good."""
+    if step.summary is None or step.summary.record is not None or not step.summary.attempts:
+        return None
+    return step.summary.attempts[-1].failure
 
 
 def run_document(run: Run, state: str) -> dict[str, Any]:
@@ -48,37 +63,48 @@ def run_document(run: Run, state: str) -> dict[str, Any]:
         "logical_time": run.info.logical_time,
         "started_by": run.info.started_by,
         "git": msgspec.to_builtins(run.info.git),
+        "store": run.workspace.store.address,
         "metrics": run.metrics,
-        "steps": [step_document(part) for step in run for part in _parts(run, step)],
+        "steps": [step_document(part) for step in run for part in _parts(step)],
     }
 
 
-def _parts(run: Run, step: StepRun) -> list[StepRun]:
-    if run.plan.by_name[step.name].mapped and step.summary is None:
-        return step.elements or [step]
-    return [step]
+def _parts(step: StepRun) -> list[StepRun]:
+    """The elements of a mapped step; else, and where it has none, the step itself."""
+    return (step.elements or [step]) if step.plan.mapped and step.summary is None else [step]
 
 
 def steps_table(run: Run) -> None:
     """Print a line a step: state, name, time, and what to know of it."""
     width = max((len(step.name) for step in run.plan.steps), default=4)
     for step in run:
-        parts = _parts(run, step)
-        states = {part.state for part in parts}
-        state = next((name for name in ("failed", "not run", "skipped") if name in states), "succeeded")
-        mark, _ = MARKS.get(state, MARKS["blocked"])
-        documents = [step_document(part) for part in parts]
-        seconds = sum(one["seconds"] or 0 for one in documents)
-        note = documents[0]["reason"] or next((one["error"].splitlines()[0] for one in documents if one["error"]), "")
-        if parts[0].index is not None:
-            note = note or f"{len(parts)} elements"
-        retries = max(one["attempts"] for one in documents)
-        if retries > 1:
-            note = f"{note}, {retries} attempts".lstrip(", ")
-        if documents[0]["value"] is not None:
-            note = str(documents[0]["value"]).lower()
-        time = f"{seconds:6.1f} s" if state in {"succeeded", "failed"} else " " * 8
-        click.echo(f"  {mark} {step.name:<{width}} {time}  {note}".rstrip())
+        documents = [step_document(part) for part in _parts(step)]
+        state = step.state
+        mark, _ = MARKS[state]
+        seconds = [one["seconds"] for one in documents if one["seconds"] is not None]
+        time = f"{sum(seconds):6.1f} s" if seconds and state in {"succeeded", "failed"} else " " * 8
+        click.echo(f"  {mark} {step.name:<{width}} {time}  {_note(step, state, documents)}".rstrip())
+
+
+def _note(step: StepRun, state: str, documents: list[dict[str, Any]]) -> str:
+    first = documents[0]
+    notes = [state] if state == "not run" else []
+    if step.plan.mapped and step.summary is None and state != "not run":
+        count = len(step.elements)
+        failed = sum(one["state"] == "failed" for one in documents)
+        notes.append(f"{count} element{'' if count == 1 else 's'}" + (f", {failed} failed" if failed else ""))
+    if first["value"] is not None:
+        notes.append(str(first["value"]).lower())
+    if first["reason"]:
+        notes.append(first["reason"])
+    taken = sum(one["from"] is not None for one in documents)
+    if taken:
+        notes.append("taken over" if taken == len(documents) else f"{taken} taken over")
+    notes.extend([one["error"].splitlines()[0] for one in documents if one["error"]][:1])
+    tries = max(one["attempts"] for one in documents)
+    if tries > 1:
+        notes.append(f"{tries} attempts")
+    return ", ".join(notes)
 
 
 def metrics_table(run: Run) -> None:
@@ -91,37 +117,60 @@ def metrics_table(run: Run) -> None:
             click.echo(f"  {name:<{width}}  {value:.6g}")
 
 
-def summarise(run: Run, state: str, target: str) -> None:
-    """Print how a run went, and what to do next."""
+def summarise(run: Run, state: str, target: str, stack: str | None) -> None:
+    """Print how a run went, and what to do next.
+
+    Args:
+        target: the pipeline as the command named it.
+        stack: the stack if the command named one.
+    """
     click.echo("")
     steps_table(run)
     metrics_table(run)
-    store = run.workspace.store.address
-    click.echo(f"\nrun {run.id} {state}; its artifacts and records are in {store}")
-    short = run.id[:8]
-    if state != "succeeded":
-        _failures(run)
-        return
-    last = next((step for step in reversed(run.plan.steps) if step.kind == "task" and step.outputs), None)
+    click.echo(f"\nrun {run.id} {state}; its artifacts and records are in {shown_address(run.workspace.store.address)}")
+    failures(run)
     click.echo("\ntry next")
-    click.echo(f"  turnout runs show {short}")
-    if last is not None:
-        click.echo(f"  turnout artifacts load {short} {last.name}")
-    given = next((param for param in run.plan.params if param.type.kind in {"int", "float"}), None)
-    if given is not None:
-        click.echo(f"  turnout run {target} -p {given.name}=…")
-    click.echo(f"  turnout explain {target}")
+    for command in _next(run, state, target, stack):
+        click.echo(f"  {command}")
 
 
-def _failures(run: Run) -> None:
-    for summary in run.summaries.values():
-        if summary.record is None and summary.attempts:
-            failure = summary.attempts[-1].failure
-            click.echo(f"\n{summary.label} failed: {failure.message if failure else 'no reason on record'}", err=True)
-            if failure is not None and failure.traceback:
-                click.echo(_indent(failure.traceback), err=True)
-            click.echo(f"  its log: turnout runs logs {run.id[:8]} {summary.label}", err=True)
+def _next(run: Run, state: str, target: str, stack: str | None) -> list[str]:
+    """Commands that work as they stand, where the user stands."""
+    project, there = run.workspace.project, []
+    if root_of(Path.cwd()) != project.root:  # commands about runs look at the project they are called in
+        there = [f"cd {shlex.quote(os.path.relpath(project.root))}"]
+        path, colon, name = target.partition(":")
+        target = project.relative(Path(path)) + colon + name if path.endswith(".py") else target
+    on = f" --stack {shlex.quote(stack)}" if stack else ""
+    short, pipeline = run.id[:8], shlex.quote(target)
+    if state != "succeeded":
+        again = f"turnout run {pipeline}{on} --reuse {short}"
+        failed = next((part for step in run for part in _parts(step) if _failure(part) is not None), None)
+        log = [] if failed is None else [f"turnout runs logs {short} {failed.label}{on}"]
+        return [*there, *log, f"{again}  # when it is mended: goes on from there"]
+    commands = [*there, f"turnout runs show {short}{on}"]
+    made = [step for step in run if step.plan.kind == "task" and step.plan.outputs and step.state == "succeeded"]
+    if made:
+        output = f" {made[-1].plan.outputs[0].name}" if len(made[-1].plan.outputs) > 1 else ""
+        commands.append(f"turnout artifacts load {short} {made[-1].name}{output}{on}")
+    numbers = [name for name, value in run.params.items() if isinstance(value, int) and not isinstance(value, bool)]
+    if numbers:
+        commands.append(f"turnout run {pipeline}{on} -p {numbers[0]}={run.params[numbers[0]] + 1}")
+    return [*commands, f"turnout explain {pipeline}{on}"]
 
 
-def _indent(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.rstrip().splitlines())
+def failures(run: Run) -> None:
+    """Print why steps failed, with the user's own frames."""
+    for step in run:
+        for part in _parts(step):
+            failure = _failure(part)
+            if failure is not None:
+                click.echo(f"\n{part.label} failed: {failure.message}")
+                if failure.traceback:
+                    click.echo("\n".join(f"    {line}" for line in failure.traceback.rstrip().splitlines()))
+
+
+def shown_address(address: str) -> str:
+    """A store's address as seen from where the user stands: a folder below is shown relative."""
+    path = Path(address)
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else address

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from turnout.api.pipeline import Pipeline
-from turnout.errors import ConfigError, TurnoutError, did_you_mean
+from turnout.errors import ConfigError, Location, TurnoutError, did_you_mean
 from turnout.packaging.project import Project, load, root_of
 
 
@@ -29,7 +29,7 @@ def find_pipeline(target: str) -> Pipeline:
         raise ConfigError(f"{place} defines {len(own)} pipelines", fix=f"name one: {place}:{next(iter(own))}")
     if name not in found:
         raise ConfigError(
-            f"{place} has no pipeline {name!r}. {did_you_mean(name, found)}".rstrip(),
+            f"{place} has no pipeline {name!r}. {did_you_mean(name, found)}".rstrip(" ."),
             fix=f"its pipelines are: {', '.join(found) or 'none'}",
         )
     return found[name]
@@ -46,7 +46,15 @@ def _load_file(path: Path) -> ModuleType:
             f"{path} cannot be imported as a module: its path is not made of Python names",
             fix="rename the file or folder, for workers import it by name",
         )
-    return _import(name, project)
+    module = _import(name, project)
+    found = getattr(module, "__file__", None)
+    if found is None or Path(found).resolve() != path.resolve():
+        raise ConfigError(
+            f"{path} is hidden by another module called {name!r}",
+            why=f"`import {name}` gives {found or 'a module that is built in'}",
+            fix="rename the file",
+        )
+    return module
 
 
 def _load_module(name: str) -> ModuleType:
@@ -68,15 +76,29 @@ def _import(name: str, project: Project) -> ModuleType:
                 fix="give the path of the file: path.py:name",
             ) from None
         raise ConfigError(
-            f"{name} cannot be imported: {error}", fix="install what it needs into this environment"
+            f"{name} cannot be imported: {error}",
+            where=_raised_at(error, project),
+            fix="install what it needs into this environment",
         ) from error
-    except Exception as error:
-        import traceback
-
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if frame.filename.startswith(str(project.root))] or frames[-1:]
+    except SyntaxError as error:
+        where = Location(project.relative(Path(error.filename)), error.lineno) if error.filename else None
+        raise ConfigError(f"{name} cannot be imported: {error.msg}", where=where, fix="mend the module") from error
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             f"{name} cannot be imported: {type(error).__name__}: {error}",
-            where=f"{project.relative(Path(own[-1].filename))}:{own[-1].lineno}",
+            where=_raised_at(error, project),
             fix="mend the module; it is imported to find its pipelines",
         ) from error
+
+
+def _raised_at(error: BaseException, project: Project) -> Location | None:
+    """The last line of the project's own on the way to an exception."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if Path(frame.filename).is_relative_to(project.root) and "site-packages" not in Path(frame.filename).parts
+    ]
+    return Location(project.relative(Path(own[-1].filename)), own[-1].lineno) if own else None

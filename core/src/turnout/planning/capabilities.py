@@ -83,7 +83,7 @@ def gaps(
     unknown = [name for name in accepted if name not in known]
     if unknown:
         raise ConfigError(
-            f"nothing called {unknown[0]!r} can be accepted. {did_you_mean(unknown[0], known)}".rstrip(),
+            f"nothing called {unknown[0]!r} can be accepted. {did_you_mean(unknown[0], known)}".rstrip(" ."),
             fix=f"accept one of: {', '.join(known)}",
         )
     allowed = set(accepted)

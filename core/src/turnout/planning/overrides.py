@@ -47,7 +47,7 @@ def override_pipeline(spec: PipelineSpec, stack: Stack, problems: list[TurnoutEr
 def _default(params: dict[str, ParamSpec], name: str, value: Any, pipeline: str, where: Any) -> ParamSpec:
     if name not in params:
         raise ConfigError(
-            f"the pipeline {pipeline} has no parameter {name!r}. {did_you_mean(name, params)}".rstrip(),
+            f"the pipeline {pipeline} has no parameter {name!r}. {did_you_mean(name, params)}".rstrip(" ."),
             where=where,
             fix=f"its parameters are: {', '.join(params) or 'none'}",
         )
