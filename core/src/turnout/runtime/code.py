@@ -18,22 +18,27 @@ from turnout.stores import layout
 
 
 class Code:
-    """A code package in a folder of this machine, its import roots first on ``sys.path``."""
+    """A code package in a folder of this machine, its import roots on ``sys.path``.
 
-    def __init__(self, reference: CodeRef, store: ArtifactStore[Any], cache: Path) -> None:
+    Args:
+        cache: the folder that packages are unpacked in.
+        first: whether its import roots come first. In a user's own process they come last: there the project's
+            own files count, and the package has what these do not.
+    """
+
+    def __init__(self, reference: CodeRef, store: ArtifactStore[Any], cache: Path, *, first: bool = True) -> None:
         self.reference = reference
         self.store = store
         self.cache = cache
+        self.first = first
 
     @cached_property
     def folder(self) -> Path:
-        """The unpacked package; its import roots are put first on ``sys.path``."""
+        """The unpacked package; its import roots are put on ``sys.path``."""
         folder = packages.ensure(self.reference.digest, self._read, self.cache / "code")
-        for root in reversed(self.reference.roots):
-            path = str((folder / root).resolve())
-            if path in sys.path:
-                sys.path.remove(path)
-            sys.path.insert(0, path)
+        roots = [str((folder / root).resolve()) for root in self.reference.roots]
+        others = [path for path in sys.path if path not in roots]
+        sys.path[:] = [*roots, *others] if self.first else [*others, *roots]
         importlib.invalidate_caches()
         return folder
 

@@ -177,7 +177,7 @@ class Session:
     @cached_property
     def code(self) -> Code:
         """The project's code, from its package."""
-        return Code(self.plan.code, self.store, cache_folder())
+        return Code(self.plan.code, self.store, cache_folder(), first=not self.in_process)
 
     @cached_property
     def artifacts(self) -> Artifacts:
