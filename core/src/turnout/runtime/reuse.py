@@ -46,7 +46,12 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
     key = layout.record(session.run.project, reuse.run, step.name, index)
     data = session.store.read(key)
     if data is None and reuse.from_ is None and not reuse.only:
-        return None  # it did not get that far: the run goes on from there
+        if session.store.exists(layout.run(session.run.project, reuse.run)):
+            return None  # it did not get that far: this run goes on from there
+        raise RunError(
+            f"there is no run {reuse.run} of {session.run.project} in {session.store.address}",
+            fix="see `turnout runs list`; another stack's runs lie in another store",
+        )
     if data is None:
         raise RunError(
             f"the run {reuse.run} has no record of {step.name}, which this run is to reuse",
