@@ -2,5 +2,18 @@
 
 import pytest
 
-for _module in ("artifact_store", "orchestrator", "trial"):
+for _module in (
+    "artifact_store",
+    "component",
+    "deployer",
+    "feature_store",
+    "materializer",
+    "observer",
+    "orchestrator",
+    "policy",
+    "processes",
+    "secret_store",
+    "tracker",
+    "trial",
+):
     pytest.register_assert_rewrite(f"turnout.testing.{_module}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan
+from turnout.records.model import RunInfo
 from turnout.spec.model import Entrypoint, Place
 from turnout.spec.types import TypeName
 
@@ -45,3 +46,24 @@ def sample_plan(*steps: StepPlan, **fields: Any) -> Plan:
         "environments": {"default": Environment(python="3.11")},
     }
     return Plan(name="sample", steps=steps or (sample_step(),), **{**given, **fields})
+
+
+def sample_run(run: str = "sample-1", **fields: Any) -> RunInfo:
+    """A run of the sample plan.
+
+    Args:
+        fields: whatever else of :class:`turnout.plugin_api.RunInfo` shall differ.
+    """
+    given: dict[str, Any] = {
+        "project": "sample",
+        "pipeline": "sample",
+        "plan": "0" * 64,
+        "params": {"depth": 6},
+        "created": "2026-01-31T12:00:00.000000Z",
+        "started_by": "ann@example",
+        "stack": "sample",
+        "orchestrator": "local",
+        "instance": "default",
+        "engine_run": run,
+    }
+    return RunInfo(id=run, **{**given, **fields})
