@@ -140,6 +140,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
 
     def encode(self) -> bytes:
         """The plan's canonical bytes; the format version is always written."""
+        return self._encoded
+
+    @cached_property
+    def _encoded(self) -> bytes:
         return canonical.encode({"format": self.format, **canonical.without_defaults(self)})
 
     @cached_property
