@@ -10,9 +10,9 @@ import pytest
 
 from turnout import canonical
 from turnout.errors import ArtifactError, ConfigError, PlanError
+from turnout.identity import run_id
 from turnout.plan.model import decode as decode_plan
 from turnout.records.model import Git, Options, Submission
-from turnout.runtime.identity import run_id
 from turnout.runtime.session import Session
 from turnout.stores import layout
 from turnout.stores.local import LocalStore

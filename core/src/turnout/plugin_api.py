@@ -37,6 +37,7 @@ from turnout.errors import (
     UnsupportedError,
 )
 from turnout.hookspecs import hookimpl
+from turnout.identity import run_id
 from turnout.plan.model import Code, Environment, OutputPlan, Plan, StepPlan, Worker
 from turnout.quantities import memory_bytes
 from turnout.records.model import (
@@ -137,4 +138,5 @@ __all__ = [
     "memory_bytes",
     "pretty",
     "render",
+    "run_id",
 ]

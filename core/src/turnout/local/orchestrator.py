@@ -15,13 +15,13 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, RunStatus, Support
 from turnout.errors import ArtifactError, RunError
+from turnout.identity import run_id
 from turnout.local.control import CANCEL, send
 from turnout.local.engine import Engine
 from turnout.local.inline import run_inline
 from turnout.local.progress import Watcher, ignore
 from turnout.plan.model import Plan
 from turnout.records.model import FinishMark, RunState, Submission
-from turnout.runtime.identity import run_id
 from turnout.runtime.session import Session
 
 

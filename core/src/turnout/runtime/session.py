@@ -14,6 +14,7 @@ from typing import Any
 from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, ConfigError, PlanError
+from turnout.identity import run_id
 from turnout.materializers.choice import Materializers
 from turnout.plan.model import Plan
 from turnout.plan.model import decode as decode_plan
@@ -23,7 +24,6 @@ from turnout.registry import Registry, discover
 from turnout.runtime import clock, parameters
 from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.code import Code
-from turnout.runtime.identity import run_id
 from turnout.runtime.resolution import Resolver
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.stores import layout

@@ -24,11 +24,11 @@ from turnout.api.run import Run
 from turnout.components.base import Config
 from turnout.components.orchestrator import Bundle, Capability, RunHandle, RunStatus, StepStatus, Support
 from turnout.errors import TurnoutError, UnsupportedError
+from turnout.identity import run_id
 from turnout.plan.model import Plan
 from turnout.planning.publishing import publish_plan
 from turnout.records.model import Options, RunState, State
 from turnout.registry import Registry, discover
-from turnout.runtime.identity import run_id
 from turnout.stores import layout
 from turnout.testing import purity, structure
 from turnout.testing.cases import ASKING, CASES, PASSWORD, SCRATCH, Case
