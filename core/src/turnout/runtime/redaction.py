@@ -14,6 +14,8 @@ from typing import Any, TextIO, cast
 from urllib.parse import quote, quote_plus
 
 STARS = "[secret]"
+PUMP = "turnout-redaction"
+"""The name of the threads that output passes through."""
 TELLING = 6
 """Characters from which on a secret found in data is no coincidence."""
 
@@ -96,7 +98,7 @@ def redacted_output(redactor: Redactor) -> Iterator[None]:
     for number in (1, 2):
         saved.append((number, os.dup(number)))
         reader, writer = os.pipe()
-        pumps.append(threading.Thread(target=_pump, args=(reader, os.dup(number), redactor), daemon=True))
+        pumps.append(threading.Thread(target=_pump, args=(reader, os.dup(number), redactor), daemon=True, name=PUMP))
         os.dup2(writer, number)
         os.close(writer)
         pumps[-1].start()

@@ -65,18 +65,21 @@ def external_id(session: Session, tracker: Tracker[Any]) -> str:
     """The tracker's id of this run: made by one elected worker, stored for all.
 
     The worker whose claim is created first makes the external run. The others wait for its id; where none
-    comes (the elected one died), each asks the tracker to find the run, and the first id stored counts.
+    comes (the elected one failed or died), each asks the tracker to find the run, and the first id stored counts.
     """
     run = session.run
-    claim = layout.tracker(run.project, run.id, "claim")
-    identity = layout.tracker(run.project, run.id, "id")
+    claim, identity, failed = (layout.tracker(run.project, run.id, name) for name in ("claim", "id", "failed"))
     if (data := session.store.read(identity)) is not None:
         return str(msgspec.json.decode(data))
     if session.store.create(claim, canonical.encode({"time": clock.now()})):
-        external = tracker.begin(run, claimed=True)
+        try:
+            external = tracker.begin(run, claimed=True)
+        except Exception:
+            session.store.create(failed, canonical.encode({"time": clock.now()}))
+            raise
     else:
         until = time.monotonic() + _patience(session.store.read(claim))
-        while time.monotonic() < until:
+        while time.monotonic() < until and not session.store.exists(failed):
             if (data := session.store.read(identity)) is not None:
                 return str(msgspec.json.decode(data))
             time.sleep(0.1)

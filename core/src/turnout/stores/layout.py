@@ -68,7 +68,7 @@ def finish(project: str, run: str, number: int) -> str:
 
 
 def tracker(project: str, run: str, name: str) -> str:
-    """What the run knows of its tracker: ``claim`` (who creates the external run) and ``id``."""
+    """What the run knows of its tracker: ``claim`` (who makes its run there), ``failed`` and ``id``."""
     return f"{project}/runs/{run}/tracker/{name}.json"
 
 
