@@ -9,6 +9,7 @@ from typing import Any
 
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import Orchestrator, RunStatus
+from turnout.errors import UnsupportedError
 from turnout.packaging.project import Project, load, root_of
 from turnout.records.model import RunInfo
 from turnout.registry import Registry, discover
@@ -51,6 +52,20 @@ class Workspace:
         """The stack's orchestrator."""
         orchestrator: Orchestrator[Any] = self.stack.component("orchestrator")
         return orchestrator
+
+    def orchestrator_of(self, info: RunInfo) -> Orchestrator[Any]:
+        """The stack's orchestrator, if it is the one that ran a run.
+
+        Raises:
+            UnsupportedError: when it is another.
+        """
+        if info.orchestrator != self.orchestrator.name or info.instance != self.stack.instance:
+            raise UnsupportedError(
+                f"the run {info.id} is of the {info.orchestrator} orchestrator {info.instance!r}, "
+                f"the stack {self.stack.name} has another",
+                fix=f"give the run's own stack: --stack {info.stack}",
+            )
+        return self.orchestrator
 
     def ask_engine(self, info: RunInfo) -> RunStatus:
         """What the run's engine says of it, where it is this stack's; ``unknown`` otherwise."""

@@ -9,7 +9,7 @@ from turnout.cli.options import json_option, pairs, print_json, stack_option, ta
 
 @click.group()
 def runs() -> None:
-    """List runs, show one, read a step's log."""
+    """List runs, show and compare them, read a step's log, stop one."""
 
 
 @runs.command("list")
@@ -108,19 +108,52 @@ def _time(text: str) -> str:
 def logs(run: str, stack: str | None, step: str) -> None:
     """Print what STEP (or STEP.INDEX) of RUN printed, all attempts in order; of a mapped step, all elements."""
     from turnout.api.run import Run
-    from turnout.errors import UnsupportedError
 
     found = Run(run, stack=stack)
     one = found[step]
-    workspace = found.workspace
-    if found.info.orchestrator != workspace.orchestrator.name:
-        raise UnsupportedError(
-            f"the run {found.id} ran on {found.info.orchestrator}, the stack {workspace.stack.name} has another engine",
-            fix="give the run's own stack: --stack",
-        )
+    orchestrator = found.workspace.orchestrator_of(found.info)
     parts = one.elements if one.plan.mapped and one.index is None else [one]
     for part in parts:
         if len(parts) > 1:
             click.echo(f"--- {part.label}")
-        for line in workspace.orchestrator.logs(found.plan, found.info.engine_run, part.name, part.index):
+        for line in orchestrator.logs(found.plan, found.info.engine_run, part.name, part.index):
             click.echo(line)
+
+
+@runs.command()
+@click.argument("left", metavar="RUN")
+@click.argument("right", metavar="RUN")
+@stack_option
+@json_option
+def compare(left: str, right: str, stack: str | None, as_json: bool) -> None:
+    """Show in what two runs differ: parameters, packages, code, what steps gave, metrics."""
+    from turnout.api.run import Run
+    from turnout.api.workspace import Workspace
+    from turnout.cli.compare import compare as differences
+
+    workspace = Workspace.here(stack)
+    found = differences(Run(left, workspace=workspace), Run(right, workspace=workspace))
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        click.echo(f"{one.what} {one.name}")
+        for sign, value in (("-", one.left), ("+", one.right)):
+            if isinstance(value, tuple):
+                other = one.right if sign == "-" else one.left
+                value = ", ".join(item for item in value if item not in (other or ())) or "nothing else"  # noqa: PLW2901
+            click.echo(f"  {sign} {'none' if value is None else value}")
+    if not found:
+        click.echo("the runs are the same")
+
+
+@runs.command()
+@click.argument("run")
+@stack_option
+def cancel(run: str, stack: str | None) -> None:
+    """Stop RUN; what it has committed stays."""
+    from turnout.api.run import Run
+
+    found = Run(run, stack=stack)
+    found.workspace.orchestrator_of(found.info).cancel(found.plan, found.info.engine_run)
+    click.echo(f"asked the run {found.id} to stop")
