@@ -23,11 +23,12 @@ from turnout.local.workers import Worker, WorkerKind
 from turnout.plan.model import StepPlan
 from turnout.records.model import Failure, FinishMark, StepResult, Submission
 from turnout.runtime import clock, sealed
+from turnout.runtime.execution import FINAL
 from turnout.runtime.finish import finish_run
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.server import OpenRun, RunStep
 from turnout.runtime.session import WORK, Session
-from turnout.runtime.step import FINAL, report_lost, result_of
+from turnout.runtime.step import report_lost, result_of
 
 
 class Running(NamedTuple):
