@@ -249,3 +249,14 @@ def test_the_table_covers_every_kind_of_step_and_state():
     assert {row[0] for row in ROWS} == {"task", "gate", "mapped", "collector"}
     assert {row[2] for row in ROWS} >= {"succeeded", "skipped", "open", "empty", "true", "false"}
     assert len(set(ROWS)) == len(ROWS)
+
+
+def test_a_map_of_a_map_called_without_an_index_is_told_so_once_it_could_run(tmp_path, code):
+    world = World(tmp_path, code, build("mapped", "mapped", optional=False))
+    settle(world, "mapped", "mapped", "one element open")
+    assert world.call(None).exit_code == 1
+    assert "source.1" in world.call(None).message
+    world.put("source", 1, outputs={"output": World.one})
+    result = world.call(None)
+    assert result.exit_code == 2
+    assert result.message.startswith("the step it is mapped, and was called without an index")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
+    del sys.path[0]  # the folder it happens to be called in, whose files could stand for any module
+
 import argparse
 import os
-import sys
 import traceback
 from pathlib import Path
 

@@ -117,7 +117,7 @@ class Resolver:
         upstream = self.plan.by_name[source.step]
         if not upstream.mapped:
             return [] if settled[source.step] else [source.step]
-        if isinstance(source, Element):
+        if isinstance(source, Element) and index is not None:
             return [] if self.read(source.step, index) else [f"{source.step}.{index}"]
         try:
             count = self.count(source.step)
