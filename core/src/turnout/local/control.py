@@ -5,42 +5,65 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Literal
+
+from turnout.errors import ConfigError
 
 NAME = "control"
 CANCEL, WAKE = b"c", b"w"
 
 
 class Control:
-    """The engine's end. It exists as long as the run is followed; any number of others may write to it."""
+    """The engine's end. Where the file system has no named pipes, no other process sees or stops the run.
+
+    Raises:
+        ConfigError: when the folder cannot be made.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path.unlink(missing_ok=True)
-        os.mkfifo(self.path, 0o600)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._lock = threading.Lock()
+        self._open = True
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the folder of the log files cannot be used: {error}", fix="choose another: orchestrator: {logs: …}"
+            ) from error
+        try:
+            os.mkfifo(self.path, 0o600)
+            self._reader = self._writer = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
 
     def fileno(self) -> int:
         """The descriptor to wait for."""
-        return self._descriptor
+        return self._reader
 
     def cancelled(self) -> bool:
         """Take what was written; say whether a cancellation was."""
         with contextlib.suppress(BlockingIOError):
-            return CANCEL in os.read(self._descriptor, 1 << 12)
+            return CANCEL in os.read(self._reader, 1 << 12)
         return False
 
-    def wake(self) -> None:
-        """Let whoever waits for the pipe look around; from any thread, before :meth:`close`."""
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._descriptor, WAKE)
+    def write(self, message: bytes) -> None:
+        """Say something to the engine, from any thread; nothing happens when it has ended."""
+        with self._lock, contextlib.suppress(BlockingIOError):
+            if self._open:
+                os.write(self._writer, message)
 
     def close(self) -> None:
         """Remove the pipe."""
-        self.path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        with self._lock:
+            self._open = False
+            self.path.unlink(missing_ok=True)
+            for descriptor in {self._reader, self._writer}:
+                os.close(descriptor)
 
 
 def send(folder: Path, message: bytes = b"") -> Literal["sent", "dead", "none"]:

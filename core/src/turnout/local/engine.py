@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import math
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from turnout.errors import TurnoutError
 from turnout.local import processes
-from turnout.local.control import CANCEL, WAKE, Control, send
+from turnout.local.control import CANCEL, WAKE, Control
 from turnout.local.progress import Change, Watcher, ignore
 from turnout.local.queue import Demand, Queue
 from turnout.local.schedule import Schedule, Task
@@ -89,7 +90,7 @@ class Engine:
 
     def cancel(self) -> None:
         """Stop every step now; what is committed stays. From any thread, at any time."""
-        send(self.logs, CANCEL)
+        self._control.write(CANCEL)
 
     def run(self) -> FinishMark:
         """Call every step that can be called, then mark the end of the run."""
@@ -144,7 +145,7 @@ class Engine:
                 self._interpreters[step.environment] = error
             except Exception as error:
                 self._interpreters[step.environment] = TurnoutError(f"{type(error).__name__}: {error}")
-            send(self.logs, WAKE)
+            self._control.write(WAKE)
 
         threading.Thread(target=find, name=f"turnout-environment-{step.environment}", daemon=True).start()
 
@@ -255,7 +256,7 @@ class Engine:
         if record is not None:
             self._finished(running, result_of(record, adopted=False))
             return
-        with self.log_file(name, index).open("a", encoding="utf-8") as log:
+        with contextlib.suppress(OSError), self.log_file(name, index).open("a", encoding="utf-8") as log:
             log.write(f"turnout: {message}\n")
         failure = Failure(type=kind, message=message, retryable=retryable)
         report_lost(self.session, self.plan.by_name[name], index, running.started, failure)

@@ -120,6 +120,8 @@ class Worker:
             self._process.kill()
             self._process.wait()
         if self._requests >= 0:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # its number is not given again so soon
+                os.killpg(self._process.pid, signal.SIGKILL)
             processes.end(self._name, self._until)
             os.close(self._requests)
         os.close(self.answers)

@@ -98,8 +98,8 @@ def _open(request: OpenRun) -> Any:
 def _run(session: Any, request: RunStep) -> StepResult:
     from turnout.runtime.step import run_step
 
-    _print_to(request.log)
     try:
+        _print_to(request.log)
         return run_step(session, request.step, request.index)
     except BaseException as error:  # a step's own KeyboardInterrupt, too: no terminal can interrupt a worker
         traceback.print_exc()
