@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -10,11 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 REPEATS = max(1, int(os.environ.get("BENCH_REPEATS", "5")))
-T = TypeVar("T")
+CORE = Path(__file__).parents[2] / "core"
 
 
 class Usage(NamedTuple):
@@ -75,6 +78,24 @@ def python(code: str, folder: Path | None = None, **environ: str) -> Usage:
 def turnout(*arguments: str, folder: Path | None = None, **environ: str) -> Usage:
     """Run the command ``turnout``."""
     return run([str(Path(sys.executable).with_name("turnout")), *arguments], folder, **environ)
+
+
+@lru_cache(maxsize=1)
+def fresh() -> tuple[Path | None, str]:
+    """The scripts of a fresh environment with nothing but the core in it; None, and why, where no index answers."""
+    from uv import find_uv_bin
+
+    folder = Path(tempfile.mkdtemp(prefix="turnout-benchmark-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    interpreter = str(folder / "bin" / "python")
+    for arguments in (
+        ["venv", "--quiet", "--python", sys.executable, str(folder)],
+        ["pip", "install", "--quiet", "--python", interpreter, str(CORE)],
+    ):
+        done = subprocess.run([find_uv_bin(), *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            return None, done.stderr.strip()[-200:]
+    return folder / "bin", ""
 
 
 def medians(measures: dict[str, Callable[[], float]], repeats: int = REPEATS) -> dict[str, float]:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
-from measure import REPEATS, Result, medians, project, python
+from measure import REPEATS, Result, fresh, medians, project, python, run
 from steps import SOURCE
 
 SIZES = (1000, 10_000)
 GROWTH = 1.5
 BUDGET = 15
-CORE = Path(__file__).parents[2] / "core"
 PLAN = """
 import time
 from flow import flow
@@ -49,22 +42,9 @@ def _planning() -> Result:
 
 def _packages() -> Result:
     name, target = "Packages in a fresh environment of the core", f"≤ {BUDGET}"
-    from uv import find_uv_bin
-
-    with tempfile.TemporaryDirectory(prefix="turnout-benchmark-") as folder:
-        uv = find_uv_bin()
-        interpreter = str(Path(folder) / "bin" / "python")
-        try:
-            _call(uv, "venv", "--quiet", "--python", sys.executable, folder)
-            _call(uv, "pip", "install", "--quiet", "--python", interpreter, str(CORE))
-            listed = _call(uv, "pip", "list", "--python", interpreter, "--format", "json")
-        except subprocess.CalledProcessError as error:
-            return Result(
-                name, "not measured", target, None, f"no package index answered uv: {error.stderr.strip()[-200:]}"
-            )
-    names = sorted(one["name"] for one in json.loads(listed))
+    scripts, reason = fresh()
+    if scripts is None:
+        return Result(name, "not measured", target, None, f"no package index answered uv: {reason}")
+    code = "from importlib.metadata import distributions; print(*(one.name for one in distributions()))"
+    names = sorted(run([str(scripts / "python"), "-c", code]).output.split())
     return Result(name, str(len(names)), target, len(names) <= BUDGET, ", ".join(names))
-
-
-def _call(*arguments: str) -> str:
-    return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout

@@ -35,7 +35,13 @@ HEAVY = {
 }
 BUDGET = 15
 
-HELP = "import sys; sys.argv = ['turnout', '--help']\nfrom turnout.cli import main\nmain()"
+HELP = """
+import sys
+from turnout.cli import app, main
+app._registers = lambda path: False  # as if no other plugin were installed here
+sys.argv = ['turnout', '--help']
+main()
+"""
 RUNTIME = "from turnout.runtime.__main__ import main\nmain(['--help'])"
 NAMES = "from turnout import pipeline, step, when, Features, File, LOGICAL_TIME, log_metric"
 WORKER = "import turnout.runtime.session, turnout.runtime.step, turnout.runtime.server, turnout.stores.address"
