@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV ?= $(shell command -v uv || echo .tools/bin/uv)
 BIN := .venv/bin
-CORE := $(wildcard core/pyproject.toml plugins/*/pyproject.toml)
+CORE := $(wildcard core/pyproject.toml plugins/*/pyproject.toml tests/sample_plugin/pyproject.toml)
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,7 +58,7 @@ bench: .venv/ready ## The benchmarks, as ratios; writes docs/benchmarks.md
 
 constraints: | $(if $(findstring .tools,$(UV)),.tools/bin/uv) ## Resolve constraints.txt anew
 	@$(UV) pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url --upgrade \
-		--no-emit-package turnout tests/requirements.in tests/engines/requirements.in --output-file constraints.new
+		--no-emit-package turnout --no-emit-package turnout-specimen tests/requirements.in tests/engines/requirements.in --output-file constraints.new
 	@{ echo "# The exact versions that turnout is developed and tested with (Python 3.11). Made by \`make constraints\`."; \
 		cat constraints.new; } > constraints.txt && rm constraints.new
 

@@ -59,6 +59,7 @@ from turnout.spec.expressions import Expression, render
 from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
 from turnout.spec.types import ANY, ParamType, TypeName
+from turnout.stores.keys import check as check_key
 
 __all__ = [
     "ANY",
@@ -131,6 +132,7 @@ __all__ = [
     "UnsupportedError",
     "Violation",
     "Worker",
+    "check_key",
     "digest",
     "digest_of",
     "encode",

@@ -1,0 +1,14 @@
+"""The orchestrator passes its suite."""
+
+import pytest
+
+from turnout.testing.orchestrator import OrchestratorSuite
+
+
+class TestSpecimenOrchestrator(OrchestratorSuite):
+    @pytest.fixture
+    def stack(self, tmp_path):
+        return {
+            "orchestrator": {"type": "specimen", "logs": str(tmp_path / "logs")},
+            "artifact_store": {"root": str(tmp_path / "store")},
+        }
