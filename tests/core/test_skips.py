@@ -260,3 +260,19 @@ def test_a_map_of_a_map_called_without_an_index_is_told_so_once_it_could_run(tmp
     result = world.call(None)
     assert result.exit_code == 2
     assert result.message.startswith("the step it is mapped, and was called without an index")
+
+
+def test_a_long_chain_that_never_ran_is_closed_by_looking_at_each_step_once(tmp_path, code, monkeypatch):
+    chain = [
+        task("s0"),
+        *(
+            task(f"s{n}", inputs={"given": InputSpec(source=Output(step=f"s{n - 1}", output="output"))})
+            for n in range(1, 300)
+        ),
+    ]
+    world = World(tmp_path, code, chain)
+    session, looked = world.open(), []
+    read = session.store.read
+    monkeypatch.setattr(session.store, "read", lambda key: looked.append(key) or read(key))
+    assert finish_run(session).steps == {"failed": 300}
+    assert len(looked) < 2 * len(chain)

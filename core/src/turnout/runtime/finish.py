@@ -9,7 +9,7 @@ from turnout.plan.model import StepPlan
 from turnout.records import model as records
 from turnout.records.model import FinishMark, RunState
 from turnout.runtime import clock, tracking
-from turnout.runtime.resolution import Done, Skip
+from turnout.runtime.resolution import Settled, Skip
 from turnout.runtime.session import Session
 from turnout.runtime.step import commit_skip
 from turnout.stores import layout
@@ -22,8 +22,9 @@ def finish_run(session: Session, *, cancelled: bool = False) -> FinishMark:
     mark counts. A step that is not committed counts as failed, whatever the engine thought of it.
     """
     counts: Counter[str] = Counter()
+    settled = session.resolver.settle_all()
     for step in session.plan.steps:
-        counts.update(_close(session, step))
+        counts.update(_close(session, step, settled[step.name]))
     state: RunState = "succeeded"
     if counts["failed"]:
         state = "cancelled" if cancelled else "failed"
@@ -43,9 +44,8 @@ def finish_run(session: Session, *, cancelled: bool = False) -> FinishMark:
     return mark
 
 
-def _close(session: Session, step: StepPlan) -> Counter[str]:
+def _close(session: Session, step: StepPlan, settled: Settled) -> Counter[str]:
     """The states of a step, or of each element of a mapped one."""
-    settled = session.resolver.settle(step.name)[step.name]
     if isinstance(settled, Skip):
         return Counter([commit_skip(session, step.name, settled.reason).state])
     if settled is not None:
@@ -60,6 +60,6 @@ def _close(session: Session, step: StepPlan) -> Counter[str]:
         return Counter(["failed"])
     states: Counter[str] = Counter()
     for index in range(count):
-        decision = session.resolver.decide(step.name, index)
-        states[decision.record.state if isinstance(decision, Done) else "failed"] += 1
+        record = session.record(step.name, index)
+        states["failed" if record is None else record.state] += 1
     return states

@@ -93,6 +93,13 @@ class Resolver:
             found[current] = self._skip(self.plan.by_name[current], found)
         return found
 
+    def settle_all(self) -> dict[str, Settled]:
+        """What every step has come to, skips derived; each is looked at once."""
+        found: dict[str, Settled] = {}
+        for step in self.plan.steps:
+            found[step.name] = self.read(step.name, None) or self._skip(step, found)
+        return found
+
     def _skip(self, step: StepPlan, settled: dict[str, Settled]) -> Skip | None:
         for gate in step.guards:
             state = settled[gate]
