@@ -18,7 +18,6 @@ from turnout.records.model import Reuse
 from turnout.registry import Registry
 from turnout.runtime import tracking
 from turnout.runtime.finish import finish_run
-from turnout.runtime.step import run_step
 from turnout.spec.expressions import Compare, Const, Ref
 
 SOURCE = """

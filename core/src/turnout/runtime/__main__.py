@@ -75,8 +75,8 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         if options.command == "finish":
             from turnout.runtime.finish import finish_run
 
-            mark = finish_run(session, cancelled=options.cancelled)
-            return StepResult(state="succeeded", message=f"the run {mark.state}")
+            state = finish_run(session, cancelled=options.cancelled).state
+            return StepResult(state="succeeded", message=f"the run {'was ' if state == 'cancelled' else ''}{state}")
         from turnout.runtime.step import run_step
 
         step = session.plan.by_name.get(options.step)

@@ -89,10 +89,9 @@ def _lines(descriptor: int) -> Iterator[bytes]:
 
 def _open(request: OpenRun) -> Any:
     from turnout.runtime.session import Session
-    from turnout.stores.address import from_environment
+    from turnout.runtime.store import worker_store
 
-    store = from_environment(os.environ)
-    return Session.open(store, request.plan, request.engine_run, request.submission)
+    return Session.open(worker_store(), request.plan, request.engine_run, request.submission)
 
 
 def _run(session: Any, request: RunStep) -> StepResult:
