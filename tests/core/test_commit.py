@@ -13,6 +13,7 @@ import pytest
 from turnout.errors import ArtifactError, ConfigError, PlanError
 from turnout.plan.model import OutputPlan
 from turnout.records.model import FinishMark, Submission
+from turnout.runtime import step as runtime_step
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
@@ -31,6 +32,12 @@ SOURCE = """
     def tell(marker):
         with open(marker, "a") as file:
             file.write("x")
+        return 1
+
+    def once(marker):
+        if not os.path.exists(marker):
+            open(marker, "w").close()
+            raise ConnectionError("the first of two fails")
         return 1
 
     def numbers(count):
@@ -129,6 +136,23 @@ def test_the_loser_of_a_race_adopts_the_winners_record(demo, monkeypatch):
     assert loser.record("one", None) == standing
     assert len(demo.attempts("one")) == 2
     assert standing.attempt in {attempt.id for attempt in demo.attempts("one")}
+
+
+def test_who_fails_beside_a_commit_adopts_it(demo, monkeypatch, tmp_path):
+    """Of two calls at once one may fail: the step is committed all the same, and no engine need try it again."""
+    demo.make(demo.step("once", marker=str(tmp_path / "marker")))
+    session, write = demo.open(), runtime_step._write_attempt
+
+    def overtaken(*args):
+        monkeypatch.setattr(runtime_step, "_write_attempt", write)
+        assert demo.call("once").adopted is False
+        write(*args)
+
+    monkeypatch.setattr(runtime_step, "_write_attempt", overtaken)
+    result = run_step(session, "once")
+    assert (result.exit_code, result.adopted) == (0, True)
+    assert session.failure is None
+    assert sorted(attempt.state for attempt in demo.attempts("once")) == ["failed", "succeeded"]
 
 
 def test_blobs_come_before_the_manifest_and_the_manifest_before_the_record(demo, monkeypatch):

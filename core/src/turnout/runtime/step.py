@@ -113,6 +113,9 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
         components.notify(session, "step_failed", message=failed.failure.message, state="failed", **place)
         if isinstance(failed.cause, KeyboardInterrupt):
             raise failed.cause from None
+        if (standing := session.record(step.name, index)) is not None:  # another call of it has succeeded meanwhile
+            session.failure = None
+            return result_of(standing, adopted=True)
         return StepResult(state="failed", retryable=failed.failure.retryable, message=failed.failure.message)
     inputs = input_records(session, step, index)
     parts = key_parts(session, step, inputs)
