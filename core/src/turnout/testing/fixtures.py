@@ -12,6 +12,22 @@ import pytest
 if TYPE_CHECKING:
     from turnout.testing.trial import Corpus
 
+for _module in (
+    "artifact_store",
+    "component",
+    "deployer",
+    "feature_store",
+    "materializer",
+    "observer",
+    "orchestrator",
+    "policy",
+    "processes",
+    "secret_store",
+    "tracker",
+    "trial",
+):
+    pytest.register_assert_rewrite(f"turnout.testing.{_module}")
+
 
 @pytest.fixture
 def turnout_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -40,7 +40,7 @@ from turnout.spec.types import ParamType
 from turnout.stores import layout
 from turnout.testing import faults
 
-MISCHIEF = ("nothing", "twice", "again", "killed", "killed", "zombie")
+MISCHIEF = ("nothing", "twice", "again", "killed", "zombie")
 POINTS = 8
 """Points at which a call is killed or held up; see :class:`turnout.testing.faults.FaultyConfig`."""
 SHADOWS = ("corpus_pipelines", "random", "secrets", "token", "yaml", "pluggy")
@@ -322,7 +322,7 @@ class HostileRun(RunHandle):
             environ["TURNOUT_STORE"] = json.dumps(store)
             path = faults.installed_in(self._folder / "plugin")
             environ["PYTHONPATH"] = os.pathsep.join(filter(None, [path, environ.get("PYTHONPATH", "")]))
-        if fault or drawn.random() < 0.7:
+        if fault or drawn.random() < 0.8:
             return {**environ, **sealed.environment(1)}
         return {**environ, "PYTHONHASHSEED": str(drawn.randrange(99)), "TZ": "Asia/Tokyo", "OMP_NUM_THREADS": "7"}
 
