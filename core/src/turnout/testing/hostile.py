@@ -40,7 +40,7 @@ from turnout.spec.types import ParamType
 from turnout.stores import layout
 from turnout.testing import faults
 
-MISCHIEF = ("nothing", "twice", "again", "killed", "zombie")
+MISCHIEF = ("nothing", "nothing", "twice", "again", "killed", "zombie")
 POINTS = 8
 """Points at which a call is killed or held up; see :class:`turnout.testing.faults.FaultyConfig`."""
 SHADOWS = ("corpus_pipelines", "random", "secrets", "token", "yaml", "pluggy")
