@@ -7,24 +7,26 @@ import os
 import socket
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from turnout.api.history import find_run
 from turnout.api.workspace import Workspace
 from turnout.components.orchestrator import RunHandle
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.errors import ConfigError, did_you_mean
 from turnout.materializers.choice import Materializers
 from turnout.packaging.project import load, root_of
-from turnout.plan.model import Plan
+from turnout.plan.model import Plan, StepPlan
 from turnout.planning.planner import Planned, make_plan
 from turnout.planning.publishing import publish_plan
 from turnout.planning.uploads import Uploads
-from turnout.records.model import Git, Options, Submission
-from turnout.runtime import clock, parameters
+from turnout.records.model import Git, Options, OutputRecord, Submission
+from turnout.runtime import clock, outputs, parameters
 from turnout.runtime.artifacts import Artifacts, ContentKind
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
@@ -60,9 +62,15 @@ class Launch:
         publish_plan(store, self.plan, self.planned.package)
 
     def _send(self, uploads: Uploads) -> None:
+        with self._artifacts() as artifacts:
+            uploads.send(artifacts)
+
+    @contextmanager
+    def _artifacts(self) -> Iterator[Artifacts]:
+        """Saving to the stack's store, by what this process has imported."""
         materializers = Materializers(self.workspace.registry.all("materializer"))
         with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
-            uploads.send(Artifacts(self.workspace.store, materializers, Path(folder)))
+            yield Artifacts(self.workspace.store, materializers, Path(folder))
 
     def submission(self, params: Mapping[str, Any], options: Options) -> Submission:
         """The parameters and options as they travel: checked, local files sent to the store by digest.
@@ -72,6 +80,7 @@ class Launch:
         """
         options = msgspec.structs.replace(
             options,
+            tags={**self.plan.tags, **options.tags},
             uuid=options.uuid or str(uuid.uuid4()),
             at=_time(options.at) if options.at else clock.now(),
             started_by=options.started_by or _who(),
@@ -93,10 +102,39 @@ class Launch:
         self._send(uploads)
         return Submission(params={name: bound[name] for name in sent}, options=options)
 
-    def submit(self, params: Mapping[str, Any], options: Options | None = None) -> RunHandle:
-        """Publish and start a run. Does not wait for its end."""
+    def replacements(self, values: Mapping[str, Any]) -> dict[str, dict[str, OutputRecord]]:
+        """Values that stand in for the outputs of steps, saved in the store.
+
+        Raises:
+            ConfigError: for a step that cannot be replaced, or other outputs than it has.
+            ArtifactError: for a value of another type than declared.
+        """
+        _check_names(self.plan, values)
+        found: dict[str, dict[str, OutputRecord]] = {}
+        with self._artifacts() as artifacts:
+            for name, value in values.items():
+                given = _by_output(self.plan.by_name[name], value)
+                for output in self.plan.by_name[name].outputs:
+                    if not output.type.collection:
+                        outputs.check(given[output.name], output.type, output.name)
+                    found.setdefault(name, {})[output.name] = artifacts.save(given[output.name], output)
+        return found
+
+    def submit(
+        self, params: Mapping[str, Any], options: Options | None = None, replace: Mapping[str, Any] | None = None
+    ) -> RunHandle:
+        """Publish and start a run. Does not wait for its end.
+
+        Args:
+            replace: as for :meth:`turnout.api.pipeline.Pipeline.run`.
+        """
         options = options or Options()
-        _check_steps(self.plan, options)
+        if options.reuse is not None:
+            _check_names(self.plan, (*options.reuse.only, *filter(None, [options.reuse.from_])))
+            earlier = find_run(self.workspace.store, self.workspace.project.name, options.reuse.run)
+            options = msgspec.structs.replace(options, reuse=msgspec.structs.replace(options.reuse, run=earlier.id))
+        if replace:
+            options = msgspec.structs.replace(options, replace=self.replacements(replace))
         submission = self.submission(params, options)
         self.publish()
         orchestrator = self.workspace.orchestrator
@@ -121,16 +159,29 @@ def _time(text: str) -> str:
         raise ConfigError(f"the logical time {text!r} cannot be read", why=error.why, fix=error.fix) from None
 
 
-def _check_steps(plan: Plan, options: Options) -> None:
-    named = [*options.replace, *(() if options.reuse is None else options.reuse.only)]
-    if options.reuse is not None and options.reuse.from_ is not None:
-        named.append(options.reuse.from_)
-    for name in named:
+def _check_names(plan: Plan, names: Iterable[str]) -> None:
+    for name in names:
         if name not in plan.by_name:
             raise ConfigError(
                 f"{plan.name} has no step {name!r}. {did_you_mean(name, plan.by_name)}".rstrip(" ."),
                 fix=f"its steps are: {', '.join(plan.by_name)}",
             )
+
+
+def _by_output(step: StepPlan, value: Any) -> Mapping[str, Any]:
+    """What stands in for each output of a step."""
+    names = [output.name for output in step.outputs]
+    if step.mapped or not names:
+        kind = "mapped" if step.mapped else "a guard" if step.kind == "gate" else "without outputs"
+        raise ConfigError(f"{step.name} is {kind} and cannot be replaced", fix="replace a step before it")
+    if len(names) == 1:
+        return {names[0]: value}
+    if not isinstance(value, Mapping) or set(value) != set(names):
+        raise ConfigError(
+            f"{step.name} has the outputs {', '.join(names)}, and one value is given for each",
+            fix=f"write replace={{{step.name!r}: {{{', '.join(f'{name!r}: …' for name in names)}}}}}",
+        )
+    return value
 
 
 def _who() -> str:

@@ -26,6 +26,7 @@ class Pipeline(PipelineDefinition):
         reuse: Run | str | None = None,
         from_: str | None = None,
         only: Sequence[str] = (),
+        replace: Mapping[str, Any] | None = None,
         no_cache: bool = False,
         accept: Sequence[str] = (),
         params: Mapping[str, Any] | None = None,
@@ -38,6 +39,8 @@ class Pipeline(PipelineDefinition):
             at: the logical time; else now.
             tags: further tags of this run.
             reuse: an earlier run whose records are taken over, but for *from_* and its descendants, or for *only*.
+            replace: values that stand in for steps, which then do not run: by the step's name its output, or for a
+                step of several outputs a dict of all of them by name.
             no_cache: take nothing from the cache.
             accept: what the stack cannot give and the pipeline goes without, by name.
             params: parameters by name; those whose names are not options above may be given as keywords.
@@ -51,7 +54,7 @@ class Pipeline(PipelineDefinition):
 
         options = _options(at, tags, reuse, from_, only, no_cache)
         launch = Launch.of(self, stack=stack, accept=tuple(accept))
-        handle = launch.submit({**(params or {}), **more}, options)
+        handle = launch.submit({**(params or {}), **more}, options, replace or {})
         try:
             state = handle.wait()
         except KeyboardInterrupt:
@@ -72,13 +75,23 @@ class Pipeline(PipelineDefinition):
         params: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Run:
-        """Start the pipeline as :meth:`run` does, and return at once; the local engine ends with this process."""
+        """Start the pipeline as :meth:`run` does, and return at once; the local engine ends with this process.
+
+        :meth:`Run.wait` waits for its end.
+        """
         from turnout.api.launch import Launch
         from turnout.api.run import Run
 
         launch = Launch.of(self, stack=stack, accept=tuple(accept))
         handle = launch.submit({**(params or {}), **more}, _options(at, tags, None, None, (), no_cache=False))
-        return Run(handle.run_id, workspace=launch.workspace)
+        run = Run(handle.run_id, workspace=launch.workspace)
+        run.handle = handle
+        return run
+
+    def _repr_html_(self) -> str:
+        from turnout.api.drawing import draw
+
+        return draw(self.spec.steps)
 
 
 def failed(run: Run, state: str, cause: BaseException | None) -> RunError:
@@ -108,6 +121,10 @@ def _options(
     from turnout.records.model import Options, Reuse
 
     earlier = None
+    if reuse is None and (from_ is not None or only):
+        from turnout.errors import ConfigError
+
+        raise ConfigError("from_ and only say what is run again of an earlier run", fix="give it: reuse=run")
     if reuse is not None:
         run = reuse if isinstance(reuse, str) else reuse.id
         earlier = Reuse(run=run, from_=from_, only=tuple(only))

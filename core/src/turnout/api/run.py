@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from turnout.api import drawing
 from turnout.api.history import StepSummary, find_run, run_state, step_summaries
 from turnout.api.workspace import Workspace
+from turnout.components.orchestrator import RunHandle
 from turnout.errors import ConfigError, RunError, did_you_mean
 from turnout.plan.model import Plan, StepPlan
 from turnout.records.model import InputRecord, OutputRecord, Record, RunInfo, RunState
@@ -220,6 +223,8 @@ class Run:
         self.workspace = workspace or Workspace.here(stack)
         self.info: RunInfo = find_run(self.workspace.store, self.workspace.project.name, id)
         self.id = self.info.id
+        self.handle: RunHandle | None = None
+        """The engine's handle, where this process has submitted the run."""
 
     @cached_property
     def plan(self) -> Plan:
@@ -284,6 +289,21 @@ class Run:
             if summary.record is not None:
                 found.update({point.name: float(point.value) for point in summary.record.logged.points})
         return found
+
+    def wait(self, timeout: float | None = None) -> RunState:
+        """Block until the run has ended, *timeout* seconds at most, and return its state."""
+        ends = None if timeout is None else time.monotonic() + timeout
+        while (state := self.state if self.handle is None else self.handle.wait(0.5)) == "running":
+            if ends is not None and time.monotonic() >= ends:
+                break
+            if self.handle is None:
+                time.sleep(0.5)
+        self.refresh()
+        return state
+
+    def _repr_html_(self) -> str:
+        states = {step.name: step.state for step in self}
+        return drawing.draw(self.plan.steps, states) + f"<p>run {self.id}: {self.state}</p>"
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.info.pipeline}: {self.state}>"
