@@ -8,6 +8,7 @@ from turnout.api.history import run_state
 from turnout.components.orchestrator import RunStatus
 from turnout.records import model as records
 from turnout.records.model import FinishMark
+from turnout.runtime import step as runtime_step
 from turnout.runtime.finish import finish_run
 from turnout.runtime.step import run_step
 from turnout.spec.expressions import Compare, Const, Ref
@@ -191,3 +192,20 @@ def test_the_newest_mark_is_by_its_time_not_its_number(demo):
         mark = FinishMark(time=f"{time}T00:00:00.000000Z", state=state)
         (folder / f"{number}.json").write_bytes(records.encode(mark))
     assert run_state(demo.store, info) == "succeeded"
+
+
+def test_an_attempt_that_was_overtaken_changes_nothing(demo, monkeypatch):
+    """A call that is thought lost ends after the end of the run: the step is committed, and the run is over."""
+    demo.make(demo.step("one"))
+    late, write = demo.open(), runtime_step._write_attempt
+
+    def overtaken(*args):
+        monkeypatch.setattr(runtime_step, "_write_attempt", write)
+        assert demo.call("one").adopted is False
+        finish_run(demo.open())
+        write(*args)
+
+    monkeypatch.setattr(runtime_step, "_write_attempt", overtaken)
+    assert run_step(late, "one").adopted
+    assert max(attempt.ended for attempt in demo.attempts("one")) > demo.marks()[0].time
+    assert run_state(demo.store, demo.infos()[0]) == "succeeded"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -106,20 +106,17 @@ def newest_mark(store: ArtifactStore[Any], project: str, run: str) -> FinishMark
     return max(marks, key=lambda mark: mark.time, default=None)
 
 
-def run_state(
-    store: ArtifactStore[Any], info: RunInfo, ask: AskEngine | None = None, latest: str | None = None
-) -> RunState:
+def run_state(store: ArtifactStore[Any], info: RunInfo, ask: AskEngine | None = None) -> RunState:
     """The state of a run: its newest finish mark's if that is newer than every attempt, else what its engine says.
+
+    An attempt whose step another one committed does not count: a call that came late changes nothing.
 
     Args:
         ask: asks the engine; without it, or where the engine does not know, the state is ``unknown``.
-        latest: the time of the newest attempt, where the caller has read them already.
     """
     mark = newest_mark(store, info.project, info.id)
-    if mark is not None:
-        newest = latest if latest is not None else max(_attempt_times(store, info), default="")
-        if mark.time >= newest:
-            return mark.state
+    if mark is not None and not _goes_on(store, info, mark.time):
+        return mark.state
     return ask(info).state if ask is not None else "unknown"
 
 
@@ -127,7 +124,17 @@ class _Ended(msgspec.Struct):
     ended: str = ""
 
 
-def _attempt_times(store: ArtifactStore[Any], info: RunInfo) -> Iterator[str]:
+class _Committed(msgspec.Struct):
+    attempt: str | None = None
+
+
+def _goes_on(store: ArtifactStore[Any], info: RunInfo, since: str) -> bool:
+    """Whether there is an attempt that ended after *since* and was not overtaken."""
     for entry in store.list(layout.steps(info.project, info.id)):
-        if "/attempts/" in entry.key and (data := store.read(entry.key)) is not None:
-            yield msgspec.json.decode(data, type=_Ended).ended
+        step, is_attempt, name = entry.key.partition("/attempts/")
+        data = store.read(entry.key) if is_attempt else None
+        if data is not None and msgspec.json.decode(data, type=_Ended).ended > since:
+            record = store.read(f"{step}/record.json")
+            if record is None or f"{msgspec.json.decode(record, type=_Committed).attempt}.json" == name:
+                return True
+    return False
