@@ -240,3 +240,14 @@ def test_a_plan_from_the_store_is_the_plan(demo):
     demo.make(demo.step("show", value=1))
     data = Path(demo.folder / "store" / layout.plan(demo.plan.digest)).read_bytes()
     assert decode_plan(data) == demo.plan
+
+
+def test_the_first_worker_sees_parameters_as_every_other(demo):
+    """In the order of an object's keys as well: it reaches the step, and with it what the step makes."""
+    demo.make(demo.step("show", value=demo.param("tree")), params=(demo.declare("tree", "json"),))
+    first = demo.open({"tree": {"b": 1, "a": {"d": 2, "c": 3}}})
+    assert (
+        json.dumps(first.run.params)
+        == json.dumps(demo.open().run.params)
+        == '{"tree": {"a": {"c": 3, "d": 2}, "b": 1}}'
+    )

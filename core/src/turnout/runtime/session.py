@@ -118,19 +118,19 @@ class Session:
         own = read_plan(store, plan_digest)
         run = run_id(own.project, own.name, own.instance, engine_run)
         key = layout.run(own.project, run)
-        data = store.read(key)
+        data, created = store.read(key), False
         if data is None:
-            info = _new_run(store, own, plan_digest, run, engine_run, submission)
-            if store.create(key, records.encode(info)):
-                session = cls(store, own, info, in_process=in_process, registry=registry)
-                session.announce()
-                return session
-            data = store.read(key)
+            mine = records.encode(_new_run(store, own, plan_digest, run, engine_run, submission))
+            created = store.create(key, mine)
+            data = mine if created else store.read(key)
         if data is None:
             raise ArtifactError(f"{key} in {store.address} was there and is gone", fix="do not delete runs in progress")
         info = records.decode(data, RunInfo, key)
         plan = own if info.plan == plan_digest else read_plan(store, info.plan)
-        return cls(store, plan, info, in_process=in_process, registry=registry)
+        session = cls(store, plan, info, in_process=in_process, registry=registry)
+        if created:
+            session.announce()
+        return session
 
     def announce(self) -> None:
         """Tell the observers that the run has started; by its first worker only."""
