@@ -21,7 +21,7 @@ COMMANDS = {
     "runs": ("turnout.cli.runs:runs", "List runs, show and compare them, read a step's log, stop one."),
     "artifacts": ("turnout.cli.artifacts:artifacts", "List, show and load what steps made."),
     "stack": ("turnout.cli.stack:stack", "List, show, check and compare stacks."),
-    "plugin": ("turnout.cli.plugin:plugin", "List the installed plugins and what they bring."),
+    "plugin": ("turnout.cli.plugin:plugin", "List plugins, write a new one, find what is wrong with them."),
 }
 """Each built-in command: where it is defined, and its line in the help."""
 

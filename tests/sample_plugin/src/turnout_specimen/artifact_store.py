@@ -77,13 +77,13 @@ class SpecimenArtifactStore(ArtifactStore[SpecimenSettings]):
     def delete(self, key: str) -> None:
         self._ask(key, "DELETE FROM objects WHERE key = ?", key)
 
-    def _below(self, prefix: str, columns: str) -> list[tuple[Any, ...]]:
+    def _below(self, prefix: str, columns: str) -> Sequence[Any]:
         text = f"SELECT {columns} FROM objects WHERE key >= ? AND key < ? ORDER BY key"
         if not prefix:
             return self._ask("all", text, "", "\U0010ffff")
         return self._ask(prefix, text, f"{prefix}/", f"{prefix}0")  # "0" comes after "/"
 
-    def _ask(self, key: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    def _ask(self, key: str, statement: str, *values: Any) -> Sequence[Any]:
         check_key(key)
         try:
             Path(self.config.root).parent.mkdir(parents=True, exist_ok=True)

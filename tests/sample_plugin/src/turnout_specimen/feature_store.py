@@ -76,8 +76,8 @@ class SpecimenFeatureStore(FeatureStore[SpecimenSettings]):
 
 
 def _utc(time: Any) -> datetime:
-    moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)  # type: ignore[no-any-return]
+    moment: datetime = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _newest(known: list[tuple[datetime, Any]], time: datetime) -> Any:
