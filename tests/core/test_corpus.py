@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +66,9 @@ def test_a_plan_is_the_same_in_memory_as_read_again(trial, case):
 
 def _in_order(plan):
     return json.dumps([plan.tags, *([list(step.inputs), step.upstream, list(step.secrets)] for step in plan.steps)])
+
+
+def test_the_page_lists_every_case():
+    lines = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text().splitlines()
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("|")]
+    assert rows[2:] == [(case.name, case.pipeline, ", ".join(need.value for need in case.needs)) for case in CASES]
