@@ -279,6 +279,38 @@ def test_looking_at_a_run(call, project, snapshot):
     assert plain("\n".join(answer.out for answer in shown), project) == snapshot
 
 
+def test_comparing_runs(call, project, snapshot):
+    call("run", "flow.py")
+    call("run", "flow.py")
+    runs = [run["run"] for run in json.loads(call("runs", "list", "--json").out)]
+    assert call("runs", "compare", *runs).out == "the runs are the same\n"
+    write(project, {"flow.py": PIPELINE.replace("return sum(squares)", "return 10 * sum(squares)")})
+    call("run", "flow.py", "-p", "count=2")
+    assert plain(call("runs", "compare", runs[0], "latest").out, project) == snapshot
+    assert {one["what"] for one in json.loads(call("runs", "compare", runs[0], "latest", "--json").out)} == {
+        "parameter",
+        "code of",
+        "step",
+        "metric",
+    }
+
+
+def test_a_run_that_has_ended_is_not_stopped(call):
+    call("run", "flow.py")
+    answer = call("runs", "cancel", "latest")
+    assert (answer.code, answer.out) == (1, "")
+    assert "does not run on this machine" in answer.err
+
+
+def test_a_run_of_another_engine(call, project):
+    call("run", "flow.py")
+    write(project, {"stacks/other.yaml": INLINE.replace("true", "true, instance: other")})
+    for command in (("runs", "logs", "latest", "total"), ("runs", "cancel", "latest")):
+        answer = call(*command, "--stack", "other")
+        assert (answer.code, answer.out) == (2, "")
+        assert "fix: give the run's own stack: --stack inline" in answer.err
+
+
 def test_artifacts_are_copied_out(call, project):
     call("run", "flow.py")
     answer = call("artifacts", "load", "latest", "report", "--to", "out")
@@ -434,7 +466,20 @@ def test_a_plan_of_a_newer_turnout_in_the_store(call, project):
     assert "fix: install turnout>=9.1.0" in answer.err
 
 
-HELP = ["", "init", "run", "explain", "runs", "runs list", "runs show", "runs logs", "artifacts", "artifacts list"]
+HELP = [
+    "",
+    "init",
+    "run",
+    "explain",
+    "runs",
+    "runs list",
+    "runs show",
+    "runs logs",
+    "runs compare",
+    "runs cancel",
+    "artifacts",
+    "artifacts list",
+]
 HELP += [
     "artifacts show",
     "artifacts load",
