@@ -1,0 +1,93 @@
+"""The suites can fail: each of these small mistakes of a plugin's author is caught by the test that is there for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from turnout.cli.scaffold import NewPlugin
+
+MISTAKES = [
+    ("tracker", "str(p.sequence): [", "str(len(known['points']) + p.sequence): [", "sending_again"),
+    ("tracker", ".{batch.attempt}.json", ".json", "second_attempt"),
+    ("tracker", 'f"{batch.step}/{batch.index}"', "batch.step", "lose_and_double"),
+    ("tracker", "shutil.copyfile(path, target / path.name)", "pass", "artifacts_arrive"),
+    (
+        "tracker",
+        'name = "mutant"',
+        'name = "mutant"\n    __init__ = lambda self, c: open("x", "w").close()',
+        "does_nothing",
+    ),
+    ("tracker", "import json\n", "import json\nimport numpy\n", "does_nothing"),
+    (
+        "tracker",
+        'Annotated[str, msgspec.Meta(description="The folder of runs, as workers see it.")]',
+        "str",
+        "described",
+    ),
+    (
+        "feature_store",
+        "bisect_right(",
+        "(lambda known, time: min(len(known), 1 + bisect_right(known, time)))(",
+        "leaks",
+    ),
+    ("feature_store", "bisect_right(", "__import__('bisect').bisect_left(", "newest_row"),
+    ("feature_store", 'if _utc(row[view["timestamp"]]) <= until', "", "newest_that_was_materialized"),
+    (
+        "feature_store",
+        "for since, _ in known], time)",
+        "for since, _ in known], time.replace(tzinfo=timezone.utc))",
+        "zone",
+    ),
+    ("deployer", "pretty(endpoint)", "repr({*endpoint}).encode()", "compiling_is_pure"),
+    ("deployer", "for row in rows]", "for row in sorted(rows, key=str)]", "row_for_row"),
+    ("deployer", "if not isinstance(row.get(field), (int, float)):", "if False:", "bad_rows"),
+    ("materializer", "encode(value.numbers)", "encode(sorted(value.numbers))", "tells_values_apart"),
+    ("materializer", "encode(value.numbers)", "str(hash(str(value.numbers))).encode()", "every_process"),
+    (
+        "materializer",
+        "json.loads((folder",
+        "__import__('pickle').loads(b'cbuiltins\\nset\\n.') or json.loads((folder",
+        "marked_one",
+    ),
+    ("observer", "partial.rename", "(folder / f'{name}b.json').write_bytes(encode(event)); partial.rename", "in_order"),
+    ("observer", "{time.time_ns():020}-{os.getpid()}", "{event.index}", "lose_and_double"),
+    ("secret_store", "secrets.get(name)", "secrets.get(name.rpartition('/')[2])", "odd_name"),
+    ("secret_store", "secrets.get(name)", "secrets[name]", "is_none"),
+    ("secret_store", "the key {name!r} of", "{self.get(name)}", "hint"),
+    ("policy", "place=step.place,", "", "with_its_fix"),
+    ("policy", "fix=f", "fix='' and f", "with_its_fix"),
+    ("policy", "> self.config.retries", "> __import__('os').getpid()", "with_its_fix"),
+    ("orchestrator", 'capability: "native" if', 'capability: "perhaps" if', "capability_is_answered"),
+    ("artifact_store", "INSERT OR IGNORE", "INSERT OR REPLACE", "taken_once"),
+]
+
+
+@pytest.mark.parametrize(("kind", "right", "wrong", "test"), MISTAKES)
+def test_a_mistake_is_caught(kind, right, wrong, test, tmp_path):
+    for name, text in NewPlugin("mutant", kind).files().items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name == f"src/turnout_mutant/{kind}.py":
+            assert right in text
+            path.write_text(text.replace(right, wrong))
+        else:
+            path.write_text(text)
+    info = tmp_path / "src" / "turnout_mutant-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: turnout-mutant\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[turnout]\nmutant = turnout_mutant\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", test],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert f"{test}" in done.stdout.rpartition("short test summary")[2]
+    assert "error" not in done.stdout.splitlines()[-1], "the test must fail, not the fixtures"
