@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import sys
 
 from measure import REPEATS, Result, medians, project, run, turnout
@@ -60,13 +60,17 @@ def measure() -> list[Result]:
 
 
 def _bare() -> float:
-    with project("") as folder:
-        (folder / "bare.py").write_text(BARE)
-        return float(run([sys.executable, "bare.py"], folder).output)
+    folder = project("")
+    (folder / "bare.py").write_text(BARE)
+    peak = float(run([sys.executable, "bare.py"], folder).output)
+    shutil.rmtree(folder)
+    return peak
 
 
 def _turnout() -> float:
-    with project(FLOW, workers=1) as folder:
-        turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder)
-        code = "import turnout; print(turnout.Run('latest', stack='stack.yaml')['peak'].load())"
-        return float(json.loads(run([sys.executable, "-c", code], folder).output))
+    folder = project(FLOW, workers=1)
+    turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder)
+    code = "import turnout; print(turnout.Run('latest', stack='stack.yaml')['peak'].load())"
+    peak = float(run([sys.executable, "-c", code], folder).output)
+    shutil.rmtree(folder)
+    return peak

@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -81,12 +80,19 @@ def turnout(*arguments: str, folder: Path | None = None, **environ: str) -> Usag
 
 
 @lru_cache(maxsize=1)
+def root() -> Path:
+    """The folder of all projects, removed at the end: a file system is slow to give again what was just deleted."""
+    folder = Path(tempfile.mkdtemp(prefix="turnout-benchmark-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@lru_cache(maxsize=1)
 def fresh() -> tuple[Path | None, str]:
     """The scripts of a fresh environment with nothing but the core in it; None, and why, where no index answers."""
     from uv import find_uv_bin
 
-    folder = Path(tempfile.mkdtemp(prefix="turnout-benchmark-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = root() / "fresh"
     interpreter = str(folder / "bin" / "python")
     for arguments in (
         ["venv", "--quiet", "--python", sys.executable, str(folder)],
@@ -107,12 +113,10 @@ def medians(measures: dict[str, Callable[[], float]], repeats: int = REPEATS) ->
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-@contextmanager
-def project(source: str, workers: int = 2) -> Iterator[Path]:
-    """A project of one module, ``flow.py``, in a temporary folder, with a stack of so many workers."""
-    with tempfile.TemporaryDirectory(prefix="turnout-benchmark-") as name:
-        folder = Path(name)
-        (folder / "pyproject.toml").write_text("[project]\nname = 'benchmark'\nversion = '1'\n")
-        (folder / "flow.py").write_text(source)
-        (folder / "stack.yaml").write_text(f"extends: local\norchestrator: {{type: local, workers: {workers}}}\n")
-        yield folder
+def project(source: str, workers: int = 2) -> Path:
+    """A new project of one module, ``flow.py``, with a stack of so many workers."""
+    folder = Path(tempfile.mkdtemp(dir=root()))
+    (folder / "pyproject.toml").write_text("[project]\nname = 'benchmark'\nversion = '1'\n")
+    (folder / "flow.py").write_text(source)
+    (folder / "stack.yaml").write_text(f"extends: local\norchestrator: {{type: local, workers: {workers}}}\n")
+    return folder

@@ -45,19 +45,19 @@ SECONDS = 1.5
 
 def measure() -> list[Result]:
     """The speed-up of eight steps on two workers, as a share of the pool's."""
-    with project(FLOW) as folder:
-        count = _calibrate(folder)
-        (folder / "work.py").write_text(WORK.format(count=count))
-        for name, source in {"serial": SERIAL, "pool": POOL}.items():
-            (folder / f"{name}.py").write_text(source)
-        found = medians(
-            {
-                "serial": lambda: run([sys.executable, "serial.py"], folder).wall,
-                "pool": lambda: run([sys.executable, "pool.py"], folder).wall,
-                "turnout": lambda: turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder).wall,
-            },
-            max(REPEATS, 5),
-        )
+    folder = project(FLOW)
+    count = _calibrate(folder)
+    (folder / "work.py").write_text(WORK.format(count=count))
+    for name, source in {"serial": SERIAL, "pool": POOL}.items():
+        (folder / f"{name}.py").write_text(source)
+    found = medians(
+        {
+            "serial": lambda: run([sys.executable, "serial.py"], folder).wall,
+            "pool": lambda: run([sys.executable, "pool.py"], folder).wall,
+            "turnout": lambda: turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder).wall,
+        },
+        max(REPEATS, 5),
+    )
     gains = {name: found["serial"] / found[name] for name in ("pool", "turnout")}
     share = gains["turnout"] / gains["pool"]
     return [

@@ -24,11 +24,11 @@ def measure() -> list[Result]:
 
 
 def _planning() -> Result:
-    with project(SOURCE) as folder:
-        found = medians(
-            {str(size): lambda size=size: float(python(PLAN, folder, STEPS=str(size)).output) for size in SIZES},  # type: ignore[misc]
-            max(REPEATS, 5),
-        )
+    folder = project(SOURCE)
+    found = medians(
+        {str(size): lambda size=size: float(python(PLAN, folder, STEPS=str(size)).output) for size in SIZES},  # type: ignore[misc]
+        max(REPEATS, 5),
+    )
     each = {size: 1000 * found[str(size)] / size for size in SIZES}
     growth = each[10_000] / each[1000]
     return Result(

@@ -48,5 +48,4 @@ def measure() -> list[Result]:
 
 
 def _run(size: int) -> float:
-    with project(SOURCE) as folder:
-        return turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder, STEPS=str(size)).cpu
+    return turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=project(SOURCE), STEPS=str(size)).cpu
