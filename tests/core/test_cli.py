@@ -187,7 +187,8 @@ def test_a_mended_run_goes_on_where_it_failed(call, project):
     answer = call("run", "fails.py", "--reuse", "latest")
     assert answer.code == 0
     states = {
-        step["step"]: bool(step["from"]) for step in json.loads(call("runs", "show", "latest", "--json").out)["steps"]
+        step["step"]: bool(step["reused_from"])
+        for step in json.loads(call("runs", "show", "latest", "--json").out)["steps"]
     }
     assert states == {"first": True, "second": False, "third": False}
 
@@ -196,7 +197,7 @@ def test_from_runs_a_step_and_all_that_need_it_again(call):
     call("run", "flow.py")
     answer = call("run", "flow.py", "--reuse", "latest", "--from", "total", "--json")
     assert answer.code == 0
-    assert {step["step"] for step in json.loads(answer.out)["steps"] if not step["from"]} == {
+    assert {step["step"] for step in json.loads(answer.out)["steps"] if not step["reused_from"]} == {
         "total",
         "when_1",
         "report",
