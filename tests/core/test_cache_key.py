@@ -185,7 +185,8 @@ def test_everything_that_is_bound_to_the_step_counts(demo, keys, monkeypatch):
 
 def test_what_is_not_bound_to_the_step_does_not_count(demo, keys):
     plain = keys.of(demo.step("use", x=1))
-    assert plain == keys.of(demo.step("use", x=1, retry=Retry(count=3), resources=Resources(cpu=2)))
+    assert plain == keys.of(demo.step("use", x=1, retry=Retry(count=3), resources=Resources(memory="1Gi")))
+    assert plain != keys.of(demo.step("use", x=1, resources=Resources(cpu=2))), "threads can change the last digit"
     assert plain == keys.of(demo.step("use", x=1, timeout=60.0, doc="A text.", image="an/image:1"))
     assert plain == keys.of(demo.step("use", x=1), tags={"a": "b"}, doc="Another.")
 

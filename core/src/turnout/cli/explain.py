@@ -121,8 +121,10 @@ def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> N
     click.echo(f"{found[step].label} of the run {found.id}: {record.state}")
     if record.reason:
         click.echo(f"  because {record.reason}")
-    if record.reused_from or record.cached_from:
-        click.echo(f"  taken over from {record.reused_from or record.cached_from}")
+    if record.cached_from:
+        click.echo(f"  cached: it was made as {record.cached_from}")
+    if record.reused_from:
+        click.echo(f"  taken over from {record.reused_from}")
     for name, given in record.inputs.items():
         if given.step is not None:
             source = f"{given.step}.{given.output}" + ("" if given.index is None else f"[{given.index}]")

@@ -31,7 +31,8 @@ def step_document(step: StepRun) -> dict[str, Any]:
         "seconds": None if timed is None else clock.seconds_between(timed.started, timed.ended),
         "attempts": len(attempts),
         "reason": record.reason if record else "",
-        "from": (record.cached_from or record.reused_from) if record else None,
+        "cached_from": record.cached_from if record else None,
+        "reused_from": record.reused_from if record else None,
         "outputs": {} if record is None else {name: output.digests for name, output in record.outputs.items()},
         "value": record.value if record else None,
         "metrics": {} if record is None else {point.name: point.value for point in record.logged.points},
@@ -97,9 +98,10 @@ def _note(step: StepRun, state: str, documents: list[dict[str, Any]]) -> str:
         notes.append(str(first["value"]).lower())
     if first["reason"]:
         notes.append(first["reason"])
-    taken = sum(one["from"] is not None for one in documents)
-    if taken:
-        notes.append("taken over" if taken == len(documents) else f"{taken} taken over")
+    for key, word in (("cached_from", "cached"), ("reused_from", "taken over")):
+        taken = sum(one[key] is not None for one in documents)
+        if taken:
+            notes.append(word if taken == len(documents) else f"{taken} {word}")
     notes.extend([one["error"].splitlines()[0] for one in documents if one["error"]][:1])
     tries = max(one["attempts"] for one in documents)
     if tries > 1:

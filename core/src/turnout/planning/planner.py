@@ -24,7 +24,7 @@ from turnout.planning.policies import forbidden
 from turnout.planning.uploads import Uploads
 from turnout.registry import Registry
 from turnout.runtime.artifacts import ContentKind
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param, Upstream
 from turnout.spec.model import ParamSpec, PipelineSpec, StepSpec
 from turnout.spec.types import ParamType
 from turnout.stack.model import Stack
@@ -66,7 +66,7 @@ def make_plan(
     params = tuple(_param(param, uploads, problems, spec) for param in spec.params)
     materializers = Materializers(registry.all("materializer"))
     locks = _Locks(project, problems)
-    prints = Fingerprints(project)
+    code = _Code(traced, project)
     planned = []
     for one in steps:
         step = one.spec
@@ -89,7 +89,7 @@ def make_plan(
                 files=_files(step, project, problems),
                 cache=_cache(step, spec.params),
                 options=one.options,
-                fingerprint=_fingerprint(step, traced, prints),
+                fingerprint=code.fingerprint(step),
                 doc=step.doc,
                 place=step.place,
             )
@@ -119,7 +119,7 @@ def make_plan(
     )
     plan = decode(plan.encode())  # in canonical order: an adapter sees the same here as who reads the plan elsewhere
     raise_all(f"{spec.name} is not allowed on the stack {stack.name}", forbidden(plan, package.revision, registry))
-    return Planned(plan, package, uploads, (*package.notes, *locks.notes), prints.parts)
+    return Planned(plan, package, uploads, (*package.notes, *locks.notes), code.prints.parts)
 
 
 def _where(step: StepSpec) -> Location | None:
@@ -195,11 +195,36 @@ def _looks_up_features(step: StepSpec) -> bool:
     )
 
 
-def _fingerprint(step: StepSpec, traced: Traced, prints: Fingerprints) -> str:
-    function = traced.functions.get(step.name)
-    if function is None:
-        return "" if step.entrypoint is None else canonical.digest_of(str(step.entrypoint))
-    return prints.of(step.name, function)
+class _Code:
+    """The fingerprints of steps: of the function, and of every class of the project that goes in or out."""
+
+    def __init__(self, traced: Traced, project: Project) -> None:
+        self.traced = traced
+        self.prints = Fingerprints(project)
+        self._classes: dict[str, str] = {}
+        self._types = {
+            (step.name, output.name): output.type.name for step in traced.spec.steps for output in step.outputs
+        }
+
+    def fingerprint(self, step: StepSpec) -> str:
+        """The digest of the code a step reaches."""
+        function = self.traced.functions.get(step.name)
+        if function is None:
+            return "" if step.entrypoint is None else canonical.digest_of(str(step.entrypoint))
+        own = self.prints.of(step.name, function)
+        names = {output.materializer for output in step.outputs if output.materializer}
+        names |= {output.type.name for output in step.outputs}
+        for given in step.inputs.values():
+            if isinstance(given.source, Upstream):
+                names.add(self._types[given.source.step, given.source.output])
+        classes = {name: digest for name in sorted(names) if (digest := self._class(name))}
+        return canonical.digest_of([own, classes]) if classes else own
+
+    def _class(self, name: str) -> str:
+        if name not in self._classes:
+            found = self.prints.of_class(name) if ":" in name else None
+            self._classes[name] = "" if found is None else found.digest
+        return self._classes[name]
 
 
 def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import msgspec
 from turnout import canonical
 from turnout.plan.model import StepPlan
 from turnout.records.model import InputRecord
+from turnout.runtime.sealed import threads_for
 from turnout.runtime.session import Session
 from turnout.runtime.sources import collected
 from turnout.spec.inputs import Collected, InputSpec, Literal, Param
@@ -25,6 +26,7 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
         "code": step.fingerprint,
         "inputs": {name: _input(session, step.inputs[name], given) for name, given in inputs.items()},
         "environment": None if environment is None else canonical.digest_of(environment),
+        "threads": threads_for(step.resources.cpu),
         "env": {name: os.environ.get(name) for name in step.env},
         "files": step.files,
         "outputs": {

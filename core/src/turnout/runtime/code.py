@@ -64,6 +64,12 @@ class Code:
         found = self._find(entrypoint.module, entrypoint.qualname)
         return getattr(found, "function", found)  # type: ignore[no-any-return]
 
+    def has_module(self, module: str) -> bool:
+        """Whether a module is the project's own: whether the package has a file for its top-level name."""
+        top = module.partition(".")[0]
+        places = [self.folder / root / top for root in self.reference.roots]
+        return any(place.is_dir() or place.with_suffix(".py").is_file() for place in places)
+
     def load_class(self, name: str) -> type[Any]:
         """A class of the project by ``module:qualname``."""
         module, _, qualname = name.partition(":")

@@ -10,7 +10,7 @@ from turnout.errors import PlanError, RunError, TurnoutError, UnsupportedError
 from turnout.plan.model import StepPlan
 from turnout.records import model as records
 from turnout.records.model import Attempt, Failure, Logged, Record, StepResult
-from turnout.runtime import clock
+from turnout.runtime import cache, clock
 from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import FINAL, StepFailed, execute
 from turnout.runtime.host import this_host
@@ -66,7 +66,29 @@ def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepRe
                 session, kind, step=step.name, index=index, state=old.state, message=message, **_lineage(old)
             )
         return result_of(standing, adopted=not mine)
-    return _attempt(session, step, index)
+    return _cached(session, step, index) or _attempt(session, step, index)
+
+
+def _cached(session: Session, step: StepPlan, index: int | None) -> StepResult | None:
+    """Commit what the cache has for a step, or None where it has nothing."""
+    if not cache.applies(session, step):
+        return None
+    try:
+        inputs = input_records(session, step, index)
+    except TurnoutError:
+        return None  # running the step meets the same, and puts it on record
+    key = key_of(key_parts(session, step, inputs))
+    old = cache.look_up(session, step, index, key, inputs)
+    if old is None:
+        return None
+    standing, mine = session.commit(old)
+    if mine:
+        message = f"cached from {old.cached_from}"
+        track(session, step, index, old.attempt or "", old.logged)
+        session.components.notify(
+            session, "step_succeeded", step=step.name, index=index, state="succeeded", message=message, **_lineage(old)
+        )
+    return result_of(standing, adopted=not mine)
 
 
 def _step(session: Session, name: str, index: int | None) -> StepPlan:
@@ -139,6 +161,8 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
     _write_attempt(session, step, index, attempt, started, None, Logged())
     standing, mine = session.commit(record)
     if mine:
+        if cache.applies(session, step):
+            cache.remember(session, record)
         track(session, step, index, attempt, done.logged)
         components.notify(
             session,
@@ -205,7 +229,8 @@ def commit_skip(session: Session, name: str, reason: str) -> StepResult:
 def result_of(record: Record, *, adopted: bool) -> StepResult:
     """What an engine is told of a committed step."""
     values = {} if record.value is None else {record.step: record.value}
-    message = f"{record.step} was committed before" if adopted else record.reason
+    taken = f"cached from {record.cached_from}" if record.cached_from else record.reason
+    message = f"{record.step} was committed before" if adopted else taken
     return StepResult(state=record.state, elements=record.elements, values=values, adopted=adopted, message=message)
 
 

@@ -98,7 +98,12 @@ def attempt(project: str, run: str, step_name: str, index: int | None, attempt: 
     return f"{attempts(project, run, step_name, index)}/{attempt}.json"
 
 
+def cache(project: str, key: str) -> str:
+    """The folder of the entries of a cache key."""
+    return f"{project}/cache/{key}"
+
+
 def cache_entry(project: str, key: str, run: str, step_name: str, index: int | None) -> str:
     """A pointer from a cache key to the step of a run that holds its result."""
     suffix = "" if index is None else f".{index}"
-    return f"{project}/cache/{key}/{run}.{step_name}{suffix}.json"
+    return f"{cache(project, key)}/{run}.{step_name}{suffix}.json"

@@ -1,0 +1,136 @@
+"""The cache: results of earlier runs by the key of what they were made from. A hit counts only if it verifies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import msgspec
+
+from turnout import canonical
+from turnout.errors import ArtifactError
+from turnout.plan.model import StepPlan
+from turnout.records import model as records
+from turnout.records.model import Artifact, InputRecord, Record
+from turnout.runtime import clock
+from turnout.runtime.session import Session
+from turnout.spec.inputs import Collected, Element, Output, Upstream
+from turnout.stores import layout
+
+
+class Pointer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a cached result lies: the record of a step of a run, and when it was made."""
+
+    run: str
+    step: str
+    index: int | None
+    ended: str
+
+
+def applies(session: Session, step: StepPlan) -> bool:
+    """Whether the step's result may come from the cache and go into it.
+
+    Not in an unsealed process, not with ``no_cache``, and not where an input's step declares no type and gave a value
+    of a class of the project's: a change of that class would not show in the key.
+    """
+    if not step.cache or step.kind != "task" or session.in_process or session.run.options.no_cache:
+        return False
+    upstream = (given.source for given in step.inputs.values() if isinstance(given.source, Upstream))
+    return not any(_of_unknown_class(session, source) for source in upstream)
+
+
+def _of_unknown_class(session: Session, source: Output | Element | Collected) -> bool:
+    step = session.plan.by_name[source.step]
+    declared = next(output.type.name for output in step.outputs if output.name == source.output)
+    if declared != "any":
+        return False
+    count = (session.resolver.count(step.name) or 0) if step.mapped else 1
+    indices: Iterable[int | None] = range(count) if step.mapped else (None,)
+    found = (session.record(step.name, index) for index in indices)
+    types = {artifact.type.partition(":")[0] for record in found if record for artifact in _artifacts(record)}
+    return any(session.code.has_module(module) for module in types)
+
+
+def look_up(
+    session: Session, step: StepPlan, index: int | None, key: str, inputs: dict[str, InputRecord]
+) -> Record | None:
+    """The record to commit for a step whose result is known: of the newest entry that is whole, or None.
+
+    An entry whose artifacts are gone or damaged is removed with them, so that they are made again.
+    """
+    pointers = []
+    for entry in session.store.list(layout.cache(session.run.project, key)):
+        data = session.store.read(entry.key)
+        if data is not None:
+            try:
+                pointers.append((msgspec.json.decode(data, type=Pointer), entry.key))
+            except msgspec.MsgspecError:
+                session.store.delete(entry.key)
+    for pointer, place in sorted(pointers, key=lambda one: one[0].ended, reverse=True):
+        if _expired(step, pointer):
+            return None
+        found = _whole(session, pointer, key)
+        if found is not None:
+            return _taken_over(session, step, index, found, pointer, inputs)
+        session.store.delete(place)
+    return None
+
+
+def _expired(step: StepPlan, pointer: Pointer) -> bool:
+    if isinstance(step.cache, bool):
+        return False
+    return clock.parse(clock.now()) - clock.parse(pointer.ended) > timedelta(seconds=step.cache)
+
+
+def _whole(session: Session, pointer: Pointer, key: str) -> Record | None:
+    """The record a pointer names, if it is there, has that key, and all it refers to verifies."""
+    place = layout.record(session.run.project, pointer.run, pointer.step, pointer.index)
+    data = session.store.read(place)
+    if data is None:
+        return None
+    try:
+        record = records.decode(data, Record, place)
+    except ArtifactError:
+        return None
+    if record.cache_key != key or record.state != "succeeded" or not record.sealed:
+        return None
+    whole, _ = True, session.code.folder  # a value of a class of the project's is read by that class
+    for artifact in (*_artifacts(record), *record.logged.artifacts.values()):
+        try:
+            session.artifacts.verify(artifact)
+        except ArtifactError:
+            session.artifacts.discard(artifact)
+            whole = False
+    return record if whole else None
+
+
+def _artifacts(record: Record) -> Iterable[Artifact]:
+    for output in record.outputs.values():
+        yield from output.elements or ()
+        if output.artifact is not None:
+            yield output.artifact
+
+
+def _taken_over(
+    session: Session, step: StepPlan, index: int | None, old: Record, pointer: Pointer, inputs: dict[str, InputRecord]
+) -> Record:
+    now = clock.now()
+    label = pointer.step if pointer.index is None else f"{pointer.step}.{pointer.index}"
+    return msgspec.structs.replace(
+        old,
+        run=session.run.id,
+        plan=session.run.plan,
+        step=step.name,
+        index=index,
+        inputs=inputs,
+        cached_from=old.cached_from or f"{pointer.run}/{label}",
+        started=now,
+        ended=now,
+    )
+
+
+def remember(session: Session, record: Record) -> None:
+    """Make a committed record the newest entry of its key."""
+    pointer = Pointer(run=record.run, step=record.step, index=record.index, ended=record.ended)
+    place = layout.cache_entry(session.run.project, record.cache_key, record.run, record.step, record.index)
+    session.store.create(place, canonical.encode(pointer))
