@@ -1,6 +1,6 @@
 # The two commands of the README: `make demo` and `make test`. The rest is for developers.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines test-pythons lint format bench soak constraints clean
+.PHONY: help demo docs test test-engines test-pythons lint format bench soak constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -55,6 +55,9 @@ format: .venv/ready ## Let ruff mend what it can
 
 bench: .venv/ready ## The benchmarks, as ratios; writes docs/benchmarks.md
 	@$(BIN)/python tests/benchmarks/run.py
+
+docs: .venv/ready ## The pages that are made from the code: docs/capabilities.md
+	@$(BIN)/python docs/make_capabilities.py
 
 constraints: | $(if $(findstring .tools,$(UV)),.tools/bin/uv) ## Resolve constraints.txt anew
 	@$(UV) pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url --upgrade \
