@@ -249,9 +249,13 @@ class HostileRun(RunHandle):
         elif mischief == "zombie" and step.timeout is None:
             gate = self._folder / uuid.uuid4().hex
             call = self._start(step, index, stall_at=drawn.randrange(POINTS), gate=str(gate))
-            while call.process.poll() is None and not Path(f"{gate}.stalled").exists():
+            stalled = Path(f"{gate}.stalled")
+            while call.process.poll() is None and not stalled.exists():
                 time.sleep(0.01)
-            self._zombies.append((task, call, gate))
+            if stalled.exists():
+                self._zombies.append((task, call, gate))
+            else:
+                self._note(task, self._result(call))
         calls = [self._start(step, index) for _ in range(2 if mischief == "twice" else 1)]
         results = [self._result(call, step.timeout) for call in calls]
         for result in results:
