@@ -14,7 +14,7 @@ from turnout.components.orchestrator import Capability
 from turnout.errors import UnsupportedError
 from turnout.registry import Registry
 from turnout.testing.cases import CASES
-from turnout.testing.orchestrator import OrchestratorSuite
+from turnout.testing.orchestrator import OrchestratorSuite, assert_names_the_line
 from turnout.testing.trial import Trial
 
 ENGINE = """
@@ -175,11 +175,23 @@ def test_texts_pasted_into_templates(engine, files):
         check(trial, "texts_never_become_code")
 
 
-def test_a_case_is_refused_where_a_capability_is(engine, tmp_path):
-    trial = engine(capabilities='{**dict.fromkeys(Capability, "native"), Capability.MAP: "refused"}')
-    case = next(case for case in CASES if case.name == "map")
+@pytest.mark.parametrize("name", ["map", "chained-maps", "guarded-map", "guards-open"])
+def test_a_case_is_refused_where_a_capability_is(engine, name):
+    refused = '{**dict.fromkeys(Capability, "native"), Capability.MAP: "refused", Capability.GATE: "refused"}'
+    trial = engine(capabilities=refused)
+    case = next(case for case in CASES if case.name == name)
     check(trial, "a_case", None, None, case)
-    check(trial, "what_is_refused_is_refused_while_planning", Capability.MAP)
+    for capability in (Capability.MAP, Capability.GATE, Capability.RETRIES):
+        check(trial, "what_is_refused_is_refused_while_planning", capability)
+
+
+def test_a_refusal_must_say_where_and_how_to_go_without(engine):
+    trial = engine(capabilities='{**dict.fromkeys(Capability, "native"), Capability.MAP: "refused"}')
     with pytest.raises(UnsupportedError) as caught:
         trial.launch("mapped")
-    assert str(caught.value.where).startswith("corpus_pipelines.py:")
+    assert_names_the_line(caught.value, Capability.MAP)
+    with pytest.raises(AssertionError, match="gate is not refused by name"):
+        assert_names_the_line(caught.value, Capability.GATE)
+    caught.value.where = None
+    with pytest.raises(AssertionError):
+        assert_names_the_line(caught.value, Capability.MAP)
