@@ -18,7 +18,7 @@ from turnout.packaging.project import load
 from turnout.planning.policies import forbidden
 from turnout.plugin_api import Config, Git, Policy, Violation, hookimpl
 from turnout.policies.no_pickle import NoPickle
-from turnout.records.model import Options, Submission
+from turnout.records.model import Options, Reuse, Submission
 from turnout.registry import Registry, discover
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
@@ -218,6 +218,17 @@ def test_a_worker_refuses_a_plan_that_was_made_without_the_check(project, monkey
         assert (result.exit_code, session.record(step, None)) == (2, None)
         assert "would be saved as a pickle" in result.message
         assert "the code does not come from a git commit" in result.message
+
+
+def test_what_an_earlier_run_made_is_held_to_the_policies_of_this_one(project):
+    free = planned("surprises", stack(project, "free", "extends: local\n")).submit({})
+    assert free.wait() == "succeeded"
+    launch = planned("surprises", stack(project, "strict", "extends: local\npolicies: [{type: no_pickle}]\n"))
+    launch.publish()
+    again = Submission(options=Options(reuse=Reuse(run=free.run_id)))
+    result = run_step(Session.open(launch.workspace.store, launch.plan.digest, "1", again), "odd")
+    assert result.exit_code == 2
+    assert result.message.startswith("the step odd made a pipelines.Odd, which was saved as a pickle\n")
 
 
 def test_a_worker_goes_by_the_commit_that_the_submitter_tells(project, monkeypatch):

@@ -14,6 +14,7 @@ from turnout.runtime import cache, clock
 from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import FINAL, StepFailed, execute
 from turnout.runtime.host import this_host
+from turnout.runtime.policies import artifacts_of
 from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.reuse import reused_record
 from turnout.runtime.session import Session
@@ -58,7 +59,7 @@ def run_step(session: Session, name: str, index: int | None = None) -> StepResul
 def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepResult:
     old = reused_record(session, step, index)
     if old is not None:
-        standing, mine = session.commit(old)
+        standing, mine = _take_over(session, old)
         if mine:
             kind: EventKind = "step_skipped" if old.state == "skipped" else "step_succeeded"
             message = f"taken over from {old.reused_from}"
@@ -67,6 +68,12 @@ def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepRe
             )
         return result_of(standing, adopted=not mine)
     return _cached(session, step, index) or _attempt(session, step, index)
+
+
+def _take_over(session: Session, old: Record) -> tuple[Record, bool]:
+    """Commit an earlier record, unless a policy of this run does not allow what it holds."""
+    session.components.enforce_artifacts(old.step, artifacts_of(old.outputs, old.logged))
+    return session.commit(old)
 
 
 def _cached(session: Session, step: StepPlan, index: int | None) -> StepResult | None:
@@ -81,7 +88,7 @@ def _cached(session: Session, step: StepPlan, index: int | None) -> StepResult |
     old = cache.look_up(session, step, index, key, inputs)
     if old is None:
         return None
-    standing, mine = session.commit(old)
+    standing, mine = _take_over(session, old)
     if mine:
         message = f"cached from {old.cached_from}"
         track(session, step, index, old.attempt or "", old.logged)
