@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from turnout.api.listing import runs
+    from turnout.api.pipeline import pipeline
+    from turnout.api.run import Run
     from turnout.context import log_artifact, log_figure, log_metric, log_metrics, log_params, log_table
     from turnout.definition.features import Features
     from turnout.definition.materializer import materializer
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
     )
     from turnout.files import File, Folder
     from turnout.markers import INTERVAL_END, INTERVAL_START, LOGICAL_TIME
-    from turnout.api.listing import runs
-    from turnout.api.pipeline import pipeline
-    from turnout.api.run import Run
     from turnout.spec.model import Resources
 
 _HOMES = {

@@ -76,7 +76,7 @@ def step_summaries(store: ArtifactStore[Any], plan: Plan, run: str) -> list[Step
         name, _, rest = entry.key.removeprefix(folder + "/").partition("/")
         data = store.read(entry.key)
         if data is not None:
-            kept.setdefault(_parse(name), {})[rest] = data
+            kept.setdefault(step_of(name), {})[rest] = data
     found = [_summary(step, index, files) for (step, index), files in kept.items()]
     return sorted(
         found, key=lambda one: (position.get(one.step, len(position)), -1 if one.index is None else one.index)
@@ -91,7 +91,8 @@ def _summary(step: str, index: int | None, files: dict[str, bytes]) -> StepSumma
     return StepSummary(step, index, record, tuple(sorted(attempts, key=lambda one: (one.started, one.id))))
 
 
-def _parse(name: str) -> tuple[str, int | None]:
+def step_of(name: str) -> tuple[str, int | None]:
+    """The step and index of a label: ``score`` or ``score.3``."""
     head, _, tail = name.rpartition(".")
     return (head, int(tail)) if head and tail.isdigit() else (name, None)
 

@@ -85,6 +85,7 @@ class Launch:
             at=_time(options.at) if options.at else clock.now(),
             started_by=options.started_by or _who(),
             git=options.git or self._git(),
+            stack_digest=self.workspace.stack.digest,
         )
         types = {param.name: param.type for param in self.plan.params}
         uploads = Uploads(self.workspace.project)

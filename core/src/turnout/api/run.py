@@ -264,18 +264,22 @@ class Run:
         """The typed parameters, in canonical form."""
         return self.info.params
 
+    def place(self, label: str) -> tuple[str, int | None]:
+        """The step and index that a label (``score`` or ``score.3``) names; ConfigError where it names none."""
+        if label in self.plan.by_name:
+            return label, None
+        name, _, tail = label.rpartition(".")
+        if name not in self.plan.by_name or not tail.isdigit():
+            raise ConfigError(
+                f"the run {self.id} has no step {label!r}. {did_you_mean(label, self.plan.by_name)}".rstrip(" ."),
+                fix=f"its steps are: {', '.join(self.plan.by_name)}",
+            )
+        if not self.plan.by_name[name].mapped:
+            raise ConfigError(f"{name} is not mapped, so it has no element {int(tail)}", fix=f"name it {name!r}")
+        return name, int(tail)
+
     def __getitem__(self, label: str) -> StepRun:
-        name, index = label, None
-        if label not in self.plan.by_name:
-            head, _, tail = label.rpartition(".")
-            if head not in self.plan.by_name or not tail.isdigit():
-                raise ConfigError(
-                    f"the run {self.id} has no step {label!r}. {did_you_mean(label, self.plan.by_name)}".rstrip(" ."),
-                    fix=f"its steps are: {', '.join(self.plan.by_name)}",
-                )
-            name, index = head, int(tail)
-            if not self.plan.by_name[name].mapped:
-                raise ConfigError(f"{name} is not mapped, so it has no element {index}", fix=f"name it {name!r}")
+        name, index = self.place(label)
         return StepRun(self, name, index, self.summaries.get((name, index)))
 
     def __iter__(self) -> Iterator[StepRun]:

@@ -157,3 +157,28 @@ def cancel(run: str, stack: str | None) -> None:
     found = Run(run, stack=stack)
     found.workspace.orchestrator_of(found.info).cancel(found.plan, found.info.engine_run)
     click.echo(f"asked the run {found.id} to stop")
+
+
+@runs.command()
+@click.argument("run")
+@click.argument("step")
+@stack_option
+@json_option
+def invalidate(run: str, step: str, stack: str | None, as_json: bool) -> None:
+    """Remove the record of STEP (or STEP.INDEX) of RUN, and of all that was made from it, so that they run again.
+
+    They run when their engine calls them again: clear the tasks in the engine, or start a run that reuses this one,
+    which takes over what is still on record: turnout run PIPELINE --reuse RUN.
+    """
+    from turnout.api.invalidation import invalidate as remove
+    from turnout.api.run import Run
+
+    found = Run(run, stack=stack)
+    removed = remove(found, step)
+    if as_json:
+        print_json({"run": found.id, "removed": removed})
+        return
+    for label in removed:
+        click.echo(f"removed the record of {label}")
+    if not removed:
+        click.echo(f"{step} has no record in the run {found.id}: there is nothing to remove")

@@ -210,8 +210,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     reuse: Reuse | None = None
     replace: dict[str, dict[str, OutputRecord]] = {}
     engine_url: str = ""
+    stack_digest: str = ""
     git: Git | None = None
-    env: dict[str, str] = {}
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -267,17 +267,21 @@ class Artifacts:
 
     def equal(self, left: Artifact, right: Artifact) -> bool:
         """Whether two artifacts are the same for the user: by digest, else by their materializer's comparator."""
+        return self.equal_to(left, self, right)
+
+    def equal_to(self, left: Artifact, others: Artifacts, right: Artifact, work: Path | None = None) -> bool:
+        """As :meth:`equal`, with an artifact that lies in another store."""
         if left.digest == right.digest:
             return True
         if left.inline or right.inline or left.materializer != right.materializer:
-            return left.type == right.type and same(self.load(left), self.load(right))
-        one, other = self._manifest(left), self._manifest(right)
+            return left.type == right.type and same(self.load(left), others.load(right))
+        one, other = self._manifest(left), others._manifest(right)
         if one.type != other.type:
             return False
-        with tempfile.TemporaryDirectory(dir=self._made(self.work)) as folder:
+        with tempfile.TemporaryDirectory(dir=work or self._made(self.work)) as folder:
             copied = Path(folder) / "left"
             blobs.copy(one, self.blobs.folder(one), copied)
-            return self.materializers.named(one.materializer).equal(copied, self.blobs.folder(other))
+            return self.materializers.named(one.materializer).equal(copied, others.blobs.folder(other))
 
     def _manifest(self, artifact: Artifact) -> Manifest:
         manifest = self.blobs.manifest(artifact.digest)

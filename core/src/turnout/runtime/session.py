@@ -230,6 +230,7 @@ def _new_run(
         started_by=options.started_by,
         git=options.git or _origin(store, plan),
         stack=plan.stack,
+        stack_digest=options.stack_digest,
         orchestrator=plan.orchestrator,
         instance=plan.instance,
         engine_run=engine_run,

@@ -22,8 +22,8 @@ _REASONS: dict[int, tuple[str, str]] = {
         "the operation is not permitted",
         "check that the file system is writable and the folder not immutable",
     ),
-    errno.ENOSPC: ("the disk is full", "free some space (turnout artifacts gc), or choose another root"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space (turnout artifacts gc), or choose another root"),
+    errno.ENOSPC: ("the disk is full", "free some space, or choose another root"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another root"),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "remove the file, or choose another root"),
     errno.EISDIR: ("it is a folder", "remove it, or choose another root"),
     errno.ENAMETOOLONG: ("the name is too long for the file system", "use shorter file names or a shorter root"),
@@ -64,7 +64,7 @@ def link(source: str, target: str, descriptor: int) -> bool:
     for _ in range(_COLLISIONS):
         try:
             os.link(source, target)
-        except FileNotFoundError:  # noqa: PERF203
+        except FileNotFoundError:
             _make_folders(os.path.dirname(target))
         except FileExistsError:
             # A network file system may answer a second time: its first answer, now lost, was that the link is made.

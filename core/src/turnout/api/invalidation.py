@@ -1,0 +1,39 @@
+"""Forcing steps to run again: their records are removed, and those of all that was made from them."""
+
+from __future__ import annotations
+
+from turnout.api.history import step_of
+from turnout.api.run import Run
+from turnout.stores import layout
+
+
+def invalidate(run: Run, label: str) -> tuple[str, ...]:
+    """Remove the record of a step (of a mapped step, of all elements) or of one element, and of all that needs it.
+
+    The attempts stay: they are what happened. The artifacts stay, too, until they are collected as garbage.
+
+    Returns:
+        The labels of the records removed, in the order of the plan.
+
+    Raises:
+        ConfigError: when the run has no such step.
+    """
+    start, element = run.place(label)
+    below, pending = {start}, [start]
+    while pending:
+        for name in run.plan.downstream[pending.pop()]:
+            if name not in below:
+                below.add(name)
+                pending.append(name)
+    store, folder = run.workspace.store, layout.steps(run.info.project, run.id)
+    removed = []
+    for name in store.children(folder):  # by their keys: a record that cannot be read can be removed, too
+        step, index = step_of(name)
+        other = step == start and element is not None and index != element
+        key = layout.record(run.info.project, run.id, step, index)
+        if step in below and not other and store.exists(key):
+            store.delete(key)
+            removed.append((step, -1 if index is None else index, name))
+    run.refresh()
+    order = {step.name: number for number, step in enumerate(run.plan.steps)}
+    return tuple(name for _, _, name in sorted(removed, key=lambda one: (order[one[0]], one[1])))

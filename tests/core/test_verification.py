@@ -1,0 +1,137 @@
+"""Two runs compared, on two stacks or as they lie; records removed so that steps run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PIPELINE = """\
+import os
+
+from turnout import pipeline, step, when
+
+
+@step
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+
+@step
+def near(number: int) -> dict:
+    return {"value": number + float(os.environ.get("NOISE", "0"))}
+
+
+@step
+def total(parts: list[dict]) -> float:
+    return sum(part["value"] for part in parts)
+
+
+@step
+def large(result: float) -> str:
+    return "large"
+
+
+@pipeline
+def work(count: int = 3, bound: float = 2.5):
+    result = total(near.map(numbers(count)))
+    with when(result > bound):
+        large(result)
+"""
+OTHER = "extends: local\norchestrator: {type: local, instance: other}\nartifact_store: {root: .turnout/other}\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "verified"\nversion = "1"\n')
+    (tmp_path / "work.py").write_text(PIPELINE)
+    (tmp_path / "other.yaml").write_text(OTHER)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def turnout(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "turnout.cli", *arguments]
+    return subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+
+
+def run(*arguments: str, **environ: str) -> str:
+    return json.loads(turnout("run", "work.py", "--json", *arguments, **environ).stdout)["run"]
+
+
+@pytest.mark.usefixtures("project")
+def test_two_stacks_come_to_the_same():
+    done = turnout("verify", "work.py", "--stack", "local", "--stack", "other.yaml", "-p", "count=4")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "no difference: 8 steps, 10 artifacts equal by digest"
+    answer = turnout("verify", "work.py", "--stack", "local", "--stack", "other.yaml", "--json")
+    assert json.loads(answer.stdout)["differences"] == []
+
+
+@pytest.mark.usefixtures("project")
+def test_what_differs_is_named_from_the_first_step_on():
+    one, other = run(), run("-p", "count=2")
+    done = turnout("verify", one, other)
+    assert done.returncode == 1
+    assert "  numbers: the count of elements of output differs: 3 and 2" in done.stdout.splitlines()
+    assert "  large: the state differs: succeeded and skipped" in done.stdout.splitlines()
+    assert f"turnout explain {one[:8]} numbers" in done.stdout
+
+
+@pytest.mark.usefixtures("project")
+def test_what_a_comparator_takes_for_the_same_is_the_same():
+    one, near, far = run(), run("--no-cache", NOISE="1e-13"), run("--no-cache", NOISE="1e-3")
+    found = json.loads(turnout("verify", one, near, "--json").stdout)
+    assert (found["differences"], found["by_comparator"]) == ([], 4)
+    assert turnout("verify", one, far).returncode == 1
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["work.py"], "a pipeline is verified on two stacks: --stack A --stack B"),
+        (["work.py", "--stack", "local"], "a pipeline is verified on two stacks: --stack A --stack B"),
+        (["a", "b", "-p", "x=1"], "two runs are compared as they are"),
+        (["nothing", "nothing"], "the project verified has no run 'nothing'"),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_refused(arguments, what):
+    done = turnout("verify", *arguments)
+    assert done.returncode == 2
+    assert what in done.stderr
+
+
+@pytest.mark.usefixtures("project")
+def test_an_invalidated_step_and_what_was_made_from_it_run_again():
+    first = run()
+    done = turnout("runs", "invalidate", first[:8], "near.1")
+    assert done.stdout.splitlines() == [
+        f"removed the record of {name}" for name in ("near.1", "total", "when_1", "large")
+    ]
+    again = json.loads(turnout("run", "work.py", "--json", "--no-cache", "--reuse", first).stdout)
+    taken = {(one["step"], one["index"]): bool(one["reused_from"]) for one in again["steps"]}
+    assert taken == {
+        ("numbers", None): True,
+        ("near", 0): True,
+        ("near", 1): False,
+        ("near", 2): True,
+        ("total", None): False,
+        ("when_1", None): False,
+        ("large", None): False,
+    }
+    assert "there is nothing to remove" in turnout("runs", "invalidate", first, "large").stdout
+
+
+def test_a_record_that_cannot_be_read_can_be_removed(project):
+    first = run()
+    record = project / f".turnout/store/verified/runs/{first}/steps/total/record.json"
+    record.chmod(0o644)
+    record.write_bytes(record.read_bytes()[:40])
+    assert turnout("runs", "show", first).returncode == 2
+    assert turnout("runs", "invalidate", first, "total").returncode == 0
+    assert turnout("runs", "show", first).returncode == 0
