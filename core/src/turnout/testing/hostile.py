@@ -161,6 +161,7 @@ class HostileRun(RunHandle):
         finally:
             for process in tuple(self._calls):
                 _kill(process)
+                process.wait()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self) -> None:
