@@ -23,8 +23,9 @@ from turnout.components.orchestrator import (
     Support,
 )
 from turnout.components.policy import Policy, Violation
+from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
-from turnout.components.tracker import Batch, Tracker
+from turnout.components.tracker import Batch, Tracker, TrackerConfig
 from turnout.errors import (
     ArtifactError,
     ConfigError,
@@ -69,6 +70,7 @@ __all__ = [
     "Batch",
     "Bundle",
     "Capability",
+    "Change",
     "Code",
     "Collected",
     "Component",
@@ -127,10 +129,12 @@ __all__ = [
     "Submission",
     "Support",
     "Tracker",
+    "TrackerConfig",
     "TurnoutError",
     "TypeName",
     "UnsupportedError",
     "Violation",
+    "Watcher",
     "Worker",
     "check_key",
     "digest",

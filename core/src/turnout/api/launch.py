@@ -16,14 +16,14 @@ import msgspec
 
 from turnout.api.history import find_run
 from turnout.api.workspace import Workspace
-from turnout.components.orchestrator import RunHandle
+from turnout.components.orchestrator import Bundle, RunHandle
 from turnout.definition.pipeline import PipelineDefinition
-from turnout.errors import ConfigError, did_you_mean
+from turnout.errors import ConfigError, UnsupportedError, did_you_mean
 from turnout.materializers.choice import Materializers
 from turnout.packaging.project import load, root_of
 from turnout.plan.model import Plan, StepPlan
 from turnout.planning.planner import Planned, make_plan
-from turnout.planning.publishing import publish_plan
+from turnout.planning.publishing import bundle_files, publish_plan
 from turnout.planning.uploads import Uploads
 from turnout.records.model import Git, Options, OutputRecord, Submission
 from turnout.runtime import clock, outputs, parameters
@@ -60,6 +60,28 @@ class Launch:
         store = self.workspace.store
         self._send(self.planned.uploads)
         publish_plan(store, self.plan, self.planned.package)
+
+    def export(self) -> Bundle:
+        """The engine's files, and beside them all that its workers need: plan, code, and where the store is.
+
+        Raises:
+            UnsupportedError: when the orchestrator needs no files.
+        """
+        orchestrator = self.workspace.orchestrator
+        bundle = orchestrator.compile(self.plan)
+        if not bundle.files:
+            raise UnsupportedError(
+                f"the {orchestrator.name} orchestrator makes no files that could be exported",
+                fix="choose another stack: --stack NAME",
+            )
+        files = {**bundle.files, **bundle_files(self.workspace.store, self.plan, self.planned.package)}
+        return msgspec.structs.replace(bundle, files=files)
+
+    def activate(self) -> str:
+        """Publish to the store and to the orchestrator; run nothing. Returns where the engine finds it."""
+        self.publish()
+        orchestrator = self.workspace.orchestrator
+        return orchestrator.publish(self.plan, orchestrator.compile(self.plan), self.workspace.store)
 
     def _send(self, uploads: Uploads) -> None:
         with self._artifacts() as artifacts:

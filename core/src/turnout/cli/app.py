@@ -14,6 +14,12 @@ from turnout import __version__
 COMMANDS = {
     "init": ("turnout.cli.init:init", "Write a small project that runs and passes its test at once."),
     "run": ("turnout.cli.run:run", "Run PIPELINE on a stack and follow it to its end."),
+    "export": (
+        "turnout.cli.export:export",
+        "Write the engine's own files for PIPELINE, and all that its workers need.",
+    ),
+    "publish": ("turnout.cli.publish:publish", "Place PIPELINE where its engine finds it, with its schedule."),
+    "unpublish": ("turnout.cli.publish:unpublish", "Take a published PIPELINE and its schedule away again."),
     "explain": (
         "turnout.cli.explain:explain",
         "Show how a pipeline is planned for a stack, or why a step ran as it did.",

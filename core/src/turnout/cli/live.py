@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from turnout.local.progress import Change
+from turnout.components.progress import Change
 from turnout.plan.model import Plan
 
 if TYPE_CHECKING:

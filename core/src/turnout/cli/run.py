@@ -60,7 +60,7 @@ def _follow(
     from turnout.api.run import Run
     from turnout.cli.live import view
     from turnout.cli.summary import run_document, summarise
-    from turnout.local.progress import ignore
+    from turnout.components.progress import ignore
 
     for note in _notes(launch):
         click.echo(f"note: {note}", err=True)

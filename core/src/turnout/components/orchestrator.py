@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from turnout.components.base import Component, ConfigT
+from turnout.components.progress import Watcher, ignore
 from turnout.plan.model import Plan
 from turnout.records.model import RunState, State, Submission
 
@@ -96,6 +97,8 @@ class Orchestrator(Component[ConfigT], ABC):
     """A config struct for this engine's own options on a step (``steps: {"fit*": {airflow: {…}}}``)."""
     pipeline_options: ClassVar[type[Any] | None] = None
     """Likewise for a whole pipeline (``pipelines: {flights: {airflow: {…}}}``)."""
+    watch: Watcher = staticmethod(ignore)
+    """Who is told of every change of a step in runs submitted from now on, by the handle's ``wait`` or by itself."""
 
     @abstractmethod
     def compile(self, plan: Plan) -> Bundle:
@@ -110,6 +113,14 @@ class Orchestrator(Component[ConfigT], ABC):
         from turnout.errors import UnsupportedError
 
         raise UnsupportedError(f"the {self.name} orchestrator has no place to publish to", fix="use `turnout run`")
+
+    def unpublish(self, plan: Plan) -> str:
+        """Take a published pipeline and its schedule away again; its runs stay. Returns where it was."""
+        from turnout.errors import UnsupportedError
+
+        raise UnsupportedError(
+            f"the {self.name} orchestrator has no place to publish to", fix="there is nothing to undo"
+        )
 
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         """What the engine says of a run; ``unknown`` where it cannot be asked."""

@@ -14,10 +14,10 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+from turnout.components.progress import Change, Watcher, ignore
 from turnout.errors import TurnoutError
 from turnout.local import processes
 from turnout.local.control import CANCEL, WAKE, Control
-from turnout.local.progress import Change, Watcher, ignore
 from turnout.local.queue import Demand, Queue
 from turnout.local.schedule import Schedule, Task
 from turnout.local.workers import Worker, WorkerKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from turnout.local.progress import Change, Watcher, ignore
+from turnout.components.progress import Change, Watcher, ignore
 from turnout.local.schedule import Schedule
 from turnout.records.model import FinishMark
 from turnout.runtime.finish import finish_run

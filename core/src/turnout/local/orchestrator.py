@@ -19,7 +19,6 @@ from turnout.identity import run_id
 from turnout.local.control import CANCEL, send
 from turnout.local.engine import Engine
 from turnout.local.inline import run_inline
-from turnout.local.progress import Watcher, ignore
 from turnout.plan.model import Plan
 from turnout.records.model import FinishMark, RunState, Submission
 from turnout.runtime.session import Session
@@ -124,8 +123,6 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
         Capability.ASSET_SCHEDULE: "refused",
         Capability.CATCHUP: "refused",
     }
-    watch: Watcher = staticmethod(ignore)
-    """Who is told of every change of a step in runs submitted from now on."""
 
     def compile(self, plan: Plan) -> Bundle:
         """The local engine reads the plan itself: the bundle is empty."""

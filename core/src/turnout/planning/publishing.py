@@ -9,7 +9,17 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.packaging.code import CodePackage
 from turnout.plan.model import Plan
 from turnout.records.model import Git
+from turnout.runtime.bundle import ENVIRONMENT
 from turnout.stores import layout
+
+
+def bundle_files(store: ArtifactStore[Any], plan: Plan, package: CodePackage) -> dict[str, bytes]:
+    """What a worker needs beside an engine's own files: the plan, the code package, and where the store is."""
+    return {
+        layout.plan(plan.digest): plan.encode(),
+        layout.code(package.digest): package.data,
+        ENVIRONMENT: canonical.pretty(store.environment()),
+    }
 
 
 def publish_plan(store: ArtifactStore[Any], plan: Plan, package: CodePackage) -> None:

@@ -40,9 +40,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--plan", required=True, help="the digest of the plan")
         command.add_argument("--engine-run", required=True, help="the engine's own id of the run")
         command.add_argument("--outcome", type=Path, help="also write the outcome to this file")
-        command.add_argument("--bundle", type=Path, help="a folder that holds the plan and the code package")
+        command.add_argument(
+            "--bundle", type=Path, help="a folder that holds plan and code, and says where the store is"
+        )
     step.add_argument("--step", required=True, help="the step's name")
     step.add_argument("--index", type=int, help="the element of a mapped step, from 0")
+    step.add_argument(
+        "--record", type=Path, help="also write the record that stands, and the store's address, to this file"
+    )
     finish.add_argument("--cancelled", action="store_true", help="the run was stopped on purpose")
     return parser
 
@@ -65,11 +70,13 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
     from turnout.runtime.session import Session
     from turnout.runtime.store import worker_store
 
+    if options.bundle:
+        from turnout.runtime import bundle
+
+        bundle.enter(options.bundle)
     store = worker_store()
     if options.bundle:
-        from turnout.runtime.bundle import upload
-
-        upload(options.bundle, store)
+        bundle.upload(options.bundle, store)
     session = Session.open(store, options.plan, options.engine_run, parse_submission(os.environ.get(VARIABLE)))
     try:
         if options.command == "finish":
@@ -88,6 +95,9 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         result = run_step(session, options.step, options.index)
         if result.state == "failed":
             print(f"turnout: {result.message}", file=sys.stderr)
+        elif options.record:
+            record = session.record(options.step, options.index) or session.record(options.step, None)
+            options.record.write_bytes(canonical.encode({"store": store.address, "record": record}))
         return result
     finally:
         session.close()

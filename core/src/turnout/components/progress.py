@@ -1,4 +1,4 @@
-"""What a local engine tells whoever watches the run live."""
+"""What an orchestrator tells whoever watches a run live."""
 
 from __future__ import annotations
 

@@ -1,0 +1,113 @@
+"""Exporting and publishing: the engine's files and what its workers need, in a folder of their own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from turnout.cli.export import export
+from turnout.cli.publish import publish, unpublish
+from turnout.errors import UnsupportedError
+
+PIPELINE = """\
+from turnout import pipeline, step
+
+
+@step
+def one() -> int:
+    return 1
+
+
+@pipeline
+def exported():
+    one()
+"""
+SPECIMEN = "extends: local\norchestrator: {type: specimen, logs: logs}\n"
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("TURNOUT_STACK", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (root / "pyproject.toml").write_text("[project]\nname = 'sample'\nversion = '1'\n")
+    (root / "exported_pipeline.py").write_text(PIPELINE)
+    (root / "stacks").mkdir()
+    (root / "stacks" / "specimen.yaml").write_text(SPECIMEN)
+
+    def run(command, *arguments):
+        return CliRunner().invoke(command, ["exported_pipeline.py", *arguments], catch_exceptions=True)
+
+    yield run
+    sys.modules.pop("exported_pipeline", None)
+
+
+def test_an_export_holds_the_engines_files_plan_and_code(call, tmp_path):
+    folder = tmp_path / "out"
+    done = call(export, "--stack", "specimen", "-o", str(folder), "--json")
+    assert done.exit_code == 0, done.output
+    plan = json.loads(done.output)["plan"]
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    (code,) = (name for name in files if name.startswith("code/"))
+    assert files == {"steps.json", "environment.json", f"plans/{plan}.json", code}
+    assert set(json.loads((folder / "environment.json").read_text())) >= {"TURNOUT_STORE"}
+
+
+def test_the_check_says_what_differs_and_writes_nothing(call, tmp_path):
+    folder = tmp_path / "out"
+    options = ("--stack", "specimen", "-o", str(folder))
+    missing = call(export, *options, "--check")
+    assert (missing.exit_code, folder.exists()) == (1, False)
+    assert call(export, *options).exit_code == 0
+    assert call(export, *options, "--check").exit_code == 0
+    (folder / "steps.json").write_text("{}")
+    (folder / "plans" / "0.json").write_text("{}")
+    (folder / "notes.txt").write_text("of the user's own")
+    changed = call(export, *options, "--check")
+    assert changed.exit_code == 1
+    assert changed.output == f"{folder}/plans/0.json: of another export\n{folder}/steps.json: differs\n"
+    assert call(export, *options).exit_code == 0
+    assert call(export, *options, "--check").exit_code == 0
+    assert not (folder / "plans" / "0.json").exists()
+    assert (folder / "notes.txt").exists()
+
+
+def test_a_worker_finds_the_store_by_the_bundle_alone(call, tmp_path):
+    folder = tmp_path / "out"
+    plan = json.loads(call(export, "--stack", "specimen", "-o", str(folder), "--json").output)["plan"]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TURNOUT")}
+    for _ in range(2):
+        words = ["step", "--plan", plan, "--engine-run", "x", "--step", "one", "--bundle", str(folder)]
+        done = subprocess.run(
+            [sys.executable, "-m", "turnout.runtime", *words], env=environ, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "project" / ".turnout" / "store" / "plans" / f"{plan}.json").exists()
+
+
+def test_an_environment_that_is_none_is_refused(tmp_path):
+    (tmp_path / "environment.json").write_text('["TURNOUT_STORE"]')
+    words = ["step", "--plan", "0" * 64, "--engine-run", "x", "--step", "one", "--bundle", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "turnout.runtime", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "environment.json in the bundle cannot be read" in done.stderr
+
+
+def test_what_has_no_files_cannot_be_exported(call, tmp_path):
+    done = call(export, "--stack", "local", "-o", str(tmp_path / "out"))
+    assert isinstance(done.exception, UnsupportedError)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", [publish, unpublish])
+def test_publishing_needs_a_place(call, command):
+    done = call(command, "--stack", "specimen")
+    assert isinstance(done.exception, UnsupportedError)
+    assert "the specimen orchestrator has no place to publish to" in str(done.exception)
