@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from turnout.components.base import Component, ConfigT
+from turnout.components.base import Component, Config, ConfigT
 from turnout.records.model import Point, RunInfo, RunState
 
 
@@ -27,6 +27,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...] = ()
     params: dict[str, Any] = {}
     artifacts: dict[str, Path] = {}
+
+
+class TrackerConfig(Config, frozen=True):
+    """The base of the settings of trackers whose team may insist on them: the runtime itself heeds ``required``."""
+
+    required: Annotated[bool, msgspec.Meta(description="Whether a step fails where what it logged cannot be sent.")] = (
+        False
+    )
 
 
 class Tracker(Component[ConfigT], ABC):
