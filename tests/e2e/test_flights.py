@@ -98,7 +98,7 @@ def test_the_same_again_digest_for_digest(turnout, run):
     assert digests(again) == digests(run)
     assert again["metrics"] == run["metrics"]
     assert turnout("runs", "compare", run["run"], again["run"]) == "the runs are the same\n"
-    assert not any(step["from"] for step in again["steps"])
+    assert not any(step["cached_from"] or step["reused_from"] for step in again["steps"])
 
 
 def test_the_figure_of_the_same_data_is_the_same(call, turnout):
