@@ -9,7 +9,7 @@ from turnout.cli.options import json_option, pairs, print_json, stack_option, ta
 
 @click.group()
 def runs() -> None:
-    """List runs, show and compare them, read a step's log, stop one."""
+    """List runs, show and compare them, read a step's log, stop one, send one to its tracker."""
 
 
 @runs.command("list")
@@ -182,3 +182,25 @@ def invalidate(run: str, step: str, stack: str | None, as_json: bool) -> None:
         click.echo(f"removed the record of {label}")
     if not removed:
         click.echo(f"{step} has no record in the run {found.id}: there is nothing to remove")
+
+
+@runs.command()
+@click.argument("run")
+@stack_option
+@json_option
+def sync(run: str, stack: str | None, as_json: bool) -> None:
+    """Send what the steps of RUN logged to its tracker once more: for a tracker that was down.
+
+    It comes from the run's records, so nothing is lost; what the tracker has already stays as it is.
+    """
+    from turnout.api.run import Run
+    from turnout.api.sync import sync as send
+
+    found = Run(run, stack=stack)
+    done = send(found)
+    if as_json:
+        print_json({"run": found.id, **done._asdict()})
+        return
+    click.echo(
+        f"the tracker {done.tracker} has what {done.sent} attempts of the run {found.id} logged: {done.external_id}"
+    )

@@ -29,7 +29,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: dict[str, Path] = {}
 
 
-class TrackerConfig(Config, frozen=True):
+class TrackerConfig(Config, frozen=True, kw_only=True):
     """The base of the settings of trackers whose team may insist on them: the runtime itself heeds ``required``."""
 
     required: Annotated[bool, msgspec.Meta(description="Whether a step fails where what it logged cannot be sent.")] = (

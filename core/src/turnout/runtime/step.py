@@ -10,7 +10,7 @@ from turnout.errors import PlanError, RunError, TurnoutError, UnsupportedError
 from turnout.plan.model import StepPlan
 from turnout.records import model as records
 from turnout.records.model import Attempt, Failure, Logged, Record, StepResult
-from turnout.runtime import cache, clock
+from turnout.runtime import cache, clock, tracking
 from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import FINAL, StepFailed, execute
 from turnout.runtime.host import this_host
@@ -19,7 +19,6 @@ from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.reuse import reused_record
 from turnout.runtime.session import Session
 from turnout.runtime.sources import input_records
-from turnout.runtime.tracking import track
 from turnout.stores import layout
 
 
@@ -59,7 +58,7 @@ def run_step(session: Session, name: str, index: int | None = None) -> StepResul
 def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepResult:
     old = reused_record(session, step, index)
     if old is not None:
-        standing, mine = _take_over(session, old)
+        standing, mine = _take_over(session, step, old)
         if mine:
             kind: EventKind = "step_skipped" if old.state == "skipped" else "step_succeeded"
             message = f"taken over from {old.reused_from}"
@@ -70,10 +69,14 @@ def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepRe
     return _cached(session, step, index) or _attempt(session, step, index)
 
 
-def _take_over(session: Session, old: Record) -> tuple[Record, bool]:
-    """Commit an earlier record, unless a policy of this run does not allow what it holds."""
+def _take_over(session: Session, step: StepPlan, old: Record) -> tuple[Record, bool]:
+    """Commit an earlier record, unless a policy of this run does not allow what it holds, and let the tracker know."""
     session.components.enforce_artifacts(old.step, artifacts_of(old.outputs, old.logged))
-    return session.commit(old)
+    tracking.require(session, step, old.index, old.attempt or "", old.logged)
+    standing, mine = session.commit(old)
+    if mine:
+        tracking.track_committed(session, step, old.index, old.attempt or "", old.logged)
+    return standing, mine
 
 
 def _cached(session: Session, step: StepPlan, index: int | None) -> StepResult | None:
@@ -88,10 +91,9 @@ def _cached(session: Session, step: StepPlan, index: int | None) -> StepResult |
     old = cache.look_up(session, step, index, key, inputs)
     if old is None:
         return None
-    standing, mine = _take_over(session, old)
+    standing, mine = _take_over(session, step, old)
     if mine:
         message = f"cached from {old.cached_from}"
-        track(session, step, index, old.attempt or "", old.logged)
         session.components.notify(
             session, "step_succeeded", step=step.name, index=index, state="succeeded", message=message, **_lineage(old)
         )
@@ -138,7 +140,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
         session.failure = failed.cause
         print(failed.failure.traceback or failed.failure.message, file=sys.stderr, flush=True)
         _write_attempt(session, step, index, attempt, started, failed.failure, failed.logged)
-        track(session, step, index, attempt, failed.logged)
+        tracking.track(session, step, index, attempt, failed.logged)
         components.notify(session, "step_failed", message=failed.failure.message, state="failed", **place)
         if isinstance(failed.cause, KeyboardInterrupt):
             raise failed.cause from None
@@ -146,6 +148,15 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
             session.failure = None
             return result_of(standing, adopted=True)
         return StepResult(state="failed", retryable=failed.failure.retryable, message=failed.failure.message)
+    try:
+        tracking.require(session, step, index, attempt, done.logged)
+    except TurnoutError as error:
+        session.failure = error
+        failure = Failure(type=type(error).__qualname__, message=str(error))
+        print(failure.message, file=sys.stderr, flush=True)
+        _write_attempt(session, step, index, attempt, started, failure, done.logged)
+        components.notify(session, "step_failed", message=failure.message, state="failed", **place)
+        return StepResult(state="failed", retryable=True, message=failure.message)
     inputs = input_records(session, step, index)
     parts = key_parts(session, step, inputs)
     record = Record(
@@ -170,7 +181,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
     if mine:
         if cache.applies(session, step):
             cache.remember(session, record)
-        track(session, step, index, attempt, done.logged)
+        tracking.track_committed(session, step, index, attempt, done.logged)
         components.notify(
             session,
             "step_succeeded",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from turnout import canonical
 from turnout.components.tracker import Batch, Tracker
+from turnout.errors import TurnoutError
 from turnout.plan.model import StepPlan
 from turnout.records.model import Logged, RunState
 from turnout.runtime import clock
@@ -24,41 +24,88 @@ PATIENCE = 20.0
 
 def track(session: Session, step: StepPlan, index: int | None, attempt: str, logged: Logged) -> None:
     """Send what an attempt logged; a tracker that fails is reported and does not fail the step."""
-    if logged == Logged():
-        return
+    _reported(session, lambda: send(session, step.name, index, attempt, logged))
 
-    def send(tracker: Tracker[Any]) -> None:
-        tracker.log(
-            Batch(
-                run=session.run,
-                external_id=external_id(session, tracker),
-                step=step.name,
-                index=index,
-                attempt=attempt,
-                points=logged.points,
-                params=logged.params,
-                artifacts={name: _local(session, name, logged) for name in logged.artifacts},
-            )
-        )
 
-    _guarded(session, send)
+def track_committed(session: Session, step: StepPlan, index: int | None, attempt: str, logged: Logged) -> None:
+    """As :func:`track`, for a step that is committed: where the tracker is required, :func:`require` has sent it."""
+    if not required(session):
+        track(session, step, index, attempt, logged)
+
+
+def require(session: Session, step: StepPlan, index: int | None, attempt: str, logged: Logged) -> None:
+    """Send what an attempt logged before its step is committed, where the stack requires the tracker.
+
+    Raises:
+        TurnoutError: when it cannot be sent; worth another try.
+    """
+    if required(session):
+        try:
+            send(session, step.name, index, attempt, logged)
+        except Exception as error:
+            why = "the stack says that the tracker is required"
+            fix = "see that the tracker can be reached, and run the step again"
+            raise TurnoutError(failed(session, error), why=why, fix=fix) from None
 
 
 def finish(session: Session, state: RunState) -> None:
     """Tell the tracker how the run ended."""
-    _guarded(session, lambda tracker: tracker.finish(session.run, external_id(session, tracker), state))
+    _reported(session, lambda: send_end(session, state))
 
 
-def _guarded(session: Session, action: Callable[[Tracker[Any]], None]) -> None:
-    if session.plan.worker.tracker.type == "none":
-        return
+def required(session: Session) -> bool:
+    """Whether the stack says that a step fails where what it logged cannot be sent."""
+    return session.plan.worker.tracker.config.get("required") is True
+
+
+def send(session: Session, step: str, index: int | None, attempt: str, logged: Logged) -> bool:
+    """Send what an attempt logged; a second time changes nothing.
+
+    Returns:
+        Whether there was anything to send, and a tracker to send it to.
+
+    Raises:
+        Exception: whatever the tracker raises.
+    """
+    if logged == Logged() or (tracker := session.components.tracker) is None:
+        return False
+    tracker.log(
+        Batch(
+            run=session.run,
+            external_id=external_id(session, tracker),
+            step=step,
+            index=index,
+            attempt=attempt,
+            points=logged.points,
+            params=logged.params,
+            artifacts={name: session.artifacts.local_folder(one) for name, one in logged.artifacts.items()},
+        )
+    )
+    return True
+
+
+def send_end(session: Session, state: RunState) -> None:
+    """Tell the tracker how the run ended.
+
+    Raises:
+        Exception: whatever the tracker raises.
+    """
+    if (tracker := session.components.tracker) is not None:
+        tracker.finish(session.run, external_id(session, tracker), state)
+
+
+def failed(session: Session, error: Exception) -> str:
+    """What is said of a tracker that failed, without secrets."""
+    what = error.what + (f": {error.why}" if error.why else "") if isinstance(error, TurnoutError) else str(error)
+    message = session.components.redactor.text(what)
+    return f"the tracker {session.plan.worker.tracker.type} failed: {message}"
+
+
+def _reported(session: Session, action: Callable[[], object]) -> None:
     try:
-        tracker = session.components.tracker
-        if tracker is not None:
-            action(tracker)
+        action()
     except Exception as error:
-        message = session.components.redactor.text(str(error))
-        print(f"turnout: the tracker {session.plan.worker.tracker.type} failed: {message}", file=sys.stderr)
+        print(f"turnout: {failed(session, error)}", file=sys.stderr)
 
 
 def external_id(session: Session, tracker: Tracker[Any]) -> str:
@@ -99,7 +146,3 @@ def _patience(claim: bytes | None) -> float:
 
 class _Claim(msgspec.Struct):
     time: str
-
-
-def _local(session: Session, name: str, logged: Logged) -> Path:
-    return session.artifacts.local_folder(logged.artifacts[name])

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from turnout.plugin_api import Batch, Config, RunInfo, RunState, Tracker, encode
+from turnout.plugin_api import Batch, RunInfo, RunState, Tracker, TrackerConfig, encode
 
 
-class SpecimenSettings(Config, frozen=True):
+class SpecimenSettings(TrackerConfig, frozen=True):
     """Settings of the tracker ``specimen``."""
 
     folder: Annotated[str, msgspec.Meta(description="The folder of runs, as workers see it.")]
