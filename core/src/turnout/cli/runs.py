@@ -201,6 +201,5 @@ def sync(run: str, stack: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"run": found.id, **done._asdict()})
         return
-    click.echo(
-        f"the tracker {done.tracker} has what {done.sent} attempts of the run {found.id} logged: {done.external_id}"
-    )
+    click.echo(f"the tracker {done.tracker} has all that the run {found.id} logged: {done.external_id}")
+    click.echo(f"batches sent: {done.sent}")
