@@ -213,6 +213,7 @@ def test_the_command_says_what_it_did(demo, monkeypatch):
     done = CliRunner().invoke(
         runs_command, ["sync", run.id, "--stack", str(demo.root / "stack.yaml")], catch_exceptions=False
     )
-    assert (
-        done.output == f"the tracker ledger has what 1 attempts of the run {run.id} logged: in the ledger: {run.id}\n"
-    )
+    assert done.output.splitlines() == [
+        f"the tracker ledger has all that the run {run.id} logged: in the ledger: {run.id}",
+        "batches sent: 1",
+    ]
