@@ -1,0 +1,185 @@
+"""What a task of Kubeflow starts: it calls the runtime, and tells Kubeflow in its own words what came of it.
+
+``python -m turnout_kubeflow.launch --executor-input JSON --engine-run ID --created TIME``; the variables
+``TURNOUT_PLAN`` and ``TURNOUT_STEP`` (none: the end of the run) say what is called. Needs nothing of Kubeflow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+from turnout.plugin_api import Options, OutputRecord, Record, StepResult, Submission, encode
+from turnout_kubeflow import artifacts, inputs
+from turnout_kubeflow.pipeline import INDEX, VALUE
+
+SKIPPED = 99
+LOGS = "TURNOUT_KUBEFLOW_LOGS"
+"""The variable with a folder in which each step's output is kept as well, where one is set."""
+
+
+class Call:
+    """One call: what Kubeflow gave, and where it waits for the answer."""
+
+    def __init__(self, given: Mapping[str, Any], environ: Mapping[str, str], engine_run: str, created: str) -> None:
+        self.plan = environ["TURNOUT_PLAN"]
+        self.step = environ.get("TURNOUT_STEP", "")
+        self.outputs: Mapping[str, Any] = given.get("outputs", {})
+        values = dict(given.get("inputs", {}).get("parameterValues", {}))
+        index = values.pop(INDEX, None)
+        self.index = None if index is None else int(float(index))
+        known = json.loads(values.pop(inputs.SUBMISSION, None) or "{}")
+        self.engine_run = str(known.get("engine_run") or engine_run)
+        self.timeout = float(environ["TURNOUT_TIMEOUT"]) if "TURNOUT_TIMEOUT" in environ else None
+        self.submission = _submission(values, known, environ.get("TURNOUT_JSON_INPUTS", ""), created)
+
+    def run(self, folder: Path) -> int:
+        """Call the runtime, answer Kubeflow and return the exit code: a skip is a success to Kubeflow."""
+        outcome, record = folder / "outcome.json", folder / "record.json"
+        command = [sys.executable, "-m", "turnout.runtime", "step" if self.step else "finish", "--plan", self.plan]
+        command += ["--engine-run", self.engine_run, "--outcome", str(outcome)]
+        if self.step:
+            command += ["--step", self.step, "--record", str(record)]
+        if self.index is not None:
+            command += ["--index", str(self.index)]
+        code = self._execute(command, {**os.environ, "TURNOUT_PARAMS": encode(self.submission).decode()})
+        if code not in {0, SKIPPED}:
+            return code
+        if self.step:
+            result = msgspec.json.decode(outcome.read_bytes(), type=StepResult)
+            answer = self.answer(result, json.loads(record.read_bytes()))
+            file = Path(self.outputs["outputFile"])
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(answer), encoding="utf-8")
+        elif logs := _logs():
+            (logs / "finished").touch()
+        return 0
+
+    def answer(self, result: StepResult, document: Mapping[str, Any]) -> dict[str, Any]:
+        """What came of the step as Kubeflow's executors write it: a bool, indices, and artifacts with our digests."""
+        record = msgspec.convert(document["record"], Record)
+        parameters: dict[str, Any] = {}
+        for name in self.outputs.get("parameters", {}):
+            if name == VALUE:
+                parameters[name] = result.values.get(self.step, False)
+            else:
+                parameters[name] = list(range(result.elements.get(name.removesuffix("-indices"), 0)))
+        found = {}
+        for name, given in self.outputs.get("artifacts", {}).items():
+            artifact = dict(given["artifacts"][0])
+            artifact["metadata"] = {"run": record.run, "step": record.step, "state": record.state}
+            if record.index is not None:
+                artifact["metadata"]["index"] = record.index
+            if name == artifacts.LOGGED:
+                artifact["metadata"].update({point.name: point.value for point in record.logged.points})
+            elif output := record.outputs.get(name):
+                artifact["metadata"].update(_metadata(output))
+                artifact["uri"] = _address(output, document["store"]) or artifact["uri"]
+            found[name] = {"artifacts": [artifact]}
+        return {"parameterValues": parameters, "artifacts": found}
+
+    def _execute(self, command: list[str], environ: Mapping[str, str]) -> int:
+        """Run the runtime in a session of its own, all of which a signal or the end of its time stops."""
+        process = subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            del frame
+            if number == signal.SIGALRM:
+                print(
+                    f"turnout: {self.step} took longer than the {self.timeout:g} seconds it has", file=sys.stderr
+                )
+            _kill(process)
+
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, stop)
+        signal.signal(signal.SIGALRM, stop)
+        if self.timeout is not None and self.step:
+            signal.setitimer(signal.ITIMER_REAL, self.timeout)
+        with _log(self.step, self.index) as log:
+            assert process.stdout is not None
+            for line in process.stdout:
+                for stream in (sys.stdout.buffer, log):
+                    stream.write(line)
+                    stream.flush()
+        code = process.wait()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return code if code >= 0 else 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the call that the command line and the variables describe."""
+    parser = argparse.ArgumentParser(prog="python -m turnout_kubeflow.launch", description=__doc__)
+    parser.add_argument("--executor-input", required=True, help="what Kubeflow tells of the task (JSON)")
+    parser.add_argument("--engine-run", required=True, help="Kubeflow's id of the run")
+    parser.add_argument("--created", default="", help="when Kubeflow made the run")
+    options = parser.parse_args(arguments)
+    call = Call(json.loads(options.executor_input), os.environ, options.engine_run, options.created)
+    with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        return call.run(Path(folder))
+
+
+def _submission(values: Mapping[str, Any], known: Mapping[str, Any], texts: str, created: str) -> Submission:
+    params: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is None or name == "task-status":
+            continue
+        param = name[:-1] if name.rstrip("_") == inputs.SUBMISSION else name
+        params[param] = json.loads(value) if param in texts.split(",") and isinstance(value, str) else value
+    params.update(known.get("params", {}))
+    options = {"at": created or None, "started_by": "kubeflow", **known.get("options", {})}
+    return Submission(params=params, options=msgspec.convert(options, Options))
+
+
+def _metadata(output: OutputRecord) -> dict[str, Any]:
+    """What Kubeflow's UI shows of an output."""
+    if output.elements is not None:
+        return {"elements": len(output.elements), "digests": [one.digest for one in output.elements]}
+    artifact = output.artifact
+    if artifact is None:
+        return {}
+    found = {"digest": artifact.digest, "type": artifact.type, "materializer": artifact.materializer}
+    if not artifact.inline:
+        return {**found, "size": artifact.size}
+    numbers = artifact.value if isinstance(artifact.value, dict) else {"value": artifact.value}
+    plain = {name: value for name, value in numbers.items() if isinstance(value, (bool, int, float, str))}
+    return {**plain, **found}
+
+
+def _address(output: OutputRecord, store: str) -> str | None:
+    """Where the content lies; a small plain value lies in its record alone."""
+    artifact = output.artifact
+    return None if artifact is None or artifact.inline else f"{store.rstrip('/')}/artifacts/{artifact.digest}"
+
+
+def _logs() -> Path | None:
+    return Path(os.environ[LOGS]) if LOGS in os.environ else None
+
+
+def _log(step: str, index: int | None) -> Any:
+    folder = _logs()
+    if folder is None or not step:
+        return Path(os.devnull).open("ab")
+    return (folder / (f"{step}.log" if index is None else f"{step}.{index}.log")).open("ab")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

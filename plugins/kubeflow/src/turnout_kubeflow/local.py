@@ -1,0 +1,139 @@
+"""The orchestrator ``kubeflow-local``: the same specification, run on this machine by kfp.local."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from turnout.plugin_api import (
+    ArtifactError,
+    Bundle,
+    Capability,
+    FinishMark,
+    Plan,
+    PluginError,
+    RunError,
+    RunHandle,
+    RunState,
+    RunStatus,
+    Submission,
+    Support,
+    encode,
+    run_id,
+)
+from turnout_kubeflow import driver, inputs
+from turnout_kubeflow.launch import LOGS
+from turnout_kubeflow.orchestrator import CAPABILITIES, ENTRYPOINT, Compiling
+from turnout_kubeflow.settings import KubeflowLocalSettings
+
+
+class KubeflowLocalRun(RunHandle):
+    """A run of kfp.local in processes of its own. What became of it, the records say, whatever kfp says."""
+
+    def __init__(self, plan: Plan, engine_run: str, folder: Path, process: subprocess.Popen[bytes], store: Any) -> None:
+        self.engine_run = engine_run
+        self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
+        self._marks = f"{plan.project}/runs/{self.run_id}/finish"
+        self._folder = folder
+        self._process = process
+        self._store = store
+
+    def wait(self, timeout: float | None = None) -> RunState:
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return "running"
+        numbers = sorted(int(name.removesuffix(".json")) for name in self._store.children(self._marks))
+        data = self._store.read(f"{self._marks}/{numbers[-1]}.json") if numbers else None
+        return "failed" if data is None else msgspec.json.decode(data, type=FinishMark).state
+
+    def cancel(self) -> None:
+        if self._process.poll() is None:
+            driver.ask_to_stop(self._folder)
+            self._process.wait()
+
+
+class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
+    """kfp.local with its SubprocessRunner: no cluster and no container."""
+
+    name = "kubeflow-local"
+    Config = KubeflowLocalSettings
+    cluster = False
+    capabilities: ClassVar[Mapping[Capability, Support]] = {
+        **CAPABILITIES,
+        Capability.CPU: "emulated",
+        Capability.MEMORY: "refused",
+        Capability.GPU: "refused",
+    }
+
+    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
+        """Start kfp.local in the background.
+
+        Raises:
+            PluginError: where kfp is not installed.
+        """
+        if find_spec("kfp") is None:
+            raise PluginError("kfp is not installed", fix='pip install "turnout-kubeflow[kfp]"')
+        engine_run = submission.options.uuid or str(uuid.uuid4())
+        folder = self._folder(plan, engine_run)
+        folder.mkdir(parents=True)
+        (folder / ENTRYPOINT).write_bytes(bundle.files[ENTRYPOINT])
+        options = msgspec.to_builtins(submission.options)
+        more = {"engine_run": engine_run, "options": options}
+        document = {
+            "plan": plan.digest,
+            "engine_run": engine_run,
+            "submission": encode(submission).decode(),
+            "arguments": inputs.arguments(plan, submission.params, more),
+        }
+        (folder / "arguments.json").write_text(json.dumps(document), encoding="utf-8")
+        environ = {**os.environ, **store.environment(), LOGS: str(folder)}
+        command = [sys.executable, "-m", "turnout_kubeflow.driver", str(folder)]
+        quiet = subprocess.DEVNULL
+        process = subprocess.Popen(
+            command, cwd=folder, env=environ, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+        )
+        while process.poll() is None and not (folder / "begun").exists():
+            time.sleep(0.01)
+        return KubeflowLocalRun(plan, engine_run, folder, process, store)
+
+    def status(self, plan: Plan, engine_run: str) -> RunStatus:
+        """``running`` while its driver lives on this machine, ``failed`` where that was killed."""
+        folder = self._folder(plan, engine_run)
+        if driver.locked(folder):
+            return RunStatus(state="running")
+        killed = (folder / "begun").exists() and not (folder / "ended").exists()
+        return RunStatus(state="failed" if killed else "unknown")
+
+    def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
+        """The lines of a step's log file, all attempts in order."""
+        path = self._folder(plan, engine_run) / (f"{step}.log" if index is None else f"{step}.{index}.log")
+        if not path.exists():
+            raise ArtifactError(
+                f"there is no log of {step} on this machine",
+                why=f"looked for {path}",
+                fix="the step has not run here, or its log was removed",
+            )
+        yield from path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+    def cancel(self, plan: Plan, engine_run: str) -> None:
+        """Ask the driver, in whatever process of this machine it was submitted, to stop the run."""
+        folder = self._folder(plan, engine_run)
+        if not driver.locked(folder):
+            raise RunError(
+                f"the run {folder.name} does not run on this machine", fix="see how it went: turnout runs list"
+            )
+        driver.ask_to_stop(folder)
+
+    def _folder(self, plan: Plan, engine_run: str) -> Path:
+        return Path(self.config.folder).absolute() / run_id(plan.project, plan.name, plan.instance, engine_run)

@@ -1,0 +1,249 @@
+"""A plan as a pipeline specification of Kubeflow (IR, schema 2.1.0): plain data, in time linear in the steps.
+
+Each step is a component with an executor of its own. A guarded or mapped step lies in a pipeline of its own, because
+nothing can come after a task inside of a condition or a loop, but anything can come after the pipeline that holds it.
+Gates, and steps whose lists are mapped over, are always called: where a guard of theirs is false, the runtime says so,
+and they tell ``false`` and no indices. All of it lies in one pipeline that the exit handler watches.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from turnout.plugin_api import Element, Plan, StepPlan
+from turnout_kubeflow import artifacts, inputs
+from turnout_kubeflow.names import Names, valid
+from turnout_kubeflow.settings import CompileSettings
+
+SCHEMA = "2.1.0"
+SDK = "kfp-2.17.0"
+"""The SDK whose specifications these equal in form."""
+STEPS = "steps"
+FINISH = "finish"
+VALUE = "value"
+INDEX = "element-index"
+INDICES = "element-indices"
+"""Inputs of our own have a hyphen, which no parameter's name has."""
+_SCRIPT = """\
+# Starts the step. kfp.local's SubprocessRunner takes a command for a Python component where it reads
+# kfp.dsl.executor_main, and leaves the next word as it is after "$program_path/ephemeral_component.py" and "$@".
+{install}exec python3 -m turnout_kubeflow.launch --executor-input "$0" "$@"
+"""
+Document = dict[str, Any]
+
+
+class Builder:
+    """Builds the document of one plan.
+
+    Args:
+        created: whether steps are told when Kubeflow made the run, should the plan ask for the logical time;
+            kfp.local knows no such placeholder and stops.
+    """
+
+    def __init__(self, plan: Plan, settings: CompileSettings, *, created: bool) -> None:
+        self._created = created and any(param.source == "logical_time" for param in plan.params)
+        self._plan = plan
+        self._settings = settings
+        self._names = Names(STEPS, FINISH)
+        self._inputs = inputs.definitions(plan)
+        self._plain = {name: _without_text(given) for name, given in self._inputs.items()}
+        self._passed = {name: {"componentInputParameter": name} for name in self._inputs}
+        self._json = ",".join(param.name for param in inputs.given(plan) if inputs.is_json(param.type))
+        self._sources = _sources(plan)
+        self._counted = set(self._sources.values())
+        self._tasks: dict[str, str] = {}
+        self._components: Document = {}
+        self._executors: Document = {}
+
+    def document(self) -> Document:
+        """The whole specification."""
+        tasks = dict(self._task(step) for step in self._plan.steps)
+        self._components[f"comp-{STEPS}"] = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": self._plain}}
+        info = {"name": valid(self._plan.name), "displayName": self._plan.name}
+        if self._plan.doc:
+            info["description"] = self._plan.doc
+        return {
+            "pipelineInfo": info,
+            "schemaVersion": SCHEMA,
+            "sdkVersion": SDK,
+            "root": {
+                "inputDefinitions": {"parameters": self._inputs},
+                "dag": {"tasks": {STEPS: self._all_steps(), FINISH: self._finish()}},
+            },
+            "components": self._components,
+            "deploymentSpec": {"executors": self._executors},
+        }
+
+    def _all_steps(self) -> Document:
+        return {
+            "taskInfo": {"name": self._plan.name},
+            "componentRef": {"name": f"comp-{STEPS}"},
+            "inputs": {"parameters": self._passed},
+        }
+
+    def _finish(self) -> Document:
+        status = {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}
+        self._components[f"comp-{FINISH}"] = {
+            "executorLabel": f"exec-{FINISH}",
+            "inputDefinitions": {"parameters": {**self._plain, "task-status": status}},
+        }
+        self._executors[f"exec-{FINISH}"] = {"container": self._container(None)}
+        final = {"task-status": {"taskFinalStatus": {"producerTask": STEPS}}}
+        return {
+            "taskInfo": {"name": "the end of the run"},
+            "componentRef": {"name": f"comp-{FINISH}"},
+            "cachingOptions": {},
+            "dependentTasks": [STEPS],
+            "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
+            "inputs": {"parameters": {**self._passed, **final}},
+        }
+
+    def _task(self, step: StepPlan) -> tuple[str, Document]:
+        """A step's task, or that of the pipeline in which it is guarded or repeated."""
+        name = self._tasks[step.name] = self._names.take(step.name)
+        call = self._call(step, name)
+        guarded = () if step.kind == "gate" or self._counts(step) else step.guards
+        given: Document = {}
+        if step.mapped:
+            producer, output = self._sources[step.name]
+            given[INDICES] = _from_task(self._tasks[producer], f"{output}-indices")
+            call = self._loop(call, name)
+        if guarded:
+            given.update({_guard(n): _from_task(self._tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
+            call = self._condition(call, name, len(guarded), mapped=step.mapped)
+        elif step.mapped:
+            call = self._nested(f"each-{name}", {"each": call}, {INDICES: "LIST"})
+        call["taskInfo"] = {"name": step.name}
+        call["inputs"] = {"parameters": {**self._passed, **given}}
+        if needs := sorted({self._tasks[upstream] for upstream in step.upstream} | self._producers(given)):
+            call["dependentTasks"] = needs
+        return name, call
+
+    def _producers(self, given: Document) -> set[str]:
+        return {one["taskOutputParameter"]["producerTask"] for one in given.values()}
+
+    def _counts(self, step: StepPlan) -> bool:
+        return any(producer == step.name for producer, _ in self._counted)
+
+    def _call(self, step: StepPlan, name: str) -> Document:
+        """The component and the executor of a step, and a task that calls it."""
+        given = {**self._plain, INDEX: {"parameterType": "NUMBER_INTEGER"}} if step.mapped else self._plain
+        component: Document = {"executorLabel": f"exec-{name}", "inputDefinitions": {"parameters": given}}
+        parameters: Document = {
+            f"{output}-indices": {"parameterType": "LIST"}
+            for producer, output in self._counted
+            if producer == step.name
+        }
+        if step.kind == "gate":
+            parameters = {VALUE: {"parameterType": "BOOLEAN"}}
+        found = {output.name: artifacts.definition(artifacts.schema(output.type)) for output in step.outputs}
+        if step.kind != "gate":
+            found[artifacts.LOGGED] = artifacts.definition("system.Metrics")
+        outputs = {"parameters": dict(sorted(parameters.items())), "artifacts": found}
+        component["outputDefinitions"] = {kind: one for kind, one in outputs.items() if one}
+        self._components[f"comp-{name}"] = component
+        self._executors[f"exec-{name}"] = {"container": self._container(step)}
+        task: Document = {"componentRef": {"name": f"comp-{name}"}, "cachingOptions": {}}
+        if step.retry.count:
+            task["retryPolicy"] = {
+                "maxRetryCount": step.retry.count,
+                "backoffDuration": f"{step.retry.delay:g}s",
+                "backoffFactor": step.retry.backoff,
+                "backoffMaxDuration": f"{step.retry.max_delay:g}s",
+            }
+        return task
+
+    def _loop(self, call: Document, name: str) -> Document:
+        """A task that makes the call for each of the indices of the pipeline around it."""
+        call["taskInfo"] = {"name": name}
+        call["inputs"] = {"parameters": {**self._passed, INDEX: {"componentInputParameter": INDEX}}}
+        loop = self._nested(f"one-{name}", {name: call}, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
+        loop["taskInfo"] = {"name": "each"}
+        loop["inputs"] = {"parameters": {**self._passed, INDICES: {"componentInputParameter": INDICES}}}
+        loop["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
+        return loop
+
+    def _condition(self, call: Document, name: str, guards: int, *, mapped: bool) -> Document:
+        """A task for a pipeline that makes the call if all guards are true."""
+        given = {_guard(number): "BOOLEAN" for number in range(1, guards + 1)}
+        more = {INDICES: "LIST"} if mapped else {}
+        if not mapped:
+            call["taskInfo"] = {"name": name}
+            call["inputs"] = {"parameters": self._passed}
+        inner = self._nested(f"if-{name}", {"each" if mapped else name: call}, {**given, **more})
+        inner["taskInfo"] = {"name": "if"}
+        passed = {key: {"componentInputParameter": key} for key in (*given, *more)}
+        inner["inputs"] = {"parameters": {**self._passed, **passed}}
+        terms = [f"inputs.parameter_values['{key}'] == true" for key in given]
+        inner["triggerPolicy"] = {"condition": " && ".join(terms)}
+        return self._nested(f"when-{name}", {"if": inner}, {**given, **more})
+
+    def _nested(self, name: str, tasks: Document, more: dict[str, str]) -> Document:
+        """A task for a pipeline of these tasks, with inputs of its own beside those that all have."""
+        label = f"comp-{self._names.take(name)}"
+        definitions = {**self._plain, **{key: {"parameterType": kind} for key, kind in more.items()}}
+        self._components[label] = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": definitions}}
+        return {"componentRef": {"name": label}}
+
+    def _container(self, step: StepPlan | None) -> Document:
+        settings = self._settings
+        told = {"TURNOUT_PLAN": self._plan.digest, "TURNOUT_STEP": "" if step is None else step.name}
+        told["TURNOUT_JSON_INPUTS"] = self._json
+        if step is not None and step.timeout:
+            told["TURNOUT_TIMEOUT"] = f"{step.timeout:g}"
+        environment = {**settings.environment, **{name: value for name, value in told.items() if value}}
+        engine = ["--engine-run", "{{$.pipeline_job_uuid}}"]
+        if self._created:
+            engine += ["--created", "{{$.pipeline_job_create_time_utc}}"]
+        if settings.launch == "image":
+            command, args = ["python3", "-m", "turnout_kubeflow.launch"], ["--executor-input", "{{$}}", *engine]
+        else:
+            wanted = " ".join(shlex.quote(requirement) for requirement in settings.install)
+            install = f"python3 -m pip install --quiet {wanted}\n" if wanted else ""
+            command, args = ["sh", "-ec", _SCRIPT.replace("{install}", install)], ["{{$}}", *engine]
+        found: Document = {
+            "image": (step.image if step else None) or settings.image,
+            "command": command,
+            "args": args,
+            "env": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+        }
+        if step is not None and (resources := self._resources(step)):
+            found["resources"] = resources
+        return found
+
+    def _resources(self, step: StepPlan) -> Document:
+        asked = step.resources
+        found: Document = {}
+        if asked.cpu != 1:
+            found["resourceCpuRequest"] = found["resourceCpuLimit"] = f"{asked.cpu:g}"
+        if asked.memory:
+            found["resourceMemoryRequest"] = found["resourceMemoryLimit"] = str(asked.memory)
+        if asked.gpu:
+            found["accelerator"] = {"resourceType": self._settings.gpu_resource, "resourceCount": str(asked.gpu)}
+        return found
+
+
+def _sources(plan: Plan) -> dict[str, tuple[str, str]]:
+    """For each mapped step, the step that is not and the output of it whose elements it runs for."""
+    found: dict[str, tuple[str, str]] = {}
+    for step in plan.steps:
+        for given in step.inputs.values():
+            if isinstance(source := given.source, Element):
+                found[step.name] = found.get(source.step, (source.step, source.output))
+                break
+    return found
+
+
+def _guard(number: int) -> str:
+    """The input that holds what a guard decided. Not by the gate's name: kfp.local takes some for an output's."""
+    return f"guard-{number}"
+
+
+def _from_task(task: str, output: str) -> Document:
+    return {"taskOutputParameter": {"producerTask": task, "outputParameterKey": output}}
+
+
+def _without_text(definition: Document) -> Document:
+    """What inner pipelines need of an input: no descriptions, no defaults, those of the outermost arrive."""
+    return {key: value for key, value in definition.items() if key in {"parameterType", "isOptional"}}

@@ -1,0 +1,45 @@
+"""The settings of the orchestrators, and Kubeflow's own options of a step."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from turnout.plugin_api import Config, LocalPath
+
+
+class CompileSettings(Config, frozen=True):
+    """What both orchestrators have in common: how steps are started."""
+
+    instance: Annotated[str, msgspec.Meta(description="Part of every run id.")] = "default"
+    launch: Annotated[
+        Literal["lightweight", "image"],
+        msgspec.Meta(
+            description="How steps start: in any image with Python (lightweight), or in one that has turnout (image)."
+        ),
+    ] = "lightweight"
+    image: Annotated[str, msgspec.Meta(description="The container image of steps that name none of their own.")] = (
+        "python:3.11"
+    )
+    install: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="What a lightweight step installs by pip before it starts; empty where all is there."),
+    ] = ()
+    environment: Annotated[
+        dict[str, str],
+        msgspec.Meta(description="Variables of every step's container, in clear: TURNOUT_STORE, for one."),
+    ] = msgspec.field(default_factory=dict)
+    gpu_resource: Annotated[str, msgspec.Meta(description="What Kubernetes calls the GPUs.")] = "nvidia.com/gpu"
+
+
+class KubeflowSettings(CompileSettings, frozen=True):
+    """Settings of the orchestrator ``kubeflow``."""
+
+
+class KubeflowLocalSettings(CompileSettings, frozen=True):
+    """Settings of the orchestrator ``kubeflow-local``."""
+
+    folder: Annotated[
+        LocalPath, msgspec.Meta(description="Where kfp.local keeps its files, and the steps' logs lie.")
+    ] = ".turnout/kubeflow"
