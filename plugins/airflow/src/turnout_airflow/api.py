@@ -1,0 +1,167 @@
+"""Airflow's REST API (v2), as far as it is needed, by the standard library alone."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from turnout.plugin_api import ConfigError, RunError
+from turnout_airflow.settings import AirflowSettings
+
+PATIENCE = 30.0
+"""How many seconds a call may take."""
+
+
+class NotFound(RunError):
+    """Airflow has no such thing."""
+
+
+class Api:
+    """A client of one Airflow. It signs in when it is first refused without.
+
+    Raises:
+        ConfigError: when the stack gives no URL, or one that is none.
+    """
+
+    def __init__(self, settings: AirflowSettings) -> None:
+        self._settings = settings
+        self._token = settings.token
+        self._url = settings.url.rstrip("/")
+        if not self._url.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"{settings.url!r} is not the URL of an Airflow"
+                if settings.url
+                else "the stack gives no URL of Airflow",
+                fix="set orchestrator: {type: airflow, url: http://localhost:8080}; it is where runs are started",
+            )
+        self._tls = ssl.create_default_context(cafile=settings.ca or None) if self._url.startswith("https") else None
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Call ``/api/v2`` and return the answer's document.
+
+        Raises:
+            NotFound: for a 404.
+            ConfigError: when nothing answers, or what answers refuses these credentials or this request.
+            RunError: for a failure of Airflow's own.
+        """
+        try:
+            return self._send(method, f"/api/v2{path}", body)
+        except urllib.error.HTTPError as error:
+            if error.code != 401 or self._token or not self._settings.user:
+                raise self._refusal(error, method, path) from None
+        self._token = self._sign_in()
+        try:
+            return self._send(method, f"/api/v2{path}", body)
+        except urllib.error.HTTPError as error:
+            raise self._refusal(error, method, path) from None
+
+    def _sign_in(self) -> str:
+        given = {"username": self._settings.user, "password": self._settings.password}
+        try:
+            return str(self._send("POST", "/auth/token", given)["access_token"])
+        except urllib.error.HTTPError as error:
+            raise self._refusal(error, "POST", "/auth/token") from None
+        except (KeyError, TypeError):
+            raise ConfigError(f"{self._url} gives no token for user and password", fix="set `token` instead") from None
+
+    def _send(self, method: str, path: str, body: Any) -> Any:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self._url}{path}", data, headers, method=method)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE, context=self._tls) as answer:  # noqa: S310
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError:
+            raise
+        except OSError as error:
+            raise ConfigError(
+                f"no Airflow answers at {self._url}",
+                why=str(getattr(error, "reason", error)),
+                fix="check the stack's orchestrator.url, and that the API server runs",
+            ) from error
+        except ValueError as error:
+            raise ConfigError(
+                f"what answers at {self._url} is no Airflow: {path} gives no JSON",
+                fix="check the stack's orchestrator.url",
+            ) from error
+
+    def _refusal(self, error: urllib.error.HTTPError, method: str, path: str) -> Exception:
+        detail = _detail(error.read())
+        if error.code == 404:
+            return NotFound(f"Airflow at {self._url} has no {path.partition('?')[0]}", why=detail)
+        if error.code in {401, 403}:
+            return ConfigError(
+                f"Airflow at {self._url} refuses to {method} {path.partition('?')[0]} ({error.code})",
+                why=detail,
+                fix="set `token`, or `user` and `password`, of an Airflow user who may do that",
+            )
+        if error.code in {400, 405, 409, 422}:
+            return ConfigError(
+                f"Airflow at {self._url} does not accept {method} {path.partition('?')[0]} ({error.code})",
+                why=detail,
+                fix="give parameters that fit, and an Airflow of version 3.3 or newer",
+            )
+        return RunError(
+            f"Airflow at {self._url} failed at {method} {path.partition('?')[0]} ({error.code})",
+            why=detail,
+            fix="see the log of its API server",
+        )
+
+    def wait_parsed(self, dag: str, version: str, folder: Path, seconds: float) -> None:
+        """Wait until Airflow has parsed the DAG of that version, which it bears as a tag.
+
+        Raises:
+            RunError: when Airflow says that it cannot import the file, or does not get to it in time.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                found = self.call("GET", f"/dags/{dag}")
+            except NotFound:
+                found = None
+            if found and any(tag["name"] == version for tag in found["tags"]):
+                return
+            self._see_import_errors(folder)
+            if time.monotonic() > deadline:
+                raise RunError(
+                    f"Airflow has not parsed {'the new version of ' if found else ''}the DAG {dag} in {seconds:g} s",
+                    why=f"the file lies in {folder}",
+                    fix="check that its DAG processor runs and reads dags_folder; raise `parse_timeout`, or lower its"
+                    " [dag_processor] refresh_interval and min_file_process_interval",
+                )
+            time.sleep(0.5)
+
+    def _see_import_errors(self, folder: Path) -> None:
+        for error in self.call("GET", "/importErrors?limit=100&order_by=-timestamp")["import_errors"]:
+            path = Path(error["filename"] or "")
+            if path.parent.name == folder.name:
+                written = max(one.stat().st_mtime for one in folder.glob("*_dag.py"))
+                if _seconds(error["timestamp"]) >= written:
+                    raise RunError(
+                        f"Airflow cannot import {path}",
+                        why=error["stack_trace"].strip().splitlines()[-1],
+                        fix="use Airflow 3.3 or newer; its page of import errors has the whole of it",
+                    )
+
+
+def _seconds(moment: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
+
+
+def _detail(body: bytes) -> str | None:
+    """What Airflow says, of a JSON answer its ``detail``."""
+    text = body.decode(errors="replace").strip()
+    try:
+        detail = json.loads(text)["detail"]
+    except (ValueError, KeyError, TypeError):
+        return text[:500] or None
+    return detail if isinstance(detail, str) else json.dumps(detail)[:1000]

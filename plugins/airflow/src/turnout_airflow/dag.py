@@ -1,0 +1,296 @@
+"""The DAG file of a plan, as a person would write it: Airflow's own terms, values as literals, one launch function."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from turnout.plugin_api import Plan, Schedule, StepPlan, digest
+from turnout_airflow import launch
+from turnout_airflow.params import params
+from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
+from turnout_airflow.shape import FINISH, Shape
+from turnout_airflow.source import Code, arguments, call, literal, text
+
+OPTIONS = "turnout.options"
+"""The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
+LONGEST_TAG = 100
+
+
+class DagFile:
+    """The DAG file of a plan.
+
+    Args:
+        manual: the DAG of runs that are submitted one by one: under an id of its own, without a schedule, so that
+            trying something out never touches what is published.
+    """
+
+    def __init__(self, plan: Plan, settings: AirflowSettings, *, manual: bool = False) -> None:
+        self.plan = plan
+        self.settings = settings
+        self.manual = manual
+        self.shape = Shape(plan)
+        self.options = msgspec.convert(plan.options.get("airflow", {}), DagOptions)
+        self.dag_id = dag_id(plan, manual=manual)
+        self._times = {spec.source for spec in plan.params}
+        self._gates = [step for step in plan.steps if step.kind == "gate"]
+
+    @property
+    def source(self) -> str:
+        """The file's text, which bears its own version as a tag of the DAG."""
+        return self._text(self.version)
+
+    @property
+    def version(self) -> str:
+        """What tells this file from any other of the DAG."""
+        return f"turnout:{digest(self._text('').encode())[:16]}"
+
+    def _text(self, version: str) -> str:
+        parts = [
+            self._head(),
+            launch.LAUNCH.replace("@INTERVAL", launch.INTERVAL if self._has_interval else ""),
+            launch.STEP if len(self._gates) < len(self.plan.steps) else "",
+            launch.DECIDE if self._gates else "",
+            launch.FINISH,
+            call("with DAG", self._dag(version), end=":"),
+            "\n",
+            *self._body(),
+        ]
+        return "".join(parts)
+
+    @property
+    def _has_interval(self) -> bool:
+        return bool({"interval_start", "interval_end"} & self._times)
+
+    def _head(self) -> str:
+        standard = ["import json", "import os", "import signal", "import subprocess"]
+        if not self.settings.python:
+            standard.append("import sys")
+        dates = [
+            name
+            for name, used in (("datetime", self._start), ("timedelta", self._spans), ("timezone", self._start))
+            if used
+        ]
+        if dates:
+            standard.append(f"from datetime import {', '.join(dates)}")
+        standard += ["from pathlib import Path", "from tempfile import TemporaryDirectory"]
+        sdk = ["DAG", *self._timetables, "get_current_context", "task"]
+        if any(spec.source == "value" for spec in self.plan.params):
+            sdk.append("Param")
+        if self.shape.groups:
+            sdk.append("TaskGroup")
+        if self._assets:
+            sdk.append("Asset")
+        names = sorted(sdk, key=lambda name: (not name.isupper(), name[0].islower(), name))
+        imports = [*standard, "", f"from airflow.sdk import {', '.join(names)}"]
+        slots = {
+            "@NAME": self.plan.name,
+            "@PROJECT": self.plan.project,
+            "@IMPORTS": "\n".join(imports),
+            "@PLAN": literal(self.plan.digest),
+            "@PYTHON": literal(self.settings.python) if self.settings.python else "sys.executable",
+        }
+        return re.sub("@[A-Z]+", lambda found: slots[found[0]], launch.HEAD)
+
+    # the DAG
+
+    @property
+    def _schedule(self) -> Schedule | None:
+        return None if self.manual else self.plan.schedule
+
+    @property
+    def _start(self) -> bool:
+        return self._schedule is not None and self._schedule.start is not None
+
+    @property
+    def _spans(self) -> bool:
+        every = self._schedule is not None and self._schedule.every is not None
+        timed = self.options.run_timeout is not None
+        return every or timed or any(step.retry.count or step.timeout is not None for step in self.plan.steps)
+
+    @property
+    def _timetables(self) -> list[str]:
+        schedule = self._schedule
+        if schedule is None or schedule.assets:
+            return []
+        if schedule.every is not None:
+            return ["DeltaDataIntervalTimetable"] if self._has_interval else []
+        if self._has_interval:
+            return ["CronDataIntervalTimetable"]
+        return [] if schedule.timezone == "UTC" else ["CronTriggerTimetable"]
+
+    @property
+    def _assets(self) -> bool:
+        scheduled = self._schedule is not None and bool(self._schedule.assets)
+        return scheduled or any(_options(step).outlets for step in self.plan.steps)
+
+    def _when(self) -> Code:
+        schedule = self._schedule
+        if schedule is None:
+            return Code("None")
+        if schedule.assets:
+            return Code("[" + ", ".join(_asset(name) for name in schedule.assets) + "]")
+        timetable = next(iter(self._timetables), None)
+        if schedule.every is not None:
+            span = _span(schedule.every)
+            return Code(f"{timetable}({span})") if timetable else span
+        if timetable is None:
+            return Code(literal(schedule.cron))
+        return Code(f"{timetable}({literal(schedule.cron)}, timezone={literal(schedule.timezone)})")
+
+    def _dag(self, version: str) -> list[str]:
+        plan, schedule, options = self.plan, self._schedule, self.options
+        given: dict[str, Any] = {"dag_id": self.dag_id, "schedule": self._when()}
+        if plan.doc:
+            given["description"] = plan.doc.strip().splitlines()[0] if plan.doc.strip() else ""
+            given["doc_md"] = text(_doc(plan.doc), 4)
+        if schedule is not None:
+            if schedule.start is not None:
+                given["start_date"] = _moment(schedule.start)
+            given["catchup"] = schedule.catchup
+        if options.max_active_runs is not None:
+            given["max_active_runs"] = options.max_active_runs
+        if options.max_active_tasks is not None:
+            given["max_active_tasks"] = options.max_active_tasks
+        if options.max_consecutive_failed_runs is not None:
+            given["max_consecutive_failed_dag_runs"] = options.max_consecutive_failed_runs
+        if options.run_timeout is not None:
+            given["dagrun_timeout"] = _span(options.run_timeout)
+        if options.owner:
+            given["default_args"] = {"owner": options.owner}
+        if any(spec.source == "value" for spec in plan.params):
+            given["params"] = params(plan.params)
+        given["tags"] = [*(_tag(f"{key}:{value}") for key, value in plan.tags.items()), version]
+        return arguments(given)
+
+    # its tasks
+
+    def _body(self) -> list[str]:
+        variables, lines = self.shape.variables, []
+        for path in self.shape.groups:
+            parent = {} if len(path) == 1 else {"parent_group": Code(variables[".".join(path[:-1]) + "."])}
+            made = call("TaskGroup", [literal(path[-1]), *arguments(parent)])
+            lines.append(f"    {variables['.'.join(path) + '.']} = {made}\n")
+        group: tuple[str, ...] = ()
+        for step in self.plan.steps:
+            if step.group != group and step.group:
+                lines.append(f"    with {variables['.'.join(step.group) + '.']}:\n")
+            group = step.group
+            lines += self._task(step, 8 if group else 4)
+        ends = [variables[name] for name in self.shape.ends]
+        lines.append(f"    finish = finish_run.override(task_id={literal(FINISH)}, retries=2)()\n\n")
+        lines += [f"    {edge}\n" for step in self.plan.steps for edge in self._edges(step)]
+        lines.append(f"    {_several(ends)} >> finish.as_teardown()\n")
+        return lines
+
+    def _task(self, step: StepPlan, indent: int) -> list[str]:
+        lead, variables = " " * indent, self.shape.variables
+        function = f"{variables[step.name]} = {'decide' if step.kind == 'gate' else 'run_step'}.override"
+        given = [f"step={literal(step.name)}"]
+        lists = self.shape.lists.get(step.name, ())
+        if lists:
+            given.append(f"count={literal(lists[0])}")
+        end = f"({', '.join(given)})"
+        if step.mapped:
+            root, output = self.shape.root(step.name)
+            first = self.shape.lists[root][0] == output
+            source = variables[root] if first else variables[f"{root}:{output}"]
+            end = f".partial({', '.join(given)}).expand(index={source})"
+        lines = [f"{lead}{call(function, arguments(self._override(step, indent)), indent, end)}\n"]
+        for output in lists[1:]:
+            again = {"task_id": f"{step.name.rpartition('.')[2]}-{output}", **self._rule(step)}
+            function = f"{variables[f'{step.name}:{output}']} = run_step.override"
+            end = f"(step={literal(step.name)}, count={literal(output)})"
+            lines.append(f"{lead}# the length of another of its lists, by the record that stands\n")
+            lines.append(f"{lead}{call(function, arguments(again), indent, end)}\n")
+        return lines
+
+    def _override(self, step: StepPlan, indent: int) -> dict[str, Any]:
+        given: dict[str, Any] = {"task_id": step.name.rpartition(".")[2]}
+        if step.doc:
+            given["doc_md"] = text(_doc(step.doc), indent + 4)
+        given.update(self._rule(step))
+        if step.retry.count:
+            given["retries"] = step.retry.count
+            given["retry_delay"] = _span(step.retry.delay)
+            if step.retry.backoff != 1:
+                given["retry_exponential_backoff"] = step.retry.backoff
+                given["max_retry_delay"] = _span(step.retry.max_delay)
+        if step.timeout is not None:
+            given["execution_timeout"] = _span(step.timeout)
+        options = _options(step)
+        for field in msgspec.structs.fields(TaskOptions):
+            value = getattr(options, field.name)
+            if value == field.default:
+                continue
+            if field.name == "outlets":
+                given["outlets"] = Code("[" + ", ".join(_asset(name) for name in value) + "]")
+            else:
+                given[field.name] = value
+        return given
+
+    def _rule(self, step: StepPlan) -> dict[str, str]:
+        """When Airflow calls a step: unless something before it failed; the runtime decides on what was skipped."""
+        if not step.upstream or (step.mapped and self.shape.waits_for_all(step)):
+            return {}
+        return {"trigger_rule": "none_failed"}
+
+    def _edges(self, step: StepPlan) -> list[str]:
+        variables = self.shape.variables
+        before = list(step.upstream)
+        if step.mapped:
+            root, output = self.shape.root(step.name)
+            if self.shape.lists[root][0] == output:  # .expand has said so
+                before = [name for name in before if name != root]
+        edges = [f"{_several([variables[name] for name in before])} >> {variables[step.name]}"] if before else []
+        further = self.shape.lists.get(step.name, ())[1:]
+        return edges + [f"{variables[step.name]} >> {variables[f'{step.name}:{output}']}" for output in further]
+
+
+def dag_id(plan: Plan, *, manual: bool = False) -> str:
+    """The id of a plan's DAG; of the one for runs submitted one by one, if *manual*."""
+    options = msgspec.convert(plan.options.get("airflow", {}), DagOptions)
+    return (options.dag_id or f"{plan.project}.{plan.name}") + (".run" if manual else "")
+
+
+def _options(step: StepPlan) -> TaskOptions:
+    return msgspec.convert(step.options.get("airflow", {}), TaskOptions)
+
+
+def _several(variables: list[str]) -> str:
+    return variables[0] if len(variables) == 1 else f"[{', '.join(variables)}]"
+
+
+def _span(seconds: float) -> Code:
+    """A timedelta in the largest unit that it is a whole number of."""
+    whole = timedelta(seconds=seconds)
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= size and seconds % size == 0:
+            return Code(f"timedelta({unit}={int(seconds // size)})")
+    shown = whole.total_seconds()
+    return Code(f"timedelta(seconds={int(shown) if shown.is_integer() else shown!r})")
+
+
+def _moment(canonical: str) -> Code:
+    moment = datetime.fromisoformat(canonical.replace("Z", "+00:00"))
+    parts = [moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, moment.microsecond]
+    while len(parts) > 3 and not parts[-1]:
+        parts.pop()
+    return Code(f"datetime({', '.join(map(str, parts))}, tzinfo=timezone.utc)")
+
+
+def _asset(name: str) -> str:
+    return f"Asset(name={literal(name)})"
+
+
+def _tag(given: str) -> str:
+    """A tag within Airflow's limit; the plan has the whole of it."""
+    return given if len(given) <= LONGEST_TAG else given[: LONGEST_TAG - 1] + "…"
+
+
+def _doc(given: str) -> str:
+    """A docstring as Markdown; its line feed keeps Airflow from taking one that ends in ``.md`` for a file's name."""
+    return given.strip() + "\n"

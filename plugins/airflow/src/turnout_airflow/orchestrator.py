@@ -1,0 +1,204 @@
+"""The orchestrator ``airflow``: compiles DAG files, places them, and starts and follows runs over the REST API."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from turnout.plugin_api import (
+    Bundle,
+    Capability,
+    ConfigError,
+    Orchestrator,
+    Plan,
+    PlanError,
+    RunError,
+    RunHandle,
+    RunStatus,
+    Submission,
+    Support,
+    UnsupportedError,
+    pretty,
+)
+from turnout_airflow.api import Api
+from turnout_airflow.dag import OPTIONS, DagFile, dag_id
+from turnout_airflow.params import packable
+from turnout_airflow.run import AirflowRun, cancel, status_of, task_path, tasks
+from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
+
+SUBMITTED = "turnout__"
+"""How the ids of runs begin that turnout has submitted; they are of the DAG for such runs."""
+
+
+class AirflowOrchestrator(Orchestrator[AirflowSettings]):
+    """Pipelines as DAGs of an Airflow of version 3.3 or newer."""
+
+    name = "airflow"
+    Config = AirflowSettings
+    options = TaskOptions
+    pipeline_options = DagOptions
+    max_fan_out: ClassVar[int | None] = 1024
+    capabilities: ClassVar[Mapping[Capability, Support]] = {
+        Capability.RETRIES: "native",
+        Capability.BACKOFF: "native",
+        Capability.TIMEOUT: "native",
+        Capability.SCHEDULE: "native",
+        Capability.ASSET_SCHEDULE: "native",
+        Capability.CATCHUP: "native",
+        Capability.MAP: "native",
+        Capability.GATE: "native",
+        Capability.GROUP: "native",
+        Capability.CPU: "emulated",
+        Capability.MEMORY: "refused",
+        Capability.GPU: "refused",
+        Capability.ACCELERATOR: "refused",
+        Capability.REQUIREMENTS: "emulated",
+        Capability.SECRETS: "emulated",
+        Capability.ENV: "emulated",
+        Capability.LOGICAL_TIME: "native",
+        Capability.INTERVAL: "native",
+        Capability.PARAMS: "native",
+        Capability.TAGS: "native",
+        Capability.DOCS: "native",
+        Capability.BY_VALUE: "emulated",
+    }
+
+    def compile(self, plan: Plan) -> Bundle:
+        """The DAG file.
+
+        Raises:
+            UnsupportedError: for a way to launch steps that there is not.
+            PlanError: for a schedule that could never start a run, or a name too long for Airflow.
+        """
+        self._check(plan)
+        file = DagFile(plan, self.config)
+        name = f"{plan.name}_dag.py"
+        notes = []
+        if plan.schedule is not None and plan.schedule.start is None:
+            notes.append("the schedule has no start: its first run is the next one after the DAG is activated")
+        return Bundle(files={name: file.source.encode()}, entrypoint=name, notes=tuple(notes))
+
+    def _check(self, plan: Plan) -> None:
+        if self.config.launch != "python":
+            raise UnsupportedError(
+                f"steps cannot be launched by {self.config.launch} yet", fix="write `launch: python` in the stack"
+            )
+        missing = [spec.name for spec in plan.params if spec.required and spec.source == "value"]
+        if plan.schedule is not None and missing:
+            raise PlanError(
+                f"{plan.name} has a schedule, and its parameter {missing[0]!r} has no default",
+                why="a run that Airflow starts by itself is given no parameters",
+                fix=f"give it a default in the definition, or in the stack: pipelines: {{{plan.name}: {{params: …}}}}",
+            )
+        for step in plan.steps:
+            if len(step.name) > 200:
+                raise PlanError(
+                    f"the step {step.name[:40]}… has a name of {len(step.name)} characters with its sub-pipelines'",
+                    why="Airflow allows 250 for a task, with room for what belongs to it",
+                    fix="give it or a sub-pipeline a shorter name: .named(…)",
+                )
+
+    # placing DAGs
+
+    def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
+        """Place the DAG file, and, where the stack says the API's URL, wait until it is parsed and activate it."""
+        folder = self._place(plan, bundle.files, store, manual=False)
+        if self.config.url:
+            api = self._api()
+            self._await(api, DagFile(plan, self.config), folder)
+            api.call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": False})
+        return str(folder)
+
+    def unpublish(self, plan: Plan) -> str:
+        """Remove the DAG's folder, and that of the DAG for submitted runs; Airflow then forgets the schedule."""
+        folder = self._folder(plan, manual=False)
+        if self.config.url:
+            with contextlib.suppress(RunError):
+                self._api().call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": True})
+        for one in (folder, self._folder(plan, manual=True)):
+            if one.exists():
+                shutil.rmtree(one)
+        return str(folder)
+
+    def _folder(self, plan: Plan, *, manual: bool) -> Path:
+        if not self.config.dags_folder:
+            raise ConfigError(
+                "the stack does not say where Airflow reads DAG files from",
+                fix="set orchestrator: {type: airflow, dags_folder: …}, or use `turnout export`",
+            )
+        root = Path(self.config.dags_folder)
+        if not root.is_dir():
+            raise ConfigError(
+                f"there is no folder {root}", fix="set dags_folder to the one that Airflow reads, or make it"
+            )
+        return root / dag_id(plan, manual=manual)
+
+    def _place(self, plan: Plan, files: Mapping[str, bytes], store: Any, *, manual: bool) -> Path:
+        folder = self._folder(plan, manual=manual)
+        folder.mkdir(exist_ok=True)
+        for name, data in {"environment.json": pretty(store.environment()), **files}.items():
+            path = folder / name
+            if path.exists() and path.read_bytes() == data:
+                continue
+            partial = path.with_name(f".{name}.{os.getpid()}.part")
+            partial.write_bytes(data)
+            partial.replace(path)
+        return folder
+
+    # runs
+
+    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
+        """Place the DAG for submitted runs, wait until this very version is parsed, and start a run of it."""
+        self._check(plan)
+        api = self._api()
+        file = DagFile(plan, self.config, manual=True)
+        folder = self._place(plan, {bundle.entrypoint: file.source.encode()}, store, manual=True)
+        self._await(api, file, folder)
+        api.call("PATCH", f"/dags/{file.dag_id}", {"is_paused": False})
+        engine_run = f"{SUBMITTED}{submission.options.uuid}"
+        url = f"{self.config.url.rstrip('/')}/dags/{file.dag_id}/runs/{engine_run}"
+        options = msgspec.to_builtins(msgspec.structs.replace(submission.options, engine_url=url))
+        conf = {**packable(msgspec.to_builtins(submission.params)), OPTIONS: packable(options)}
+        api.call(
+            "POST",
+            f"/dags/{file.dag_id}/dagRuns",
+            {"dag_run_id": engine_run, "logical_date": None, "conf": conf},
+        )
+        return AirflowRun(api, plan, file.dag_id, engine_run, url, self.watch)
+
+    def _await(self, api: Api, file: DagFile, folder: Path) -> None:
+        api.wait_parsed(file.dag_id, file.version, folder, self.config.parse_timeout)
+
+    def status(self, plan: Plan, engine_run: str) -> RunStatus:
+        """What Airflow says of a run; ``unknown`` without a URL, and for a run it does not have."""
+        if not self.config.url:
+            return RunStatus(state="unknown")
+        return status_of(self._api(), plan, self._dag_of(plan, engine_run), engine_run)
+
+    def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
+        """The lines of a task's log, all tries in order."""
+        api, dag = self._api(), self._dag_of(plan, engine_run)
+        place = -1 if index is None else index
+        for task in tasks(api, dag, engine_run):
+            if task["task_id"] == step and task["map_index"] == place:
+                for number in range(1, task["try_number"] + 1):
+                    path = f"{task_path(dag, engine_run, step)}/logs/{number}?map_index={place}&full_content=true"
+                    content = api.call("GET", path)["content"]
+                    lines = content if isinstance(content, list) else [content]
+                    yield from (str(line.get("event", line) if isinstance(line, dict) else line) for line in lines)
+
+    def cancel(self, plan: Plan, engine_run: str) -> None:
+        """Mark the tasks failed that have not ended, which stops them; the task that marks the end still runs."""
+        cancel(self._api(), self._dag_of(plan, engine_run), engine_run)
+
+    def _dag_of(self, plan: Plan, engine_run: str) -> str:
+        return dag_id(plan, manual=engine_run.startswith(SUBMITTED))
+
+    def _api(self) -> Api:
+        return Api(self.config)

@@ -1,0 +1,73 @@
+"""What a stack says of Airflow, of a pipeline's DAG and of a step's task."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from turnout.plugin_api import Config, LocalPath, Secret
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class AirflowSettings(Config, frozen=True):
+    """Settings of the orchestrator ``airflow``."""
+
+    instance: Annotated[str, Meta(description="Part of every run id; give an Airflow that was reset a new one.")] = (
+        "airflow"
+    )
+    launch: Annotated[
+        Literal["python", "docker", "kubernetes"],
+        Meta(description="How a task starts its step. `python` (a process of an interpreter) is all there is yet."),
+    ] = "python"
+    python: Annotated[
+        str,
+        Meta(description="The interpreter on the workers that has turnout; empty for the one that Airflow runs in."),
+    ] = ""
+    dags_folder: Annotated[LocalPath, Meta(description="The folder that Airflow reads DAG files from.")] = ""
+    url: Annotated[str, Meta(description="Where Airflow's API server answers, such as http://localhost:8080.")] = ""
+    user: Annotated[str, Meta(description="Who to sign in as; with `password`.")] = ""
+    password: Annotated[Secret, Meta(description="The password of `user`.")] = ""
+    token: Annotated[Secret, Meta(description="A bearer token, instead of user and password.")] = ""
+    ca: Annotated[LocalPath, Meta(description="A file of certificates to trust beside the system's.")] = ""
+    parse_timeout: Annotated[
+        float, Meta(description="How many seconds Airflow may take to parse a DAG file that was placed.", gt=0)
+    ] = 120.0
+
+
+class DagOptions(Config, frozen=True):
+    """Options of a pipeline: ``pipelines: {flights: {airflow: {…}}}``."""
+
+    dag_id: Annotated[
+        str,
+        Meta(description="The DAG's id; by default PROJECT.PIPELINE.", pattern=r"^[A-Za-z0-9_.-]{0,200}$"),
+    ] = ""
+    owner: Annotated[str, Meta(description="The owner of all tasks.")] = ""
+    max_active_runs: Annotated[Count | None, Meta(description="How many runs may go on at once.")] = None
+    max_active_tasks: Annotated[Count | None, Meta(description="How many tasks may run at once.")] = None
+    run_timeout: Annotated[Seconds | None, Meta(description="How many seconds a run may take.")] = None
+    max_consecutive_failed_runs: Annotated[
+        Count | None, Meta(description="After how many failed runs in a row the DAG is paused.")
+    ] = None
+
+
+class TaskOptions(Config, frozen=True):
+    """Options of a step: ``steps: {"fit*": {airflow: {…}}}``. Each is Airflow's own of that name."""
+
+    owner: Annotated[str, Meta(description="The task's owner.")] = ""
+    pool: Annotated[str, Meta(description="The pool it takes a slot of.")] = ""
+    pool_slots: Annotated[int, Meta(description="How many slots of the pool it takes.", ge=1)] = 1
+    queue: Annotated[str, Meta(description="The queue of workers it goes to.")] = ""
+    executor: Annotated[str, Meta(description="The executor it goes to, where there are several.")] = ""
+    priority_weight: Annotated[int, Meta(description="Its priority over other tasks of the pool.")] = 1
+    max_active_tis_per_dag: Annotated[
+        Count | None, Meta(description="How many of it may run at once, over all runs.")
+    ] = None
+    max_active_tis_per_dagrun: Annotated[
+        Count | None, Meta(description="How many of it (elements of a map) may run at once in one run.")
+    ] = None
+    outlets: Annotated[
+        tuple[str, ...], Meta(description="Names of assets it updates; other pipelines are scheduled by them.")
+    ] = ()

@@ -1,0 +1,132 @@
+"""What of a plan decides the shape of its DAG: which lists are mapped over, what may be skipped, names of variables."""
+
+from __future__ import annotations
+
+import keyword
+from functools import cached_property
+
+from turnout.plugin_api import Collected, Element, Output, Plan, StepPlan
+
+FINISH = "finish-run"
+"""The id of the task that marks the end; no step can have it, for their names have no hyphen."""
+_TAKEN = frozenset(
+    {
+        "dag",
+        "json",
+        "os",
+        "signal",
+        "subprocess",
+        "sys",
+        "timedelta",
+        "datetime",
+        "timezone",
+        "Path",
+        "TemporaryDirectory",
+        "Asset",
+        "DAG",
+        "Param",
+        "TaskGroup",
+        "get_current_context",
+        "task",
+        "AirflowException",
+        "AirflowFailException",
+        "AirflowSkipException",
+        "BUNDLE",
+        "PLAN",
+        "PYTHON",
+        "run_step",
+        "decide",
+        "finish_run",
+        "call_runtime",
+        "finish",
+        "CronTriggerTimetable",
+        "CronDataIntervalTimetable",
+        "DeltaDataIntervalTimetable",
+        "range",
+        "list",
+        "str",
+        "dict",
+        "None",
+        "True",
+        "False",
+        "print",
+        "isinstance",
+    }
+)
+
+
+class Shape:
+    """A plan as Airflow sees it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._roots: dict[str, tuple[str, str]] = {}
+        for step in plan.steps:
+            for given in step.inputs.values():
+                if isinstance(given.source, Element) and step.name not in self._roots:
+                    source = given.source
+                    self._roots[step.name] = self._roots.get(source.step, (source.step, source.output))
+
+    def root(self, step: str) -> tuple[str, str]:
+        """The step and output whose length a mapped step has."""
+        return self._roots[step]
+
+    @cached_property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """For each step with outputs that are mapped over, those outputs."""
+        found: dict[str, list[str]] = {}
+        for name, output in dict.fromkeys(self._roots.values()):
+            found.setdefault(name, []).append(output)
+        return {name: tuple(outputs) for name, outputs in found.items()}
+
+    @cached_property
+    def skippable(self) -> frozenset[str]:
+        """The steps that may be skipped: guarded ones, and those that need a skipped one."""
+        found: set[str] = set()
+        for step in self.plan.steps:
+            needed = [
+                given.source.step
+                for given in step.inputs.values()
+                if isinstance(given.source, (Output, Element, Collected))
+                and (step.kind == "gate" or not _optional(given))
+            ]
+            if step.guards or found.intersection(needed):
+                found.add(step.name)
+        return frozenset(found)
+
+    def waits_for_all(self, step: StepPlan) -> bool:
+        """Whether Airflow may skip a mapped step when anything before it is skipped, as the runtime would."""
+        return not any(
+            isinstance(given.source, (Output, Collected)) and given.source.step in self.skippable and _optional(given)
+            for given in step.inputs.values()
+        )
+
+    @cached_property
+    def ends(self) -> tuple[str, ...]:
+        """The steps that nothing comes after."""
+        return tuple(name for name, after in self.plan.downstream.items() if not after)
+
+    @cached_property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The sub-pipelines, outer ones first, in the order of the plan."""
+        paths = [step.group[: n + 1] for step in self.plan.steps for n in range(len(step.group))]
+        return tuple(dict.fromkeys(paths))
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """A variable's name for each step, for each group (``a.b.``), and for each further list (``step:output``)."""
+        found: dict[str, str] = {}
+        used = set(_TAKEN)
+        further = [f"{name}:{output}" for name, outputs in self.lists.items() for output in outputs[1:]]
+        groups = [".".join(path) + "." for path in self.groups]
+        for name in (*self.plan.by_name, *groups, *further):
+            plain = name.rstrip(".").replace(".", "_").replace(":", "_")
+            while plain in used or keyword.iskeyword(plain) or keyword.issoftkeyword(plain):
+                plain += "_"
+            found[name] = plain
+            used.add(plain)
+        return found
+
+
+def _optional(given: object) -> bool:
+    return bool(getattr(getattr(given, "type", None), "optional", False))
