@@ -38,6 +38,7 @@ def sample_plan(*steps: StepPlan, **fields: Any) -> Plan:
     given: dict[str, Any] = {
         "runtime": MINIMUM_RUNTIME,
         "project": "sample",
+        "name": "sample",
         "entrypoint": Entrypoint(module="pipelines", qualname="sample"),
         "place": Place("pipelines.py", 3),
         "orchestrator": "local",
@@ -45,7 +46,7 @@ def sample_plan(*steps: StepPlan, **fields: Any) -> Plan:
         "code": Code(digest="0" * 64),
         "environments": {"default": Environment(python="3.11")},
     }
-    return Plan(name="sample", steps=steps or (sample_step(),), **{**given, **fields})
+    return Plan(steps=steps or (sample_step(),), **{**given, **fields})
 
 
 def sample_run(run: str = "sample-1", **fields: Any) -> RunInfo:

@@ -99,9 +99,7 @@ class Call:
         def stop(number: int, frame: FrameType | None) -> None:
             del frame
             if number == signal.SIGALRM:
-                print(
-                    f"turnout: {self.step} took longer than the {self.timeout:g} seconds it has", file=sys.stderr
-                )
+                print(f"turnout: {self.step} took longer than the {self.timeout:g} seconds it has", file=sys.stderr)
             _kill(process)
 
         for one in (signal.SIGTERM, signal.SIGINT):

@@ -1,0 +1,262 @@
+"""What a plan becomes as a specification of Kubeflow; nothing of Kubeflow is needed for it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from turnout.plugin_api import (
+    Collected,
+    Element,
+    InputSpec,
+    Literal,
+    Output,
+    OutputPlan,
+    Param,
+    ParamSpec,
+    ParamType,
+    Resources,
+    Retry,
+    TypeName,
+    UnsupportedError,
+)
+from turnout.testing import purity
+from turnout.testing.plans import sample_plan, sample_step
+from turnout.testing.trial import Corpus, Trial
+from turnout_kubeflow.artifacts import schema
+from turnout_kubeflow.local import KubeflowLocalOrchestrator
+from turnout_kubeflow.names import LONGEST, Names
+from turnout_kubeflow.orchestrator import KubeflowOrchestrator, rendered
+from turnout_kubeflow.settings import KubeflowLocalSettings, KubeflowSettings
+
+GOLDEN = Path(__file__).with_name("pipeline.yaml")
+INT = TypeName(name="builtins:int", text="int")
+TABLE = TypeName(name="pandas.core.frame:DataFrame", text="pd.DataFrame")
+MODEL = TypeName(name="sklearn.linear_model:Ridge", bases=("sklearn.base:BaseEstimator",), text="Ridge")
+
+
+def output(step, name="output"):
+    return InputSpec(source=Output(step=step, output=name))
+
+
+def gate(name, **inputs):
+    return sample_step(name, kind="gate", entrypoint=None, inputs=inputs, outputs=())
+
+
+def one_of_each():
+    """A plan with all that a specification can hold."""
+    return sample_plan(
+        sample_step(
+            "load",
+            inputs={"count": InputSpec(source=Param(name="count"))},
+            outputs=(OutputPlan(name="rows", type=TABLE), OutputPlan(name="parts", type=INT)),
+            retry=Retry(count=2, delay=1.5, backoff=2.0, max_delay=60.0),
+        ),
+        sample_step(
+            "fit",
+            inputs={"rows": output("load", "rows")},
+            outputs=(OutputPlan(name="output", type=MODEL),),
+            timeout=90.0,
+            resources=Resources(cpu=2, memory="4Gi", gpu=1),
+            image="registry.example/fit:1",
+        ),
+        gate("good", model=output("fit")),
+        sample_step("publish", inputs={"model": output("fit")}, guards=("good",)),
+        sample_step(
+            "score",
+            inputs={"part": InputSpec(source=Element(step="load", output="parts")), "model": output("fit")},
+            guards=("good",),
+        ),
+        sample_step("label", inputs={"score": InputSpec(source=Element(step="score", output="output"))}),
+        sample_step("total", inputs={"labels": InputSpec(source=Collected(step="label", output="output"))}),
+        name="every_thing",
+        doc="All that a specification can hold.",
+        params=(
+            ParamSpec(name="count", type=ParamType(kind="int"), doc="How many."),
+            ParamSpec(name="day", type=ParamType(kind="date"), required=False, default="2026-01-31"),
+            ParamSpec(name="tree", type=ParamType(kind="json"), required=False, default={"a": [1, None]}),
+            ParamSpec(name="at", type=ParamType(kind="datetime"), source="logical_time"),
+        ),
+    )
+
+
+def compiled(plan, **settings):
+    return KubeflowOrchestrator(KubeflowSettings(**settings)).compile(plan)
+
+
+def document(plan, **settings):
+    return yaml.safe_load(compiled(plan, **settings).files["pipeline.yaml"])
+
+
+def tasks(plan):
+    return document(plan)["components"]["comp-steps"]["dag"]["tasks"]
+
+
+def test_a_specification_is_what_it_was():
+    plan = one_of_each()
+    text = compiled(plan, environment={"TURNOUT_STORE": "s3://bucket/turnout"}).files["pipeline.yaml"].decode()
+    assert text.replace(plan.digest, "PLAN") == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_step_comes_after_what_it_needs():
+    found = {name: task.get("dependentTasks", []) for name, task in tasks(one_of_each()).items()}
+    assert found == {
+        "load": [],
+        "fit": ["load"],
+        "good": ["fit"],
+        "publish": ["fit", "good"],
+        "score": ["fit", "good", "load"],
+        "label": ["load", "score"],
+        "total": ["label"],
+    }
+
+
+def test_no_task_is_answered_from_kubeflows_cache():
+    found = document(one_of_each())
+    dags = [found["root"], *(one for one in found["components"].values() if "dag" in one)]
+    calls = [
+        task
+        for dag in dags
+        for task in dag["dag"]["tasks"].values()
+        if "executorLabel" in found["components"][task["componentRef"]["name"]]
+    ]
+    assert len(calls) == 8
+    assert all(task["cachingOptions"] == {} for task in calls)
+
+
+def test_every_reference_leads_somewhere():
+    """Each input comes from an output or an input that there is."""
+    found = document(one_of_each())
+    components = found["components"]
+    for owner in (found["root"], *components.values()):
+        given = owner.get("inputDefinitions", {}).get("parameters", {})
+        siblings = owner.get("dag", {}).get("tasks", {})
+        for task in siblings.values():
+            wanted = components[task["componentRef"]["name"]]["inputDefinitions"]["parameters"]
+            iterated = {task["parameterIterator"]["itemInput"]} if "parameterIterator" in task else set()
+            assert set(wanted) == set(task["inputs"]["parameters"]) | iterated
+            for source in task["inputs"]["parameters"].values():
+                if "componentInputParameter" in source:
+                    assert source["componentInputParameter"] in given
+                elif "taskOutputParameter" in source:
+                    told = source["taskOutputParameter"]
+                    producer = components[siblings[told["producerTask"]]["componentRef"]["name"]]
+                    assert told["outputParameterKey"] in producer["outputDefinitions"]["parameters"]
+                else:
+                    assert siblings[source["taskFinalStatus"]["producerTask"]]
+
+
+def test_gates_and_what_is_counted_are_called_whatever_their_guards():
+    """Nothing outside of a condition can take a value from inside of it; the runtime knows the skip."""
+    plan = sample_plan(
+        gate("outer"),
+        sample_step("numbers", guards=("outer",)),
+        gate("inner", value=output("numbers")),
+        sample_step(
+            "each", inputs={"n": InputSpec(source=Element(step="numbers", output="output"))}, guards=("outer",)
+        ),
+        sample_step("last", guards=("outer", "inner")),
+    )
+    found = tasks(plan)
+    names = {name: task["componentRef"]["name"] for name, task in found.items()}
+    assert names == {
+        "outer": "comp-outer",
+        "numbers": "comp-numbers",
+        "inner": "comp-inner",
+        "each": "comp-when-each",
+        "last": "comp-when-last",
+    }
+    inner = document(plan)["components"]["comp-when-last"]["dag"]["tasks"]["if"]
+    assert inner["triggerPolicy"]["condition"] == (
+        "inputs.parameter_values['guard-1'] == true && inputs.parameter_values['guard-2'] == true"
+    )
+
+
+def test_names_are_valid_and_never_meet():
+    given = ["a_b", "a__b", "a.b", "A_B", "ab", "steps", "finish", "import", "None", "x" * 150, "x" * 151, "_", "9"]
+    names = Names("steps", "finish")
+    taken = [names.take(name) for name in given]
+    assert len(set(taken)) == len(given)
+    assert all(re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) and len(name) <= LONGEST for name in taken)
+    again = Names("steps", "finish")
+    assert [again.take(name) for name in given] == taken
+
+
+def test_it_grows_with_the_steps_and_no_faster():
+    def lines(count):
+        before = [{}] + [{"x": output(f"step_{number}")} for number in range(count - 1)]
+        plan = sample_plan(*(sample_step(f"step_{number}", inputs=given) for number, given in enumerate(before)))
+        return compiled(plan).files["pipeline.yaml"].count(b"\n")
+
+    sizes = [lines(count) for count in (200, 400, 600)]
+    assert len({later - earlier for earlier, later in itertools.pairwise(sizes)}) == 1
+
+
+def test_yaml_is_the_same_with_and_without_the_library_in_c(monkeypatch):
+    plan = sample_plan(
+        sample_step("fit", doc="it's {{ a }}: 漢字 ☃\n\tnew line"),
+        doc='it\'s "quoted" {{ 1 + 1 }}: - # 漢字 ☃ \u2028\n\nnew line\t end \\ ' + "long " * 60,
+        params=(ParamSpec(name="text", type=ParamType(kind="str"), required=False, default=" a\n\n b: '#' \x85 é 🚂"),),
+    )
+    quick = rendered(plan, KubeflowSettings(), created=True)
+    monkeypatch.delattr(yaml, "CSafeDumper", raising=False)
+    assert rendered(plan, KubeflowSettings(), created=True) == quick
+
+
+def test_texts_stay_texts():
+    wild = "x'; import os #\n$(touch no) `no` {{$.pipeline_job_uuid}} {{ 1 }} : - | >"
+    plan = sample_plan(sample_step("fit"), name="wild", doc=wild, tags={"a": wild})
+    found = document(plan, image="python:3.11", install=("a; rm -rf /", "b>=1"))
+    assert found["pipelineInfo"]["description"] == wild
+    script = found["deploymentSpec"]["executors"]["exec-fit"]["container"]["command"][2]
+    assert "pip install --quiet 'a; rm -rf /' 'b>=1'\n" in script
+
+
+def test_an_image_starts_the_launcher_itself():
+    container = document(one_of_each(), launch="image", image="team/base:2")["deploymentSpec"]["executors"]
+    assert container["exec-load"]["container"]["image"] == "team/base:2"
+    assert container["exec-fit"]["container"]["image"] == "registry.example/fit:1"
+    assert container["exec-load"]["container"]["command"] == ["python3", "-m", "turnout_kubeflow.launch"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "title"),
+    [
+        (TABLE, "system.Dataset"),
+        (MODEL, "system.Model"),
+        (TypeName(name="builtins:dict", text="dict[str, float]"), "system.Metrics"),
+        (TypeName(name="plotly.graph_objs._figure:Figure", text="Figure"), "system.HTML"),
+        (INT, "system.Artifact"),
+    ],
+)
+def test_outputs_have_the_type_that_fits(declared, title):
+    assert schema(declared) == title
+
+
+def test_compiling_is_pure(tmp_path):
+    """The corpus on both orchestrators: the same bytes in any process, and nothing is written or started."""
+    corpus = Corpus(tmp_path)
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    try:
+        trial = Trial(corpus, {"orchestrator": {"type": "kubeflow"}}, folder)
+        plans = [trial.launch(name, accept=trial.refused).plan for name in ("quoted", "guarded_map", "names", "timed")]
+    finally:
+        corpus.close()
+    for number, one in enumerate(
+        (KubeflowOrchestrator(KubeflowSettings()), KubeflowLocalOrchestrator(KubeflowLocalSettings()))
+    ):
+        here = tuple(purity.digest(one.compile(plan)) for plan in plans)
+        elsewhere = purity.compile_elsewhere(one, plans, tmp_path / str(number), 7, TZ="Asia/Tokyo", HOME="/nowhere")
+        assert elsewhere.effects == ()
+        assert elsewhere.digests == here
+
+
+def test_what_cannot_be_started_says_what_can():
+    plan = sample_plan(sample_step("fit", inputs={"x": InputSpec(source=Literal(value=1))}))
+    with pytest.raises(UnsupportedError, match="starts no runs"):
+        KubeflowOrchestrator(KubeflowSettings()).submit(plan, compiled(plan), None, None)
