@@ -1,0 +1,240 @@
+"""The REST API as it may answer: each mistake of a stack names what to do. A stand-in answers, on loopback."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+
+from turnout.plugin_api import Change, ConfigError, RunError, Submission
+from turnout.plugin_api import Options as RunOptions
+from turnout.stores.local import LocalStore
+from turnout.testing.plans import sample_plan, sample_step
+from turnout_airflow import run as runs
+from turnout_airflow.api import Api
+from turnout_airflow.orchestrator import AirflowOrchestrator
+from turnout_airflow.settings import AirflowSettings
+
+DAG = "sample.sample"
+
+
+class Server:
+    """Answers by ``answers``: ``METHOD /path`` to a status and a document, or to a function of what was sent."""
+
+    def __init__(self):
+        self.answers = {}
+        self.asked = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self):
+                sent = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
+                path = urlsplit(self.path).path
+                server.asked.append((self.command, path, sent, self.headers.get("Authorization")))
+                given = server.answers.get(f"{self.command} {path}", (404, {"detail": "not found"}))
+                status, document = given(sent, self.headers) if callable(given) else given
+                data = document if isinstance(document, bytes) else json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PATCH = answer
+
+            def log_message(self, *_):
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self):
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@pytest.fixture
+def server():
+    one = Server()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def api(server):
+    return Api(AirflowSettings(url=server.url))
+
+
+def test_no_url():
+    with pytest.raises(ConfigError, match="the stack gives no URL of Airflow"):
+        Api(AirflowSettings())
+    with pytest.raises(ConfigError, match="'file:///etc/passwd' is not the URL of an Airflow"):
+        Api(AirflowSettings(url="file:///etc/passwd"))
+
+
+def test_nothing_answers():
+    gone = Server()
+    gone.close()
+    with pytest.raises(ConfigError, match=f"no Airflow answers at {gone.url}"):
+        Api(AirflowSettings(url=gone.url)).call("GET", "/dags")
+
+
+def test_something_else_answers(server, api):
+    server.answers["GET /api/v2/dags"] = 200, b"<html>"
+    with pytest.raises(ConfigError, match="is no Airflow: /api/v2/dags gives no JSON"):
+        api.call("GET", "/dags")
+
+
+def test_it_signs_in_when_it_is_first_refused(server):
+    def answer(_, headers):
+        return (200, {"dags": []}) if headers["Authorization"] == "Bearer t0ken" else (401, {"detail": "who are you"})
+
+    server.answers["GET /api/v2/dags"] = answer
+    server.answers["POST /auth/token"] = 201, {"access_token": "t0ken"}
+    signed = Api(AirflowSettings(url=server.url, user="ann", password="s3cret"))
+    assert signed.call("GET", "/dags") == {"dags": []}
+    assert signed.call("GET", "/dags") == {"dags": []}
+    assert [path for _, path, *_ in server.asked] == ["/api/v2/dags", "/auth/token", "/api/v2/dags", "/api/v2/dags"]
+    assert Api(AirflowSettings(url=server.url, token="t0ken")).call("GET", "/dags") == {"dags": []}
+    with pytest.raises(ConfigError, match=r"refuses to GET /dags \(401\)") as caught:
+        Api(AirflowSettings(url=server.url)).call("GET", "/dags")
+    assert "who are you" in str(caught.value)
+
+
+def test_a_wrong_password_is_not_shown(server):
+    server.answers["GET /api/v2/dags"] = 401, {"detail": "no"}
+    server.answers["POST /auth/token"] = 401, {"detail": "wrong"}
+    with pytest.raises(ConfigError) as caught:
+        Api(AirflowSettings(url=server.url, user="ann", password="s3cret")).call("GET", "/dags")
+    assert "s3cret" not in str(caught.value)
+    assert "set `token`, or `user` and `password`" in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(422, ConfigError), (409, ConfigError), (500, RunError)])
+def test_other_refusals(server, api, status, kind):
+    server.answers["POST /api/v2/dags/x/dagRuns"] = status, {"detail": "Invalid input for param depth"}
+    with pytest.raises(kind, match="Invalid input for param depth"):
+        api.call("POST", "/dags/x/dagRuns", {})
+
+
+def test_waiting_for_a_version(server, api, tmp_path):
+    server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": []}
+    tags = iter([(404, {}), (200, {"tags": [{"name": "turnout:old"}]}), (200, {"tags": [{"name": "turnout:new"}]})])
+    server.answers[f"GET /api/v2/dags/{DAG}"] = lambda *_: next(tags)
+    api.wait_parsed(DAG, "turnout:new", tmp_path, 60)
+    server.answers[f"GET /api/v2/dags/{DAG}"] = 200, {"tags": []}
+    with pytest.raises(RunError, match=r"has not parsed the new version of the DAG sample\.sample in 0\.1 s"):
+        api.wait_parsed(DAG, "turnout:new", tmp_path, 0.1)
+
+
+def test_an_import_error_of_this_file_ends_the_wait(server, api, tmp_path):
+    (tmp_path / "sample_dag.py").write_text("")
+    old = {"filename": f"{tmp_path.name}/sample_dag.py", "timestamp": "2020-01-01T00:00:00Z", "stack_trace": "old"}
+    new = {**old, "timestamp": "2999-01-01T00:00:00+00:00", "stack_trace": "Traceback\nImportError: no DAG in airflow"}
+    other = {**new, "filename": "elsewhere/sample_dag.py", "stack_trace": "other"}
+    server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": [old, other, new]}
+    with pytest.raises(RunError, match="ImportError: no DAG in airflow"):
+        api.wait_parsed(DAG, "turnout:new", tmp_path, 60)
+
+
+def task(name, state, index=-1, tries=1):
+    return {"task_id": name, "map_index": index, "state": state, "try_number": tries, "duration": 1.5}
+
+
+def following(server, monkeypatch, looks):
+    """A run that shows the tasks of one look after the other."""
+    monkeypatch.setattr(runs, "POLL", 0.0)
+    states, pages = iter([state for state, _ in looks]), iter([found for _, found in looks])
+    server.answers[f"GET /api/v2/dags/{DAG}/dagRuns/r"] = lambda *_: (200, {"state": next(states)})
+    server.answers[f"GET /api/v2/dags/{DAG}/dagRuns/r/taskInstances"] = lambda *_: (
+        200,
+        {"task_instances": (found := next(pages)), "total_entries": len(found)},
+    )
+    told = []
+    plan = sample_plan(sample_step("one"), sample_step("two"))
+    return runs.AirflowRun(Api(AirflowSettings(url=server.url)), plan, DAG, "r", "", told.append), told
+
+
+def test_changes_are_told_once(server, monkeypatch):
+    looks = [
+        ("queued", [task("one", None), task("two", None)]),
+        ("running", [task("one", "running"), task("two", None)]),
+        ("running", [task("one", "up_for_retry"), task("two", None)]),
+        ("running", [task("one", "success", tries=2), task("two", "success", 0), task("two", "running", 1)]),
+        ("failed", [task("one", "success", tries=2), task("two", "success", 0), task("two", "failed", 1),
+                    task("finish-run", "success")]),
+    ]  # fmt: skip
+    handle, told = following(server, monkeypatch, looks)
+    assert handle.wait(60) == "failed"
+    assert handle.wait() == "failed"
+    assert told == [
+        Change("one", None, "running", seconds=1.5),
+        Change("one", None, "retrying"),
+        Change("one", None, "succeeded", seconds=1.5, number=2),
+        Change("two", 0, "succeeded", seconds=1.5, total=2),
+        Change("two", 1, "running", seconds=1.5, total=2),
+        Change("two", 1, "failed", seconds=1.5, total=2),
+    ]
+
+
+def test_waiting_gives_up_when_told_to(server, monkeypatch):
+    handle, _ = following(server, monkeypatch, [("running", [])])
+    monkeypatch.setattr(runs, "POLL", 3600.0)
+    begun = time.monotonic()
+    assert handle.wait(0.05) == "running"
+    assert time.monotonic() - begun < 60
+
+
+def test_placing_and_taking_away(tmp_path):
+    orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=str(tmp_path / "dags")))
+    plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
+    bundle = orchestrator.compile(plan)
+    with pytest.raises(ConfigError, match="there is no folder"):
+        orchestrator.publish(plan, bundle, store)
+    (tmp_path / "dags").mkdir()
+    place = orchestrator.publish(plan, bundle, store)
+    files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dags" / DAG).iterdir()}
+    assert set(files) == {"sample_dag.py", "environment.json"}
+    assert orchestrator.publish(plan, bundle, store) == place
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dags" / DAG).iterdir()} == files
+    assert orchestrator.unpublish(plan) == place
+    assert list((tmp_path / "dags").iterdir()) == []
+    with pytest.raises(ConfigError, match="does not say where Airflow reads DAG files from"):
+        AirflowOrchestrator(AirflowSettings()).publish(plan, bundle, store)
+
+
+def test_a_submission_becomes_the_configuration_of_a_run(server, tmp_path):
+    settings = AirflowSettings(url=server.url, dags_folder=str(tmp_path))
+    orchestrator, plan = AirflowOrchestrator(settings), sample_plan()
+    file = None
+
+    def parsed(*_):
+        nonlocal file
+        file = (tmp_path / f"{DAG}.run" / "sample_dag.py").read_text()
+        return 200, {"tags": [{"name": file.split('tags=["')[1].split('"')[0]}]}
+
+    server.answers[f"GET /api/v2/dags/{DAG}.run"] = parsed
+    server.answers[f"PATCH /api/v2/dags/{DAG}.run"] = 200, {}
+    server.answers[f"POST /api/v2/dags/{DAG}.run/dagRuns"] = 200, {}
+    submission = Submission(params={"big": 2**70}, options=RunOptions(uuid="u", at="2026-01-01T00:00:00Z"))
+    store = LocalStore.from_url(str(tmp_path / "store"))
+    handle = orchestrator.submit(plan, orchestrator.compile(plan), submission, store)
+    assert handle.engine_run == "turnout__u"
+    (body,) = (sent for method, _, sent, _ in server.asked if method == "POST")
+    assert body == {
+        "dag_run_id": "turnout__u",
+        "logical_date": None,
+        "conf": {
+            "big": str(2**70),
+            "turnout.options": {
+                "uuid": "u",
+                "at": "2026-01-01T00:00:00Z",
+                "engine_url": f"{server.url}/dags/{DAG}.run/runs/turnout__u",
+            },
+        },
+    }
+    assert 'dag_id="sample.sample.run"' in file

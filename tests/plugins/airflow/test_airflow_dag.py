@@ -1,0 +1,204 @@
+"""DAG files, byte for byte; and what cannot be one."""
+
+import ast
+
+import msgspec
+import pytest
+
+from turnout.plugin_api import (
+    Collected,
+    Element,
+    InputSpec,
+    Output,
+    OutputPlan,
+    ParamSpec,
+    ParamType,
+    PlanError,
+    Retry,
+    Schedule,
+    StepPlan,
+    TypeName,
+    UnsupportedError,
+)
+from turnout.testing.plans import sample_plan, sample_step
+from turnout_airflow.dag import DagFile
+from turnout_airflow.orchestrator import AirflowOrchestrator
+from turnout_airflow.params import packable
+from turnout_airflow.settings import AirflowSettings
+
+LIST = OutputPlan(name="output", type=TypeName(name="builtins:int", text="int", collection=True))
+MORE = OutputPlan(name="more", type=TypeName(name="builtins:int", text="int", collection=True))
+OPTIONAL = TypeName(name="builtins:int", text="int | None", optional=True)
+
+
+def reads(**sources):
+    return {name: InputSpec(source=source) for name, source in sources.items()}
+
+
+def everything(**fields):
+    """A plan that uses all that a DAG file has a form for."""
+    steps = (
+        sample_step("load", doc="Read what there is.\n\nAll of it.", outputs=(LIST, MORE)),
+        sample_step(
+            "prepare.clean",
+            inputs=reads(rows=Output(step="load", output="output")),
+            retry=Retry(count=3, delay=90, backoff=2.0),
+            timeout=5400,
+            options={"airflow": {"pool": "gpu", "outlets": ["clean rows"]}},
+        ),
+        StepPlan(name="good", kind="gate", inputs=reads(rows=Output(step="prepare.clean", output="output"))),
+        sample_step(
+            "square",
+            inputs=reads(
+                number=Element(step="load", output="output"), size=Output(step="prepare.clean", output="output")
+            ),
+            guards=("good",),
+        ),
+        sample_step("label", inputs=reads(number=Element(step="square", output="output"))),
+        sample_step("other", inputs=reads(number=Element(step="load", output="more"))),
+        sample_step(
+            "class",
+            inputs={
+                "squares": InputSpec(source=Collected(step="square", output="output"), type=OPTIONAL),
+                **reads(
+                    labels=Collected(step="label", output="output"), others=Collected(step="other", output="output")
+                ),
+            },
+        ),
+    )
+    given = {
+        "doc": "Everything at once.",
+        "schedule": Schedule(cron="0 6 * * *", timezone="Europe/Berlin", start="2026-01-31T05:00:00Z", catchup=True),
+        "tags": {"team": "ops"},
+        "params": (
+            ParamSpec(name="depth", type=ParamType(kind="int"), required=False, default=6, doc="How deep."),
+            ParamSpec(name="level", type=ParamType(kind="str", choices=("low", "high"), optional=True), required=False),
+            ParamSpec(name="day", type=ParamType(kind="datetime"), source="logical_time"),
+        ),
+        "options": {"airflow": {"owner": "ann", "max_active_runs": 1, "run_timeout": 7200}},
+    }
+    return sample_plan(*steps, **{**given, **fields})
+
+
+def source(plan, **settings):
+    (data,) = AirflowOrchestrator(AirflowSettings(**settings)).compile(plan).files.values()
+    ast.parse(data)
+    return data.decode()
+
+
+def body(text):
+    return text[text.index("with DAG(") :]
+
+
+def test_a_small_pipeline(snapshot):
+    assert source(sample_plan(), python="/opt/turnout/bin/python") == snapshot
+
+
+def test_everything_at_once(snapshot):
+    assert source(everything()) == snapshot
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule(cron="@daily"),
+        Schedule(every=5400.0),
+        Schedule(assets=("clean rows", 'x"; import os #')),
+        Schedule(cron="@weekly", timezone="Asia/Tokyo"),
+    ],
+    ids=["preset", "span", "assets", "zone"],
+)
+@pytest.mark.parametrize("interval", [False, True], ids=["moment", "interval"])
+def test_schedules(snapshot, schedule, interval):
+    given = ParamSpec(name="since", type=ParamType(kind="datetime"), source="interval_start")
+    text = source(sample_plan(schedule=schedule, params=(given,) if interval else ()))
+    assert [line for line in text.splitlines() if "schedule=" in line or "import" in line] == snapshot
+    assert ('options["interval"]' in text) is interval
+
+
+def test_submitted_runs_have_a_dag_of_their_own_without_a_schedule():
+    plan, settings = everything(), AirflowSettings()
+    published, manual = DagFile(plan, settings), DagFile(plan, settings, manual=True)
+    assert (published.dag_id, manual.dag_id) == ("sample.sample", "sample.sample.run")
+    assert "schedule=None" in manual.source
+    assert "start_date" not in manual.source
+    assert published.version != manual.version
+
+
+def test_the_version_follows_the_whole_file():
+    plan = sample_plan()
+    versions = {
+        DagFile(plan, AirflowSettings()).version,
+        DagFile(plan, AirflowSettings(python="/usr/bin/python3")).version,
+        DagFile(msgspec.structs.replace(plan, doc="other"), AirflowSettings()).version,
+    }
+    assert len(versions) == 3
+    file = DagFile(plan, AirflowSettings())
+    assert f'"{file.version}"' in file.source
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "expected"),
+    [
+        ("int", 3, 'Param(3, type=["integer", "string"], pattern="^\\\\s*[+-]?[0-9]+\\\\s*$")'),
+        ("int", 2**70, 'Param("1180591620717411303424", '),
+        ("float", 0.5, 'Param(0.5, type="number")'),
+        ("bool", True, 'Param(True, type="boolean")'),
+        ("datetime", "2026-01-01T00:00:00Z", 'Param("2026-01-01T00:00:00Z", type="string", format="date-time")'),
+        ("date", "2026-01-01", 'Param("2026-01-01", type="string", format="date")'),
+        ("timedelta", 90, 'Param(90, type=["number", "string"])'),
+        ("json", {"a": [None]}, 'Param({"a": [None]})'),
+        (
+            "file",
+            {"digest": "0", "suffix": ".csv"},
+            'Param({"digest": "0", "suffix": ".csv"}, type=["string", "object"])',
+        ),
+    ],
+)
+def test_params_are_typed(kind, default, expected):
+    text = source(
+        sample_plan(params=(ParamSpec(name="x", type=ParamType(kind=kind), required=False, default=default),))
+    )
+    assert f'"x": {expected}' in " ".join(text.split()).replace("Param( ", "Param(").replace(", ),", "),")
+
+
+def test_large_numbers_travel_as_texts():
+    assert packable({"a": [2**63, -(2**63), 2**63 - 1], "b": True, "c": 1e300}) == {
+        "a": [str(2**63), -(2**63), 2**63 - 1],
+        "b": True,
+        "c": 1e300,
+    }
+
+
+def test_texts_stay_texts():
+    nasty = 'x\'; import os #"""\n{{ 1 }} %s \\'
+    plan = sample_plan(sample_step(doc=nasty), doc=nasty, tags={"note": nasty * 9})
+    tree = ast.parse(source(plan))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert nasty.strip() + "\n" in texts
+    (tag,) = (text for text in texts if text.startswith("note:"))
+    assert len(tag) == 100
+    assert [node.names[0].name for node in ast.walk(tree) if isinstance(node, ast.Import)] == [
+        "json", "os", "signal", "subprocess", "sys",
+    ]  # fmt: skip
+
+
+def test_a_docstring_is_no_file_name():
+    assert 'doc_md="See README.md\\n"' in source(sample_plan(doc="See README.md"))
+
+
+def test_names_of_variables_are_told_apart():
+    steps = [sample_step(name) for name in ("a.b", "a_b", "task", "None", "finish", "match")]
+    text = body(source(sample_plan(*steps)))
+    made = [line.split(" = ")[0].strip() for line in text.splitlines() if " = run_step" in line]
+    assert made == ["a_b", "a_b_", "task_", "None_", "finish_", "match_"]
+
+
+def test_what_cannot_be_compiled_is_refused():
+    with pytest.raises(UnsupportedError, match="steps cannot be launched by docker yet"):
+        source(sample_plan(), launch="docker")
+    required = ParamSpec(name="x", type=ParamType(kind="int"))
+    with pytest.raises(PlanError, match="has a schedule, and its parameter 'x' has no default"):
+        source(sample_plan(params=(required,), schedule=Schedule(cron="@daily")))
+    with pytest.raises(PlanError, match="has a name of 209 characters"):
+        source(sample_plan(sample_step(".".join(["x" * 69] * 3))))
