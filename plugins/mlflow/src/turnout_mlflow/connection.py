@@ -1,0 +1,130 @@
+"""Calls of MLflow: its settings stand in its environment for the time of a call, and its errors become ours."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from turnout.plugin_api import PluginError, RunError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+
+_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+class Connection:
+    """An MLflow by its URI. Nothing is imported, opened or sent before the first call."""
+
+    def __init__(
+        self, uri: str, *, username: str | None, password: str | None, token: str | None, timeout: int, retries: int
+    ) -> None:
+        self.uri = uri
+        basic = base64.b64encode(f"{username}:{password}".encode()).decode()  # as a server is shown it
+        self._secrets = [secret for secret in (password and basic, password, token) if secret]
+        given = {
+            "MLFLOW_TRACKING_USERNAME": username,
+            "MLFLOW_TRACKING_PASSWORD": password,
+            "MLFLOW_TRACKING_TOKEN": token,
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout),
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
+            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+            # a step's output is the user's own, and nothing is told to anyone but this MLflow
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+            "GIT_PYTHON_REFRESH": "quiet",
+        }
+        self._environ = {name: value for name, value in given.items() if value is not None}
+
+    @contextmanager
+    def client(self, doing: str) -> Iterator[MlflowClient]:
+        """MLflow's client, for calls whose errors say what was being done.
+
+        Raises:
+            PluginError: where MLflow is not installed.
+            RunError: for whatever MLflow raises, without a credential.
+        """
+        if find_spec("mlflow") is None:
+            raise PluginError(
+                "MLflow is not installed where this step runs", fix="pip install 'turnout-mlflow[mlflow]'"
+            )
+        with _set(self._environ):
+            try:
+                yield self._client
+            except Exception as error:
+                raise RunError(
+                    f"MLflow at {self._hidden(self.uri)} failed {doing}",
+                    why=self._hidden(_first_line(error)),
+                    fix=_fix(error),
+                ) from None
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        import logging
+
+        from mlflow import MlflowClient
+
+        for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):  # a database that is made says much
+            logging.getLogger(name).setLevel(logging.WARNING)
+        if self.database is not None:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
+            return MlflowClient(f"{SQLITE}{self.database}", f"{SQLITE}{self.database}")
+        return MlflowClient(self.uri, self.uri)
+
+    @cached_property
+    def database(self) -> Path | None:
+        """The SQLite file as a whole path, or None for another kind of URI."""
+        return Path(self.uri.removeprefix(SQLITE)).absolute() if self.uri.startswith(SQLITE) else None
+
+    def page(self, experiment: str, run: str) -> str | None:
+        """The address of a run's page, where a server has one."""
+        if not self.uri.startswith(("http://", "https://")):
+            return None
+        return f"{self._hidden(self.uri).rstrip('/')}/#/experiments/{experiment}/runs/{run}"
+
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return _USERINFO.sub("", text)
+
+
+def holds_credential(uri: str) -> bool:
+    """Whether an address names a user or a password."""
+    return uri.startswith(("http://", "https://")) and "@" in urlsplit(uri).netloc
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:500]
+
+
+def _fix(error: Exception) -> str:
+    text = str(error)
+    if "401" in text or "403" in text:
+        return "check username and password, or the token, that the stack names"
+    return "see that it answers there; what it missed: turnout runs sync RUN"
+
+
+@contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,130 @@
+"""The plugin where MLflow is not: it is found, its settings are checked, its names follow MLflow's rules."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from turnout.errors import ConfigError, ConfigErrors, PluginError, RunError
+from turnout.packaging.project import load
+from turnout.registry import discover
+from turnout.stack.find import load_stack
+from turnout.testing.plans import sample_run
+from turnout_mlflow import names
+from turnout_mlflow.connection import Connection
+from turnout_mlflow.tracker import MlflowSettings, MlflowTracker
+
+STACKS = Path(__file__).parents[3] / "stacks"
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'demo'\nversion = '1'\n")
+    (tmp_path / "stacks").mkdir()
+    return tmp_path
+
+
+def stack(project, tracker):
+    (project / "stacks" / "it.yaml").write_text(f"extends: local\ntracker: {tracker}\n")
+    return load_stack("it", load(project), discover(), {})
+
+
+def test_the_plugin_is_found():
+    assert discover().get("tracker", "mlflow") is MlflowTracker
+
+
+def test_the_ready_made_stack_is_right(project):
+    (project / "stacks" / "local-mlflow.yaml").write_text((STACKS / "local-mlflow.yaml").read_text())
+    worker = load_stack("local-mlflow", load(project), discover(), {}).worker()
+    assert worker.tracker.type == "mlflow"
+    assert worker.tracker.config == {"uri": "sqlite:///.turnout/mlflow.db"}
+
+
+def test_a_credential_waits_for_the_worker(project):
+    worker = stack(project, "{type: mlflow, uri: 'http://h', username: ann, password: '${secret:mlflow}'}").worker()
+    assert worker.tracker.config["password"] == "${secret:mlflow}"
+
+
+@pytest.mark.parametrize(
+    ("tracker", "text"),
+    [
+        ("{type: mlflow, uri: 'http://ann:hunter2@h'}", "names a user or a password; take username and password"),
+        ("{type: mlflow, uri: 'file:///tmp/runs'}", "neither that of a server nor of a database"),
+        ("{type: mlflow, uri: runs}", "neither that of a server nor of a database"),
+        ("{type: mlflow, password: hunter2}", "must not stand in a stack file"),
+        ("{type: mlflow, steps: netsed}", "Did you mean 'nested'"),
+        ("{type: mlflow, required: often}", "must be a bool"),
+        ("{type: mlflow, timeout: 0}", "must be an int >= 1"),
+        ("{type: mlflow, url: 'http://h'}", "unknown setting 'url'"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(project, tracker, text):
+    with pytest.raises((ConfigError, ConfigErrors)) as caught:
+        stack(project, tracker).component("tracker")
+    assert text in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_where_mlflow_is_missing_the_fix_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr("turnout_mlflow.connection.find_spec", lambda name: None)
+    tracker = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db"))
+    with pytest.raises(PluginError) as caught:
+        tracker.begin(sample_run(), claimed=True)
+    assert str(caught.value).splitlines() == [
+        "MLflow is not installed where this step runs",
+        "  fix: pip install 'turnout-mlflow[mlflow]'",
+    ]
+
+
+def test_an_error_shows_no_credential(monkeypatch):
+    connection = Connection(
+        "postgresql://ann:first@h/db", username="ann", password="second", token="third", timeout=1, retries=0
+    )
+    monkeypatch.setattr("turnout_mlflow.connection.find_spec", lambda name: True)
+    monkeypatch.setitem(connection.__dict__, "_client", None)
+    with pytest.raises(RunError) as caught, connection.client("to be tried"):
+        raise OSError("no way to postgresql://ann:first@h/db with second, YW5uOnNlY29uZA== or third\nmore")
+    assert str(caught.value).splitlines() == [
+        "MLflow at postgresql://h/db failed to be tried",
+        "  why: no way to postgresql://h/db with ***, *** or ***",
+        "  fix: see that it answers there; what it missed: turnout runs sync RUN",
+    ]
+    assert caught.value.__suppress_context__
+
+
+def test_planning_imports_no_mlflow():
+    code = (
+        "import sys, turnout_mlflow.tracker as t; t.MlflowTracker(t.MlflowSettings()); print('mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+TEXTS = st.text(min_size=1, max_size=300)
+
+
+@given(TEXTS, TEXTS)
+def test_different_names_stay_different_and_follow_the_rules(one, other):
+    for rule, pattern in ((names.key, r"[/\w.\- ]{1,250}\Z"), (names.folder, r"[A-Za-z0-9_.\- ]{1,250}\Z")):
+        made = rule(one)
+        assert re.match(pattern, made)
+        assert not made.startswith((".", "/"))
+        assert "//" not in made
+        assert (made == rule(other)) is (one == other)
+
+
+@pytest.mark.parametrize("name", ["fit/loss", "evaluate/val loss", "score/3/rmse.mean", "Verlust ß", "a-b_c"])
+def test_plain_names_stay_as_they_are(name):
+    assert names.key(name) == name
+
+
+@pytest.mark.parametrize("name", ["../up", "/root", "a//b", "a/./b", ".", "..", "%", "a:b", "x\n", " x", "a/"])
+def test_other_names_get_a_mark(name):
+    assert re.fullmatch(r".*-[0-9a-f]{8}", names.key(name))
+    assert re.fullmatch(r"[^/]*-[0-9a-f]{8}", names.folder(name))
