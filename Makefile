@@ -63,7 +63,7 @@ constraints: | $(if $(findstring .tools,$(UV)),.tools/bin/uv) ## Resolve constra
 	@$(UV) pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url --upgrade \
 		--no-emit-package turnout --no-emit-package turnout-specimen tests/requirements.in tests/engines/requirements.in --output-file constraints.new
 	@{ echo "# The exact versions that turnout is developed and tested with (Python 3.11). Made by \`make constraints\`."; \
-		cat constraints.new; } > constraints.txt && rm constraints.new
+		grep -v '^-e' constraints.new; } > constraints.txt && rm constraints.new
 
 clean: ## Remove what was made here
 	@rm -rf .venv .venv-engines .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
