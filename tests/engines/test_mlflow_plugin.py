@@ -1,0 +1,330 @@
+"""The tracker ``mlflow`` on a database and on a real server, read back with MLflow's own client."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installed import need
+
+need("mlflow", "3.17")
+
+from turnout.errors import RunError  # noqa: E402
+from turnout.testing.plans import sample_run  # noqa: E402
+from turnout.testing.tracker import Tracked, TrackerSuite, Unreachable, _batch, _points  # noqa: E402
+from turnout_mlflow import names  # noqa: E402
+from turnout_mlflow.tracker import MlflowSettings, MlflowTracker  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
+
+STATES = {"FINISHED": "succeeded", "FAILED": "failed", "KILLED": "cancelled", "RUNNING": "running"}
+HUGE = sys.float_info.max
+ROOT = Path(__file__).parents[2]
+FLIGHTS, STACKS = ROOT / "examples" / "flights", ROOT / "stacks"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """MLflow's server on loopback, that can be killed and started again where it was."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._log = folder / "server.log"
+        words = (
+            "server",
+            "--backend-store-uri",
+            f"sqlite:///{folder}/m.db",
+            "--artifacts-destination",
+            f"{folder}/art",
+        )
+        self._command = [sys.executable, "-m", "mlflow", *words, "--host", "127.0.0.1", "--port", str(self.port)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command, "--workers", "1"], env=environ, stdout=log, stderr=log, start_new_session=True
+            )
+        until = time.monotonic() + 90
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:
+                    assert answer.status == 200
+                    return
+            except OSError:
+                assert self._process.poll() is None, self._log.read_text()
+                assert time.monotonic() < until, self._log.read_text()
+                time.sleep(0.2)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    started = Server(tmp_path_factory.mktemp("mlflow-server"))
+    started.start()
+    yield started
+    started.kill()
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables: making them takes seconds."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("mlflow-empty") / "m.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+def read_run(tracker: MlflowTracker, external: str) -> Tracked:
+    """A run of MLflow in the suite's terms; its parameters are those of steps, which have a slash."""
+    with reader(tracker) as client:
+        run = client.get_run(external)
+        points = {}
+        for key in run.data.metrics:
+            history = client.get_metric_history(external, key)
+            values = [(one.step, infinite(one.value)) for one in history]
+            points[key] = tuple(values)
+        params = {name: value for name, value in run.data.params.items() if "/" in name}
+        folder = Path(client.download_artifacts(external, "")) if client.list_artifacts(external) else None
+        artifacts: dict[str, dict[str, bytes]] = {}
+        for file in sorted(folder.rglob("*")) if folder else ():
+            if file.is_file():
+                step, name, *rest = file.relative_to(folder).parts
+                artifacts.setdefault(f"{step}/{name}", {})["/".join(rest)] = file.read_bytes()
+        return Tracked(points=points, params=params, artifacts=artifacts, state=STATES[run.info.status])
+
+
+def infinite(value: float) -> float:
+    """A value as it was: a database of MLflow's has the greatest float for an infinity."""
+    return value if abs(value) < HUGE else value * 2
+
+
+def reader(tracker: MlflowTracker) -> Any:
+    return tracker._connection.client("to be read by a test")
+
+
+def turnout(folder: Path, *words: str, code: int = 0) -> Any:
+    """What the command prints in a project, as JSON, and what it says besides."""
+    command = [str(Path(sys.executable).with_name("turnout")), *words, "--json"]
+    environ = {**os.environ, "TURNOUT_CACHE": str(folder.parent / "cache")}
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == code, done.stdout + done.stderr
+    return (json.loads(done.stdout) if done.stdout else None), done.stderr
+
+
+class OnMlflow(TrackerSuite):
+    @pytest.fixture
+    def read_back(self, tracker: MlflowTracker) -> Callable[[str], Tracked]:
+        return lambda external: read_run(tracker, external)
+
+    def named(self, step: str, index: int | None, name: str) -> str:
+        return names.key(super().named(step, index, name))
+
+
+class TestOnSqlite(OnMlflow):
+    @pytest.fixture
+    def tracker(self, tmp_path: Path, empty_database: Path) -> MlflowTracker:
+        shutil.copy(empty_database, tmp_path / "m.db")
+        return MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db"))
+
+    @pytest.fixture
+    def unreachable(self, tmp_path: Path) -> Unreachable:
+        settings = MlflowSettings(uri=f"http://127.0.0.1:{free_port()}", username="ann", password="hunter2", retries=0)
+        return Unreachable(MlflowTracker(settings), secret="hunter2")
+
+
+class TestOnAServer(OnMlflow):
+    @pytest.fixture
+    def tracker(self, server: Server, request: pytest.FixtureRequest) -> MlflowTracker:
+        return MlflowTracker(MlflowSettings(uri=server.uri, experiment=request.node.name))
+
+
+class TestNested:
+    """Each step a run within the run."""
+
+    @pytest.fixture
+    def tracker(self, tmp_path: Path, empty_database: Path) -> MlflowTracker:
+        shutil.copy(empty_database, tmp_path / "m.db")
+        return MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db", steps="nested"))
+
+    def test_each_step_has_a_run_that_is_made_once(self, tracker: MlflowTracker) -> None:
+        run = sample_run()
+        external = tracker.begin(run, claimed=True)
+        for _ in range(2):
+            again = MlflowTracker(tracker.config)
+            again.log(_batch(run, external, points=_points([1.0, 2.0]), params={"depth": 6}))
+            again.log(_batch(run, external, "score", index=3, points=_points([3.0])))
+        assert MlflowTracker(tracker.config).begin(run, claimed=False) == external
+        tracker.finish(run, external, "succeeded")
+        with reader(tracker) as client:
+            experiment = client.get_run(external).info.experiment_id
+            children = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{external}'")
+            assert {child.info.run_name: child.data.metrics for child in children} == {
+                "fit": {"loss": 2.0},
+                "score/3": {"loss": 3.0},
+            }
+            assert {child.info.status for child in children} == {"FINISHED"}
+            assert len(client.search_runs([experiment])) == 3
+            assert client.get_run(external).data.params == {"depth": "6"}
+
+
+def test_equal_points_at_the_same_moment_all_arrive(tmp_path: Path, empty_database: Path) -> None:
+    shutil.copy(empty_database, tmp_path / "m.db")
+    tracker, run = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db")), sample_run()
+    external = tracker.begin(run, claimed=True)
+    for _ in range(2):
+        tracker.log(_batch(run, external, points=_points([1.0, 1.0, 1.0, 1.0], positions=[0, 0, 1, 1])))
+    assert sorted(read_run(tracker, external).points["fit/loss"]) == [(0, 1.0), (0, 1.0), (1, 1.0), (1, 1.0)]
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A server that lets nobody in, and says what it was shown."""
+
+    def do_GET(self) -> None:
+        shown = self.headers.get("Authorization", "")
+        self.send_response(401)
+        self.end_headers()
+        self.wfile.write(f"not with {shown} {base64.b64decode(shown.partition(' ')[2]).decode()}".encode())
+
+    do_POST = do_GET
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_a_refused_password_is_not_shown() -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{listening.server_port}"
+        tracker = MlflowTracker(MlflowSettings(uri=uri, username="ann", password="hunter2", retries=0))
+        with pytest.raises(RunError) as caught:
+            tracker.begin(sample_run(), claimed=True)
+        listening.shutdown()
+    text = str(caught.value)
+    assert "hunter2" not in text
+    assert base64.b64encode(b"ann:hunter2").decode() not in text
+    assert f"MLflow at {uri} failed to begin the run sample-1" in text
+    assert "check username and password" in text
+    assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
+
+
+def test_flights_are_tracked_value_by_value(tmp_path: Path) -> None:
+    """The flights example on the ready-made stack: all it logged is in MLflow, and its artifacts are those without."""
+    from mlflow import MlflowClient
+
+    folder = tmp_path / "flights"
+    shutil.copytree(FLIGHTS, folder, ignore=shutil.ignore_patterns(".turnout", "__pycache__", ".pytest_cache"))
+    (folder / "stacks").mkdir()
+    shutil.copy(STACKS / "local-mlflow.yaml", folder / "stacks")
+    sample = ("run", "pipeline.py", "-p", "rows=20000", "-p", "iterations=10", "--no-cache")
+    run, said = turnout(folder, *sample, "--stack", "local-mlflow", "--tag", "team=ops")
+    assert "tracker" not in said
+    plain, _ = turnout(folder, *sample)
+    made = {(step["step"], step["index"]): step["outputs"] for step in run["steps"]}
+    assert made == {(step["step"], step["index"]): step["outputs"] for step in plain["steps"]}
+
+    client = MlflowClient(f"sqlite:///{folder}/.turnout/mlflow.db")
+    experiment = client.get_experiment_by_name("flights/flights")
+    (found,) = client.search_runs([experiment.experiment_id])
+    assert found.info.status == "FINISHED"
+    store = folder / ".turnout" / "store" / "flights" / "runs" / run["run"]
+    records = [json.loads(path.read_bytes()) for path in store.glob("steps/*/record.json")]
+    logged = {
+        f"{record['step']}/{point['name']}": point["value"]
+        for record in records
+        for point in record.get("logged", {}).get("points", ())
+    }
+    assert found.data.metrics == logged
+    assert len(logged) == 9
+    info = json.loads((store / "run.json").read_bytes())
+    assert found.data.params == {name: str(value) for name, value in info["params"].items()}
+    wanted = {"turnout.run": run["run"], "turnout.plan": info["plan"], "turnout.stack": "local-mlflow", "team": "ops"}
+    assert wanted.items() <= found.data.tags.items()
+    (record,) = [record for record in records if record["step"] == "evaluate"]
+    digest = record["logged"]["artifacts"]["calibration"]["digest"]
+    figure = folder / ".turnout" / "store" / "artifacts" / digest / "files" / "figure.png"
+    copy = client.download_artifacts(found.info.run_id, "evaluate/calibration/figure.png", str(tmp_path))
+    assert Path(copy).read_bytes() == figure.read_bytes()
+
+
+PIPELINE = """
+from turnout import log_metric, log_params, pipeline, step
+
+@step
+def learn(*, count: int) -> int:
+    log_params({"count": count})
+    for number in range(count):
+        log_metric("loss", 1 / (number + 1), x=number)
+    return count
+
+@step
+def check(count: int) -> int:
+    log_metric("seen", count)
+    return count
+
+@pipeline
+def small(count: int = 5):
+    check(learn(count=count))
+"""
+
+
+def test_a_server_that_is_killed_and_comes_back(tmp_path: Path, server: Server) -> None:
+    """The run succeeds without it, and is sent later, without doubles; where it is required, the step fails."""
+    folder = tmp_path / "small"
+    (folder / "stacks").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text("[project]\nname = 'small'\nversion = '1'\n")
+    (folder / "pipeline.py").write_text(PIPELINE)
+    tracker = f"{{type: mlflow, uri: '{server.uri}', experiment: killed, retries: 0, required: REQUIRED}}"
+    for name, required in (("lenient", "false"), ("strict", "true")):
+        text = f"extends: local\ntracker: {tracker.replace('REQUIRED', required)}\n"
+        (folder / "stacks" / f"{name}.yaml").write_text(text)
+    before, _ = turnout(folder, "run", "pipeline.py", "--stack", "strict", "--no-cache")
+    assert before["state"] == "succeeded"
+
+    server.kill()
+    try:
+        run, said = turnout(folder, "run", "pipeline.py", "--stack", "lenient", "--no-cache", "-p", "count=7")
+        assert run["state"] == "succeeded"
+        assert "the tracker mlflow failed" in said
+        strict, _ = turnout(folder, "run", "pipeline.py", "--stack", "strict", "--no-cache", code=1)
+        assert {step["step"]: step["state"] for step in strict["steps"]}["learn"] == "failed"
+        assert "the stack says that the tracker is required" in json.dumps(strict)
+    finally:
+        server.start()
+
+    reader = MlflowTracker(MlflowSettings(uri=server.uri))
+    for _ in range(2):
+        done, _ = turnout(folder, "runs", "sync", run["run"], "--stack", "lenient")
+        found = read_run(reader, done["external_id"])
+        assert found.points == {
+            "learn/loss": tuple((number, 1 / (number + 1)) for number in range(7)),
+            "check/seen": ((0, 7.0),),
+        }
+        assert (found.params, found.state) == ({"learn/count": "7"}, "succeeded")
