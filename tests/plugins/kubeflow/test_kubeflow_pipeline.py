@@ -11,6 +11,7 @@ import yaml
 
 from turnout.plugin_api import (
     Collected,
+    ConfigError,
     Element,
     InputSpec,
     Literal,
@@ -21,8 +22,8 @@ from turnout.plugin_api import (
     ParamType,
     Resources,
     Retry,
+    Submission,
     TypeName,
-    UnsupportedError,
 )
 from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step
@@ -258,5 +259,5 @@ def test_compiling_is_pure(tmp_path):
 
 def test_what_cannot_be_started_says_what_can():
     plan = sample_plan(sample_step("fit", inputs={"x": InputSpec(source=Literal(value=1))}))
-    with pytest.raises(UnsupportedError, match="starts no runs"):
-        KubeflowOrchestrator(KubeflowSettings()).submit(plan, compiled(plan), None, None)
+    with pytest.raises(ConfigError, match="does not know its server"):
+        KubeflowOrchestrator(KubeflowSettings()).submit(plan, compiled(plan), Submission(), None)

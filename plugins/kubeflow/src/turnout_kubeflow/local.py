@@ -19,7 +19,6 @@ from turnout.plugin_api import (
     ArtifactError,
     Bundle,
     Capability,
-    FinishMark,
     Plan,
     PluginError,
     RunError,
@@ -34,6 +33,7 @@ from turnout.plugin_api import (
 from turnout_kubeflow import driver, inputs
 from turnout_kubeflow.launch import LOGS
 from turnout_kubeflow.orchestrator import CAPABILITIES, ENTRYPOINT, Compiling
+from turnout_kubeflow.remote import last_mark
 from turnout_kubeflow.settings import KubeflowLocalSettings
 
 
@@ -53,9 +53,7 @@ class KubeflowLocalRun(RunHandle):
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return "running"
-        numbers = sorted(int(name.removesuffix(".json")) for name in self._store.children(self._marks))
-        data = self._store.read(f"{self._marks}/{numbers[-1]}.json") if numbers else None
-        return "failed" if data is None else msgspec.json.decode(data, type=FinishMark).state
+        return last_mark(self._store, self._marks) or "failed"
 
     def cancel(self) -> None:
         if self._process.poll() is None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
+
 from turnout.plugin_api import (
     Bundle,
     Capability,
     Orchestrator,
     Plan,
     RunHandle,
+    RunStatus,
     Submission,
     Support,
-    UnsupportedError,
 )
+from turnout_kubeflow import inputs
 from turnout_kubeflow.pipeline import Builder
+from turnout_kubeflow.remote import KubeflowRun, Server
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
 
 SettingsT = TypeVar("SettingsT", bound=CompileSettings)
@@ -57,18 +61,35 @@ class Compiling(Orchestrator[SettingsT]):
 
 
 class KubeflowOrchestrator(Compiling[KubeflowSettings]):
-    """Kubeflow Pipelines on a cluster. It makes the specification; a person uploads it."""
+    """Kubeflow Pipelines on a cluster."""
 
     name = "kubeflow"
     Config = KubeflowSettings
     capabilities: ClassVar[Mapping[Capability, Support]] = CAPABILITIES
 
     def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
-        raise UnsupportedError(
-            "the kubeflow orchestrator starts no runs",
-            why="it makes the specification, which Kubeflow's own UI and client take",
-            fix="export the pipeline and upload pipeline.yaml, or run it here: --stack kubeflow-local",
-        )
+        """Start a run on the server.
+
+        Raises:
+            ConfigError: where the stack names no server.
+            PluginError: where kfp is not installed.
+            RunError: where the server refuses or cannot be reached.
+        """
+        server = Server(self.config)
+        options = {key: value for key, value in msgspec.to_builtins(submission.options).items() if key != "uuid"}
+        arguments = inputs.arguments(plan, submission.params, {"options": options})
+        engine_run = server.start(bundle.files[ENTRYPOINT], arguments, f"{plan.name} {submission.options.at}")
+        return KubeflowRun(plan, engine_run, server, store, self.config.poll)
+
+    def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
+        """Upload the pipeline, or a new version of it; starts nothing and schedules nothing."""
+        return Server(self.config).publish(plan, bundle.files[ENTRYPOINT])
+
+    def status(self, plan: Plan, engine_run: str) -> RunStatus:
+        return RunStatus(state=Server(self.config).state(engine_run))
+
+    def cancel(self, plan: Plan, engine_run: str) -> None:
+        Server(self.config).stop(engine_run)
 
 
 def rendered(plan: Plan, settings: CompileSettings, *, created: bool) -> bytes:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from turnout.plugin_api import Config, LocalPath
+from turnout.plugin_api import Config, LocalPath, Secret
 
 
 class CompileSettings(Config, frozen=True):
@@ -35,6 +35,15 @@ class CompileSettings(Config, frozen=True):
 
 class KubeflowSettings(CompileSettings, frozen=True):
     """Settings of the orchestrator ``kubeflow``."""
+
+    url: Annotated[str, msgspec.Meta(description="The address of Kubeflow Pipelines; needed to start runs.")] = ""
+    namespace: Annotated[str, msgspec.Meta(description="The namespace, where there are several users.")] = "kubeflow"
+    experiment: Annotated[str, msgspec.Meta(description="The experiment that runs belong to; made if absent.")] = (
+        "turnout"
+    )
+    token: Annotated[Secret, msgspec.Meta(description="A bearer token.")] = ""
+    service_account: Annotated[str, msgspec.Meta(description="Kubernetes' account that the steps run as.")] = ""
+    poll: Annotated[float, msgspec.Meta(description="Seconds between two looks at a run.", gt=0)] = 5.0
 
 
 class KubeflowLocalSettings(CompileSettings, frozen=True):

@@ -1,0 +1,133 @@
+"""Runs on a server of Kubeflow Pipelines, by kfp's own client; the server is a stand-in, no cluster is behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installed import need
+
+from turnout.errors import ConfigError, RunError
+from turnout.records.model import Options
+from turnout.testing.trial import Corpus, Trial
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    need("kfp", "2.17")
+    from kubeflow_server import KubeflowServer
+
+    with KubeflowServer() as server:
+        yield server
+
+
+@pytest.fixture
+def trial(server: Any, turnout_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
+    from kubeflow_server import TOKEN
+
+    monkeypatch.setenv("HOME", str(tmp_path))  # kfp's client keeps a file there
+    return bound(server, turnout_corpus, tmp_path, TOKEN)
+
+
+def bound(server: Any, corpus: Corpus, folder: Path, token: str) -> Trial:
+    """The corpus on the stand-in, with that token."""
+    (corpus.secrets / "kubeflow_token").write_text(token, encoding="utf-8")
+    settings = {"type": "kubeflow", "url": server.url, "token": "${secret:kubeflow_token}", "poll": 0.05}
+    stack = {"orchestrator": settings, "artifact_store": {"root": str(folder / "store")}}
+    return Trial(corpus, stack, folder)
+
+
+def work(server: Any, trial: Trial, launch: Any, run: str, *steps: str) -> None:
+    """Do what the containers of a run would: start each step, then the end, as the specification says."""
+    made = server.runs[run]
+    given = {"inputs": {"parameterValues": made["runtime_config"]["parameters"]}}
+    executors = made["pipeline_spec"]["deploymentSpec"]["executors"]
+    for step in (*steps, "finish"):
+        container = executors[f"exec-{step}"]["container"]
+        outputs = {"outputs": {"outputFile": str(trial.folder / "outputs" / f"{step}.json")}}
+        environ = {**os.environ, **trial.workspace.store.environment()}
+        environ.update((one["name"], one["value"]) for one in container["env"])
+        command = [
+            sys.executable,
+            "-m",
+            "turnout_kubeflow.launch",
+            "--executor-input",
+            json.dumps({**given, **outputs}),
+        ]
+        subprocess.run([*command, "--engine-run", run], env=environ, check=False, capture_output=True)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_is_started_followed_and_read_from_its_records(server: Any, trial: Trial) -> None:
+    launch = trial.launch("linear")
+    handle = launch.submit({"number": 4}, Options(tags={"a": "b"}))
+    assert handle.engine_run == "run-0"
+    assert handle.url.endswith("/#/runs/details/run-0")
+    assert handle.wait(0.1) == "running"
+    assert server.runs["run-0"]["runtime_config"]["parameters"]["number"] == 4
+    work(server, trial, launch, "run-0", "start", "double", "spell")
+    server.failures = 2
+    server.runs["run-0"]["state"] = "SUCCEEDED"
+    assert handle.wait(60) == "succeeded"
+    launch.submit({}, Options())
+    assert [one["display_name"] for one in server.experiments] == ["turnout"], "an experiment is used again"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_kubeflow_calls_a_success_is_none_where_a_step_failed(server: Any, trial: Trial) -> None:
+    launch = trial.launch("broken_branch")
+    handle = launch.submit({}, Options())
+    server.runs["run-0"]["state"] = "SUCCEEDED"
+    assert handle.wait(60) == "unknown", "nothing was recorded"
+    work(server, trial, launch, "run-0", "start", "fail")
+    assert handle.wait(60) == "failed"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_is_cancelled_and_asked_for(server: Any, trial: Trial) -> None:
+    launch = trial.launch("linear")
+    handle = launch.submit({}, Options())
+    other = type(trial.orchestrator)(trial.orchestrator.config)
+    assert other.status(launch.plan, "run-0").state == "running"
+    other.cancel(launch.plan, "run-0")
+    assert handle.wait(60) == "cancelled"
+    assert other.status(launch.plan, "run-0").state == "cancelled"
+    assert other.status(launch.plan, "no-such-run").state == "unknown"
+    handle.cancel()
+    assert server.requests.count("POST /runs/run-0:terminate") == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_publishing_makes_one_version_of_a_plan(server: Any, trial: Trial) -> None:
+    launch = trial.launch("linear")
+    places = {trial.orchestrator.publish(launch.plan, trial.orchestrator.compile(launch.plan), None) for _ in range(2)}
+    assert places == {f"{server.url}/#/pipelines/details/pipeline-0"}
+    assert [one["display_name"] for one in server.versions] == [f"linear-{launch.plan.digest[:12]}"]
+    assert server.runs == {}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_server_that_refuses(server: Any, trial: Trial, turnout_corpus: Corpus, tmp_path: Path) -> None:
+    launch = trial.launch("linear")
+    server.failures = 100
+    with pytest.raises(RunError, match="answered 503"):
+        launch.submit({}, Options())
+    assert not server.runs
+    server.failures = 0
+    stranger = bound(server, turnout_corpus, tmp_path, "wrong-token")
+    with pytest.raises(RunError, match="answered 401") as caught:
+        stranger.launch("linear").submit({}, Options())
+    assert "orchestrator.token" in str(caught.value.fix)
+    assert "wrong-token" not in str(caught.value)
+
+
+def test_without_a_server_nothing_is_started(turnout_corpus: Corpus, tmp_path: Path) -> None:
+    stack = {"orchestrator": {"type": "kubeflow"}, "artifact_store": {"root": str(tmp_path / "store")}}
+    with pytest.raises(ConfigError, match="does not know its server"):
+        Trial(turnout_corpus, stack, tmp_path).launch("linear").submit({}, Options())
