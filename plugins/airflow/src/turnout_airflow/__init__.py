@@ -13,3 +13,11 @@ def turnout_orchestrators() -> tuple[type[Any], ...]:
     from turnout_airflow.orchestrator import AirflowOrchestrator
 
     return (AirflowOrchestrator,)
+
+
+@hookimpl
+def turnout_commands() -> tuple[Any, ...]:
+    """The command ``airflow``."""
+    from turnout_airflow.command import airflow
+
+    return (airflow,)

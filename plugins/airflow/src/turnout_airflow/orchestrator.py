@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -26,11 +26,13 @@ from turnout.plugin_api import (
     UnsupportedError,
     pretty,
 )
-from turnout_airflow.api import Api
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
 from turnout_airflow.params import packable
 from turnout_airflow.run import AirflowRun, cancel, status_of, task_path, tasks
 from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
+
+if TYPE_CHECKING:
+    from turnout_airflow.api import Api
 
 SUBMITTED = "turnout__"
 """How the ids of runs begin that turnout has submitted; they are of the DAG for such runs."""
@@ -201,4 +203,6 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         return dag_id(plan, manual=engine_run.startswith(SUBMITTED))
 
     def _api(self) -> Api:
+        from turnout_airflow.api import Api  # with it comes what speaks HTTP
+
         return Api(self.config)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import urllib.parse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from turnout.plugin_api import Change, Plan, RunHandle, RunState, RunStatus, StepStatus, Watcher, run_id
-from turnout_airflow.api import Api, NotFound
 from turnout_airflow.shape import FINISH
+
+if TYPE_CHECKING:
+    from turnout_airflow.api import Api
 
 POLL = 1.0
 """How many seconds lie between two looks at a run."""
@@ -104,6 +106,8 @@ def task_path(dag: str, engine_run: str, task: str) -> str:
 
 def tasks(api: Api, dag: str, engine_run: str) -> list[dict[str, Any]]:
     """The task instances of a run, one a mapped element; none where there is no such run."""
+    from turnout_airflow.api import NotFound
+
     found: list[dict[str, Any]] = []
     while True:
         path = f"{run_path(dag, engine_run)}/taskInstances?limit={_PAGE}&offset={len(found)}&order_by=id"
@@ -118,6 +122,8 @@ def tasks(api: Api, dag: str, engine_run: str) -> list[dict[str, Any]]:
 
 def status_of(api: Api, plan: Plan, dag: str, engine_run: str) -> RunStatus:
     """A run as Airflow sees it; ``unknown`` where it has none of that id."""
+    from turnout_airflow.api import NotFound
+
     try:
         state = api.call("GET", run_path(dag, engine_run))["state"]
     except NotFound:
