@@ -134,6 +134,7 @@ class Trial:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        process.returncode = 0  # it outlives this process, which is no reason to warn
         return {"pid": process.pid, "started": _started(process.pid)}
 
     def _wait(self, url: str, process: dict[str, Any]) -> None:
