@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from installed import need
 
+from turnout.api.run import Run
+from turnout.plugin_api import run_id
 from turnout.testing.orchestrator import OrchestratorSuite
+from turnout.testing.trial import Trial
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +46,69 @@ class TestKubeflowLocal(OrchestratorSuite):
 
     def check_bundle(self, bundle: Any, plan: Any) -> None:
         parse(bundle.files["pipeline.yaml"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_exported_pipeline_runs_in_anyones_kfp(turnout_corpus: Any, tmp_path: Path) -> None:
+    """By no code of ours but the launcher's: kfp.local is given the exported file, and its artifacts lead to ours."""
+    stack = {"orchestrator": {"type": "kubeflow"}, "artifact_store": {"root": str(tmp_path / "store")}}
+    trial = Trial(turnout_corpus, stack, tmp_path)
+    launch = trial.launch("outputs")
+    launch.publish()
+    (tmp_path / "pipeline.yaml").write_bytes(launch.export().files["pipeline.yaml"])
+    environ = {**os.environ, **trial.workspace.store.environment()}
+    given = json.dumps({"number": 6, "turnout": json.dumps({"engine_run": "by-hand"})})
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", BY_HAND, given],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    plan = launch.plan
+    run = Run(run_id(plan.project, plan.name, plan.instance, "by-hand"), workspace=trial.workspace)
+    assert run.state == "succeeded"
+    assert run.params == {"number": 6}
+    written = [json.loads(path.read_text()) for path in (tmp_path / "local_outputs").rglob("executor_output.json")]
+    shown = {name: one["artifacts"][0] for document in written for name, one in document["artifacts"].items()}
+    digests = {name: shown[name]["metadata"]["digest"] for name in ("whole", "text", "raw", "tree")}
+    assert digests == {name: output.digests[0] for name, output in run["several"].outputs.items()}
+    assert shown["whole"]["metadata"]["value"] == 6
+
+
+BY_HAND = """
+import json, sys
+from kfp import components, local
+local.init(runner=local.SubprocessRunner(use_venv=False))
+components.load_component_from_file("pipeline.yaml")(**json.loads(sys.argv[1]))
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_is_parsed_as_the_golden_says() -> None:
+    golden = Path(__file__).parents[1] / "plugins" / "kubeflow" / "pipeline.yaml"
+    parse(golden.read_bytes())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_differs_from_the_local_stack(tmp_path: Path) -> None:
+    """``turnout verify`` of the example, on a sample, as a user calls it."""
+    example = tmp_path / "flights"
+    source = Path(__file__).parents[2] / "examples" / "flights"
+    shutil.copytree(source, example, ignore=shutil.ignore_patterns(".turnout", "__pycache__"))
+    (example / "kubeflow.yaml").write_text(
+        "extends: local\norchestrator: {type: kubeflow-local}\nartifact_store: {root: .turnout/kubeflow-store}\n"
+    )
+    command = [str(Path(sys.executable).with_name("turnout")), "verify", "pipeline.py", "-p", "rows=4000"]
+    done = subprocess.run(
+        [*command, "-p", "iterations=20", "--stack", "local", "--stack", "kubeflow.yaml"],
+        cwd=example,
+        env={**os.environ, "TURNOUT_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no difference" in done.stdout
