@@ -459,7 +459,7 @@ def test_what_fits_the_declared_type(value: Any, declared: type, artifacts: Arti
         (1.5, int, "output 'out' is of type float, but int is declared"),
         (True, float, "output 'out' is of type bool, but float is declared"),
         ({}, pd.DataFrame, "output 'out' is of type dict, but DataFrame is declared"),
-        (Path("x"), dict, "output 'out' is of type pathlib.PosixPath, but dict is declared"),
+        (Path("x"), dict, f"output 'out' is of type {type(Path()).__module__}.PosixPath, but dict is declared"),
         (3, File, "output 'out' is of type int, but File is declared"),
     ],
     ids=str,

@@ -167,6 +167,8 @@ def test_the_whole_spec(snapshot) -> None:
     found = msgspec.to_builtins(spec_of(flights, schedule="@daily", tags={"team": "ops"}, airflow={"owner": "ops"}))
 
     def without_lines(value):
+        if value == "pandas.core.frame:DataFrame":
+            return "pandas:DataFrame"  # what pandas 2 calls it
         if isinstance(value, dict):
             if set(value) == {"file", "line"}:
                 return value["file"]
@@ -178,10 +180,10 @@ def test_the_whole_spec(snapshot) -> None:
 
 def test_a_spec_survives_json() -> None:
     spec = spec_of(flights, schedule=timedelta(hours=2))
-    data = canonical.encode(spec)
+    data = canonical.encode(canonical.without_defaults(spec))
     again = msgspec.json.decode(data, type=PipelineSpec)
     assert again == spec
-    assert canonical.encode(again) == data
+    assert canonical.encode(canonical.without_defaults(again)) == data
 
 
 def test_the_place_is_the_line_of_the_call() -> None:

@@ -358,9 +358,11 @@ def refused(source: str, folder: Path) -> str:
 @pytest.mark.parametrize("case", BODIES)
 def test_body_of_a_pipeline(case: str, tmp_path: Path, snapshot) -> None:
     body = "".join(f"    {line}\n" for line in BODIES[case].splitlines())
-    assert refused(PRELUDE + HELPERS + body, tmp_path) == snapshot
+    assert refused(PRELUDE + HELPERS + body, tmp_path).replace("pandas.core.frame.", "pandas.") == snapshot
 
 
 @pytest.mark.parametrize("case", MODULES)
 def test_module(case: str, tmp_path: Path, snapshot) -> None:
+    if case in {"step_class", "step_twice"} and sys.version_info < (3, 11):
+        pytest.skip("before Python 3.11 a decorator is called from the line of what it decorates")
     assert refused(f"{PRELUDE}{MODULES[case]}\n", tmp_path) == snapshot

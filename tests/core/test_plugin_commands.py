@@ -90,7 +90,9 @@ class Site:
         return done.stdout + done.stderr
 
     def findings(self, *arguments: str, exits: int) -> list[dict[str, str]]:
-        return json.loads(self.call("plugin", "doctor", "--json", *arguments, exits=exits))
+        found = json.loads(self.call("plugin", "doctor", "--json", *arguments, exits=exits))
+        # how long the other plugins take to import is for the machine to say: it may be busy
+        return [one for one in found if one["plugin"] == "pluto" or "ms to import" not in one["what"]]
 
 
 @pytest.fixture

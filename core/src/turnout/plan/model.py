@@ -212,5 +212,10 @@ def _release(version: str) -> tuple[int, ...]:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a plan."""
+    import inspect
+
     schema = msgspec.json.schema(Plan)
+    for one in schema["$defs"].values():  # the interpreter takes the indentation out of docstrings since Python 3.13
+        if "description" in one:
+            one["description"] = inspect.cleandoc(one["description"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "turnout plan", **schema}
