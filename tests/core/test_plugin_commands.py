@@ -161,13 +161,13 @@ def test_an_unknown_setting_is_named_by_its_line(site):
 
 
 def test_the_doctor_finds_what_a_stack_names_and_nobody_brings(site):
-    site.stack("prod", "tracker: {type: mlfow}")
+    site.stack("prod", "deployer: {type: seldn}")
     assert site.findings("--stack", "prod", exits=2) == [
         {
             "level": "error",
-            "plugin": "mlfow",
-            "what": "stacks/prod.yaml:2: unknown tracker 'mlfow'. Did you mean 'mlflow'? "
-            "It is not installed: pip install turnout-mlflow",
+            "plugin": "seldn",
+            "what": "stacks/prod.yaml:2: unknown deployer 'seldn'. Did you mean 'seldon'? "
+            "It is not installed: pip install turnout-seldon",
         }
     ]
     assert site.call("plugin", "doctor") == "the plugins are in order\n"
