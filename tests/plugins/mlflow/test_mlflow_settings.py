@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from turnout.cli import doctor
 from turnout.errors import ConfigError, ConfigErrors, PluginError, RunError
 from turnout.packaging.project import load
 from turnout.registry import discover
@@ -80,6 +81,21 @@ def test_where_mlflow_is_missing_the_fix_says_what_to_install(monkeypatch, tmp_p
         "MLflow is not installed where this step runs",
         "  fix: pip install 'turnout-mlflow[mlflow]'",
     ]
+
+
+def test_the_doctor_says_what_the_stack_needs(project, monkeypatch):
+    (project / "stacks" / "it.yaml").write_text("extends: local\ntracker: {type: mlflow}\n")
+    for version, count in ((None, 1), ("2.9", 1), ("3.17.2", 0)):
+        monkeypatch.setattr(doctor, "_version", lambda name, version=version: version)
+        found = list(doctor._named_by_the_stack(discover(), load(project), "it"))
+        assert [(one.level, one.plugin, one.what, one.fix) for one in found] == count * [
+            (
+                "warning",
+                "mlflow",
+                "the stack uses it, and mlflow>=3.17 is not installed here",
+                "where steps run: pip install 'turnout-mlflow[mlflow]'",
+            )
+        ]
 
 
 def test_an_error_shows_no_credential(monkeypatch):

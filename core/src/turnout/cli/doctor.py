@@ -70,10 +70,30 @@ def _named_by_the_stack(registry: Registry, project: Project, stack: str | None)
         return
     for choice in choices:
         try:
-            registry.get(choice.kind, choice.type, choice.at)
+            component = registry.get(choice.kind, choice.type, choice.at)
         except TurnoutError as error:
             what = f"{error.where}: {error.what}" + (f" ({error.why})" if error.why else "")
             yield Finding(level="error", plugin=choice.type, what=what, fix=error.fix or "")
+        else:
+            yield from _tool(choice.type, component)
+
+
+def _tool(named: str, component: type[object]) -> Iterator[Finding]:
+    """What the plugin needs only where the component works: its requirements of the extra of that name."""
+    package = component.__module__.partition(".")[0]
+    for entry in entry_points(group=GROUP):
+        if entry.dist is None or entry.module.partition(".")[0] != package:
+            continue
+        for text in entry.dist.requires or ():
+            needed = Requirement(text)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                continue
+            version = _version(canonicalize_name(needed.name))
+            missing = version is None or not needed.specifier.contains(version, prereleases=True)
+            if needed.marker.evaluate({"extra": named}) and missing:
+                what = f"the stack uses it, and {str(needed).partition(';')[0].strip()} is not installed here"
+                fix = f"where steps run: pip install '{entry.dist.name}[{named}]'"
+                yield Finding(level="warning", plugin=entry.name, what=what, fix=fix)
 
 
 def _broken(registry: Registry) -> Iterator[Finding]:

@@ -35,4 +35,4 @@ def _marked(name: str, plain: str) -> str:
     if plain == name and normal and len(name) <= _LONGEST:
         return name
     parts = [part for part in plain.split("/") if part.strip(". ")]
-    return f"{'/'.join(parts)[: _LONGEST - 9].rstrip('/ ')}-{digest(encode(name))[:8]}"
+    return f"{'/'.join(parts)[: _LONGEST - 9].strip('/. ')}-{digest(encode(name))[:8]}"
