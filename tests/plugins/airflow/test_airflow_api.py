@@ -6,6 +6,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from turnout.plugin_api import Change, ConfigError, RunError, Submission
@@ -238,3 +239,31 @@ def test_a_submission_becomes_the_configuration_of_a_run(server, tmp_path):
         },
     }
     assert 'dag_id="sample.sample.run"' in file
+
+
+def test_airflow_may_fail_to_answer_now_and_then(server, monkeypatch):
+    handle, told = following(server, monkeypatch, [("success", [task("one", "success")])])
+    path = f"GET /api/v2/dags/{DAG}/dagRuns/r"
+    right, answers = server.answers[path], iter([500] * runs.FAILURES)
+    server.answers[path] = lambda *given: (status, {}) if (status := next(answers, None)) else right(*given)
+    assert handle.wait(60) == "succeeded"
+    assert [change.state for change in told] == ["succeeded"]
+    handle, _ = following(server, monkeypatch, [])
+    server.answers[path] = 500, {"detail": "database is locked"}
+    with pytest.raises(RunError, match="database is locked"):
+        handle.wait(60)
+
+
+def test_what_a_user_put_beside_a_dag_file_stays(tmp_path):
+    orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=str(tmp_path)))
+    plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
+    orchestrator.publish(plan, orchestrator.compile(plan), store)
+    (tmp_path / DAG / "notes.txt").touch()
+    orchestrator.unpublish(plan)
+    assert [path.name for path in (tmp_path / DAG).iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "x\n", "-x"])
+def test_the_id_of_a_dag_is_the_name_of_a_folder(name):
+    with pytest.raises(msgspec.ValidationError):
+        AirflowOrchestrator(AirflowSettings()).compile(sample_plan(options={"airflow": {"dag_id": name}}))

@@ -26,7 +26,7 @@ def call_runtime(*words):
     params = dict(run.conf or {})
     options = {
         "at": (run.logical_date or run.run_after).isoformat(),
-        "started_by": f"airflow ({run.run_type})",
+        "started_by": f"airflow ({run.run_type.value})",
     }
 @INTERVAL    options.update(params.pop("turnout.options", {}))
     with TemporaryDirectory() as folder:

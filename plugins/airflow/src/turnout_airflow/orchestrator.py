@@ -118,14 +118,17 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         return str(folder)
 
     def unpublish(self, plan: Plan) -> str:
-        """Remove the DAG's folder, and that of the DAG for submitted runs; Airflow then forgets the schedule."""
+        """Remove the DAG file, and that of the DAG for submitted runs; Airflow then forgets the schedule."""
         folder = self._folder(plan, manual=False)
         if self.config.url:
             with contextlib.suppress(RunError):
                 self._api().call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": True})
         for one in (folder, self._folder(plan, manual=True)):
-            if one.exists():
-                shutil.rmtree(one)
+            for name in (f"{plan.name}_dag.py", "environment.json"):
+                (one / name).unlink(missing_ok=True)
+            shutil.rmtree(one / "__pycache__", ignore_errors=True)
+            with contextlib.suppress(OSError):  # it was never there, or somebody put something of their own into it
+                one.rmdir()
         return str(folder)
 
     def _folder(self, plan: Plan, *, manual: bool) -> Path:

@@ -6,7 +6,7 @@ import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from turnout.plugin_api import Change, Plan, RunHandle, RunState, RunStatus, StepStatus, Watcher, run_id
+from turnout.plugin_api import Change, Plan, RunHandle, RunState, RunStatus, StepStatus, TurnoutError, Watcher, run_id
 from turnout_airflow.shape import FINISH
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 POLL = 1.0
 """How many seconds lie between two looks at a run."""
+FAILURES = 5
+"""How often in a row Airflow may fail to answer before following a run ends with its error."""
 _PAGE = 100
 _ENDED: dict[str, RunState] = {"success": "succeeded", "failed": "failed"}
 _OVER = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
@@ -49,6 +51,7 @@ class AirflowRun(RunHandle):
         self._asked = 0.0
         self._state: RunState = "running"
         self._cancelled = False
+        self._failures = 0
 
     def wait(self, timeout: float | None = None) -> RunState:
         """The run's state when it has ended, ``running`` when *timeout* seconds are over before."""
@@ -57,7 +60,7 @@ class AirflowRun(RunHandle):
             now = time.monotonic()
             due = self._asked + POLL
             if now >= due:
-                self._look()
+                self._try_to_look()
                 self._asked = time.monotonic()
             elif deadline is not None and deadline <= due:
                 time.sleep(max(0.0, deadline - now))
@@ -69,6 +72,16 @@ class AirflowRun(RunHandle):
     def cancel(self) -> None:
         """Stop the run, unless it has ended: what runs is killed, what waits never starts."""
         self._cancelled = cancel(self._api, self._dag, self.engine_run) or self._cancelled
+
+    def _try_to_look(self) -> None:
+        """Look; that Airflow does not answer now and then is not the end of the run."""
+        try:
+            self._look()
+            self._failures = 0
+        except TurnoutError:
+            self._failures += 1
+            if self._failures > FAILURES:
+                raise
 
     def _look(self) -> None:
         state = self._api.call("GET", run_path(self._dag, self.engine_run))["state"]  # before its tasks: they are newer

@@ -42,7 +42,9 @@ class DagOptions(Config, frozen=True):
 
     dag_id: Annotated[
         str,
-        Meta(description="The DAG's id; by default PROJECT.PIPELINE.", pattern=r"^[A-Za-z0-9_.-]{0,200}$"),
+        Meta(
+            description="The DAG's id; by default PROJECT.PIPELINE.", pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,199})?$(?!\n)"
+        ),
     ] = ""
     owner: Annotated[str, Meta(description="The owner of all tasks.")] = ""
     max_active_runs: Annotated[Count | None, Meta(description="How many runs may go on at once.")] = None
