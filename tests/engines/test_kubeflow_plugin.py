@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from installed import need
 
 from turnout.api.run import Run
 from turnout.plugin_api import run_id
+from turnout.records.model import Options
 from turnout.testing.orchestrator import OrchestratorSuite
 from turnout.testing.trial import Trial
 
@@ -90,6 +93,40 @@ components.load_component_from_file("pipeline.yaml")(**json.loads(sys.argv[1]))
 def test_it_is_parsed_as_the_golden_says() -> None:
     golden = Path(__file__).parents[1] / "plugins" / "kubeflow" / "pipeline.yaml"
     parse(golden.read_bytes())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_outlives_its_driver(turnout_corpus: Any, tmp_path: Path) -> None:
+    """Killed without a word, the driver takes kfp.local and the step that runs with it; the run counts as failed."""
+    settings = {"type": "kubeflow-local", "folder": str(tmp_path / "kubeflow")}
+    trial = Trial(
+        turnout_corpus, {"orchestrator": settings, "artifact_store": {"root": str(tmp_path / "store")}}, tmp_path
+    )
+    launch = trial.launch("patient")
+    handle = launch.submit({"scratch": str(tmp_path / "begun")}, Options(no_cache=True))
+    until((tmp_path / "begun" / "begun").exists)
+    assert processes(handle.engine_run), "the step is found by its run"
+    handle._process.kill()
+    assert handle.wait(60) == "failed"
+    assert trial.orchestrator.status(launch.plan, handle.engine_run).state == "failed"
+    until(lambda: not processes(handle.engine_run))
+
+
+def until(holds: Any) -> None:
+    limit = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < limit, "it has not come to be within a minute"
+        time.sleep(0.1)
+
+
+def processes(word: str) -> list[str]:
+    """The processes with a word in their command."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word.encode() in file.read_bytes():
+                found.append(file.parent.name)
+    return found
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -47,6 +48,7 @@ def main(folder: Path) -> int:
 
 def run_kfp(folder: Path) -> None:
     """Run the specification here; raises what kfp.local raises when a task fails."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     warnings.simplefilter("ignore")  # kfp.local warns of display names and resources, which it does without
     from kfp import components, local
 
@@ -71,6 +73,13 @@ def locked(folder: Path) -> bool:
 def ask_to_stop(folder: Path) -> None:
     """Ask the driver of this folder to stop its run."""
     (folder / _STOPPED).touch()
+
+
+def _end_with(parent: int) -> None:
+    """End this process and all it started when the driver is gone: nobody would mark the end of the run."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.killpg(0, signal.SIGTERM)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -27,6 +28,7 @@ from turnout.plugin_api import (
     RunStatus,
     Submission,
     Support,
+    Watcher,
     encode,
     run_id,
 )
@@ -35,24 +37,36 @@ from turnout_kubeflow.launch import LOGS
 from turnout_kubeflow.orchestrator import CAPABILITIES, ENTRYPOINT, Compiling
 from turnout_kubeflow.remote import last_mark
 from turnout_kubeflow.settings import KubeflowLocalSettings
+from turnout_kubeflow.watching import Records
+
+LOOK = 0.5
+"""Seconds between two looks at a run."""
 
 
 class KubeflowLocalRun(RunHandle):
     """A run of kfp.local in processes of its own. What became of it, the records say, whatever kfp says."""
 
-    def __init__(self, plan: Plan, engine_run: str, folder: Path, process: subprocess.Popen[bytes], store: Any) -> None:
+    def __init__(
+        self, plan: Plan, engine_run: str, folder: Path, process: subprocess.Popen[bytes], store: Any, watch: Watcher
+    ) -> None:
         self.engine_run = engine_run
         self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
         self._marks = f"{plan.project}/runs/{self.run_id}/finish"
         self._folder = folder
         self._process = process
         self._store = store
+        self._records = Records(plan, self.run_id, store, watch)
 
     def wait(self, timeout: float | None = None) -> RunState:
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return "running"
+        limit = None if timeout is None else time.monotonic() + timeout
+        while self._process.poll() is None:
+            left = LOOK if limit is None else min(LOOK, limit - time.monotonic())
+            if left <= 0:
+                return "running"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(left)
+            self._records.look()
+        self._records.look(ended=True)
         return last_mark(self._store, self._marks) or "failed"
 
     def cancel(self) -> None:
@@ -103,7 +117,7 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
         )
         while process.poll() is None and not (folder / "begun").exists():
             time.sleep(0.01)
-        return KubeflowLocalRun(plan, engine_run, folder, process, store)
+        return KubeflowLocalRun(plan, engine_run, folder, process, store, self.watch)
 
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         """``running`` while its driver lives on this machine, ``failed`` where that was killed."""

@@ -79,7 +79,7 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         options = {key: value for key, value in msgspec.to_builtins(submission.options).items() if key != "uuid"}
         arguments = inputs.arguments(plan, submission.params, {"options": options})
         engine_run = server.start(bundle.files[ENTRYPOINT], arguments, f"{plan.name} {submission.options.at}")
-        return KubeflowRun(plan, engine_run, server, store, self.config.poll)
+        return KubeflowRun(plan, engine_run, server, store, self.config.poll, self.watch)
 
     def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
         """Upload the pipeline, or a new version of it; starts nothing and schedules nothing."""

@@ -23,10 +23,12 @@ from turnout.plugin_api import (
     RunError,
     RunHandle,
     RunState,
+    Watcher,
     run_id,
 )
 from turnout_kubeflow.names import valid
 from turnout_kubeflow.settings import KubeflowSettings
+from turnout_kubeflow.watching import Records
 
 TRIES = 4
 """How often a question is asked of a server that fails to answer."""
@@ -156,7 +158,9 @@ class Server:
 class KubeflowRun(RunHandle):
     """A run on a server. Its state is what the finish mark in the store says, whatever Kubeflow says."""
 
-    def __init__(self, plan: Plan, engine_run: str, server: Server, store: Any, interval: float) -> None:
+    def __init__(
+        self, plan: Plan, engine_run: str, server: Server, store: Any, interval: float, watch: Watcher
+    ) -> None:
         self.engine_run = engine_run
         self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
         self.url = server.link(engine_run)
@@ -164,14 +168,17 @@ class KubeflowRun(RunHandle):
         self._server = server
         self._store = store
         self._interval = interval
+        self._records = Records(plan, self.run_id, store, watch)
 
     def wait(self, timeout: float | None = None) -> RunState:
         limit = None if timeout is None else time.monotonic() + timeout
         while (state := self._server.state(self.engine_run)) == "running":
+            self._records.look()
             left = self._interval if limit is None else limit - time.monotonic()
             if left <= 0:
                 return "running"
             time.sleep(min(left, self._interval))
+        self._records.look(ended=True)
         marked = last_mark(self._store, self._marks)
         if marked is not None:
             return marked
