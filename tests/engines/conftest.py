@@ -163,21 +163,30 @@ class AirflowRuns(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def airflow(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowRuns]:
-    """Airflow with the DAG file placed and one run of each case on its way."""
+def airflow_server(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
+    """A live Airflow."""
     need("apache-airflow", "3.3")
+    server = AirflowServer(tmp_path_factory.mktemp("airflow"))
+    server.environment["TURNOUT_CACHE"] = str(workshop.cache)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(workshop: Workshop, airflow_server: AirflowServer) -> AirflowRuns:
+    """Airflow with the DAG file of the shims placed and one run of each case on its way."""
+    server = airflow_server
     store = workshop.engine_store("airflow", *CASES)
     settings = {
         "plans": {case.pipeline: workshop.reference(case).plan for case in CASES},
         "environment": workshop.environment(store),
         "python": sys.executable,
     }
-    with AirflowServer(tmp_path_factory.mktemp("airflow")) as server:
-        (server.dags / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-        source = (SHIMS / "airflow_dags.py").read_text(encoding="utf-8")
-        server.place("airflow_dags.py", source, tuple(settings["plans"]))
-        runs = {
-            case.name: server.trigger(case.pipeline, {"params": workshop.params("airflow", case)}, case.at)
-            for case in CASES
-        }
-        yield AirflowRuns(server, store, runs)
+    (server.dags / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    source = (SHIMS / "airflow_dags.py").read_text(encoding="utf-8")
+    server.place("airflow_dags.py", source, tuple(settings["plans"]))
+    runs = {
+        case.name: server.trigger(case.pipeline, {"params": workshop.params("airflow", case)}, case.at)
+        for case in CASES
+    }
+    return AirflowRuns(server, store, runs)

@@ -1,0 +1,143 @@
+"""The orchestrator `airflow` on a live Airflow: the suite, every DAG file parsed, the flights example end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from turnout.testing.cases import CASES
+from turnout.testing.orchestrator import OrchestratorSuite
+from turnout.testing.trial import Corpus, Trial
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
+SAMPLE = {"rows": 4000, "iterations": 20}
+LEFT_OUT = {
+    f"test_a_case[{name}]"
+    for name in (
+        "linear", "diamond", "outputs", "map", "map-of-one", "guards-open", "guards-closed", "given-up", "failing-branch",
+        "large", "quoting-of-defaults",
+    )
+}  # fmt: skip
+"""Cases that take no way through Airflow that no other one takes; TURNOUT_ALL_CASES=1 runs them, too."""
+
+PARSE = """
+import json, sys
+from pathlib import Path
+from airflow.dag_processing.dagbag import DagBag
+assert "turnout" not in sys.modules
+bag = DagBag(sys.argv[1])
+assert not [name for name in sys.modules if name.partition(".")[0].startswith("turnout")]
+tasks = {dag.dag_id: sorted(dag.task_ids) for dag in bag.dags.values()}
+Path(sys.argv[2]).write_text(json.dumps([tasks, bag.import_errors]))
+"""
+
+
+@pytest.fixture
+def orchestrator(airflow_server: Any) -> dict[str, Any]:
+    """The orchestrator's settings."""
+    return {
+        "type": "airflow",
+        "url": airflow_server.url,
+        "dags_folder": str(airflow_server.dags),
+        "python": sys.executable,
+    }
+
+
+@pytest.fixture
+def stack(orchestrator: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """A stack with a store of its own."""
+    return {"orchestrator": orchestrator, "artifact_store": {"root": str(tmp_path / "store")}}
+
+
+class TestAirflow(OrchestratorSuite):
+    """All that every orchestrator must do."""
+
+    @pytest.fixture
+    def stack(self, orchestrator: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+        return {"orchestrator": orchestrator, "artifact_store": {"root": str(tmp_path / "store")}}
+
+    @pytest.fixture(autouse=True)
+    def _sample(self, request: pytest.FixtureRequest) -> None:
+        if request.node.name in LEFT_OUT and not os.environ.get("TURNOUT_ALL_CASES"):
+            pytest.skip("another case takes the same way through Airflow")
+
+
+def test_every_pipeline_of_the_corpus_is_parsed_without_turnout(
+    airflow_server: Any, turnout_corpus: Corpus, stack: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "trial").mkdir()
+    trial = Trial(turnout_corpus, stack, tmp_path / "trial")
+    expected = {}
+    for name in sorted({case.pipeline for case in CASES} | {"demands", "scheduled", "patient"}):
+        plan = trial.launch(name, accept=trial.refused).plan
+        for path, data in trial.orchestrator.compile(plan).files.items():
+            (tmp_path / "dags" / name).mkdir(parents=True)
+            (tmp_path / "dags" / name / path).write_bytes(data)
+        expected[f"corpus.{name}"] = sorted([*(step.name for step in plan.steps), "finish-run"])
+    answer = tmp_path / "answer.json"
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, str(tmp_path / "dags"), str(answer)],
+        env=airflow_server.environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    tasks, errors = json.loads(answer.read_text())
+    assert errors == {}
+    assert tasks == expected
+
+
+def test_publishing_activates_the_schedule_and_unpublishing_ends_it(
+    airflow_server: Any, turnout_corpus: Corpus, stack: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "trial").mkdir()
+    trial = Trial(turnout_corpus, stack, tmp_path / "trial")
+    launch = trial.launch("scheduled")
+    place = Path(launch.activate())
+    assert {path.name for path in place.iterdir()} >= {"environment.json", "scheduled_dag.py"}
+    shown = airflow_server.call("GET", "/dags/corpus.scheduled")
+    assert (shown["is_paused"], shown["timetable_summary"]) == (False, "0 0 * * *")
+    trial.orchestrator.unpublish(launch.plan)
+    assert not place.exists()
+    assert airflow_server.call("GET", "/dags/corpus.scheduled")["is_paused"] is True
+
+
+def test_the_flights_example_exported_triggered_and_verified(airflow_server: Any, tmp_path: Path) -> None:
+    project = tmp_path / "flights"
+    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns(".turnout", "__pycache__", ".pytest_cache"))
+    (project / "stacks").mkdir()
+    settings = {"type": "airflow", "url": airflow_server.url, "python": sys.executable}
+    (project / "stacks" / "airflow.yaml").write_text(json.dumps({"extends": "local", "orchestrator": settings}))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("TURNOUT", "PYTEST"))}
+    environ["TURNOUT_CACHE"] = str(tmp_path / "cache")
+
+    def turnout(*words: str) -> str:
+        command = [str(Path(sys.executable).with_name("turnout")), *words]
+        ended = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    given = [word for name, value in SAMPLE.items() for word in ("-p", f"{name}={value}")]
+    folder = airflow_server.dags / "exported-flights"
+    turnout("export", "pipeline.py", "--stack", "airflow", "-o", str(folder))
+    turnout("export", "pipeline.py", "--stack", "airflow", "-o", str(folder), "--check")
+    airflow_server.wait_until(lambda: _known(airflow_server, "flights.flights"), 60, "the exported DAG")
+    run = airflow_server.trigger("flights.flights", {**SAMPLE, "turnout.options": {"no_cache": True}})
+    local = json.loads(turnout("run", "pipeline.py", *given, "--no-cache", "--json"))["run"]
+    state = airflow_server.wait("flights.flights", run, 300)
+    assert state == "success", airflow_server.explain("flights.flights", run)
+    runs = json.loads(turnout("runs", "list", "--stack", "airflow", "--json"))
+    (found,) = (one for one in runs if one["started_by"] == "airflow (manual)")
+    verified = json.loads(turnout("verify", local, found["run"], "--json"))
+    assert verified["differences"] == []
+    assert verified["by_digest"] > 10
+
+
+def _known(server: Any, dag: str) -> bool:
+    assert server.call("GET", "/importErrors")["import_errors"] == []
+    return any(one["dag_id"] == dag for one in server.call("GET", "/dags?limit=100")["dags"])
