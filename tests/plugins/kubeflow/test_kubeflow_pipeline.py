@@ -261,3 +261,9 @@ def test_what_cannot_be_started_says_what_can():
     plan = sample_plan(sample_step("fit", inputs={"x": InputSpec(source=Literal(value=1))}))
     with pytest.raises(ConfigError, match="does not know its server"):
         KubeflowOrchestrator(KubeflowSettings()).submit(plan, compiled(plan), Submission(), None)
+
+
+def test_a_step_that_would_not_find_its_store_is_noted():
+    assert ["TURNOUT_STORE" in note for note in compiled(one_of_each()).notes] == [True]
+    assert compiled(one_of_each(), environment={"TURNOUT_STORE": "s3://bucket/turnout"}).notes == ()
+    assert KubeflowLocalOrchestrator(KubeflowLocalSettings()).compile(one_of_each()).notes == ()

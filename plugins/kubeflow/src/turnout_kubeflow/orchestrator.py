@@ -24,6 +24,7 @@ from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
 
 SettingsT = TypeVar("SettingsT", bound=CompileSettings)
 ENTRYPOINT = "pipeline.yaml"
+STORE_NOTE = "steps find the store by TURNOUT_STORE: give it in orchestrator.environment, or with their image"
 CAPABILITIES: dict[Capability, Support] = {
     Capability.RETRIES: "native",
     Capability.BACKOFF: "native",
@@ -57,7 +58,12 @@ class Compiling(Orchestrator[SettingsT]):
     """Whether it is compiled for a cluster, or for kfp.local, which knows fewer placeholders."""
 
     def compile(self, plan: Plan) -> Bundle:
-        return Bundle(files={ENTRYPOINT: rendered(plan, self.config, created=self.cluster)}, entrypoint=ENTRYPOINT)
+        told = not self.cluster or "TURNOUT_STORE" in self.config.environment
+        return Bundle(
+            files={ENTRYPOINT: rendered(plan, self.config, created=self.cluster)},
+            entrypoint=ENTRYPOINT,
+            notes=() if told else (STORE_NOTE,),
+        )
 
 
 class KubeflowOrchestrator(Compiling[KubeflowSettings]):
