@@ -208,8 +208,13 @@ def test_the_command_says_what_it_did(demo, monkeypatch):
     tracked(demo, demo.step("one"))
     demo.run()
     run = found(demo)
+    assert run.external_id == f"in the ledger: {run.id}"
     monkeypatch.chdir(demo.root)
     monkeypatch.setattr(workspace, "discover", lambda: demo.registry)
+    shown = CliRunner().invoke(
+        runs_command, ["show", run.id, "--stack", str(demo.root / "stack.yaml")], catch_exceptions=False
+    )
+    assert f"tracker    ledger: in the ledger: {run.id}\n" in shown.output
     done = CliRunner().invoke(
         runs_command, ["sync", run.id, "--stack", str(demo.root / "stack.yaml")], catch_exceptions=False
     )

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from turnout.api import drawing
 from turnout.api.history import StepSummary, find_run, run_state, step_summaries
 from turnout.api.workspace import Workspace
@@ -18,6 +20,7 @@ from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.session import Session, read_plan
 from turnout.spec.inputs import Element
 from turnout.spec.types import ANY, TypeName
+from turnout.stores import layout
 
 
 class Value:
@@ -258,6 +261,12 @@ class Run:
     def state(self) -> RunState:
         """The state, derived anew."""
         return run_state(self.workspace.store, self.info, self.workspace.ask_engine)
+
+    @property
+    def external_id(self) -> str | None:
+        """What the run's tracker calls it; None before a step has sent something, and without a tracker."""
+        data = self.workspace.store.read(layout.tracker(self.info.project, self.id, "id"))
+        return None if data is None else str(msgspec.json.decode(data))
 
     @property
     def params(self) -> dict[str, Any]:
