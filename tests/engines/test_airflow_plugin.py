@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ LEFT_OUT = {
 }  # fmt: skip
 """Cases that take no way through Airflow that no other one takes; TURNOUT_ALL_CASES=1 runs them, too."""
 
+TICK = """
+from datetime import datetime
+from turnout import INTERVAL_END, INTERVAL_START, pipeline, step
+
+@step
+def tell(since: datetime, until: datetime) -> float:
+    return (until - since).total_seconds()
+
+@pipeline(schedule="every 5s", start="2026-01-01")
+def tick(since: datetime = INTERVAL_START, until: datetime = INTERVAL_END):
+    tell(since, until)
+"""
 PARSE = """
 import json, sys
 from pathlib import Path
@@ -113,15 +126,7 @@ def test_the_flights_example_exported_triggered_and_verified(airflow_server: Any
     (project / "stacks").mkdir()
     settings = {"type": "airflow", "url": airflow_server.url, "python": sys.executable}
     (project / "stacks" / "airflow.yaml").write_text(json.dumps({"extends": "local", "orchestrator": settings}))
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("TURNOUT", "PYTEST"))}
-    environ["TURNOUT_CACHE"] = str(tmp_path / "cache")
-
-    def turnout(*words: str) -> str:
-        command = [str(Path(sys.executable).with_name("turnout")), *words]
-        ended = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
-
+    turnout = _command(project, tmp_path / "cache")
     given = [word for name, value in SAMPLE.items() for word in ("-p", f"{name}={value}")]
     folder = airflow_server.dags / "exported-flights"
     turnout("export", "pipeline.py", "--stack", "airflow", "-o", str(folder))
@@ -136,6 +141,47 @@ def test_the_flights_example_exported_triggered_and_verified(airflow_server: Any
     verified = json.loads(turnout("verify", local, found["run"], "--json"))
     assert verified["differences"] == []
     assert verified["by_digest"] > 10
+
+
+def test_runs_that_airflow_starts_by_itself(airflow_server: Any, orchestrator: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "ticking"\nversion = "1"\n')
+    (tmp_path / "tick.py").write_text(TICK)
+    (tmp_path / "stack.yaml").write_text(json.dumps({"extends": "local", "orchestrator": orchestrator}))
+    turnout = _command(tmp_path, tmp_path / "cache")
+    turnout("publish", "tick.py", "--stack", "stack.yaml")
+    found: list[dict[str, Any]] = []
+
+    def ran() -> bool:
+        runs = json.loads(turnout("runs", "list", "--stack", "stack.yaml", "--json"))
+        found[:] = [run for run in runs if run["state"] == "succeeded"]
+        return bool(found)
+
+    try:
+        airflow_server.wait_until(ran, 120, "a scheduled run")
+    finally:
+        turnout("unpublish", "tick.py", "--stack", "stack.yaml")
+    assert found[-1]["started_by"] == "airflow (scheduled)"
+    assert turnout("artifacts", "load", found[-1]["run"], "tell", "--stack", "stack.yaml").strip() == "5.0"
+
+
+def _command(project: Path, cache: Path) -> Callable[..., str]:
+    """The command line, called in a project; it must succeed."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("TURNOUT", "PYTEST"))}
+
+    def turnout(*words: str) -> str:
+        command = [str(Path(sys.executable).with_name("turnout")), *words]
+        ended = subprocess.run(
+            command,
+            cwd=project,
+            env={**environ, "TURNOUT_CACHE": str(cache)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+    return turnout
 
 
 def _known(server: Any, dag: str) -> bool:
