@@ -66,7 +66,7 @@ class Server:
             self._process = subprocess.Popen(
                 [*self._command, "--workers", "1"], env=environ, stdout=log, stderr=log, start_new_session=True
             )
-        until = time.monotonic() + 90
+        until = time.monotonic() + 180
         while True:
             try:
                 with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:
