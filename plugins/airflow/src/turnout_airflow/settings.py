@@ -43,7 +43,8 @@ class DagOptions(Config, frozen=True):
     dag_id: Annotated[
         str,
         Meta(
-            description="The DAG's id; by default PROJECT.PIPELINE.", pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,199})?$(?!\n)"
+            description="The DAG's id; by default PROJECT.PIPELINE.",
+            pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,199})?$(?!\n)",
         ),
     ] = ""
     owner: Annotated[str, Meta(description="The owner of all tasks.")] = ""
