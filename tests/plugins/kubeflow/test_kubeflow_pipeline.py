@@ -27,7 +27,7 @@ from turnout.plugin_api import (
 )
 from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step
-from turnout.testing.trial import Corpus, Trial
+from turnout.testing.trial import Trial
 from turnout_kubeflow.artifacts import schema
 from turnout_kubeflow.local import KubeflowLocalOrchestrator
 from turnout_kubeflow.names import LONGEST, Names
@@ -238,16 +238,12 @@ def test_outputs_have_the_type_that_fits(declared, title):
     assert schema(declared) == title
 
 
-def test_compiling_is_pure(tmp_path):
+def test_compiling_is_pure(tmp_path, turnout_corpus):
     """The corpus on both orchestrators: the same bytes in any process, and nothing is written or started."""
-    corpus = Corpus(tmp_path)
     folder = tmp_path / "trial"
     folder.mkdir()
-    try:
-        trial = Trial(corpus, {"orchestrator": {"type": "kubeflow"}}, folder)
-        plans = [trial.launch(name, accept=trial.refused).plan for name in ("quoted", "guarded_map", "names", "timed")]
-    finally:
-        corpus.close()
+    trial = Trial(turnout_corpus, {"orchestrator": {"type": "kubeflow"}}, folder)
+    plans = [trial.launch(name, accept=trial.refused).plan for name in ("quoted", "guarded_map", "names", "timed")]
     for number, one in enumerate(
         (KubeflowOrchestrator(KubeflowSettings()), KubeflowLocalOrchestrator(KubeflowLocalSettings()))
     ):
