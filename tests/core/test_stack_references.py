@@ -21,7 +21,7 @@ def worker(template, environ=(), **secrets):
 
 
 def test_a_variable_is_resolved_while_planning():
-    assert plan("${env:HOME}/dags", {"HOME": "/root"}) == "/root/dags"
+    assert plan("${env:HOME}/dags", {"HOME": "/home/ann"}) == "/home/ann/dags"
     assert plan("${env:PORT:-8080}", {}) == "8080"
     assert plan("${env:PORT:-8080}", {"PORT": ""}) == "8080"
     assert plan("${env:PORT:-}", {}) == ""
