@@ -33,6 +33,8 @@ help: ## What there is to make
 
 demo: .venv/ready ## Predict flight delays on the local stack, from real data
 	@cd examples/flights && ../../$(BIN)/turnout run pipeline.py
+	@echo
+	@echo 'to type these: export PATH="$$PWD/$(BIN):$$PATH"; cd examples/flights'
 
 test: .venv/ready ## The tests, in a few minutes
 	@$(BIN)/pytest -q --ignore $(SLOW_ENGINE)
