@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.metadata
+import os
 import subprocess
 import sys
 import zipfile
@@ -377,7 +378,8 @@ def test_turnout_is_installed_under_the_pins_as_constraints(tmp_path: Path) -> N
     try:
         python = environment.ensure(minor, ["six==1.16.0", "click==8.1.7"], tmp_path / "cache")
     except PlanError as error:
-        if error.fix is not None and error.fix.startswith("make the package index reachable"):
+        unreachable = error.fix is not None and error.fix.startswith("make the package index reachable")
+        if unreachable and not os.environ.get("CI"):
             pytest.skip("no package index answers")
         raise
     command = "import click, six, turnout, importlib.metadata as m; print(m.version('click'), six.__version__)"
