@@ -25,7 +25,7 @@ from turnout.components.orchestrator import (
 from turnout.components.policy import Policy, Violation
 from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
-from turnout.components.tracker import Batch, Tracker, TrackerConfig
+from turnout.components.tracker import Batch, Promotion, Registered, Tracker, TrackerConfig
 from turnout.errors import (
     ArtifactError,
     ConfigError,
@@ -110,7 +110,9 @@ __all__ = [
     "PluginError",
     "Point",
     "Policy",
+    "Promotion",
     "Record",
+    "Registered",
     "Resources",
     "Retry",
     "Reuse",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from turnout.components.base import Component, Config, ConfigT
-from turnout.records.model import Point, RunInfo, RunState
+from turnout.records.model import Artifact, Point, RunInfo, RunState
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +30,40 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: dict[str, Path] = {}
 
 
+class Promotion(msgspec.Struct, frozen=True, kw_only=True):
+    """An output of a committed step that gets an alias, as a registry of models is told of it.
+
+    ``index`` is the element's of a mapped step. ``files`` is a folder with the artifact's files, verified, there until
+    the call returns and not to be changed; ``load`` gives the value itself, made anew, and needs the packages it is
+    made of. ``metrics`` are the last values of what the step logged.
+    """
+
+    run: RunInfo
+    external_id: str
+    alias: str
+    step: str
+    index: int | None = None
+    output: str
+    artifact: Artifact
+    metrics: dict[str, float] = {}
+    files: Path
+    load: Callable[[], Any]
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry has under an alias: its own name of it, and the artifact of ours that it stands for.
+
+    ``run`` is the id of our run; ``index`` the element's of a mapped step; ``digest`` the artifact's.
+    """
+
+    name: str
+    run: str
+    step: str
+    index: int | None = None
+    output: str
+    digest: str
+
+
 class TrackerConfig(Config, frozen=True, kw_only=True):
     """The base of the settings of trackers whose team may insist on them: the runtime itself heeds ``required``."""
 
@@ -38,7 +73,11 @@ class TrackerConfig(Config, frozen=True, kw_only=True):
 
 
 class Tracker(Component[ConfigT], ABC):
-    """Receives what steps log. Called on workers, from one thread at a time; many workers of a run at once."""
+    """Receives what steps log. Called on workers, from one thread at a time; many workers of a run at once.
+
+    A tracker whose tool has a registry of models also implements :meth:`register` and :meth:`resolve`, which are
+    called where someone promotes an artifact or asks for one by its alias. By default there is no registry.
+    """
 
     @abstractmethod
     def begin(self, run: RunInfo, *, claimed: bool) -> str:
@@ -56,3 +95,19 @@ class Tracker(Component[ConfigT], ABC):
     @abstractmethod
     def finish(self, run: RunInfo, external_id: str, state: RunState) -> None:
         """Say how the run ended; may be called again after a later resume."""
+
+    def register(self, promotion: Promotion) -> str | None:
+        """Give an output the alias in the tool's registry, entering it there if need be.
+
+        Called again for the same output and alias, it enters nothing a second time; the alias then stands for the
+        output again. :meth:`begin` has given the external id before.
+
+        Returns:
+            What the registry calls it (``models:/flights@champion``); None where it has no place for such a thing.
+        """
+        return None
+
+    def resolve(self, project: str, alias: str) -> Registered | None:
+        """What the registry now has under an alias of a project, whoever set it there; None where it has nothing,
+        or something that is not of ours."""
+        return None
