@@ -11,6 +11,7 @@ from turnout.definition.pipeline import PipelineDefinition, define
 if TYPE_CHECKING:  # a worker imports this module with the user's: what only a submitter needs is imported late
     from turnout.api.run import Run
     from turnout.errors import RunError
+    from turnout.plan.model import Plan
     from turnout.records.model import Options
 
 
@@ -88,8 +89,19 @@ class Pipeline(PipelineDefinition):
         run.handle = handle
         return run
 
+    def plan(self, *, stack: str | None = None, accept: Sequence[str] = ()) -> Plan:
+        """The plan that a run on *stack* would go by; nothing is stored or started.
+
+        Raises:
+            PlanError: when the pipeline cannot be planned for the stack.
+            UnsupportedError: naming all that the stack cannot give, unless accepted by name.
+        """
+        from turnout.api.launch import Launch
+
+        return Launch.of(self, stack=stack, accept=tuple(accept)).plan
+
     def _repr_html_(self) -> str:
-        from turnout.api.drawing import draw
+        from turnout.plan.drawing import draw
 
         return draw(self.spec.steps)
 

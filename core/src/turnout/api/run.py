@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from turnout.api import drawing
 from turnout.api.history import StepSummary, find_run, run_state, step_summaries
 from turnout.api.workspace import Workspace
 from turnout.components.orchestrator import RunHandle
 from turnout.errors import ConfigError, RunError, did_you_mean
+from turnout.plan import drawing
 from turnout.plan.model import Plan, StepPlan
 from turnout.records.model import InputRecord, OutputRecord, Record, RunInfo, RunState
 from turnout.runtime.artifacts import Artifacts

@@ -165,6 +165,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
                 found[name].append(step.name)
         return {name: tuple(names) for name, names in found.items()}
 
+    def _repr_html_(self) -> str:
+        from turnout.plan.drawing import draw
+
+        return draw(self.steps)
+
 
 class _Header(msgspec.Struct):
     format: int
