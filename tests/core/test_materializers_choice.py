@@ -69,12 +69,17 @@ VALUES: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "name"), VALUES, ids=lambda item: item if type(item) is str else type(item).__name__)
+def label(item: Any) -> str:
+    """The name of a case: the same in every process that collects it."""
+    return item if type(item) is str else type(item).__name__
+
+
+@pytest.mark.parametrize(("value", "name"), VALUES, ids=label)
 def test_by_value(value: Any, name: str) -> None:
     assert Materializers(BUILTIN).for_value(value).name == name
 
 
-@pytest.mark.parametrize("value", [value for value, _ in VALUES if not isinstance(value, Path)], ids=type)
+@pytest.mark.parametrize("value", [value for value, _ in VALUES if not isinstance(value, Path)], ids=label)
 def test_the_pickle_is_always_the_last_resort(value: Any) -> None:
     names = [materializer.name for materializer in Materializers(BUILTIN).candidates(value)]
     assert names[-1] == "pickle"
@@ -82,7 +87,7 @@ def test_the_pickle_is_always_the_last_resort(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "name"), [pair for pair in VALUES if pair[1] not in ("pickle", "dataclass")], ids=str
+    ("value", "name"), [pair for pair in VALUES if pair[1] not in ("pickle", "dataclass")], ids=label
 )
 def test_by_type(value: Any, name: str) -> None:
     names = names_of(type(value))
