@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE))
 
 from airflow_server import AirflowServer  # noqa: E402
 from cases import CASES, Case  # noqa: E402
+from containers import Podman, need_podman  # noqa: E402
 from evidence import Evidence, gather, run_of, without  # noqa: E402
 from installed import need  # noqa: E402
 
@@ -190,3 +191,11 @@ def airflow(workshop: Workshop, airflow_server: AirflowServer) -> AirflowRuns:
         for case in CASES
     }
     return AirflowRuns(server, store, runs)
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Podman as a service that speaks Docker's API (``DOCKER_HOST`` is its ``url``), and images for it."""
+    need_podman()
+    with Podman() as service:
+        yield service
