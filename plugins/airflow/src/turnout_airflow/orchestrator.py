@@ -195,8 +195,8 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
                 for number in range(1, task["try_number"] + 1):
                     path = f"{task_path(dag, engine_run, step)}/logs/{number}?map_index={place}&full_content=true"
                     content = api.call("GET", path)["content"]
-                    lines = content if isinstance(content, list) else [content]
-                    yield from (str(line.get("event", line) if isinstance(line, dict) else line) for line in lines)
+                    for entry in content if isinstance(content, list) else [content]:
+                        yield from _lines(entry)
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         """Mark the tasks failed that have not ended, which stops them; the task that marks the end still runs."""
@@ -209,3 +209,13 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         from turnout_airflow.api import Api  # with it comes what speaks HTTP
 
         return Api(self.config)
+
+
+def _lines(entry: Any) -> Iterator[str]:
+    """An entry of a task's log: what it says, and of the exceptions it tells of, each by type and message."""
+    if not isinstance(entry, dict):
+        yield str(entry)
+        return
+    yield str(entry.get("event", entry))
+    for raised in entry.get("error_detail") or ():
+        yield f"{raised.get('exc_type')}: {raised.get('exc_value')}"
