@@ -211,6 +211,22 @@ class StepRun:
             return {name: value for element in self.elements for name, value in element.metrics.items()}
         return {point.name: float(point.value) for point in self.record.logged.points}
 
+    def debug(self) -> Any:
+        """Run the step, or the element, once more in this process: with its recorded inputs and the code imported here.
+
+        Nothing is stored, and no tracker is told. ``turnout debug`` does it with the run's code and environment.
+
+        Returns:
+            What the step returned: of several outputs a tuple, of a guard its decision.
+
+        Raises:
+            RunError: when it was skipped, or its inputs are not there.
+            BaseException: whatever the step raises.
+        """
+        from turnout.api.debug import debug_here
+
+        return debug_here(self)
+
     def __repr__(self) -> str:
         return f"<step {self.label} of {self.run.id[:8]}: {self.state}>"
 

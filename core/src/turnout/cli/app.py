@@ -25,6 +25,7 @@ COMMANDS = {
         "Show how a pipeline is planned for a stack, or why a step ran as it did.",
     ),
     "verify": ("turnout.cli.verify:verify", "Compare what a pipeline comes to on two stacks, or two runs."),
+    "debug": ("turnout.cli.debug:debug", "Run a step of a run once more, as it was; nothing is stored."),
     "runs": ("turnout.cli.runs:runs", "List runs, show and compare them, read a step's log, stop one."),
     "artifacts": ("turnout.cli.artifacts:artifacts", "List, show and load what steps made."),
     "stack": ("turnout.cli.stack:stack", "List, show, check and compare stacks."),

@@ -26,6 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
         from turnout.runtime.server import serve
 
         return serve(int(given[1]), int(given[2]))
+    if given[:1] == ["replay"]:
+        from turnout.runtime.replay import main as replay
+
+        return replay(given[1:])
     options = _parser().parse_args(given)
     result = _call(options, given)
     return result.exit_code if _tell(result, options.outcome) else 1

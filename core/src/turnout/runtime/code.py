@@ -9,9 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, PlanError
 from turnout.packaging import code as packages
+from turnout.packaging.project import load
 from turnout.plan.model import Code as CodeRef
 from turnout.spec.model import Entrypoint
 from turnout.stores import layout
@@ -35,12 +38,15 @@ class Code:
     @cached_property
     def folder(self) -> Path:
         """The unpacked package; its import roots are put on ``sys.path``."""
-        folder = packages.ensure(self.reference.digest, self._read, self.cache / "code")
+        folder = self._unpacked()
         roots = [str((folder / root).resolve()) for root in self.reference.roots]
         others = [path for path in sys.path if path not in roots]
         sys.path[:] = [*roots, *others] if self.first else [*others, *roots]
         importlib.invalidate_caches()
         return folder
+
+    def _unpacked(self) -> Path:
+        return packages.ensure(self.reference.digest, self._read, self.cache / "code")
 
     def _read(self) -> bytes:
         data = self.store.read(layout.code(self.reference.digest))
@@ -98,3 +104,28 @@ class Code:
                 fix="plan the pipeline again: its code has changed",
             ) from None
         return found
+
+
+class WorkTree(Code):
+    """The code of a project as it lies in its folder now, in place of a run's package: for replays."""
+
+    def __init__(self, reference: CodeRef, project: Path) -> None:
+        self.reference = msgspec.structs.replace(reference, roots=load(project).import_roots)
+        self.project = project
+        self.first = True
+
+    def _unpacked(self) -> Path:
+        return self.project
+
+    def load(self, entrypoint: Entrypoint) -> Callable[..., Any]:
+        """The function of an entrypoint, of today.
+
+        Raises:
+            PlanError: when it was defined in a notebook and is in no file, or is not there any more.
+        """
+        if entrypoint.value is not None:
+            raise PlanError(
+                f"{entrypoint.qualname} was defined in a notebook, so it is in no file of the project",
+                fix="replay it with the run's own code",
+            )
+        return super().load(entrypoint)
