@@ -347,6 +347,29 @@ def test_what_is_accepted_by_name_is_gone_without(plan_here, tmp_path):
     assert plan_here(text, "extends: local\naccept: [gpu]\n").plan.accepted == ("gpu",)
 
 
+def test_a_list_longer_than_the_engine_maps_over_is_refused(plan_here, monkeypatch):
+    from turnout.local.orchestrator import LocalOrchestrator
+
+    text = textwrap.dedent("""\
+        from turnout import pipeline, step
+
+        @step
+        def square(number: int) -> int:
+            return number**2
+
+        @pipeline
+        def squares(given: list[int] = [1, 2, 3, 4]):
+            square.map([1, 2, 3])
+            square.named("more").map(range(4))
+            square.named("by_parameter").map(given)
+        """)
+    monkeypatch.setattr(LocalOrchestrator, "max_fan_out", 3)
+    error = plan_here.error(text)
+    assert "the step more is mapped over 4 elements, and the local orchestrator takes 3 at most" in error
+    assert "MODULE.py:10" in error
+    assert plan_here(text.replace("range(4)", "range(3)"))
+
+
 SIMPLE = """\
 from turnout import pipeline, step
 

@@ -32,10 +32,10 @@ def explain(
     if whole:
         print_json(msgspec.to_builtins(launch.plan))
         return
-    orchestrator = type(launch.workspace.orchestrator)
+    supports = launch.workspace.orchestrator.supports
     needs: dict[str, str] = {}
     for use in uses(launch.definition.spec):
-        needs.setdefault(use.capability.value, orchestrator.capabilities.get(use.capability, "refused"))
+        needs.setdefault(use.capability.value, supports.get(use.capability, "refused"))
     document = _document(launch, needs)
     if as_json:
         print_json(document)

@@ -88,7 +88,8 @@ class Orchestrator(Component[ConfigT], ABC):
     """Decides *when* a step runs. What running it means is the runtime's, the same on every engine.
 
     ``capabilities`` maps what a pipeline can ask for to how it is met; what is missing is refused.
-    ``max_fan_out`` bounds the elements of a map where the engine does.
+    ``max_fan_out`` bounds the elements of a map where the engine does. Where settings make a difference,
+    ``supports`` and ``fan_out`` are overridden, which say the same of one with its settings.
     """
 
     capabilities: ClassVar[Mapping[Capability, Support]] = {}
@@ -99,6 +100,16 @@ class Orchestrator(Component[ConfigT], ABC):
     """Likewise for a whole pipeline (``pipelines: {flights: {airflow: {…}}}``)."""
     watch: Watcher = staticmethod(ignore)
     """Who is told of every change of a step in runs submitted from now on, by the handle's ``wait`` or by itself."""
+
+    @property
+    def supports(self) -> Mapping[Capability, Support]:
+        """``capabilities``, as its settings leave them."""
+        return self.capabilities
+
+    @property
+    def fan_out(self) -> int | None:
+        """``max_fan_out``, as its settings leave it."""
+        return self.max_fan_out
 
     @abstractmethod
     def compile(self, plan: Plan) -> Bundle:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from turnout.components.orchestrator import Capability, Orchestrator
+from turnout.definition.mapping import ELEMENTS
 from turnout.errors import ConfigError, Location, TurnoutError, UnsupportedError, did_you_mean
+from turnout.spec.inputs import Element, Literal
 from turnout.spec.model import PipelineSpec, Place, StepSpec
 
 
@@ -70,11 +72,12 @@ SETTINGS = {
 
 def gaps(
     spec: PipelineSpec,
-    orchestrator: type[Orchestrator[Any]],
+    orchestrator: Orchestrator[Any],
     accepted: Iterable[str],
     places: Mapping[str, Mapping[str, Location]],
 ) -> list[TurnoutError]:
-    """An error for every thing asked for that the orchestrator refuses and nobody accepted by name.
+    """An error for every thing asked for that the orchestrator refuses and nobody accepted by name, and for lists
+    written in the definition that are longer than it can map over.
 
     Args:
         places: for each step where the stack changes a setting of it, by the setting's name.
@@ -89,7 +92,7 @@ def gaps(
     allowed = set(accepted)
     found: list[TurnoutError] = []
     for use in uses(spec):
-        support = orchestrator.capabilities.get(use.capability, "refused")
+        support = orchestrator.supports.get(use.capability, "refused")
         if support == "refused" and use.capability.value not in allowed:
             found.append(
                 UnsupportedError(
@@ -98,7 +101,28 @@ def gaps(
                     fix=f"remove it, choose another stack, or go without: --accept {use.capability.value}",
                 )
             )
-    return found
+    return [*found, *_too_long(spec, orchestrator)]
+
+
+def _too_long(spec: PipelineSpec, orchestrator: Orchestrator[Any]) -> Iterator[TurnoutError]:
+    """Lists that are mapped over and longer than the orchestrator takes, as far as their lengths are known."""
+    limit = orchestrator.fan_out
+    if limit is None:
+        return
+    steps = {step.name: step for step in spec.steps}
+    for step in spec.steps:
+        elements = {given.source.step for given in step.inputs.values() if isinstance(given.source, Element)}
+        for name in sorted(elements):
+            items = steps[name].inputs.get("items")
+            if steps[name].entrypoint != ELEMENTS or items is None or not isinstance(items.source, Literal):
+                continue
+            if len(items.source.value) > limit:
+                yield UnsupportedError(
+                    f"the step {step.name} is mapped over {len(items.source.value):,} elements, "
+                    f"and the {orchestrator.name} orchestrator takes {limit:,} at most",
+                    where=None if step.place is None else Location(step.place.file, step.place.line),
+                    fix="let one call of the step work on several elements, or choose another stack",
+                )
 
 
 def _asked_at(use: Use, places: Mapping[str, Mapping[str, Location]]) -> Location | None:

@@ -61,7 +61,7 @@ def make_plan(
     accepted = tuple(sorted({*stack.accept, *accept}))
     _check_python(stack, problems)
     places = {one.spec.name: one.places for one in steps}
-    problems.extend(gaps(spec, stack.orchestrator_type, accepted, places))
+    problems.extend(gaps(spec, stack.component("orchestrator", resolve=False), accepted, places))
     uploads = Uploads(project)
     params = tuple(_param(param, uploads, problems, spec) for param in spec.params)
     materializers = Materializers(registry.all("materializer"))

@@ -89,11 +89,11 @@ class OrchestratorSuite(Suite):
     # what it says of itself
 
     def test_every_capability_is_answered(self, trial: Trial) -> None:
-        capabilities = trial.orchestrator.capabilities
+        capabilities = trial.orchestrator.supports
         missing = [one.value for one in Capability if one not in capabilities]
         assert not missing, f"say native, emulated or refused of {missing}"
         assert set(capabilities.values()) <= set(get_args(Support))
-        fan_out = trial.orchestrator.max_fan_out
+        fan_out = trial.orchestrator.fan_out
         assert fan_out is None or (capabilities[Capability.MAP] != "refused" and fan_out > 0)
 
     def test_settings_and_options_are_described(self, trial: Trial) -> None:

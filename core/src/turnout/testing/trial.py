@@ -93,7 +93,7 @@ class Trial:
 
     def support(self, capability: Capability) -> str:
         """What the orchestrator says of a capability."""
-        return self.orchestrator.capabilities.get(capability, "refused")
+        return self.orchestrator.supports.get(capability, "refused")
 
     @property
     def refused(self) -> tuple[str, ...]:
