@@ -28,8 +28,10 @@ COMMANDS = {
     "debug": ("turnout.cli.debug:debug", "Run a step of a run once more, as it was; nothing is stored."),
     "runs": ("turnout.cli.runs:runs", "List runs, show and compare them, read a step's log, stop one."),
     "artifacts": ("turnout.cli.artifacts:artifacts", "List, show and load what steps made."),
+    "promote": ("turnout.cli.promote:promote", "Give an artifact an alias, here or on another stack."),
     "stack": ("turnout.cli.stack:stack", "List, show, check and compare stacks."),
     "plugin": ("turnout.cli.plugin:plugin", "List plugins, write a new one, find what is wrong with them."),
+    "completion": ("turnout.cli.completion:completion", "Print the script that completes commands in a shell."),
 }
 """Each built-in command: where it is defined, and its line in the help."""
 
@@ -42,11 +44,16 @@ class Commands(click.Group):
         return [*COMMANDS, *(name for name in _plugin_commands() if name not in COMMANDS)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
+        """Import a command; where a shell asks what could come next, with its words ready to be completed."""
+        command: click.Command | None
         if cmd_name in COMMANDS:
             module, _, name = COMMANDS[cmd_name][0].partition(":")
-            return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
-        return _plugin_commands().get(cmd_name)
+            command = getattr(importlib.import_module(module), name)
+        else:
+            command = _plugin_commands().get(cmd_name)
+        if command is not None and "_TURNOUT_COMPLETE" in os.environ:
+            importlib.import_module("turnout.cli.completion").attach(command)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
