@@ -37,7 +37,7 @@ demo: .venv/ready ## Predict flight delays on the local stack, from real data
 	@echo 'to type these: export PATH="$$PWD/$(BIN):$$PATH"; cd examples/flights'
 
 test: .venv/ready ## The tests, in a few minutes
-	@$(BIN)/pytest -q --ignore $(SLOW_ENGINE)
+	@$(BIN)/pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile --ignore $(SLOW_ENGINE)
 
 test-engines: .venv/ready .venv-engines/ready ## The tests on real engines: Airflow, Kubeflow Pipelines, Beam
 	@$(BIN)/pytest -q $(SLOW_ENGINE)
