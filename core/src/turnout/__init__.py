@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from turnout.api.aliases import artifact
     from turnout.api.listing import runs
     from turnout.api.pipeline import pipeline
+    from turnout.api.promotion import promote
     from turnout.api.run import Run
     from turnout.context import log_artifact, log_figure, log_metric, log_metrics, log_params, log_table
     from turnout.definition.features import Features
@@ -52,8 +54,10 @@ _HOMES = {
     ),
     "turnout.files": ("File", "Folder"),
     "turnout.markers": ("INTERVAL_END", "INTERVAL_START", "LOGICAL_TIME"),
+    "turnout.api.aliases": ("artifact",),
     "turnout.api.listing": ("runs",),
     "turnout.api.pipeline": ("pipeline",),
+    "turnout.api.promotion": ("promote",),
     "turnout.api.run": ("Run",),
     "turnout.spec.model": ("Resources",),
 }
@@ -77,6 +81,7 @@ __all__ = [
     "RunError",
     "TurnoutError",
     "UnsupportedError",
+    "artifact",
     "log_artifact",
     "log_figure",
     "log_metric",
@@ -85,6 +90,7 @@ __all__ = [
     "log_table",
     "materializer",
     "pipeline",
+    "promote",
     "runs",
     "step",
     "when",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +12,7 @@ from typing import Any
 import msgspec
 
 from turnout.api.history import find_run
-from turnout.api.workspace import Workspace
+from turnout.api.workspace import Workspace, user
 from turnout.components.orchestrator import Bundle, RunHandle
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.errors import ConfigError, UnsupportedError, did_you_mean
@@ -105,7 +102,7 @@ class Launch:
             tags={**self.plan.tags, **options.tags},
             uuid=options.uuid or str(uuid.uuid4()),
             at=_time(options.at) if options.at else clock.now(),
-            started_by=options.started_by or _who(),
+            started_by=options.started_by or user(),
             git=options.git or self._git(),
             stack_digest=self.workspace.stack.digest,
         )
@@ -205,10 +202,3 @@ def _by_output(step: StepPlan, value: Any) -> Mapping[str, Any]:
             fix=f"write replace={{{step.name!r}: {{{', '.join(f'{name!r}: …' for name in names)}}}}}",
         )
     return value
-
-
-def _who() -> str:
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):
-        return f"{os.getuid()}@{socket.gethostname()}"

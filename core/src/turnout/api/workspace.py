@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -72,3 +74,11 @@ class Workspace:
         if info.orchestrator != self.orchestrator.name or info.instance != self.stack.instance:
             return RunStatus(state="unknown")
         return self.orchestrator.status(read_plan(self.store, info.plan), info.engine_run)
+
+
+def user() -> str:
+    """Who works here, as records say it: ``name@machine``."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):
+        return f"{os.getuid()}@{socket.gethostname()}"

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from turnout.cli.options import json_option, print_json, stack_option, table
-from turnout.records.model import Artifact, OutputRecord
+from turnout.cli.options import CommandT, json_option, print_json, shown_time, stack_option, table
+from turnout.records.model import Artifact, OutputRecord, Record
 
 if TYPE_CHECKING:
+    from turnout.api.aliases import Named, Source
     from turnout.api.run import StepRun
 
 
 @click.group()
 def artifacts() -> None:
-    """List, show and load what steps made."""
+    """List, show and load what steps made, also by their aliases."""
 
 
 @artifacts.command("list")
@@ -53,47 +54,81 @@ def _each(output: OutputRecord) -> list[tuple[int | None, Artifact]]:
     return [] if output.artifact is None else [(None, output.artifact)]
 
 
+def _from_option(command: CommandT) -> CommandT:
+    return click.option(
+        "--from",
+        "source",
+        type=click.Choice(["store", "tracker"]),
+        help="Where to look for an alias; else in the store, then in the tracker's registry.",
+    )(command)
+
+
 @artifacts.command()
 @click.argument("run")
-@click.argument("step")
+@click.argument("step", required=False)
 @click.argument("output", required=False)
+@_from_option
 @stack_option
 @json_option
-def show(run: str, step: str, output: str | None, stack: str | None, as_json: bool) -> None:
-    """Show an output of STEP (or STEP.INDEX) of RUN: what it is, what it was made from, where it lies."""
-    from turnout.api.run import Run
-    from turnout.stores import layout
+def show(
+    run: str, step: str | None, output: str | None, source: Source | None, stack: str | None, as_json: bool
+) -> None:
+    """Show an output of STEP (or STEP.INDEX) of RUN: what it is, what it was made from, where it lies.
 
-    found = Run(run, stack=stack)
+    An alias in place of RUN, without a STEP, shows what it names.
+    """
     documents: list[dict[str, Any]] = []
-    for part in _parts(found[step].checked(output)):
-        inputs = {key: list(given.digests) or given.value for key, given in part.record.inputs.items()}
-        for name, one in _outputs(part, output):
-            for number, artifact in _each(one):
-                documents.append(
-                    {
-                        "step": part.label,
-                        "output": name if number is None else f"{name}[{number}]",
-                        "digest": artifact.digest,
-                        "type": artifact.type,
-                        "materializer": artifact.materializer,
-                        "bytes": artifact.size,
-                        "where": "in the record" if artifact.inline else layout.artifact(artifact.digest),
-                        "value": artifact.value if artifact.inline else None,
-                        "inputs": inputs,
-                    }
-                )
+    if step is None:
+        from turnout.api.aliases import artifact as find
+
+        named = find(run, stack=stack, source=source)
+        documents.append(_document(named.label, named.output, named.artifact, named.record) | _naming(named))
+    else:
+        from turnout.api.run import Run
+
+        for part in _parts(Run(run, stack=stack)[step].checked(output)):
+            for name, one in _outputs(part, output):
+                for number, artifact in _each(one):
+                    shown = name if number is None else f"{name}[{number}]"
+                    documents.append(_document(part.label, shown, artifact, part.record))
     if as_json:
         print_json(documents)
         return
     for document in documents:
         click.echo(f"{document['step']}: {document['output']}")
-        for key in ("type", "digest", "materializer", "bytes", "where", "value"):
-            if document[key] is not None:
+        for key in ("run", "set", "registered", "type", "digest", "materializer", "bytes", "where", "value"):
+            if document.get(key) is not None:
                 click.echo(f"  {key:<13} {document[key]}")
         for name, given in document["inputs"].items():
             shown = ", ".join(digest[:12] for digest in given) if isinstance(given, list) else given
             click.echo(f"  {'input':<13} {name} = {shown}")
+
+
+def _document(label: str, output: str, artifact: Artifact, record: Record | None) -> dict[str, Any]:
+    from turnout.stores import layout
+
+    inputs = {} if record is None else record.inputs
+    return {
+        "step": label,
+        "output": output,
+        "digest": artifact.digest,
+        "type": artifact.type,
+        "materializer": artifact.materializer,
+        "bytes": artifact.size,
+        "where": "in the record" if artifact.inline else layout.artifact(artifact.digest),
+        "value": artifact.value if artifact.inline else None,
+        "inputs": {name: list(given.digests) or given.value for name, given in inputs.items()},
+    }
+
+
+def _naming(named: Named) -> dict[str, Any]:
+    """What is shown of an artifact that was found by its alias, besides."""
+    setting = named.alias
+    return {
+        "run": named.info.id,
+        "set": None if setting is None else f"{shown_time(setting.time)} UTC by {setting.by}",
+        "registered": named.registered,
+    }
 
 
 def _parts(step: StepRun) -> list[StepRun]:
@@ -108,25 +143,39 @@ def _outputs(step: StepRun, wanted: str | None) -> list[tuple[str, OutputRecord]
 
 @artifacts.command()
 @click.argument("run")
-@click.argument("step")
+@click.argument("step", required=False)
 @click.argument("output", required=False)
+@_from_option
 @stack_option
 @click.option("--to", type=click.Path(path_type=Path), help="Copy the artifact's files into this new folder.")
-def load(run: str, step: str, output: str | None, stack: str | None, to: Path | None) -> None:
+def load(
+    run: str, step: str | None, output: str | None, source: Source | None, stack: str | None, to: Path | None
+) -> None:
     """Load an output of STEP (or STEP.INDEX) of RUN, verified, and print it, or copy its files.
 
-    Printing needs the packages that the value is made of; copying needs none.
+    An alias in place of RUN, without a STEP, loads what it names. Printing needs the packages that the value is made
+    of; copying needs none.
     """
+    if to is not None and to.exists():
+        from turnout.errors import ConfigError
+
+        raise ConfigError(f"{to} exists already", fix="give a folder that does not exist yet")
+    if step is None:
+        from turnout.api.aliases import artifact as find
+
+        named = find(run, stack=stack, source=source)
+        if to is None:
+            click.echo(_shown(named.load()))
+        else:
+            named.copy_to(to)
+            click.echo(str(to))
+        return
     from turnout.api.run import Run
 
     found = Run(run, stack=stack)
     if to is None:
         click.echo(_shown(found[step].load(output)))
         return
-    from turnout.errors import ConfigError
-
-    if to.exists():
-        raise ConfigError(f"{to} exists already", fix="give a folder that does not exist yet")
     for part in _parts(found[step].checked(output)):
         for name, one in _outputs(part, output):
             for number, artifact in _each(one):
@@ -138,3 +187,28 @@ def load(run: str, step: str, output: str | None, stack: str | None, to: Path | 
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
+
+
+@artifacts.command()
+@click.argument("alias", required=False)
+@stack_option
+@json_option
+def aliases(alias: str | None, stack: str | None, as_json: bool) -> None:
+    """List the aliases and what they name, or all that ALIAS has named: who set it, when, from which run."""
+    from turnout.api import aliases as known
+    from turnout.api.workspace import Workspace
+
+    workspace = Workspace.here(stack)
+    found = known.current(workspace) if alias is None else known.history(workspace, alias)
+    if as_json:
+        print_json([known.document(one) for one in found])
+        return
+    table(
+        ["alias", "run", "step", "output", "digest", "set", "by"],
+        [
+            (one.name, one.run.id, one.label, one.output, one.artifact.digest[:12], shown_time(one.time), one.by)
+            for one in found
+        ],
+    )
+    if not found:
+        click.echo(f"no aliases of {workspace.project.name}; set one: turnout promote RUN STEP --alias NAME", err=True)

@@ -46,6 +46,11 @@ def pairs(given: Iterable[str], option: str) -> dict[str, str]:
     return found
 
 
+def shown_time(text: str) -> str:
+    """A time of a record as people write it, to the second."""
+    return text[:19].replace("T", " ")
+
+
 def table(columns: list[str], rows: Iterable[Iterable[str]]) -> None:
     """Print rows as a table: aligned and coloured on a terminal, tab-separated lines elsewhere."""
     if not sys.stdout.isatty():

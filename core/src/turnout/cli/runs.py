@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from turnout.cli.options import json_option, pairs, print_json, stack_option, table
+from turnout.cli.options import json_option, pairs, print_json, shown_time, stack_option, table
 
 
 @click.group()
@@ -55,7 +55,10 @@ def list_(stack: str | None, pipeline: str | None, tags: tuple[str, ...], limit:
         return
     table(
         ["run", "pipeline", "state", "created", "stack", "by"],
-        [(info.id, info.pipeline, state, _time(info.created), info.stack, info.started_by) for info, state in rows],
+        [
+            (info.id, info.pipeline, state, shown_time(info.created), info.stack, info.started_by)
+            for info, state in rows
+        ],
     )
 
 
@@ -78,7 +81,7 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
         ("run", found.id),
         ("pipeline", f"{info.pipeline} of {info.project}"),
         ("state", state),
-        ("created", f"{_time(info.created)} UTC by {info.started_by or 'unknown'}"),
+        ("created", f"{shown_time(info.created)} UTC by {info.started_by or 'unknown'}"),
         ("stack", f"{info.stack}, its orchestrator {info.orchestrator} (instance {info.instance})"),
         ("engine run", info.engine_run),
         ("store", shown_address(found.workspace.store.address)),
@@ -96,11 +99,6 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
     steps_table(found)
     metrics_table(found)
     failures(found)
-
-
-def _time(text: str) -> str:
-    """A time as people write it, to the second."""
-    return text[:19].replace("T", " ")
 
 
 @runs.command()

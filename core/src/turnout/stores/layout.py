@@ -107,3 +107,23 @@ def cache_entry(project: str, key: str, run: str, step_name: str, index: int | N
     """A pointer from a cache key to the step of a run that holds its result."""
     suffix = "" if index is None else f".{index}"
     return f"{cache(project, key)}/{run}.{step_name}{suffix}.json"
+
+
+def aliases(project: str) -> str:
+    """The folder of a project's aliases."""
+    return f"{project}/aliases"
+
+
+def alias_history(project: str, name: str) -> str:
+    """The folder of what an alias has named."""
+    return f"{aliases(project)}/{name}"
+
+
+def alias(project: str, name: str, number: int) -> str:
+    """One setting of an alias, numbered from 0; the highest number counts."""
+    return f"{alias_history(project, name)}/{number}.json"
+
+
+def promoted(project: str, run: str) -> str:
+    """The folder of what was copied from another store of a run that was promoted to this one: its records."""
+    return f"{project}/promoted/{run}"
