@@ -46,21 +46,15 @@ def bound(server: Any, corpus: Corpus, folder: Path, token: str) -> Trial:
 def work(server: Any, trial: Trial, launch: Any, run: str, *steps: str) -> None:
     """Do what the containers of a run would: start each step, then the end, as the specification says."""
     made = server.runs[run]
-    given = {"inputs": {"parameterValues": made["runtime_config"]["parameters"]}}
+    given = {"inputs": {"parameterValues": {**made["runtime_config"]["parameters"], "engine-run": run}}}
     executors = made["pipeline_spec"]["deploymentSpec"]["executors"]
     for step in (*steps, "finish"):
         container = executors[f"exec-{step}"]["container"]
         outputs = {"outputs": {"outputFile": str(trial.folder / "outputs" / f"{step}.json")}}
         environ = {**os.environ, **trial.workspace.store.environment()}
         environ.update((one["name"], one["value"]) for one in container["env"])
-        command = [
-            sys.executable,
-            "-m",
-            "turnout_kubeflow.launch",
-            "--executor-input",
-            json.dumps({**given, **outputs}),
-        ]
-        subprocess.run([*command, "--engine-run", run], env=environ, check=False, capture_output=True)
+        command = [sys.executable, "-m", "turnout_kubeflow.launch", "--executor-input"]
+        subprocess.run([*command, json.dumps({**given, **outputs})], env=environ, check=False, capture_output=True)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -24,8 +24,9 @@ from turnout.plugin_api import (
 )
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_kubeflow import inputs
-from turnout_kubeflow.launch import Call
+from turnout_kubeflow.launch import Call, main
 from turnout_kubeflow.local import KubeflowLocalOrchestrator
+from turnout_kubeflow.pipeline import PLACEHOLDERS
 from turnout_kubeflow.settings import KubeflowLocalSettings
 
 NASTY = 'it\'s "quoted" $(touch no) {{$.pipeline_job_uuid}} {{$}} python3 {{ 1 }} \\ \n 漢字'
@@ -83,7 +84,7 @@ def through_kubeflow(arguments):
 def received(plan, arguments, **environ):
     texts = ",".join(param.name for param in plan.params if inputs.is_json(param.type))
     given = {"inputs": {"parameterValues": through_kubeflow(arguments)}}
-    return Call(given, {"TURNOUT_PLAN": plan.digest, "TURNOUT_JSON_INPUTS": texts, **environ}, "native", "")
+    return Call(given, {"TURNOUT_PLAN": plan.digest, "TURNOUT_JSON_INPUTS": texts, **environ})
 
 
 def bound(plan, submission):
@@ -130,21 +131,33 @@ def test_what_was_given_by_hand_is_what_counts():
 
 
 def test_an_element_is_told_its_index():
-    given = {"inputs": {"parameterValues": {"element-index": 2.0}}}
-    assert Call(given, {"TURNOUT_PLAN": "0"}, "native", "").index == 2
+    given = {"inputs": {"parameterValues": {"element-loop-item": 2.0}}}
+    assert Call(given, {"TURNOUT_PLAN": "0"}).index == 2
 
 
-def test_kubeflow_says_when_a_run_was_made():
-    call = Call({}, {"TURNOUT_PLAN": "0"}, "native", "2026-03-01T06:00:00Z")
+def test_kubeflow_says_which_run_it_is_and_when():
+    given = {"inputs": {"parameterValues": {"engine-run": "native", "engine-time": "2026-03-01T06:00:00Z"}}}
+    call = Call(given, {"TURNOUT_PLAN": "0"})
     assert (call.engine_run, call.submission) == (
         "native",
         Submission(options=Options(at="2026-03-01T06:00:00Z", started_by="kubeflow")),
     )
 
 
+def test_what_kubeflow_left_as_it_was_says_nothing(capsys):
+    """A back end that does not know a placeholder hands it on; all of its runs would be taken for one."""
+    given = {"inputs": {"parameterValues": dict(PLACEHOLDERS)}}
+    call = Call(given, {"TURNOUT_PLAN": "0"})
+    assert (call.engine_run, call.submission.options.at) == ("", None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TURNOUT_PLAN", "0")
+        assert main(["--executor-input", json.dumps(given)]) == 2
+    assert "does not tell its id of the run" in capsys.readouterr().err
+
+
 def answered(record, result, **outputs):
     given = {"outputs": {"outputFile": "/x", **outputs}}
-    call = Call(given, {"TURNOUT_PLAN": "0", "TURNOUT_STEP": "fit"}, "native", "")
+    call = Call(given, {"TURNOUT_PLAN": "0", "TURNOUT_STEP": "fit"})
     return call.answer(result, {"store": "s3://bucket/root/", "record": json.loads(msgspec.json.encode(record))})
 
 
@@ -176,9 +189,10 @@ def test_artifacts_carry_digest_and_address():
     found = answered(record, result, **outputs)
     assert found["parameterValues"] == {"parts-indices": [0, 1]}
     shown = {name: one["artifacts"][0] for name, one in found["artifacts"].items()}
-    assert shown["rows"]["uri"] == "s3://bucket/root/artifacts/d1"
+    assert shown["rows"]["uri"] == "minio://rows", "its launcher refuses what is not in Kubeflow's own store"
+    assert shown["rows"]["metadata"]["uri"] == "s3://bucket/root/artifacts/d1"
     assert shown["rows"]["metadata"]["digest"] == "d1"
-    assert shown["report"]["uri"] == "minio://report"
+    assert "uri" not in shown["report"]["metadata"]
     assert shown["report"]["metadata"]["r2"] == 0.5
     assert shown["parts"]["metadata"]["digests"] == ["d1", "d2"]
     assert shown["logged-metrics"]["metadata"]["loss"] == 0.125

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from turnout_kubeflow.artifacts import schema
 from turnout_kubeflow.local import KubeflowLocalOrchestrator
 from turnout_kubeflow.names import LONGEST, Names
 from turnout_kubeflow.orchestrator import KubeflowOrchestrator, rendered
+from turnout_kubeflow.pipeline import PLACEHOLDERS
 from turnout_kubeflow.settings import KubeflowLocalSettings, KubeflowSettings
 
 GOLDEN = Path(__file__).with_name("pipeline.yaml")
@@ -147,8 +149,11 @@ def test_every_reference_leads_somewhere():
                     told = source["taskOutputParameter"]
                     producer = components[siblings[told["producerTask"]]["componentRef"]["name"]]
                     assert told["outputParameterKey"] in producer["outputDefinitions"]["parameters"]
-                else:
+                elif "taskFinalStatus" in source:
                     assert siblings[source["taskFinalStatus"]["producerTask"]]
+                else:
+                    assert owner is found["root"], "Kubeflow replaces placeholders in the inputs of tasks alone"
+                    assert source["runtimeValue"]["constant"] in PLACEHOLDERS.values()
 
 
 def test_gates_and_what_is_counted_are_called_whatever_their_guards():
@@ -177,6 +182,76 @@ def test_gates_and_what_is_counted_are_called_whatever_their_guards():
     )
 
 
+def test_a_run_is_told_apart_by_kubeflows_id_of_it():
+    """Kubeflow fills it in only where it is all of a task's constant input, never within a container's command."""
+    moment = ParamSpec(name="day", type=ParamType(kind="datetime"), source="logical_time")
+    plan = sample_plan(sample_step("fit"), params=(moment,))
+    for timed, names in ((False, ["engine-run"]), (True, ["engine-run", "engine-time"])):
+        found = yaml.safe_load(rendered(plan, KubeflowSettings(), timed=timed))
+        for task in found["root"]["dag"]["tasks"].values():
+            told = {name: one for name, one in task["inputs"]["parameters"].items() if "runtimeValue" in one}
+            assert told == {name: {"runtimeValue": {"constant": PLACEHOLDERS[name]}} for name in names}
+        assert "{{$." not in json.dumps(found["deploymentSpec"])
+        assert set(names) <= set(found["components"]["comp-fit"]["inputDefinitions"]["parameters"])
+
+
+def test_what_older_back_ends_look_up_is_shown_by_its_own_name():
+    plan = sample_plan(
+        gate("is_good"),
+        sample_step("to_load"),
+        sample_step("do_score", inputs={"x": InputSpec(source=Element(step="to_load", output="output"))}),
+        sample_step("do_fit", guards=("is_good",)),
+    )
+    shown = {name: task["taskInfo"]["name"] for name, task in tasks(plan).items()}
+    assert shown == {"is-good": "is-good", "to-load": "to-load", "do-score": "do_score", "do-fit": "do_fit"}
+
+
+def element(step):
+    return InputSpec(source=Element(step=step, output="output"))
+
+
+def test_a_map_of_a_map_lies_in_its_loop():
+    """So that the others go on where an element fails, as anywhere else."""
+    plan = sample_plan(
+        sample_step("numbers"),
+        sample_step("first", inputs={"n": element("numbers")}),
+        sample_step("second", inputs={"n": element("first")}),
+        sample_step("third", inputs={"n": element("second"), "also": output("numbers")}),
+        sample_step("total", inputs={"all": InputSpec(source=Collected(step="third", output="output"))}),
+    )
+    found = document(plan)["components"]
+    assert {name: task.get("dependentTasks", []) for name, task in found["comp-steps"]["dag"]["tasks"].items()} == {
+        "numbers": [],
+        "first": ["numbers"],
+        "total": ["first"],
+    }
+    inner = found["comp-one-first"]["dag"]["tasks"]
+    assert {name: task.get("dependentTasks", []) for name, task in inner.items()} == {
+        "first": [],
+        "second": ["first"],
+        "third": ["second"],
+    }
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        sample_step("other", inputs={"all": InputSpec(source=Collected(step="first", output="output"))}),
+        sample_step("later"),
+    ],
+    ids=["it is needed elsewhere", "it waits for what comes later"],
+)
+def test_a_map_of_a_map_has_its_own_loop_where(more):
+    late = {"late": output("later")} if more.name == "later" else {}
+    plan = sample_plan(
+        sample_step("numbers"),
+        sample_step("first", inputs={"n": element("numbers")}),
+        more,
+        sample_step("second", inputs={"n": element("first"), **late}),
+    )
+    assert tasks(plan)["second"]["dependentTasks"] == sorted({"first", "numbers", *(["later"] if late else [])})
+
+
 def test_names_are_valid_and_never_meet():
     given = ["a_b", "a__b", "a.b", "A_B", "ab", "steps", "finish", "import", "None", "x" * 150, "x" * 151, "_", "9"]
     names = Names("steps", "finish")
@@ -203,9 +278,9 @@ def test_yaml_is_the_same_with_and_without_the_library_in_c(monkeypatch):
         doc='it\'s "quoted" {{ 1 + 1 }}: - # 漢字 ☃ \u2028\n\nnew line\t end \\ ' + "long " * 60,
         params=(ParamSpec(name="text", type=ParamType(kind="str"), required=False, default=" a\n\n b: '#' \x85 é 🚂"),),
     )
-    quick = rendered(plan, KubeflowSettings(), created=True)
+    quick = rendered(plan, KubeflowSettings(), timed=True)
     monkeypatch.delattr(yaml, "CSafeDumper", raising=False)
-    assert rendered(plan, KubeflowSettings(), created=True) == quick
+    assert rendered(plan, KubeflowSettings(), timed=True) == quick
 
 
 def test_texts_stay_texts():

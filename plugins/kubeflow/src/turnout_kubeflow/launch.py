@@ -1,7 +1,7 @@
 """What a task of Kubeflow starts: it calls the runtime, and tells Kubeflow in its own words what came of it.
 
-``python -m turnout_kubeflow.launch --executor-input JSON --engine-run ID --created TIME``; the variables
-``TURNOUT_PLAN`` and ``TURNOUT_STEP`` (none: the end of the run) say what is called. Needs nothing of Kubeflow.
+``python -m turnout_kubeflow.launch --executor-input JSON``; the variables ``TURNOUT_PLAN`` and ``TURNOUT_STEP`` (none:
+the end of the run) say what is called. Needs nothing of Kubeflow.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import msgspec
 
 from turnout.plugin_api import Options, OutputRecord, Record, StepResult, Submission, encode
 from turnout_kubeflow import artifacts, inputs
-from turnout_kubeflow.pipeline import INDEX, VALUE
+from turnout_kubeflow.pipeline import INDEX, PLACEHOLDERS, RUN, TIME, VALUE
 
 SKIPPED = 99
 LOGS = "TURNOUT_KUBEFLOW_LOGS"
@@ -33,7 +33,7 @@ LOGS = "TURNOUT_KUBEFLOW_LOGS"
 class Call:
     """One call: what Kubeflow gave, and where it waits for the answer."""
 
-    def __init__(self, given: Mapping[str, Any], environ: Mapping[str, str], engine_run: str, created: str) -> None:
+    def __init__(self, given: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         self.plan = environ["TURNOUT_PLAN"]
         self.step = environ.get("TURNOUT_STEP", "")
         self.outputs: Mapping[str, Any] = given.get("outputs", {})
@@ -41,9 +41,11 @@ class Call:
         index = values.pop(INDEX, None)
         self.index = None if index is None else int(float(index))
         known = json.loads(values.pop(inputs.SUBMISSION, None) or "{}")
-        self.engine_run = str(known.get("engine_run") or engine_run)
+        told = {name: values.pop(name, "") for name in PLACEHOLDERS}
+        told.update({name: "" for name, value in told.items() if value == PLACEHOLDERS[name]})
+        self.engine_run = str(known.get("engine_run") or told[RUN])
         self.timeout = float(environ["TURNOUT_TIMEOUT"]) if "TURNOUT_TIMEOUT" in environ else None
-        self.submission = _submission(values, known, environ.get("TURNOUT_JSON_INPUTS", ""), created)
+        self.submission = _submission(values, known, environ.get("TURNOUT_JSON_INPUTS", ""), told[TIME])
 
     def run(self, folder: Path) -> int:
         """Call the runtime, answer Kubeflow and return the exit code: a skip is a success to Kubeflow."""
@@ -85,8 +87,7 @@ class Call:
             if name == artifacts.LOGGED:
                 artifact["metadata"].update({point.name: point.value for point in record.logged.points})
             elif output := record.outputs.get(name):
-                artifact["metadata"].update(_metadata(output))
-                artifact["uri"] = _address(output, document["store"]) or artifact["uri"]
+                artifact["metadata"].update(_metadata(output, document["store"]))
             found[name] = {"artifacts": [artifact]}
         return {"parameterValues": parameters, "artifacts": found}
 
@@ -122,15 +123,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Make the call that the command line and the variables describe."""
     parser = argparse.ArgumentParser(prog="python -m turnout_kubeflow.launch", description=__doc__)
     parser.add_argument("--executor-input", required=True, help="what Kubeflow tells of the task (JSON)")
-    parser.add_argument("--engine-run", required=True, help="Kubeflow's id of the run")
-    parser.add_argument("--created", default="", help="when Kubeflow made the run")
     options = parser.parse_args(arguments)
-    call = Call(json.loads(options.executor_input), os.environ, options.engine_run, options.created)
+    call = Call(json.loads(options.executor_input), os.environ)
+    if not call.engine_run:
+        print("turnout: Kubeflow does not tell its id of the run: this back end cannot run pipelines", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
         return call.run(Path(folder))
 
 
-def _submission(values: Mapping[str, Any], known: Mapping[str, Any], texts: str, created: str) -> Submission:
+def _submission(values: Mapping[str, Any], known: Mapping[str, Any], texts: str, time: str) -> Submission:
     params: dict[str, Any] = {}
     for name, value in values.items():
         if value is None or name == "task-status":
@@ -138,12 +140,16 @@ def _submission(values: Mapping[str, Any], known: Mapping[str, Any], texts: str,
         param = name[:-1] if name.rstrip("_") == inputs.SUBMISSION else name
         params[param] = json.loads(value) if param in texts.split(",") and isinstance(value, str) else value
     params.update(known.get("params", {}))
-    options = {"at": created or None, "started_by": "kubeflow", **known.get("options", {})}
+    options = {"at": time or None, "started_by": "kubeflow", **known.get("options", {})}
     return Submission(params=params, options=msgspec.convert(options, Options))
 
 
-def _metadata(output: OutputRecord) -> dict[str, Any]:
-    """What Kubeflow's UI shows of an output."""
+def _metadata(output: OutputRecord, store: str) -> dict[str, Any]:
+    """What Kubeflow's UI shows of an output.
+
+    Its content's address is told here: Kubeflow's own of the artifact must stay in Kubeflow's store, into which its
+    launcher uploads what lies there. A small plain value lies in its record alone.
+    """
     if output.elements is not None:
         return {"elements": len(output.elements), "digests": [one.digest for one in output.elements]}
     artifact = output.artifact
@@ -151,16 +157,10 @@ def _metadata(output: OutputRecord) -> dict[str, Any]:
         return {}
     found = {"digest": artifact.digest, "type": artifact.type, "materializer": artifact.materializer}
     if not artifact.inline:
-        return {**found, "size": artifact.size}
+        return {**found, "size": artifact.size, "uri": f"{store.rstrip('/')}/artifacts/{artifact.digest}"}
     numbers = artifact.value if isinstance(artifact.value, dict) else {"value": artifact.value}
     plain = {name: value for name, value in numbers.items() if isinstance(value, (bool, int, float, str))}
     return {**plain, **found}
-
-
-def _address(output: OutputRecord, store: str) -> str | None:
-    """Where the content lies; a small plain value lies in its record alone."""
-    artifact = output.artifact
-    return None if artifact is None or artifact.inline else f"{store.rstrip('/')}/artifacts/{artifact.digest}"
 
 
 def _logs() -> Path | None:

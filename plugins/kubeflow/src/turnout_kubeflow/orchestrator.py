@@ -60,7 +60,7 @@ class Compiling(Orchestrator[SettingsT]):
     def compile(self, plan: Plan) -> Bundle:
         told = not self.cluster or "TURNOUT_STORE" in self.config.environment
         return Bundle(
-            files={ENTRYPOINT: rendered(plan, self.config, created=self.cluster)},
+            files={ENTRYPOINT: rendered(plan, self.config, timed=self.cluster)},
             entrypoint=ENTRYPOINT,
             notes=() if told else (STORE_NOTE,),
         )
@@ -98,11 +98,11 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         Server(self.config).stop(engine_run)
 
 
-def rendered(plan: Plan, settings: CompileSettings, *, created: bool) -> bytes:
+def rendered(plan: Plan, settings: CompileSettings, *, timed: bool) -> bytes:
     """The specification as YAML, the same bytes for the same plan."""
     import yaml
 
-    document = Builder(plan, settings, created=created).document()
+    document = Builder(plan, settings, timed=timed).document()
     head = (
         f"# The pipeline {_comment(plan.name)} for Kubeflow Pipelines, made by turnout from the plan {plan.digest}.\n"
     )

@@ -2,8 +2,9 @@
 
 Each step is a component with an executor of its own. A guarded or mapped step lies in a pipeline of its own, because
 nothing can come after a task inside of a condition or a loop, but anything can come after the pipeline that holds it.
-Gates, and steps whose lists are mapped over, are always called: where a guard of theirs is false, the runtime says so,
-and they tell ``false`` and no indices. All of it lies in one pipeline that the exit handler watches.
+A map of a map that nothing else needs lies in the same loop: where an element fails, the others go on. Gates, and steps
+whose lists are mapped over, are always called: where a guard of theirs is false, the runtime says so, and they tell
+``false`` and no indices. All of it lies in one pipeline that the exit handler watches.
 """
 
 from __future__ import annotations
@@ -22,9 +23,14 @@ SDK = "kfp-2.17.0"
 STEPS = "steps"
 FINISH = "finish"
 VALUE = "value"
-INDEX = "element-index"
+INDEX = "element-loop-item"
 INDICES = "element-indices"
-"""Inputs of our own have a hyphen, which no parameter's name has."""
+RUN = "engine-run"
+TIME = "engine-time"
+"""Inputs of our own have a hyphen, which no parameter's name has. Kubeflow tells the item of a loop by its name."""
+PLACEHOLDERS = {RUN: "{{$.pipeline_job_uuid}}", TIME: "{{$.pipeline_job_schedule_time_utc}}"}
+"""Kubeflow's id of the run, and the time for which it was scheduled, else when it was made. It replaces them where they
+are all of a constant input of a task, not within the command of a container."""
 _SCRIPT = """\
 # Starts the step. kfp.local's SubprocessRunner takes a command for a Python component where it reads
 # kfp.dsl.executor_main, and leaves the next word as it is after "$program_path/ephemeral_component.py" and "$@".
@@ -37,18 +43,22 @@ class Builder:
     """Builds the document of one plan.
 
     Args:
-        created: whether steps are told when Kubeflow made the run, should the plan ask for the logical time;
-            kfp.local knows no such placeholder and stops.
+        timed: whether steps are told the time of the run, should the plan ask for the logical time; kfp.local knows
+            no such placeholder and stops.
     """
 
-    def __init__(self, plan: Plan, settings: CompileSettings, *, created: bool) -> None:
-        self._created = created and any(param.source == "logical_time" for param in plan.params)
+    def __init__(self, plan: Plan, settings: CompileSettings, *, timed: bool) -> None:
         self._plan = plan
         self._settings = settings
         self._names = Names(STEPS, FINISH)
         self._inputs = inputs.definitions(plan)
+        timed = timed and any(param.source == "logical_time" for param in plan.params)
+        told = {name: text for name, text in PLACEHOLDERS.items() if timed or name != TIME}
+        self._outermost: Document = {name: {"componentInputParameter": name} for name in self._inputs}
+        self._outermost.update({name: {"runtimeValue": {"constant": text}} for name, text in told.items()})
         self._plain = {name: _without_text(given) for name, given in self._inputs.items()}
-        self._passed = {name: {"componentInputParameter": name} for name in self._inputs}
+        self._plain.update({name: {"parameterType": "STRING"} for name in told})
+        self._passed = {name: {"componentInputParameter": name} for name in self._plain}
         self._json = ",".join(param.name for param in inputs.given(plan) if inputs.is_json(param.type))
         self._sources = _sources(plan)
         self._counted = set(self._sources.values())
@@ -58,7 +68,8 @@ class Builder:
 
     def document(self) -> Document:
         """The whole specification."""
-        tasks = dict(self._task(step) for step in self._plan.steps)
+        chains = _chains(self._plan)
+        tasks = dict(self._task(chains[step.name]) for step in self._plan.steps if step.name in chains)
         self._components[f"comp-{STEPS}"] = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": self._plain}}
         info = {"name": valid(self._plan.name), "displayName": self._plan.name}
         if self._plan.doc:
@@ -77,9 +88,9 @@ class Builder:
 
     def _all_steps(self) -> Document:
         return {
-            "taskInfo": {"name": self._plan.name},
+            "taskInfo": {"name": STEPS},
             "componentRef": {"name": f"comp-{STEPS}"},
-            "inputs": {"parameters": self._passed},
+            "inputs": {"parameters": self._outermost},
         }
 
     def _finish(self) -> Document:
@@ -96,35 +107,42 @@ class Builder:
             "cachingOptions": {},
             "dependentTasks": [STEPS],
             "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
-            "inputs": {"parameters": {**self._passed, **final}},
+            "inputs": {"parameters": {**self._outermost, **final}},
         }
 
-    def _task(self, step: StepPlan) -> tuple[str, Document]:
-        """A step's task, or that of the pipeline in which it is guarded or repeated."""
-        name = self._tasks[step.name] = self._names.take(step.name)
-        call = self._call(step, name)
-        guarded = () if step.kind == "gate" or self._counts(step) else step.guards
+    def _task(self, chain: tuple[StepPlan, ...]) -> tuple[str, Document]:
+        """The task of a step, or that of the pipeline in which it is guarded, or repeated with the maps of it."""
+        step = chain[0]
+        name = self._names.take(step.name)
+        needed = {upstream for one in chain for upstream in one.upstream} - {one.name for one in chain}
+        needs = {self._tasks[upstream] for upstream in needed}
+        self._tasks.update({one.name: name for one in chain})
+        guarded = () if self._told(step) else step.guards
         given: Document = {}
         if step.mapped:
             producer, output = self._sources[step.name]
             given[INDICES] = _from_task(self._tasks[producer], f"{output}-indices")
-            call = self._loop(call, name)
+            call = self._loop(chain, name)
+        else:
+            call = self._call(step, name)
         if guarded:
             given.update({_guard(n): _from_task(self._tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
             call = self._condition(call, name, len(guarded), mapped=step.mapped)
         elif step.mapped:
             call = self._nested(f"each-{name}", {"each": call}, {INDICES: "LIST"})
-        call["taskInfo"] = {"name": step.name}
+        # Older back ends find a task, whose output another one takes, by what is meant to be shown of it.
+        call["taskInfo"] = {"name": name if self._told(step) else step.name}
         call["inputs"] = {"parameters": {**self._passed, **given}}
-        if needs := sorted({self._tasks[upstream] for upstream in step.upstream} | self._producers(given)):
-            call["dependentTasks"] = needs
+        if needs := needs | self._producers(given):
+            call["dependentTasks"] = sorted(needs)
         return name, call
 
     def _producers(self, given: Document) -> set[str]:
         return {one["taskOutputParameter"]["producerTask"] for one in given.values()}
 
-    def _counts(self, step: StepPlan) -> bool:
-        return any(producer == step.name for producer, _ in self._counted)
+    def _told(self, step: StepPlan) -> bool:
+        """Whether Kubeflow is told something by the step: what a gate decided, or the indices of a list."""
+        return step.kind == "gate" or any(producer == step.name for producer, _ in self._counted)
 
     def _call(self, step: StepPlan, name: str) -> Document:
         """The component and the executor of a step, and a task that calls it."""
@@ -154,11 +172,18 @@ class Builder:
             }
         return task
 
-    def _loop(self, call: Document, name: str) -> Document:
-        """A task that makes the call for each of the indices of the pipeline around it."""
-        call["taskInfo"] = {"name": name}
-        call["inputs"] = {"parameters": {**self._passed, INDEX: {"componentInputParameter": INDEX}}}
-        loop = self._nested(f"one-{name}", {name: call}, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
+    def _loop(self, chain: tuple[StepPlan, ...], name: str) -> Document:
+        """A task that calls a step, and then the maps of it, for each of the indices of the pipeline around it."""
+        calls: Document = {}
+        keys = {step.name: name if step is chain[0] else self._names.take(step.name) for step in chain}
+        for step in chain:
+            key = keys[step.name]
+            calls[key] = self._call(step, key)
+            calls[key]["taskInfo"] = {"name": step.name}
+            calls[key]["inputs"] = {"parameters": {**self._passed, INDEX: {"componentInputParameter": INDEX}}}
+            if needs := sorted(keys[upstream] for upstream in step.upstream if upstream in keys):
+                calls[key]["dependentTasks"] = needs
+        loop = self._nested(f"one-{name}", calls, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
         loop["taskInfo"] = {"name": "each"}
         loop["inputs"] = {"parameters": {**self._passed, INDICES: {"componentInputParameter": INDICES}}}
         loop["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
@@ -193,15 +218,12 @@ class Builder:
         if step is not None and step.timeout:
             told["TURNOUT_TIMEOUT"] = f"{step.timeout:g}"
         environment = {**settings.environment, **{name: value for name, value in told.items() if value}}
-        engine = ["--engine-run", "{{$.pipeline_job_uuid}}"]
-        if self._created:
-            engine += ["--created", "{{$.pipeline_job_create_time_utc}}"]
         if settings.launch == "image":
-            command, args = ["python3", "-m", "turnout_kubeflow.launch"], ["--executor-input", "{{$}}", *engine]
+            command, args = ["python3", "-m", "turnout_kubeflow.launch"], ["--executor-input", "{{$}}"]
         else:
             wanted = " ".join(shlex.quote(requirement) for requirement in settings.install)
             install = f"python3 -m pip install --quiet {wanted}\n" if wanted else ""
-            command, args = ["sh", "-ec", _SCRIPT.replace("{install}", install)], ["{{$}}", *engine]
+            command, args = ["sh", "-ec", _SCRIPT.replace("{install}", install)], ["{{$}}"]
         found: Document = {
             "image": (step.image if step else None) or settings.image,
             "command": command,
@@ -233,6 +255,34 @@ def _sources(plan: Plan) -> dict[str, tuple[str, str]]:
                 found[step.name] = found.get(source.step, (source.step, source.output))
                 break
     return found
+
+
+def _chains(plan: Plan) -> dict[str, tuple[StepPlan, ...]]:
+    """Each step by its name, with the maps of it that share its loop: those that alone need the step before them.
+
+    What else they need must be there before the loop begins.
+    """
+    found: dict[str, list[StepPlan]] = {}
+    heads: dict[str, str] = {}
+    before: dict[str, frozenset[str]] = {}
+    for step in plan.steps:
+        before[step.name] = frozenset(step.upstream).union(*(before[upstream] for upstream in step.upstream))
+        last = next((given.source.step for given in step.inputs.values() if isinstance(given.source, Element)), "")
+        chain = found.get(heads.get(last, ""), [])
+        if (
+            chain
+            and chain[-1].mapped
+            and chain[-1].name == last
+            and plan.downstream[last] == (step.name,)
+            and chain[0].guards == step.guards
+            and set(step.upstream) - {one.name for one in chain} <= before[chain[0].name]
+        ):
+            chain.append(step)
+            heads[step.name] = heads[last]
+        else:
+            found[step.name] = [step]
+            heads[step.name] = step.name
+    return {name: tuple(chain) for name, chain in found.items()}
 
 
 def _guard(number: int) -> str:
