@@ -55,6 +55,10 @@ class TurnoutError(Exception):
             lines.append(f"  fix: {self.fix}")
         return "\n".join(lines)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, without a traceback of turnout's own."""
+        return [f"{type(self).__name__}: {self}"]
+
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.why, self.fix)
 
@@ -86,9 +90,16 @@ class UnsupportedError(TurnoutError):
 
 
 class RunError(TurnoutError):
-    """A run or a step failed; ``__cause__`` is the user's own exception where it is at hand."""
+    """A run or a step failed; ``__cause__`` is the user's own exception where it is at hand.
+
+    ``trace`` is that exception's traceback as text, the user's own frames alone, where it was recorded.
+    """
 
     exit_code = 1
+    trace = ""
+
+    def _render_traceback_(self) -> list[str]:
+        return [*self.trace.rstrip().splitlines(), *super()._render_traceback_()]
 
 
 class ArtifactError(TurnoutError):

@@ -33,7 +33,7 @@ class Pipeline(PipelineDefinition):
         params: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Run:
-        """Run the pipeline and wait for its end.
+        """Run the pipeline and wait for its end; in a notebook its graph shows how far it is.
 
         Args:
             stack: the stack's name or file; else ``TURNOUT_STACK``, the project's, ``local``.
@@ -51,13 +51,17 @@ class Pipeline(PipelineDefinition):
                 process ``__cause__`` is the user's own exception.
         """
         from turnout.api.launch import Launch
+        from turnout.api.notebook import Picture, in_notebook
         from turnout.api.run import Run
 
         options = _options(at, tags, reuse, from_, only, no_cache)
         launch = Launch.of(self, stack=stack, accept=tuple(accept))
+        picture = Picture(launch.plan) if in_notebook() else None
+        if picture is not None:
+            launch.workspace.orchestrator.watch = picture
         handle = launch.submit({**(params or {}), **more}, options, replace or {})
         try:
-            state = handle.wait()
+            state = handle.wait() if picture is None else picture.follow(handle)
         except KeyboardInterrupt:
             handle.cancel()
             raise
@@ -113,11 +117,12 @@ def failed(run: Run, state: str, cause: BaseException | None) -> RunError:
     broken = [summary for summary in run.summaries.values() if summary.record is None and summary.attempts]
     text = f"the run {run.id} of {run.info.pipeline} {'was ' if state == 'cancelled' else ''}{state}"
     why = None
+    failure = broken[0].attempts[-1].failure if broken else None
     if broken:
-        failure = broken[0].attempts[-1].failure
         why = f"{broken[0].label}: {failure.message if failure else 'no reason on record'}"
     error = RunError(text, why=why, fix=f"see it: turnout runs show {run.id[:8]}")
     error.run = run  # type: ignore[attr-defined]
+    error.trace = failure.traceback if failure else ""
     error.__cause__ = cause
     return error
 

@@ -1,0 +1,95 @@
+"""A notebook's kernel: steps defined in cells travel by value, the graph follows the run, errors show the user's lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+CELLS = {
+    "steps": """
+from turnout import pipeline, step
+
+factor = 3
+
+def scaled(value: int) -> int:
+    return factor * value
+
+@step
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+@step
+def scale(value: int) -> int:
+    return scaled(value)
+
+@step
+def divide(values: list[int], by: int) -> float:
+    return sum(values) / by
+
+@pipeline
+def sums(count: int = 3, by: int = 2):
+    divide(scale.map(numbers(count)), by)
+""",
+    "pipeline": "sums",
+    "plan": "sums.plan()",
+    "run": "done = sums.run()",
+    "value": "done['divide'].load()",
+    "again": "factor = 4\nsums.run()['divide'].load()",
+    "fails": "sums.run(by=0)",
+    "misuse": "sums.run(bye=0)",
+}
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What each cell showed, in one kernel, in a folder that is no project."""
+    folder: Path = tmp_path_factory.mktemp("notebook")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder / "home"))
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+        patch.delenv("TURNOUT_STACK", raising=False)
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
+        client = NotebookClient(
+            notebook, kernel_name="python3", allow_errors=True, resources={"metadata": {"path": str(folder)}}
+        )
+        client.execute()
+    return dict(zip(CELLS, [cell.outputs for cell in notebook.cells], strict=True))
+
+
+def test_pipelines_and_plans_show_their_graph(outputs: dict[str, list[Any]]) -> None:
+    assert outputs["steps"] == []
+    for cell in ("pipeline", "plan"):
+        (shown,) = outputs[cell]
+        assert shown.data["text/html"].startswith("<svg")
+
+
+def test_the_graph_follows_the_run(outputs: dict[str, list[Any]]) -> None:
+    (shown,) = outputs["run"]
+    html = shown.data["text/html"]
+    assert html.count("<title>") == html.count("succeeded") == 3, "as drawn last: every step has succeeded"
+
+
+def test_what_a_cell_defines_counts(outputs: dict[str, list[Any]]) -> None:
+    assert outputs["value"][-1].data["text/plain"] == "4.5"
+    assert outputs["again"][-1].data["text/plain"] == "6.0", "a changed global of the notebook is a changed step"
+
+
+def test_a_failed_step_shows_its_own_lines_and_none_of_turnout(outputs: dict[str, list[Any]]) -> None:
+    error = outputs["fails"][-1]
+    text = "\n".join(error.traceback)
+    assert error.ename == "RunError"
+    assert "in divide" in text
+    assert "ZeroDivisionError: division by zero" in text
+    assert "turnout/api" not in text
+
+
+def test_a_wrong_call_says_what_is_wrong_and_no_more(outputs: dict[str, list[Any]]) -> None:
+    (error,) = outputs["misuse"]
+    assert error.traceback[0].startswith("ConfigError: ")
+    assert "bye" in error.traceback[0]
+    assert "Did you mean 'by'?" in error.traceback[0]
