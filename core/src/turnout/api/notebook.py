@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from typing import Any
@@ -20,7 +21,7 @@ STATES = {"blocked": "not run", "retrying": "running", "reused": "succeeded"}
 
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
-    ipython = sys.modules.get("IPython")
+    ipython: Any = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
@@ -59,14 +60,13 @@ class Picture:
         return state
 
     def _show(self) -> None:
-        from IPython.display import HTML, display
-
         with self._lock:
             states, new, self._new = dict(self._states), self._new, False
         if not new:
             return
-        drawn = HTML(draw(self._plan.steps, states))
+        screen: Any = importlib.import_module("IPython.display")
+        drawn = screen.HTML(draw(self._plan.steps, states))
         if self._display is None:
-            self._display = display(drawn, display_id=True)
+            self._display = screen.display(drawn, display_id=True)
         else:
             self._display.update(drawn)
