@@ -1,6 +1,6 @@
 """The benchmarks: each is a ratio, or a budget, measured within one run. Prints them and writes docs/benchmarks.md.
 
-Usage: ``python tests/benchmarks/run.py [NAME…]``. With names (startup, steps, parallel, arrays, planning) only
+Usage: ``python tests/benchmarks/run.py [NAME…]``. With names (startup, planning, steps, …) only
 those are measured, and nothing is written.
 """
 
@@ -13,13 +13,21 @@ import sys
 from pathlib import Path
 
 import arrays
+import fanout
 import parallel
 import planning
 import startup
 import steps
 from measure import REPEATS, Result
 
-ALL = {"startup": startup, "planning": planning, "steps": steps, "parallel": parallel, "arrays": arrays}
+ALL = {
+    "startup": startup,
+    "planning": planning,
+    "steps": steps,
+    "fanout": fanout,
+    "parallel": parallel,
+    "arrays": arrays,
+}
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEXT = """# Benchmarks
 
