@@ -218,3 +218,75 @@ def test_what_is_cached_for_a_while_is_made_again_after_it(project):
     assert "constant" not in project.cached()
     project.edit("work.py", "@step(cache=0.001)", '@step(cache="12h")')
     assert "constant" in project.cached()
+
+
+def why(project: Project, step: str, **environ: str) -> dict:
+    command = [sys.executable, "-m", "turnout.cli", "explain", "latest", step, "--json"]
+    done = subprocess.run(
+        command, cwd=project.root, env={**os.environ, **environ}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["why"]
+
+
+def changes(project: Project, step: str) -> set[tuple[str, str]]:
+    return {(one["part"], one["name"]) for one in why(project, step).get("changes", [])}
+
+
+def test_explain_names_the_parts_of_the_key_that_changed(project):
+    project.edit("helpers.py", "value * FACTOR", "FACTOR * value")
+    project.edit("helpers.py", "FACTOR = 2", "FACTOR = 3")
+    project.edit("shapes.py", "self.side**3", "self.side**3 + 0")
+    project.edit("data.txt", "some data", "more data")
+    project.run()
+    assert changes(project, "scaled") == {("code", "helpers:scale"), ("code", "helpers:FACTOR")}
+    assert ("code", "shapes:Box") in changes(project, "volume")
+    assert changes(project, "read") == {("parameter", "path")}
+    assert changes(project, "size") == {("input", "data")}
+
+
+def test_explain_shows_parameters_and_variables_as_they_were_and_are(project):
+    project.run("-p", "add=2", REGION="north")
+    (change,) = why(project, "size")["changes"]
+    assert change == {"part": "parameter", "name": "add", "before": 1, "after": 2}
+    found = {one["part"]: one for one in why(project, "region")["changes"]}
+    assert found["variable"] == {"part": "variable", "name": "REGION", "after": "north"}
+    assert set(found) == {"variable", "input"}
+
+
+def test_explain_says_why_a_step_with_an_unchanged_key_ran_or_did_not(project):
+    project.run()
+    assert "did not run" in why(project, "size")["reason"]
+    assert "its results are not cached" in why(project, "always")["reason"]
+    project.run("--no-cache")
+    assert "--no-cache" in why(project, "size")["reason"]
+    assert "changes" not in why(project, "size")
+    shutil.rmtree(project.root / ".turnout" / "store" / "cached" / "cache")
+    project.run()
+    assert "gone" in why(project, "size")["reason"]
+
+
+def test_explain_names_declared_files_materializers_and_the_first_run(project):
+    project.write("note.txt", "one")
+    project.edit("work.py", "@step\ndef size", '@step(files=["note.txt"])\ndef size')
+    project.edit("work.py", "def always() -> int", "def always() -> float")
+    project.run()
+    assert changes(project, "size") == {("file", "note.txt")}
+    assert ("output", "output") in changes(project, "always")
+    project.write("note.txt", "two")
+    project.run()
+    assert changes(project, "size") == {("file", "note.txt")}
+    shutil.rmtree(project.root / ".turnout")
+    project.run()
+    assert why(project, "size")["reason"] == "no earlier run has it"
+
+
+def test_explain_names_the_packages_that_changed(project):
+    project.write("pyproject.toml", '[project]\nname = "cached"\nversion = "1"\ndependencies = ["click", "pluggy"]\n')
+    project.run()
+    assert ("package", "pyyaml") in changes(project, "size")  # without dependencies all that is installed counts
+    project.write("pyproject.toml", '[project]\nname = "cached"\nversion = "1"\ndependencies = ["click"]\n')
+    project.run()
+    found = why(project, "size")["changes"]
+    assert [(one["part"], one["name"]) for one in found] == [("package", "pluggy")]
+    assert "after" not in found[0]

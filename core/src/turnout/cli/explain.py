@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from turnout import canonical
 from turnout.cli.options import json_option, print_json, stack_option
 
 
@@ -111,12 +112,13 @@ def _cached(step: Any) -> str:
 
 
 def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> None:
+    from turnout.api.explanation import explain as why
     from turnout.api.run import Run
 
     found = Run(run, stack=stack)
-    record = found[step].record
+    record, explanation = found[step].record, why(found[step])
     if as_json:
-        print_json(msgspec.to_builtins(record))
+        print_json({**msgspec.to_builtins(record), "why": explanation})
         return
     click.echo(f"{found[step].label} of the run {found.id}: {record.state}")
     if record.reason:
@@ -138,3 +140,22 @@ def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> N
         click.echo(f"  output {name}: {', '.join(digest[:12] for digest in output.digests[:4])}")
     if record.cache_key:
         click.echo(f"  key {record.cache_key[:12]}, made of {', '.join(sorted(record.key_parts))}")
+        click.echo(f"why: {explanation.reason}")
+    for change in explanation.changes:
+        click.echo(f"  {_changed(change)}")
+
+
+def _changed(change: Any) -> str:
+    """A change in words: values as they were and are, digests by their starts, code by what became of it."""
+    if change.part == "code":
+        became = "is new" if change.before is None else "is gone" if change.after is None else "has changed"
+        return f"code {change.name} {became}"
+    return f"{change.part} {change.name}: {_short(change.before)} -> {_short(change.after)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_short(one) for one in value[:4]) + (" …" if len(value) > 4 else "")
+    text = value if isinstance(value, str) else "none" if value is None else canonical.encode(value).decode()
+    digest = len(text) == 64 and all(char in "0123456789abcdef" for char in text)
+    return text[:12] if digest else text if len(text) <= 80 else f"{text[:79]}…"

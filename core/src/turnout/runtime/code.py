@@ -38,14 +38,16 @@ class Code:
     @cached_property
     def folder(self) -> Path:
         """The unpacked package; its import roots are put on ``sys.path``."""
-        folder = self._unpacked()
+        folder = self.unpacked
         roots = [str((folder / root).resolve()) for root in self.reference.roots]
         others = [path for path in sys.path if path not in roots]
         sys.path[:] = [*roots, *others] if self.first else [*others, *roots]
         importlib.invalidate_caches()
         return folder
 
-    def _unpacked(self) -> Path:
+    @property
+    def unpacked(self) -> Path:
+        """The unpacked package, from which nothing is imported yet."""
         return packages.ensure(self.reference.digest, self._read, self.cache / "code")
 
     def _read(self) -> bytes:
@@ -114,7 +116,9 @@ class WorkTree(Code):
         self.project = project
         self.first = True
 
-    def _unpacked(self) -> Path:
+    @property
+    def unpacked(self) -> Path:
+        """The project's folder."""
         return self.project
 
     def load(self, entrypoint: Entrypoint) -> Callable[..., Any]:
