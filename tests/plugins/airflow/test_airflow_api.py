@@ -267,3 +267,44 @@ def test_what_a_user_put_beside_a_dag_file_stays(tmp_path):
 def test_the_id_of_a_dag_is_the_name_of_a_folder(name):
     with pytest.raises(msgspec.ValidationError):
         AirflowOrchestrator(AirflowSettings()).compile(sample_plan(options={"airflow": {"dag_id": name}}))
+
+
+def test_it_signs_in_again_when_its_token_has_expired(server):
+    tokens = iter(["first", "second"])
+    valid = []
+
+    def sign_in(*_):
+        valid[:] = [next(tokens)]
+        return 201, {"access_token": valid[0]}
+
+    def answer(_, headers):
+        return (200, {}) if headers["Authorization"] in [f"Bearer {one}" for one in valid] else (401, {})
+
+    server.answers["GET /api/v2/dags"] = answer
+    server.answers["POST /auth/token"] = sign_in
+    signed = Api(AirflowSettings(url=server.url, user="ann", password="s3cret"))
+    signed.call("GET", "/dags")
+    valid.clear()
+    signed.call("GET", "/dags")
+    assert valid == ["second"]
+    with pytest.raises(ConfigError, match="401"):
+        Api(AirflowSettings(url=server.url, user="ann", password="s3cret", token="old")).call("GET", "/dags")
+
+
+def test_a_file_of_certificates_that_is_none(tmp_path):
+    (tmp_path / "ca.pem").write_text("none")
+    for name in ("ca.pem", "missing.pem"):
+        with pytest.raises(ConfigError, match="cannot be read as certificates"):
+            Api(AirflowSettings(url="https://127.0.0.1:1", ca=str(tmp_path / name)))
+
+
+def test_a_log_tells_of_exceptions(server):
+    plan = sample_plan()
+    (step,) = plan.by_name
+    path = f"GET /api/v2/dags/{DAG}/dagRuns/r/taskInstances"
+    server.answers[path] = 200, {"task_instances": [task(step, "failed")], "total_entries": 1}
+    raised = {"exc_type": "AirflowTaskTimeout", "exc_value": "Timeout, PID: 1"}
+    content = [{"event": "begun"}, {"event": "Task failed", "error_detail": [raised]}]
+    server.answers[f"{path}/{step}/logs/1"] = 200, {"content": content}
+    lines = AirflowOrchestrator(AirflowSettings(url=server.url)).logs(plan, "r", step)
+    assert list(lines) == ["begun", "Task failed", "AirflowTaskTimeout: Timeout, PID: 1"]

@@ -22,10 +22,10 @@ class NotFound(RunError):
 
 
 class Api:
-    """A client of one Airflow. It signs in when it is first refused without.
+    """A client of one Airflow. It signs in when it is refused without, and again when its token has expired.
 
     Raises:
-        ConfigError: when the stack gives no URL, or one that is none.
+        ConfigError: when the stack gives no URL, or one that is none, or a file of certificates that is none.
     """
 
     def __init__(self, settings: AirflowSettings) -> None:
@@ -39,7 +39,7 @@ class Api:
                 else "the stack gives no URL of Airflow",
                 fix="set orchestrator: {type: airflow, url: http://localhost:8080}; it is where runs are started",
             )
-        self._tls = ssl.create_default_context(cafile=settings.ca or None) if self._url.startswith("https") else None
+        self._tls = _trust(settings.ca) if self._url.startswith("https") else None
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call ``/api/v2`` and return the answer's document.
@@ -52,7 +52,7 @@ class Api:
         try:
             return self._send(method, f"/api/v2{path}", body)
         except urllib.error.HTTPError as error:
-            if error.code != 401 or self._token or not self._settings.user:
+            if error.code != 401 or self._settings.token or not self._settings.user:
                 raise self._refusal(error, method, path) from None
         self._token = self._sign_in()
         try:
@@ -61,6 +61,7 @@ class Api:
             raise self._refusal(error, method, path) from None
 
     def _sign_in(self) -> str:
+        self._token = ""
         given = {"username": self._settings.user, "password": self._settings.password}
         try:
             return str(self._send("POST", "/auth/token", given)["access_token"])
@@ -81,10 +82,16 @@ class Api:
         except urllib.error.HTTPError:
             raise
         except OSError as error:
+            reason = getattr(error, "reason", error)
+            untrusted = isinstance(reason, ssl.SSLCertVerificationError)
             raise ConfigError(
-                f"no Airflow answers at {self._url}",
-                why=str(getattr(error, "reason", error)),
-                fix="check the stack's orchestrator.url, and that the API server runs",
+                f"{self._url} shows a certificate that is not trusted here"
+                if untrusted
+                else f"no Airflow answers at {self._url}",
+                why=str(reason),
+                fix="set the stack's orchestrator.ca to the file of the certificate of who signed it"
+                if untrusted
+                else "check the stack's orchestrator.url, and that the API server runs",
             ) from error
         except ValueError as error:
             raise ConfigError(
@@ -149,6 +156,21 @@ class Api:
                         why=error["stack_trace"].strip().splitlines()[-1],
                         fix="use Airflow 3.3 or newer; its page of import errors has the whole of it",
                     )
+
+
+def _trust(file: str) -> ssl.SSLContext:
+    """What is trusted: what the system trusts, and the certificates of *file*."""
+    context = ssl.create_default_context()
+    if file:
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:  # an SSLError is one
+            raise ConfigError(
+                f"{file} cannot be read as certificates",
+                why=error.strerror or str(error),
+                fix="set orchestrator.ca to a file of certificates in PEM form",
+            ) from error
+    return context
 
 
 def _seconds(moment: str) -> float:
