@@ -1,4 +1,4 @@
-"""A real Airflow on this machine's loopback: API server, scheduler and DAG processor, on SQLite, for one test session."""
+"""A real Airflow on this machine's loopback: API server, scheduler and DAG processor, on SQLite unless told otherwise."""
 
 from __future__ import annotations
 
@@ -8,34 +8,54 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 ENDED = ("success", "failed")
+PARTS = {"api-server": (), "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
 
 
 class AirflowServer:
     """Airflow in *home*; everything it is told goes by environment variables. Use it as a context manager.
 
     Each of its processes is a session of its own, so that stopping one takes its children along.
+
+    Args:
+        parts: what is started of it.
+        certificate: a file with certificate and key; it then speaks TLS.
+        token: what it is called with, where it asks for one.
+        settings: more settings, as ``SECTION__KEY``.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        parts: Iterable[str] = PARTS,
+        certificate: Path | None = None,
+        token: str = "",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
+        self.parts = tuple(parts)
+        self.token = token
+        self._tls = None if certificate is None else ssl.create_default_context(cafile=str(certificate))
         self.dags = home / "dags"
         self.logs = home / "server-logs"
         self.dags.mkdir(parents=True)
         self.logs.mkdir()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._port, worker_logs, triggerer_logs = _free_ports(3)
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self._port}"
+        tls = {"API__SSL_CERT": str(certificate), "API__SSL_KEY": str(certificate)} if certificate else {}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "TURNOUT"))},
             "AIRFLOW_HOME": str(home),
@@ -59,6 +79,7 @@ class AirflowServer:
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **{f"AIRFLOW__{name}": value for name, value in {**tls, **(settings or {})}.items()},
         }
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -68,10 +89,8 @@ class AirflowServer:
                 self._command("db", "migrate"), env=self.environment, stdout=log, stderr=subprocess.STDOUT, check=True
             )
         try:
-            self._start("api-server")
-            self.wait_until(self._healthy, 90, "the API server to answer")
-            self._start("scheduler", "--skip-serve-logs")
-            self._start("dag-processor")
+            for part in self.parts:
+                self.start(part)
         except BaseException:
             self.stop()
             raise
@@ -79,6 +98,20 @@ class AirflowServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def start(self, part: str) -> None:
+        """Start a part of it; of the API server, until it answers."""
+        with (self.logs / f"{part}.log").open("wb") as log:
+            self._processes[part] = subprocess.Popen(
+                self._command(part, *PARTS[part]),
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if part == "api-server":
+            self.wait_until(self._healthy, 90, "the API server to answer")
 
     def stop(self) -> None:
         """End what was started: SIGTERM to each session, SIGKILL to what is left of it."""
@@ -99,8 +132,10 @@ class AirflowServer:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Accept": "application/json"},
         )
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=self._tls) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()[:2000]}") from error
@@ -177,17 +212,6 @@ class AirflowServer:
             return bool(self.call("GET", "/monitor/health")["metadatabase"]["status"] == "healthy")
         except (OSError, RuntimeError):
             return False
-
-    def _start(self, name: str, *options: str) -> None:
-        with (self.logs / f"{name}.log").open("wb") as log:
-            self._processes[name] = subprocess.Popen(
-                self._command(name, *options),
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
 
     def _tail(self, name: str) -> str:
         return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-30:])
