@@ -96,6 +96,28 @@ SAME = {
         {"flow.py": FIT + "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    x: int = Field(1)"},
         {"flow.py": FIT + "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    x: int = Field(2)"},
     ),
+    "a parameter of the same name": (
+        {"flow.py": "def score(): return 1\ndef fit(score, *rest, key=None): return score, rest, key"},
+        {"flow.py": "def score(): return 2\ndef fit(score, *rest, key=None): return score, rest, key"},
+    ),
+    "a variable of the same name": (
+        {
+            "flow.py": "A = 1\nB = 1\ndef fit(x):\n    if x:\n        A = 2\n    for B in x: pass\n    return A, lambda: B"
+        },
+        {
+            "flow.py": "A = 9\nB = 9\ndef fit(x):\n    if x:\n        A = 2\n    for B in x: pass\n    return A, lambda: B"
+        },
+    ),
+    "a pipeline called as an output is": (
+        {
+            "flow.py": "from typing import Annotated\ndef fit() -> Annotated[int, 'flights']: return 1\n"
+            "def flights(): return 1"
+        },
+        {
+            "flow.py": "from typing import Annotated\ndef fit() -> Annotated[int, 'flights']: return 1\n"
+            "def flights(): return 2"
+        },
+    ),
     "a cycle of imports, elsewhere": (
         {
             "flow.py": "import b\ndef fit(): return b.f()",
@@ -114,6 +136,53 @@ def test_what_does_not_count(take: Callable[..., Fingerprint], case: str) -> Non
 
 
 CHANGED = {
+    "a default that is called as the parameter": (
+        {"flow.py": "A = 1\ndef fit(A=A): return A"},
+        {"flow.py": "A = 2\ndef fit(A=A): return A"},
+    ),
+    "a decorator that is called as a parameter": (
+        {"flow.py": "def d(f): return f\n@d\ndef fit(d): return d"},
+        {"flow.py": "def d(f): return lambda d: 1\n@d\ndef fit(d): return d"},
+    ),
+    "a name that a function takes as the module's": (
+        {"flow.py": "A = 1\ndef fit():\n    global A\n    A += 1\n    return A"},
+        {"flow.py": "A = 2\ndef fit():\n    global A\n    A += 1\n    return A"},
+    ),
+    "a name that an inner function takes as the module's": (
+        {"flow.py": "A = 1\ndef fit(A):\n    def inner():\n        global A\n        return A\n    return inner()"},
+        {"flow.py": "A = 2\ndef fit(A):\n    def inner():\n        global A\n        return A\n    return inner()"},
+    ),
+    "a name beside a comprehension that uses it": (
+        {"flow.py": "A = 1\ndef fit(x): return [A for A in x], A"},
+        {"flow.py": "A = 2\ndef fit(x): return [A for A in x], A"},
+    ),
+    "a name in a class that hides it from itself": (
+        {"flow.py": "A = 1\ndef fit(A):\n    class C:\n        A = A\n    return C.A"},
+        {"flow.py": "A = 2\ndef fit(A):\n    class C:\n        A = A\n    return C.A"},
+    ),
+    "a name of a class's body in its methods": (
+        {
+            "flow.py": "A = 1\ndef fit():\n    class C:\n        A = 0\n        def f(self): return A\n    return C().f()"
+        },
+        {
+            "flow.py": "A = 2\ndef fit():\n    class C:\n        A = 0\n        def f(self): return A\n    return C().f()"
+        },
+    ),
+    "an import that may be replaced": (
+        {
+            "flow.py": "def fit():\n    try:\n        from a import f\n    except ImportError:\n        f = None\n    return f()",
+            "a.py": "def f(): return 1",
+        },
+        {"a.py": "def f(): return 2"},
+    ),
+    "a call in what is annotated": (
+        {
+            "flow.py": "from typing import Annotated\nA = 1\ndef m(x): return x\ndef fit(x: Annotated[int, m(A)]): return x"
+        },
+        {
+            "flow.py": "from typing import Annotated\nA = 2\ndef m(x): return x\ndef fit(x: Annotated[int, m(A)]): return x"
+        },
+    ),
     "the function": ({"flow.py": FIT}, {"flow.py": FIT.replace("1", "2")}),
     "its default": ({"flow.py": "def fit(x=1): return x"}, {"flow.py": "def fit(x=2): return x"}),
     "a default by name": (

@@ -67,3 +67,63 @@ def blocks_of(statement: ast.stmt) -> list[ast.stmt]:
     for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
         found.extend(part.body)
     return found
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_CLASSES = (ast.ClassDef,)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def parts_of(node: ast.AST, hidden: frozenset[str]) -> Iterator[tuple[ast.AST, frozenset[str]]]:
+    """The parts of a piece of syntax, each with the names of the module that are hidden in it.
+
+    A function's parameters and what it assigns hide the module's names of the same name in its body, not in its
+    decorators, defaults and annotations. A class hides nothing from its methods, and its own assignments bring the
+    module's names to light again: there Python looks past the functions around it.
+    """
+    if isinstance(node, FUNCTIONS):
+        body = node.body if isinstance(node.body, list) else [node.body]
+        own, of_module = _locals_of(node.args, body)
+        inside = (hidden - of_module) | own
+        yield from ((one, inside) for one in body)
+        within = set(map(id, body))
+        yield from ((one, hidden) for one in ast.iter_child_nodes(node) if id(one) not in within)
+    elif isinstance(node, _CLASSES):
+        own, of_module = _locals_of(None, node.body)
+        yield from ((one, hidden - own - of_module) for one in ast.iter_child_nodes(node))
+    else:
+        yield from ((one, hidden) for one in ast.iter_child_nodes(node))
+
+
+def _locals_of(arguments: ast.arguments | None, body: Sequence[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that a body makes its own, by parameters and assignments, and those it takes as the module's.
+
+    Not its own are names that it imports: these are followed to where they come from.
+    """
+    own: set[str] = set()
+    other: set[str] = set()
+    if arguments is not None:
+        every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
+        own.update(one.arg for one in every if one is not None)
+    stack: list[ast.AST] = list(body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Global):
+            other.update(node.names)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            other.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            own.add(node.id)
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+            own.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            own.add(node.rest)
+        if isinstance(node, (*FUNCTIONS, *_CLASSES)):
+            own.update([node.name] if not isinstance(node, ast.Lambda) else [])
+        elif isinstance(node, _COMPREHENSIONS):  # its loop's names are nobody else's; a walrus in it is the body's
+            loops = {id(one) for one in node.generators}
+            stack.extend(one for one in ast.iter_child_nodes(node) if id(one) not in loops)
+            stack.extend(one for loop in node.generators for one in (loop.iter, *loop.ifs))
+        else:
+            stack.extend(ast.iter_child_nodes(node))
+    return frozenset(own - other), frozenset(other)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from turnout.packaging import effects
-from turnout.packaging.scope import Chain, Scope, Target, chain_of, statements_of
+from turnout.packaging.scope import Chain, Scope, Target, chain_of, parts_of, statements_of
 
 MODULE, PACKAGE = 1, 2
 """How far a statement may reach by means that cannot be followed: its whole module, its whole package."""
@@ -219,20 +219,22 @@ def _unit(statement: ast.stmt, scope: Scope) -> Unit:
     received: set[Chain] = set()
     widens = 0
     followed: set[int] = set()
-    stack: list[ast.AST] = [statement]
+    labels: set[int] = set()
+    stack: list[tuple[ast.AST, frozenset[str]]] = [(statement, frozenset())]
     while stack:
-        node = stack.pop()
+        node, hidden = stack.pop()
         _note_import(node, imports, loads, loads)
         chain = chain_of(node)
         if chain is not None:
-            chains.add(chain)
+            if chain[0] not in hidden:
+                chains.add(chain)
             if id(node) not in followed:
                 widens = max(widens, _DYNAMIC_MEMBERS.get(chain[-1], 0), _DYNAMIC_NAMES.get(chain[0], 0))
             continue
         if isinstance(node, ast.Attribute):
             widens = max(widens, _DYNAMIC_MEMBERS.get(node.attr, 0))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORD.match(node.value):
-            words.add(node.value)
+            words.update(() if id(node) in labels else (node.value,))
         elif isinstance(node, ast.Call):
             widens = max(widens, _reach_of(node))
             if (module := _imported_by_name(node)) is not None:
@@ -241,7 +243,8 @@ def _unit(statement: ast.stmt, scope: Scope) -> Unit:
                 imports[BY_NAME] = (*imports.get(BY_NAME, ()), Target(0, module))
         elif isinstance(node, (ast.arg, ast.AnnAssign)) and node.annotation is not None:
             received |= _annotated(node.annotation)
-        stack.extend(ast.iter_child_nodes(node))
+        labels |= _labels_of(node)
+        stack.extend(parts_of(node, hidden))
     local = Scope({**scope.imports, **imports}, scope.bound)
     chains |= received
     origins = {origin for chain in chains for origin in local.origins(chain)}
@@ -285,6 +288,7 @@ def _imported_by_name(call: ast.Call) -> str | None:
 def _annotated(annotation: ast.expr) -> set[Chain]:
     """The names in an annotation, those in quotes too."""
     found: set[Chain] = set()
+    labels: set[int] = set()
     stack: list[ast.AST] = [annotation]
     while stack:
         node = stack.pop()
@@ -292,10 +296,21 @@ def _annotated(annotation: ast.expr) -> set[Chain]:
         if chain is not None:
             found.add(chain)
             continue
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in labels:
             stack.extend(_parsed(node.value))
+        labels |= _labels_of(node)
         stack.extend(ast.iter_child_nodes(node))
     return found
+
+
+def _labels_of(node: ast.AST) -> set[int]:
+    """The strings beside the type in ``Annotated[...]``: they name outputs, and nothing in the code."""
+    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple):
+        return set()
+    chain = chain_of(node.value)
+    if chain is None or chain[-1] != "Annotated":
+        return set()
+    return {id(one) for one in node.slice.elts[1:] if isinstance(one, ast.Constant)}
 
 
 def _parsed(text: str) -> Iterator[ast.AST]:
