@@ -25,7 +25,8 @@ from turnout.components.orchestrator import (
 from turnout.components.policy import Policy, Violation
 from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
-from turnout.components.tracker import Batch, Promotion, Registered, Tracker, TrackerConfig
+from turnout.components.tracker import Batch, Promotion, Registered, Traced, Tracker, TrackerConfig
+from turnout.context import log_artifact, log_metric, log_params
 from turnout.errors import (
     ArtifactError,
     ConfigError,
@@ -130,6 +131,7 @@ __all__ = [
     "StepStatus",
     "Submission",
     "Support",
+    "Traced",
     "Tracker",
     "TrackerConfig",
     "TurnoutError",
@@ -143,6 +145,9 @@ __all__ = [
     "digest_of",
     "encode",
     "hookimpl",
+    "log_artifact",
+    "log_metric",
+    "log_params",
     "memory_bytes",
     "pretty",
     "render",

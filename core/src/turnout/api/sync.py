@@ -10,6 +10,7 @@ from turnout.api.history import newest_mark
 from turnout.api.run import Run
 from turnout.errors import ConfigError
 from turnout.runtime import tracking
+from turnout.runtime.report import Report
 from turnout.runtime.session import Session
 
 
@@ -45,11 +46,13 @@ def sync(run: Run) -> Synced:
     assert tracker is not None
     external, sent = tracking.external_id(session, tracker), 0
     for summary in run.refresh().summaries.values():
-        logged = {attempt.id: attempt.logged for attempt in summary.attempts}
+        reports = {
+            attempt.id: Report(step=summary.step, index=summary.index, attempt=attempt.id, logged=attempt.logged)
+            for attempt in summary.attempts
+        }
         if summary.record is not None:
-            logged[summary.record.attempt or ""] = summary.record.logged
-        for attempt, one in logged.items():
-            sent += tracking.send(session, summary.step, summary.index, attempt, one)
+            reports[summary.record.attempt or ""] = Report.of(summary.record)
+        sent += sum(tracking.send(session, report) for report in reports.values())
     mark = newest_mark(run.workspace.store, run.info.project, run.id)
     if mark is not None:
         tracking.send_end(session, mark.state)

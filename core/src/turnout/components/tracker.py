@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +14,29 @@ from turnout.components.base import Component, Config, ConfigT
 from turnout.records.model import Artifact, Point, RunInfo, RunState
 
 
+class Traced(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact that a step read or made.
+
+    ``name`` is the argument's or the output's, with ``[n]`` for an element of a list; ``step`` the step that made it,
+    None for a file given as a parameter. ``address`` is where it lies. ``files`` gives a folder with its files,
+    verified, there until the batch is sent and not to be changed; ``load`` the value itself, made anew, which needs
+    the packages it is made of.
+    """
+
+    name: str
+    artifact: Artifact
+    step: str | None
+    address: str
+    files: Callable[[], Path]
+    load: Callable[[], Any]
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt at one step logged since the last batch.
 
     A point is named by run, step, index, attempt and its sequence: sending it a second time changes nothing.
-    ``artifacts`` maps a name to a local file or folder that is there until the call returns.
+    ``artifacts`` maps a name to a local file or folder that is there until the call returns. ``inputs`` and
+    ``outputs`` are those artifacts of a step that has succeeded which :meth:`Tracker.traces` asks for.
     """
 
     run: RunInfo
@@ -28,6 +47,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...] = ()
     params: dict[str, Any] = {}
     artifacts: dict[str, Path] = {}
+    inputs: tuple[Traced, ...] = ()
+    outputs: tuple[Traced, ...] = ()
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,15 +86,22 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrackerConfig(Config, frozen=True, kw_only=True):
-    """The base of the settings of trackers whose team may insist on them: the runtime itself heeds ``required``."""
+    """The base of the settings of trackers; these the runtime itself heeds."""
 
     required: Annotated[bool, msgspec.Meta(description="Whether a step fails where what it logged cannot be sent.")] = (
         False
     )
+    flush_seconds: Annotated[
+        float,
+        msgspec.Meta(description="Seconds after which what a running step has logged is sent; 0: when it ends.", ge=0),
+    ] = 5.0
+    flush_points: Annotated[
+        int, msgspec.Meta(description="How many points are sent at once without waiting for that time.", ge=1)
+    ] = 1000
 
 
 class Tracker(Component[ConfigT], ABC):
-    """Receives what steps log. Called on workers, from one thread at a time; many workers of a run at once.
+    """Receives what steps log. Called beside workers, from one thread at a time; many workers of a run at once.
 
     A tracker whose tool has a registry of models also implements :meth:`register` and :meth:`resolve`, which are
     called where someone promotes an artifact or asks for one by its alias. By default there is no registry.
@@ -95,6 +123,16 @@ class Tracker(Component[ConfigT], ABC):
     @abstractmethod
     def finish(self, run: RunInfo, external_id: str, state: RunState) -> None:
         """Say how the run ended; may be called again after a later resume."""
+
+    def traces(self, artifact: Artifact, *, made: bool) -> bool:
+        """Whether the tracker wants to be told of an artifact that a step read or, with *made*, made. Asked often: an
+        answer needs the record alone, not the tool. By default of none."""
+        return False
+
+    def around(self) -> AbstractContextManager[None]:
+        """What surrounds the call of a step's function, in the step's own process. Values that the tool finds by
+        itself there are logged by ``turnout.log_metric`` and its like. By default nothing."""
+        return nullcontext()
 
     def register(self, promotion: Promotion) -> str | None:
         """Give an output the alias in the tool's registry, entering it there if need be.

@@ -26,6 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
         from turnout.runtime.server import serve
 
         return serve(int(given[1]), int(given[2]))
+    if given[:1] == ["send"]:
+        from turnout.runtime.sender import main as send
+
+        return send(given[1:])
     if given[:1] == ["replay"]:
         from turnout.runtime.replay import main as replay
 

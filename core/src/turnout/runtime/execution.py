@@ -29,6 +29,7 @@ from turnout.errors import (
 )
 from turnout.plan.model import StepPlan
 from turnout.records.model import Failure, Logged, OutputRecord
+from turnout.runtime import tracking
 from turnout.runtime.files import parameter_file
 from turnout.runtime.logged import StepLog
 from turnout.runtime.policies import artifacts_of
@@ -65,13 +66,16 @@ class StepFailed(Exception):
         self.logged = logged
 
 
-def execute(session: Session, step: StepPlan, index: int | None) -> Executed:
+def execute(session: Session, step: StepPlan, index: int | None, *, tracked: bool = False) -> Executed:
     """Run a step that can run now.
+
+    Args:
+        tracked: whether the tracker may surround the function, and is handed what it logs as it comes.
 
     Raises:
         StepFailed: whatever went wrong, in the user's code or around it.
     """
-    log, redactor = StepLog(session), session.components.redactor
+    log, redactor = StepLog(session, session.sender if tracked else None), session.components.redactor
     try:
         if step.kind == "gate":
             assert step.expression is not None
@@ -86,7 +90,8 @@ def execute(session: Session, step: StepPlan, index: int | None) -> Executed:
             }
             context.activate(log)
             try:
-                result = function(**arguments)
+                with tracking.around(session) if tracked else nullcontext():
+                    result = function(**arguments)
             finally:
                 context.activate(None)
             del arguments

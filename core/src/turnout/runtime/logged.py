@@ -12,16 +12,22 @@ from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, Logged, Point
 from turnout.runtime import clock
 from turnout.runtime.redaction import Redactor
+from turnout.runtime.sending import Sender
 from turnout.runtime.session import Session
 from turnout.spec.types import ANY, JSON_TYPE
 from turnout.spec.values import convert
 
 
 class StepLog:
-    """Collects metric points, params and artifacts of one attempt; called from any thread of the step."""
+    """Collects metric points, params and artifacts of one attempt; called from any thread of the step.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        sender: is handed points and params as they come, which may show them while the step runs.
+    """
+
+    def __init__(self, session: Session, sender: Sender | None = None) -> None:
         self._session = session
+        self._sender = sender
         self._lock = threading.Lock()
         self._points: list[Point] = []
         self._params: dict[str, Any] = {}
@@ -34,11 +40,18 @@ class StepLog:
             shown = "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
         position = None if x is None else operator.index(x)
         with self._lock:
-            self._points.append(Point(_name(name), shown, len(self._points), clock.now(), position))
+            point = Point(_name(name), shown, len(self._points), clock.now(), position)
+            self._points.append(point)
+            if self._sender is not None:
+                self._sender.log(point)
 
     def log_param(self, name: str, value: Any) -> None:
         """Note a parameter; a value JSON cannot hold is refused."""
-        self._params[_name(name)] = convert(value, JSON_TYPE, name)
+        converted = convert(value, JSON_TYPE, name)
+        with self._lock:
+            self._params[_name(name)] = converted
+            if self._sender is not None:
+                self._sender.log(params=self._session.components.redactor.tree({name: converted}))
 
     def log_artifact(self, name: str, value: Any) -> None:
         """Store a value beside the outputs."""

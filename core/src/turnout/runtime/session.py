@@ -25,8 +25,10 @@ from turnout.runtime import clock, parameters
 from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.code import Code
 from turnout.runtime.resolution import Resolver
+from turnout.runtime.sending import Sender
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.stores import layout
+from turnout.stores.settings import VARIABLE as STORE
 
 WORK = "TURNOUT_WORK"
 """The variable with the folder in which a worker's temporary files lie; whoever sets it removes them."""
@@ -186,6 +188,13 @@ class Session:
         return Artifacts(self.store, materializers, self.work)
 
     @cached_property
+    def sender(self) -> Sender | None:
+        """The process that sends what steps log, while they run; None where it is sent from here, after each step."""
+        if self.in_process or self.plan.worker.tracker.type == "none" or STORE not in os.environ:
+            return None
+        return Sender(self)
+
+    @cached_property
     def work(self) -> Path:
         """A folder for this process's temporary files."""
         folder = tempfile.mkdtemp(prefix="turnout-", dir=os.environ.get(WORK))
@@ -193,7 +202,9 @@ class Session:
         return Path(folder)
 
     def close(self) -> None:
-        """Remove the temporary files; happens by itself when the session is gone."""
+        """End what sends, and remove the temporary files; the latter happens by itself when the session is gone."""
+        if (sender := self.__dict__.get("sender")) is not None:
+            sender.close()
         if "work" in self.__dict__:
             self._cleanup()
 

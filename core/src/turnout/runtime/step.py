@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from typing import Any
 
 from turnout.components.observer import EventKind
 from turnout.errors import PlanError, RunError, TurnoutError, UnsupportedError
@@ -15,6 +16,7 @@ from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import FINAL, StepFailed, execute
 from turnout.runtime.host import this_host
 from turnout.runtime.policies import artifacts_of
+from turnout.runtime.report import Report
 from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.reuse import reused_record
 from turnout.runtime.session import Session
@@ -58,7 +60,7 @@ def run_step(session: Session, name: str, index: int | None = None) -> StepResul
 def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepResult:
     old = reused_record(session, step, index)
     if old is not None:
-        standing, mine = _take_over(session, step, old)
+        standing, mine = _take_over(session, old)
         if mine:
             kind: EventKind = "step_skipped" if old.state == "skipped" else "step_succeeded"
             message = f"taken over from {old.reused_from}"
@@ -69,13 +71,14 @@ def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepRe
     return _cached(session, step, index) or _attempt(session, step, index)
 
 
-def _take_over(session: Session, step: StepPlan, old: Record) -> tuple[Record, bool]:
+def _take_over(session: Session, old: Record) -> tuple[Record, bool]:
     """Commit an earlier record, unless a policy of this run does not allow what it holds, and let the tracker know."""
     session.components.enforce_artifacts(old.step, artifacts_of(old.outputs, old.logged))
-    tracking.require(session, step, old.index, old.attempt or "", old.logged)
+    report = Report.of(old)
+    tracking.require(session, report)
     standing, mine = session.commit(old)
     if mine:
-        tracking.track_committed(session, step, old.index, old.attempt or "", old.logged)
+        tracking.track_committed(session, report)
     return standing, mine
 
 
@@ -91,7 +94,7 @@ def _cached(session: Session, step: StepPlan, index: int | None) -> StepResult |
     old = cache.look_up(session, step, index, key, inputs)
     if old is None:
         return None
-    standing, mine = _take_over(session, step, old)
+    standing, mine = _take_over(session, old)
     if mine:
         message = f"cached from {old.cached_from}"
         session.components.notify(
@@ -132,15 +135,18 @@ def _check_index(session: Session, step: StepPlan, index: int | None, *, ready: 
 
 def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
     attempt, started = uuid.uuid4().hex[:12], clock.now()
-    components, place = session.components, {"step": step.name, "index": index, "attempt": attempt}
+    components = session.components
+    place: dict[str, Any] = {"step": step.name, "index": index, "attempt": attempt}
     components.notify(session, "step_started", **place)
+    if session.sender is not None:
+        session.sender.begin(**place)
     try:
-        done = execute(session, step, index)
+        done = execute(session, step, index, tracked=True)
     except StepFailed as failed:
         session.failure = failed.cause
         print(failed.failure.traceback or failed.failure.message, file=sys.stderr, flush=True)
         _write_attempt(session, step, index, attempt, started, failed.failure, failed.logged)
-        tracking.track(session, step, index, attempt, failed.logged)
+        tracking.track(session, Report(step=step.name, index=index, attempt=attempt, logged=failed.logged))
         components.notify(session, "step_failed", message=failed.failure.message, state="failed", **place)
         if isinstance(failed.cause, KeyboardInterrupt):
             raise failed.cause from None
@@ -148,8 +154,10 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
             session.failure = None
             return result_of(standing, adopted=True)
         return StepResult(state="failed", retryable=failed.failure.retryable, message=failed.failure.message)
+    inputs = input_records(session, step, index)
+    report = Report(**place, logged=done.logged, inputs=inputs, outputs=done.outputs)
     try:
-        tracking.require(session, step, index, attempt, done.logged)
+        tracking.require(session, report)
     except TurnoutError as error:
         session.failure = error
         failure = Failure(type=type(error).__qualname__, message=str(error))
@@ -157,7 +165,6 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
         _write_attempt(session, step, index, attempt, started, failure, done.logged)
         components.notify(session, "step_failed", message=failure.message, state="failed", **place)
         return StepResult(state="failed", retryable=True, message=failure.message)
-    inputs = input_records(session, step, index)
     parts = key_parts(session, step, inputs)
     record = Record(
         run=session.run.id,
@@ -181,7 +188,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
     if mine:
         if cache.applies(session, step):
             cache.remember(session, record)
-        tracking.track_committed(session, step, index, attempt, done.logged)
+        tracking.track_committed(session, report)
         components.notify(
             session,
             "step_succeeded",

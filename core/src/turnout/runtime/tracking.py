@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
 
 from turnout import canonical
-from turnout.components.tracker import Batch, Tracker
+from turnout.components.tracker import Tracker
 from turnout.errors import TurnoutError
-from turnout.plan.model import StepPlan
-from turnout.records.model import Logged, RunState
+from turnout.records.model import RunState
 from turnout.runtime import clock
+from turnout.runtime.report import Report, batch, worth_sending
 from turnout.runtime.session import Session
 from turnout.stores import layout
 
@@ -22,18 +23,18 @@ PATIENCE = 20.0
 """Seconds from the election within which the others wait for the external id; after that each looks for itself."""
 
 
-def track(session: Session, step: StepPlan, index: int | None, attempt: str, logged: Logged) -> None:
+def track(session: Session, report: Report) -> None:
     """Send what an attempt logged; a tracker that fails is reported and does not fail the step."""
-    _reported(session, lambda: send(session, step.name, index, attempt, logged))
+    _reported(session, lambda: deliver(session, report))
 
 
-def track_committed(session: Session, step: StepPlan, index: int | None, attempt: str, logged: Logged) -> None:
+def track_committed(session: Session, report: Report) -> None:
     """As :func:`track`, for a step that is committed: where the tracker is required, :func:`require` has sent it."""
     if not required(session):
-        track(session, step, index, attempt, logged)
+        track(session, report)
 
 
-def require(session: Session, step: StepPlan, index: int | None, attempt: str, logged: Logged) -> None:
+def require(session: Session, report: Report) -> None:
     """Send what an attempt logged before its step is committed, where the stack requires the tracker.
 
     Raises:
@@ -41,7 +42,7 @@ def require(session: Session, step: StepPlan, index: int | None, attempt: str, l
     """
     if required(session):
         try:
-            send(session, step.name, index, attempt, logged)
+            deliver(session, report)
         except Exception as error:
             why = "the stack says that the tracker is required"
             fix = "see that the tracker can be reached, and run the step again"
@@ -53,13 +54,34 @@ def finish(session: Session, state: RunState) -> None:
     _reported(session, lambda: send_end(session, state))
 
 
+def around(session: Session) -> AbstractContextManager[None]:
+    """What the tracker asks to surround a step's function with; one that cannot be made is reported when it sends."""
+    try:
+        tracker = session.components.tracker
+    except Exception:
+        return nullcontext()
+    return nullcontext() if tracker is None else tracker.around()
+
+
 def required(session: Session) -> bool:
     """Whether the stack says that a step fails where what it logged cannot be sent."""
     return session.plan.worker.tracker.config.get("required") is True
 
 
-def send(session: Session, step: str, index: int | None, attempt: str, logged: Logged) -> bool:
-    """Send what an attempt logged; a second time changes nothing.
+def deliver(session: Session, report: Report) -> None:
+    """Send a report by the process that the session has for it, else from here.
+
+    Raises:
+        Exception: whatever the tracker raises.
+    """
+    if session.sender is not None and (tracker := session.components.tracker) is not None:
+        session.sender.end(report, wanted=worth_sending(session, tracker, report))
+    else:
+        send(session, report)
+
+
+def send(session: Session, report: Report) -> bool:
+    """Send all of a report from here; a second time changes nothing.
 
     Returns:
         Whether there was anything to send, and a tracker to send it to.
@@ -67,20 +89,10 @@ def send(session: Session, step: str, index: int | None, attempt: str, logged: L
     Raises:
         Exception: whatever the tracker raises.
     """
-    if logged == Logged() or (tracker := session.components.tracker) is None:
+    tracker = session.components.tracker
+    if tracker is None or not worth_sending(session, tracker, report):
         return False
-    tracker.log(
-        Batch(
-            run=session.run,
-            external_id=external_id(session, tracker),
-            step=step,
-            index=index,
-            attempt=attempt,
-            points=logged.points,
-            params=logged.params,
-            artifacts={name: session.artifacts.local_folder(one) for name, one in logged.artifacts.items()},
-        )
-    )
+    tracker.log(batch(session, tracker, report, external_id(session, tracker)))
     return True
 
 
@@ -96,9 +108,13 @@ def send_end(session: Session, state: RunState) -> None:
 
 def failed(session: Session, error: Exception) -> str:
     """What is said of a tracker that failed, without secrets."""
+    return f"the tracker {session.plan.worker.tracker.type} failed: {reason(session, error)}"
+
+
+def reason(session: Session, error: Exception) -> str:
+    """What a tracker failed of, without secrets."""
     what = error.what + (f": {error.why}" if error.why else "") if isinstance(error, TurnoutError) else str(error)
-    message = session.components.redactor.text(what)
-    return f"the tracker {session.plan.worker.tracker.type} failed: {message}"
+    return session.components.redactor.text(what)
 
 
 def _reported(session: Session, action: Callable[[], object]) -> None:

@@ -1,0 +1,181 @@
+"""``python -m turnout.runtime send``: the process beside a worker that sends what its steps log, while they run.
+
+It reads messages from standard input and answers the end of each attempt on standard output. What a worker that was
+killed had handed over is still sent: it ends by itself, not by the signals that end its worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import sys
+import threading
+import time
+from typing import Any
+
+import msgspec
+
+from turnout import canonical
+from turnout.components.tracker import Batch, Tracker, TrackerConfig
+from turnout.records.model import Logged, Point, Submission
+from turnout.runtime import report as reports
+from turnout.runtime import tracking
+from turnout.runtime.report import Report
+from turnout.runtime.sending import GRACE, Answer, Begin, End, Log
+from turnout.runtime.session import Session
+
+_WATCH = 0.5
+"""Seconds between two looks at whether the worker is still there."""
+
+Inbox = queue.SimpleQueue[Begin | Log | End | None]
+
+
+def main(arguments: list[str]) -> int:
+    """Send what comes until the worker is gone."""
+    from turnout.runtime.store import worker_store
+
+    parser = argparse.ArgumentParser(prog="python -m turnout.runtime send")
+    for name in ("--plan", "--engine-run"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--parent", type=int, required=True, help="the worker's process")
+    given = parser.parse_args(arguments)
+    inbox: Inbox = queue.SimpleQueue()
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what a tracker's client prints is no answer
+    threading.Thread(target=_receive, args=(inbox,), daemon=True).start()
+    threading.Thread(target=_watch, args=(inbox, given.parent), daemon=True).start()
+    session = Session.open(worker_store(), given.plan, given.engine_run, Submission())
+    try:
+        Courier(session, answers).work(inbox)
+    finally:
+        session.close()
+    return 0
+
+
+def _receive(inbox: Inbox) -> None:
+    """Take in whatever comes, at once: a step must not wait for its tracker."""
+    decoder: msgspec.json.Decoder[Begin | Log | End] = msgspec.json.Decoder(Begin | Log | End)
+    for line in sys.stdin.buffer:
+        if line.endswith(b"\n"):
+            inbox.put(decoder.decode(line))
+    _leave(inbox)
+
+
+def _watch(inbox: Inbox, parent: int) -> None:
+    """Notice that the worker is gone where a process it forked still holds the pipe."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH)
+    _leave(inbox)
+
+
+def _leave(inbox: Inbox) -> None:
+    inbox.put(None)
+    time.sleep(GRACE)
+    os._exit(1)
+
+
+class Courier:
+    """Sends what an attempt logs in parts: so many points, or after so many seconds, or when it ends."""
+
+    def __init__(self, session: Session, answers: int) -> None:
+        self._session = session
+        self._answers = answers
+        self._attempt: Begin | None = None
+        self._points: list[Point] = []
+        self._params: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
+        self._due: float | None = None
+
+    def work(self, inbox: Inbox) -> None:
+        """Take messages until the worker is gone."""
+        while True:
+            try:
+                message = inbox.get(timeout=None if self._due is None else max(0.0, self._due - time.monotonic()))
+            except queue.Empty:
+                self._flush()
+                continue
+            if message is None:
+                self._flush()
+                return
+            self._take(message)
+
+    def _take(self, message: Begin | Log | End) -> None:
+        match message:
+            case Begin():
+                self._attempt, self._points, self._params, self._sent, self._due = message, [], {}, {}, None
+            case Log(point=point, params=params):
+                self._points += [] if point is None else [point]
+                self._params |= params
+                self._schedule()
+            case End(report=report, streamed=streamed):
+                self._end(report, streamed=streamed)
+
+    def _schedule(self) -> None:
+        """Set the time of the next sending, unless one is set or the last has failed."""
+        settings = self._settings()
+        if settings is None or not settings.flush_seconds:
+            return
+        if self._due is None:
+            self._due = time.monotonic() + settings.flush_seconds
+        if len(self._points) == settings.flush_points:
+            self._due = time.monotonic()
+
+    def _settings(self) -> TrackerConfig | None:
+        try:
+            tracker = self._session.components.tracker
+        except Exception:
+            return None  # the end of the attempt says it
+        return None if tracker is None or not isinstance(tracker.config, TrackerConfig) else tracker.config
+
+    def _flush(self) -> None:
+        """Send what there is. Where that fails, it waits for the end of the attempt, which says so."""
+        began, self._due = time.monotonic(), None
+        attempt, session = self._attempt, self._session
+        if attempt is None or not (self._points or self._params):
+            return
+        try:
+            tracker = session.components.tracker
+            assert tracker is not None
+            tracker.log(
+                Batch(
+                    run=session.run,
+                    external_id=tracking.external_id(session, tracker),
+                    step=attempt.step,
+                    index=attempt.index,
+                    attempt=attempt.attempt,
+                    points=tuple(self._points),
+                    params=self._params,
+                )
+            )
+        except Exception as error:
+            print(tracking.failed(session, error), file=sys.stderr, flush=True)
+            settings = self._settings()
+            if settings is not None:  # a tool that is down is not asked all the time
+                self._due = time.monotonic() + settings.flush_seconds + 2 * (time.monotonic() - began)
+            return
+        self._sent |= self._params
+        self._points, self._params = [], {}
+
+    def _end(self, report: Report, *, streamed: bool) -> None:
+        if streamed:
+            params = {name: value for name, value in report.logged.params.items() if self._sent.get(name) != value}
+            logged = Logged(points=tuple(self._points), params=params, artifacts=report.logged.artifacts)
+            report = msgspec.structs.replace(report, logged=logged)
+        self._attempt, self._points, self._params, self._sent, self._due = None, [], {}, {}, None
+        try:
+            self._send(report)
+            self._answer(Answer())
+        except Exception as error:
+            self._answer(Answer(tracking.reason(self._session, error)))
+
+    def _send(self, report: Report) -> None:
+        tracker: Tracker[Any] | None = self._session.components.tracker
+        if tracker is not None and reports.worth_sending(self._session, tracker, report):
+            external = tracking.external_id(self._session, tracker)
+            tracker.log(reports.batch(self._session, tracker, report, external))
+
+    def _answer(self, answer: Answer) -> None:
+        line = canonical.encode(answer) + b"\n"
+        while line:
+            line = line[os.write(self._answers, line) :]
