@@ -314,7 +314,7 @@ def test_a_changed_byte_is_found(artifacts: Artifacts, store: LocalStore, tmp_pa
     assert str(caught.value) == (
         f"the artifact {artifact.digest[:12]} is damaged: table.parquet in the store {store.address}\n"
         "  why: its content has changed\n"
-        "  fix: run the step that made it again: `turnout runs invalidate RUN STEP`, then `turnout run PIPELINE --reuse RUN`"
+        "  fix: run the step that made it again: `turnout runs invalidate RUN STEP`, then `turnout runs resume RUN`"
     )
 
 

@@ -31,6 +31,7 @@ class Project:
         self.folder = folder
         self.module = f"flow_{uuid.uuid4().hex[:8]}"
         self.file = folder / f"{self.module}.py"
+        self.command_folder = folder
         (folder / "pyproject.toml").write_text("[project]\nname = 'demo'\nversion = '1'\n")
         self.stack("{type: local, workers: 2}")
 
@@ -76,7 +77,7 @@ class Project:
         environ = {**os.environ, "TURNOUT_STACK": str(self.folder / "stack.yaml")}
         return subprocess.Popen(
             [sys.executable, "-c", "from turnout.cli import main; main()", *arguments],
-            cwd=self.folder,
+            cwd=self.command_folder,
             env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

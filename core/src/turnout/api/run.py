@@ -330,6 +330,21 @@ class Run:
         self.refresh()
         return state
 
+    def resume(self) -> Run:
+        """Go on with a run that failed, was stopped or was killed, and wait for its end.
+
+        What it committed stays; the rest runs by the run's own plan, code and parameters, whatever has become of the
+        project's files since. Nothing runs where it has succeeded.
+
+        Raises:
+            RunError: when it is still in progress, or fails again; ``run`` is then this run.
+            ArtifactError: when a record of it is damaged.
+            UnsupportedError: when its engine cannot.
+        """
+        from turnout.api.resumption import resume
+
+        return resume(self)
+
     def _repr_html_(self) -> str:
         states = {step.name: step.state for step in self}
         return drawing.draw(self.plan.steps, states) + f"<p>run {self.id}: {self.state}</p>"

@@ -60,7 +60,9 @@ class PlainView:
             return
         label = change.step if change.index is None else f"{change.step}.{change.index}"
         parts = [time.strftime("%H:%M:%S"), label.ljust(self._width), STATES.get(change.state, change.state)]
-        if change.state in {"succeeded", "failed"}:
+        if change.adopted:
+            parts.append("taken over")
+        elif change.state in {"succeeded", "failed"}:
             parts.append(f"{change.seconds:.1f} s")
         if change.state == "retrying":
             parts.append(f"in {change.seconds:g} s")
@@ -134,6 +136,8 @@ class LiveView:
             return "waiting", "", ""
         state = STATES.get(change.state, change.state)
         note = change.message.splitlines()[0] if change.message and state in {"failed", "retrying", "skipped"} else ""
+        if change.adopted and change.index is None:
+            return state, "", "taken over"
         if mapped and change.index is not None:
             counts = self._elements.get(name, {})
             done = sum(counts.values())

@@ -71,7 +71,7 @@ def _follow(
         handle = launch.submit(params, options)
         if not as_json:
             click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
-        state = _wait(handle, watcher)
+        state = wait_for(handle, watcher)
     run = Run(handle.run_id, workspace=launch.workspace)
     if as_json:
         print_json(run_document(run, state))
@@ -80,7 +80,8 @@ def _follow(
     sys.exit(0 if state == "succeeded" else 1)
 
 
-def _wait(handle: Any, watcher: Any) -> str:
+def wait_for(handle: Any, watcher: Any) -> str:
+    """Follow a run to its end, and return its state; a signal to stop is handed on to it."""
     import signal
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop is asked to stop, whoever asks

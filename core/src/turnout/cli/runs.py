@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import click
 
+from turnout.cli import resume as resumption
 from turnout.cli.options import json_option, pairs, print_json, shown_time, stack_option, table
 
 
 @click.group()
 def runs() -> None:
-    """List runs, show and compare them, read a step's log, stop one, send one to its tracker."""
+    """List runs, show and compare them, read a step's log, stop one, resume one, send one to its tracker."""
+
+
+runs.add_command(resumption.resume)
 
 
 @runs.command("list")

@@ -12,7 +12,7 @@ import msgspec
 from turnout.components.base import Component, ConfigT
 from turnout.components.progress import Watcher, ignore
 from turnout.plan.model import Plan
-from turnout.records.model import RunState, State, Submission
+from turnout.records.model import RunInfo, RunState, State, Submission
 
 
 class Capability(str, Enum):
@@ -140,6 +140,23 @@ class Orchestrator(Component[ConfigT], ABC):
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
         """The lines a step printed, all attempts in order."""
         return iter(())
+
+    def resume(self, plan: Plan, run: RunInfo, store: Any) -> RunHandle:
+        """Run what a run that has ended did not commit, under the same id, with its own plan, code and parameters.
+
+        What is committed stays and is not run again. Does not block until the run ends. Not called for a run that
+        has succeeded.
+
+        Raises:
+            RunError: when the run is in progress.
+        """
+        from turnout.errors import UnsupportedError
+
+        raise UnsupportedError(
+            f"the {self.name} orchestrator cannot resume the run {run.id} from here",
+            fix=f"run what failed again in {self.name} itself: steps that are committed return their records"
+            + (f"; its run is {run.engine_run}" if run.engine_run else ""),
+        )
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         """Stop a run that another process submitted."""

@@ -14,7 +14,8 @@ class Change(msgspec.Struct, frozen=True):
     """A step, or an element of a mapped step, has changed its state.
 
     ``seconds`` is how long the attempt took, or for ``retrying`` the time until the next one; ``number``
-    counts attempts from 1; ``total`` is the count of elements where *index* is None and the step is mapped.
+    counts attempts from 1; ``total`` is the count of elements where *index* is None and the step is mapped;
+    ``adopted`` says that it was committed before and nothing ran.
     """
 
     step: str
@@ -24,6 +25,7 @@ class Change(msgspec.Struct, frozen=True):
     message: str = ""
     number: int = 1
     total: int | None = None
+    adopted: bool = False
 
 
 Watcher = Callable[[Change], None]

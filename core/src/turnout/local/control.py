@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import threading
 from pathlib import Path
 from typing import Literal
 
-from turnout.errors import ConfigError
+from turnout.errors import ConfigError, RunError
 
 NAME = "control"
 CANCEL, WAKE = b"c", b"w"
 
 
 class Control:
-    """The engine's end. Where the file system has no named pipes, no other process sees or stops the run.
+    """The engine's end: one a run, in all processes of this machine, as long as it is open.
+
+    Where the file system has no named pipes, no other process sees or stops the run; where it has no locks, a second
+    engine is not refused.
+
+    Args:
+        folder: the folder of the run's log files, which bears the run's name.
 
     Raises:
         ConfigError: when the folder cannot be made.
+        RunError: when another engine runs the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,6 +36,7 @@ class Control:
         self._open = True
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock_file = _locked(folder)
             self.path.unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(
@@ -62,8 +71,27 @@ class Control:
         with self._lock:
             self._open = False
             self.path.unlink(missing_ok=True)
-            for descriptor in {self._reader, self._writer}:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._lock_file, fcntl.LOCK_UN)  # a process forked from this one would keep it
+            for descriptor in {self._reader, self._writer, self._lock_file}:
                 os.close(descriptor)
+
+
+def _locked(folder: Path) -> int:
+    """The folder, open and locked; the lock is gone with its process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RunError(
+            f"the run {folder.name} is in progress: another process runs it",
+            fix=f"wait for its end, or stop it: turnout runs cancel {folder.name[:8]}",
+        ) from None
+    except OSError as error:
+        if error.errno not in {errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.EBADF}:
+            raise
+    return descriptor
 
 
 def send(folder: Path, message: bytes = b"") -> Literal["sent", "dead", "none"]:

@@ -8,11 +8,13 @@ import itertools
 import math
 import os
 import selectors
+import sys
 import threading
 import time
-import uuid
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from turnout.components.progress import Change, Watcher, ignore
 from turnout.errors import TurnoutError
@@ -31,6 +33,9 @@ from turnout.runtime.server import OpenRun, RunStep
 from turnout.runtime.session import WORK, Session
 from turnout.runtime.step import report_lost, result_of
 
+ORPHAN_POLL = 0.2
+"""Seconds between two looks for workers of an earlier engine."""
+
 
 class Running(NamedTuple):
     """A task in a worker: its number of tries, when it began (monotonic and on the clock), when it must end."""
@@ -48,9 +53,15 @@ class Engine:
     Whatever goes wrong in a worker, or on the way to one, is a failure of the step it was for.
 
     Args:
+        submission: what the run was submitted with.
         workers: the cores of this machine that steps may use.
         logs: the folder of this run's log files.
         fail_fast: start nothing more after a failure; else independent branches go on.
+        resumed: whether an earlier engine has begun the run. What its workers still run is waited for, and what is
+            committed is taken over without asking a worker.
+
+    Raises:
+        RunError: when another engine runs the run.
     """
 
     def __init__(
@@ -61,6 +72,7 @@ class Engine:
         workers: int,
         logs: Path,
         fail_fast: bool = False,
+        resumed: bool = False,
         watch: Watcher = ignore,
     ) -> None:
         self.session = session
@@ -69,11 +81,12 @@ class Engine:
         self.capacity = workers
         self.logs = logs
         self.fail_fast = fail_fast
+        self.resumed = resumed
         self._watch = watch
         self._queue = Queue(workers, _physical_memory())
         self._opening = OpenRun(plan=session.run.plan, engine_run=session.run.engine_run, submission=submission)
         self._environ = {**session.store.environment(), WORK: str(session.work)}
-        self._family = uuid.uuid4().hex
+        self._family = session.run.id
         self._idle: dict[WorkerKind, list[Worker]] = {}
         self._busy: dict[Worker, Running] = {}
         self._opened: set[Worker] = set()
@@ -96,13 +109,28 @@ class Engine:
         """Call every step that can be called, then mark the end of the run."""
         self._selector.register(self._control, selectors.EVENT_READ)
         try:
-            while not self._cancelled and self._more():
-                self._start()
-                if self._busy or self._delayed or self._unprepared:
-                    self._wait()
+            try:
+                if self.resumed:
+                    self._await_orphans()
+                while not self._cancelled and self._more():
+                    self._start()
+                    if self._busy or self._delayed or self._unprepared:
+                        self._wait()
+            finally:
+                self._shut_down()
+            return finish_run(self.session, cancelled=self._cancelled)
         finally:
-            self._shut_down()
-        return finish_run(self.session, cancelled=self._cancelled)
+            self._selector.close()
+            self._control.close()
+
+    def _await_orphans(self) -> None:
+        """Wait until the workers of an engine that was killed have ended: each commits the step it has begun."""
+        orphans = processes.workers(self._family)
+        if orphans:
+            numbers = ", ".join(map(str, orphans))
+            print(f"turnout: waiting for what the run's killed process left running: {numbers}", file=sys.stderr)
+        while not self._cancelled and processes.workers(self._family):
+            self._cancelled = bool(self._selector.select(ORPHAN_POLL)) and self._control.cancelled()
 
     def _more(self) -> bool:
         if self._stopping:
@@ -123,6 +151,9 @@ class Engine:
                 self._enqueue(self.schedule.ready.popleft())
 
     def _enqueue(self, task: Task) -> None:
+        if self.resumed and (record := self.session.record(*task)) is not None:
+            self._end(task, result_of(record, adopted=True), Change(*task, record.state, adopted=True))
+            return
         step = self.plan.by_name[task[0]]
         if step.environment not in self._interpreters:
             self._prepare(step)
@@ -271,11 +302,14 @@ class Engine:
             heapq.heappush(self._delayed, (time.monotonic() + wait, next(self._ticket), running.task))
             self._tell(Change(name, index, "retrying", wait, result.message, running.number))
             return
-        self._tell(
-            Change(name, index, result.state, seconds, result.message, running.number, self.schedule.total(name))
-        )
+        message = result.message
+        self._end(running.task, result, Change(name, index, result.state, seconds, message, running.number))
+
+    def _end(self, task: Task, result: StepResult, change: Change) -> None:
+        """Take note of the end of a task, and tell of it."""
+        self._tell(msgspec.structs.replace(change, total=self.schedule.total(task[0])))
         seen = len(self.schedule.blocked)
-        self.schedule.finish(running.task, result)
+        self.schedule.finish(task, result)
         for blocked in self.schedule.blocked[seen:]:
             self._tell(Change(blocked, None, "blocked"))
         if result.state == "failed" and self.fail_fast:
@@ -297,8 +331,6 @@ class Engine:
         for worker in self._opened:
             worker.close()
         processes.end(self._family)
-        self._selector.close()
-        self._control.close()
 
 
 def _label(task: Task) -> str:

@@ -20,7 +20,7 @@ from turnout.local.control import CANCEL, send
 from turnout.local.engine import Engine
 from turnout.local.inline import run_inline
 from turnout.plan.model import Plan
-from turnout.records.model import FinishMark, RunState, Submission
+from turnout.records.model import FinishMark, RunInfo, RunState, Submission
 from turnout.runtime.session import Session
 
 
@@ -137,15 +137,24 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
         if self.config.in_process:
             mark, failure = run_inline(session, fail_fast=self.config.fail_fast, watch=self.watch)
             return InlineRun(session, mark, failure)
-        engine = Engine(
+        return LocalRun(session, self._engine(session, submission))
+
+    def resume(self, plan: Plan, run: RunInfo, store: ArtifactStore[Any]) -> RunHandle:
+        """Run the rest of the run in a thread, in workers even where the stack says ``in_process``: only they are sure
+        to have the code of the run."""
+        session = Session(store, plan, run)
+        return LocalRun(session, self._engine(session, Submission(), resumed=True))
+
+    def _engine(self, session: Session, submission: Submission, *, resumed: bool = False) -> Engine:
+        return Engine(
             session,
             submission,
             workers=self.config.workers or os.cpu_count() or 1,
             logs=self.log_folder(session.run.id),
             fail_fast=self.config.fail_fast,
+            resumed=resumed,
             watch=self.watch,
         )
-        return LocalRun(session, engine)
 
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         """``running`` while its engine lives on this machine, ``failed`` where that was killed."""

@@ -31,6 +31,16 @@ def marked(text: str) -> list[int]:
     return found
 
 
+def workers(family: str) -> list[int]:
+    """The ids of the running workers of a family, whoever started them; not of what they started."""
+    found = []
+    for process in marked(f":{family}."):
+        with contextlib.suppress(OSError):
+            if b"\0turnout.runtime\0serve\0" in Path("/proc", str(process), "cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
 def end(text: str, until: float | None = None) -> None:
     """Ask all processes that bear a mark to stop, and kill those that still run at *until* (monotonic)."""
     until = time.monotonic() + GRACE if until is None else until

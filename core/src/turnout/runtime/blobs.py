@@ -22,7 +22,7 @@ from turnout.stores import layout
 
 KEPT = 4 << 30
 """How many bytes fetched from a store that is not local are kept at most for the next step of this process."""
-_GONE = "run the step that made it again: `turnout runs invalidate RUN STEP`, then `turnout run PIPELINE --reuse RUN`"
+_GONE = "run the step that made it again: `turnout runs invalidate RUN STEP`, then `turnout runs resume RUN`"
 _REMEMBERED = 100_000
 _Stamp = tuple[int, int, int, int, int]
 

@@ -44,6 +44,28 @@ def finish_run(session: Session, *, cancelled: bool = False) -> FinishMark:
     return mark
 
 
+def unfinished(session: Session) -> tuple[str, ...]:
+    """The labels of the steps and elements that are neither committed nor to be skipped, as far as they are known.
+
+    Raises:
+        ArtifactError: when a record is damaged.
+    """
+    found: list[str] = []
+    settled = session.resolver.settle_all()
+    for step in session.plan.steps:
+        if settled[step.name] is not None:
+            continue
+        try:
+            count = session.resolver.count(step.name) if step.mapped else None
+        except RunError:
+            count = None
+        if count is None:
+            found.append(step.name)
+        else:
+            found.extend(f"{step.name}.{index}" for index in range(count) if session.record(step.name, index) is None)
+    return tuple(found)
+
+
 def _close(session: Session, step: StepPlan, settled: Settled) -> Counter[str]:
     """The states of a step, or of each element of a mapped one."""
     if isinstance(settled, Skip):
