@@ -94,6 +94,8 @@ class Orchestrator(Component[ConfigT], ABC):
 
     capabilities: ClassVar[Mapping[Capability, Support]] = {}
     max_fan_out: ClassVar[int | None] = None
+    launcher: ClassVar[bool] = False
+    """Whether steps are started by a module of the plugin's own, which images then must hold beside turnout."""
     options: ClassVar[type[Any] | None] = None
     """A config struct for this engine's own options on a step (``steps: {"fit*": {airflow: {…}}}``)."""
     pipeline_options: ClassVar[type[Any] | None] = None

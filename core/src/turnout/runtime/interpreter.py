@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
+from turnout.components.artifact_store import ArtifactStore
 from turnout.packaging import environment
-from turnout.plan.model import StepPlan
+from turnout.plan.model import StepPlan, Worker
+from turnout.registry import Registry
 from turnout.runtime.session import Session, cache_folder
 
 
@@ -23,13 +26,16 @@ def interpreter_for(session: Session, step: StepPlan) -> str:
     same_python = locked.python == f"{sys.version_info.major}.{sys.version_info.minor}"
     if same_python and not environment.missing(locked.pins):
         return sys.executable
+    own = own_requirements(session.plan.worker, session.registry, session.store)
     print(f"turnout: making an environment of {len(locked.pins)} packages for {step.name}", file=sys.stderr, flush=True)
-    return str(environment.ensure(locked.python, locked.pins, cache_folder() / "environments", _own(session)))
+    return str(environment.ensure(locked.python, locked.pins, cache_folder() / "environments", own))
 
 
-def _own(session: Session) -> tuple[str, ...]:
-    """turnout itself, with what this run's store needs, and the plugins whose components workers use."""
-    worker = session.plan.worker
+def own_requirements(worker: Worker, registry: Registry, store: ArtifactStore[Any]) -> tuple[str, ...]:
+    """What workers need of turnout: itself, with what the store needs, and the plugins whose components they use.
+
+    A plugin keeps what it needs only where its component works in the extra that has the component's name.
+    """
     used = [
         ("tracker", worker.tracker),
         ("feature_store", worker.feature_store),
@@ -37,6 +43,6 @@ def _own(session: Session) -> tuple[str, ...]:
         *(("observer", component) for component in worker.observers),
         *(("policy", component) for component in worker.policies),
     ]
-    found = {session.registry.distribution(kind, component.type) for kind, component in used}
-    extra = session.store.extra
-    return (f"turnout[{extra}]" if extra else "turnout", *sorted(found - {"", "turnout"}))
+    found = {(registry.distribution(kind, component.type), component.type) for kind, component in used}
+    plugins = sorted(f"{name}[{named}]" for name, named in found if name not in {"", "turnout"})
+    return (f"turnout[{store.extra}]" if store.extra else "turnout", *plugins)

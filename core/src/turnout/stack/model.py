@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -35,6 +35,14 @@ class EnvironmentSettings(Config, frozen=True):
     python: Annotated[
         Annotated[str, Meta(pattern=r"^3\.[0-9]+$")] | None,
         Meta(description='The minor version of Python on workers: "3.11".'),
+    ] = None
+    base_image: Annotated[
+        str | None,
+        Meta(description="The image that `turnout image build` starts from; it has that Python, pip and a shell."),
+    ] = None
+    builder: Annotated[
+        Literal["docker", "podman", "buildah"] | None,
+        Meta(description="What builds images; else the first of docker, podman and buildah that there is."),
     ] = None
 
 

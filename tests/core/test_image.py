@@ -1,0 +1,267 @@
+"""Images for steps: a Dockerfile that is the same for the same pins, no credential in it, built by whatever there is."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from turnout.cli.image import build
+from turnout.packaging import installed, wheels
+from turnout.packaging.image import Image, Wheel, dockerfile, files
+
+PIPELINE = """\
+from turnout import pipeline, step
+
+
+@step
+def one() -> int:
+    return 1
+
+
+@step(requirements=["packaging>=24"])
+def other(number: int) -> int:
+    return number
+
+
+@pipeline
+def plain():
+    one()
+
+
+@pipeline
+def both():
+    other(one())
+"""
+SAMPLE = Image(
+    project="Sample_1",
+    base="registry.example/python:3.11",
+    python="3.11",
+    pins=("numpy==2.0.0", "pandas==2.2.0"),
+    own=("click==8.1.0", "turnout==0.1.0"),
+    local={"own-lib": "d1"},
+)
+WHEEL = Wheel(name="own-lib", file="own_lib-1-py3-none-any.whl", data=b"wheel")
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("TURNOUT_STACK", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(wheels, "build", lambda one: Wheel(name=one.name, file=f"{one.name}.whl", data=b"wheel"))
+    (root / "pyproject.toml").write_text("[project]\nname = 'sample'\nversion = '1'\ndependencies = ['msgspec']\n")
+    (root / "image_pipeline.py").write_text(PIPELINE)
+
+    def run(pipeline, *arguments):
+        return CliRunner().invoke(build, [f"image_pipeline.py:{pipeline}", *arguments])
+
+    yield run
+    sys.modules.pop("image_pipeline", None)
+
+
+@pytest.fixture
+def builder(tmp_path, monkeypatch):
+    """A path on which there is one builder, that notes how it was called; it fails for tags that say so."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "buildah"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\necho built\ncase "$*" in *broken*) exit 3;; esac\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin/no:{Path(sys.executable).parent}")
+    return tmp_path / "calls"
+
+
+def test_a_dockerfile_is_what_it_was(snapshot):
+    assert dockerfile(SAMPLE, wheels=True) == snapshot(name="with a wheel")
+    baked = Image(
+        **{
+            **{name: getattr(SAMPLE, name) for name in SAMPLE.__struct_fields__},
+            "code": {"a.py": b""},
+            "code_digest": "c0de",
+        }
+    )
+    assert dockerfile(baked, wheels=False) == snapshot(name="with code")
+
+
+def test_the_files_are_the_pins_and_nothing_moves():
+    found = files(SAMPLE, [WHEEL])
+    assert found["requirements.txt"] == b"numpy==2.0.0\npandas==2.2.0\n"
+    assert found["turnout.txt"] == (
+        b"click==8.1.0\nown-lib @ file:///opt/turnout/wheels/own_lib-1-py3-none-any.whl\nturnout==0.1.0\n"
+    )
+    assert found["wheels/own_lib-1-py3-none-any.whl"] == b"wheel"
+    assert found == files(SAMPLE, [WHEEL])
+    assert re.fullmatch(r"sample-1:[0-9a-f]{12}", SAMPLE.tag)
+
+
+def test_what_an_image_holds_decides_about_its_tag():
+    def with_(**changes):
+        return Image(**{**{name: getattr(SAMPLE, name) for name in SAMPLE.__struct_fields__}, **changes}).tag
+
+    others = {
+        with_(base="python:3.12"),
+        with_(pins=("numpy==2.0.1",)),
+        with_(own=("click==8.2.0",)),
+        with_(local={"own-lib": "d2"}),
+        with_(code_digest="c0de", code={"a.py": b""}),
+    }
+    assert len({*others, SAMPLE.tag}) == 6
+    assert with_() == SAMPLE.tag
+
+
+def test_good_practice_is_kept():
+    """What a linter of Dockerfiles looks for: one base with a tag, root only while building, layers that are cached."""
+    lines = [line for line in dockerfile(SAMPLE, wheels=True).splitlines() if line and not line.startswith("#")]
+    words = [line.split()[0] for line in lines if line[0] != " "]
+    assert words[0] == "FROM"
+    assert words.count("FROM") == 1
+    assert lines[-1] == "USER 1000:1000"
+    assert not {"ADD", "ENTRYPOINT", "MAINTAINER", "ARG"} & set(words)
+    assert all("--no-cache-dir" in line for line in lines if "pip install" in line)
+    copied = [line for line in lines if line.startswith("COPY")]
+    assert copied[0] == "COPY requirements.txt /opt/turnout/", "what changes least comes first"
+    assert not any(line.split()[1] == "." for line in copied)
+
+
+def test_it_writes_what_the_lock_says(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://someone:hush-hush@index.invalid/simple")
+    done = call("plain", "--file-only", "-o", str(tmp_path / "out"), "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.output)
+    (one,) = document["images"]
+    assert (one["environment"], one["steps"], document["builder"]) == ("default", ["one"], None)
+    pins = (tmp_path / "out" / "requirements.txt").read_text().split()
+    assert [pin.partition("==")[0] for pin in pins] == ["msgspec"]
+    own = (tmp_path / "out" / "turnout.txt").read_text()
+    assert "turnout @ file:///opt/turnout/wheels/turnout.whl\n" in own
+    assert "msgspec" not in own, "it is installed at the version the steps are locked to"
+    assert "specimen" not in own
+    assert "FROM docker.io/library/python:3." in (tmp_path / "out" / "Dockerfile").read_text()
+    assert not any(b"hush-hush" in path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert call("plain", "--file-only", "-o", str(tmp_path / "out")).exit_code == 0
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
+def test_the_stack_says_what_it_is_built_on(call, tmp_path):
+    (tmp_path / "project" / "own.yaml").write_text(
+        "extends: local\nenvironment: {base_image: 'registry.example/ml/python:3.11'}\n"
+    )
+    call("plain", "--file-only", "-o", str(tmp_path / "out"), "--stack", "own.yaml")
+    assert "\nFROM registry.example/ml/python:3.11\n" in (tmp_path / "out" / "Dockerfile").read_text()
+    call("plain", "--file-only", "-o", str(tmp_path / "out"), "--stack", "own.yaml", "--base", "python:3.11")
+    assert "\nFROM python:3.11\n" in (tmp_path / "out" / "Dockerfile").read_text()
+    assert call("plain", "--file-only", "--base", "x\nRUN id").exit_code != 0
+
+
+def test_a_launcher_comes_with_it(call, tmp_path):
+    (tmp_path / "project" / "own.yaml").write_text("extends: local\norchestrator: {type: kubeflow}\n")
+    done = call("plain", "--file-only", "-o", str(tmp_path / "out"), "--stack", "own.yaml")
+    assert done.exit_code == 0, done.output
+    assert "turnout-kubeflow @ " in (tmp_path / "out" / "turnout.txt").read_text()
+
+
+def test_what_a_tracker_needs_comes_with_it_or_is_named(call, tmp_path, monkeypatch):
+    (tmp_path / "project" / "own.yaml").write_text("extends: local\ntracker: {type: tensorboard, folder: events}\n")
+    have = dict(installed.distributions())
+    have["tensorboard"] = installed.Distribution(name="tensorboard", version="2.99")
+    monkeypatch.setattr(installed, "distributions", lambda: have)
+    done = call("plain", "--file-only", "-o", str(tmp_path / "out"), "--stack", "own.yaml")
+    assert done.exit_code == 0, done.output
+    own = (tmp_path / "out" / "turnout.txt").read_text()
+    assert "\ntensorboard==2.99\n" in own
+    assert "\nturnout-tensorboard @ " in own
+    del have["tensorboard"]
+    done = call("plain", "--file-only", "-o", str(tmp_path / "out"), "--stack", "own.yaml")
+    assert re.search(r"tensorboard>=\S+ is not installed here", str(done.exception))
+
+
+def test_code_can_be_baked_in(call, tmp_path):
+    done = call("plain", "--file-only", "-o", str(tmp_path / "out"), "--bake-code", "--json")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "code" / "image_pipeline.py").read_text() == PIPELINE
+    assert re.search(
+        r"COPY code/ /opt/turnout/cache/code/[0-9a-f]{64}/\n", (tmp_path / "out" / "Dockerfile").read_text()
+    )
+    assert call("plain", "--file-only", "-o", str(tmp_path / "out")).exit_code == 0
+    assert not (tmp_path / "out" / "code").exists(), "what an image no longer holds is gone"
+
+
+def test_each_environment_has_an_image(call, tmp_path, builder):
+    done = call("both", "-o", str(tmp_path / "out"), "--tag", "team/sample:1", "--json")
+    assert done.exit_code == 0, done.output
+    first, second = json.loads(done.stdout)["images"]
+    assert (first["tag"], first["steps"]) == ("team/sample:1", ["one"])
+    assert (second["tag"], second["steps"]) == (f"team/sample:1-{second['environment']}", ["other"])
+    assert "packaging==" in (tmp_path / "out" / second["environment"] / "requirements.txt").read_text()
+    assert len(builder.read_text().splitlines()) == 2
+
+
+def test_it_builds_and_pushes_by_what_there_is(call, tmp_path, builder):
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nindex-url = https://someone:hush-hush@index.invalid/simple\n")
+    folder = tmp_path / "out"
+    done = call(
+        "plain", "-o", str(folder), "-t", "a:1", "--push", "--pip-config", str(config), "--", "--network", "host"
+    )
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"a:1: built by buildah from {folder}\n", "what the builder says is no part of the answer"
+    assert builder.read_text().splitlines() == [
+        f"build --tag a:1 --secret id=pip,src={config} --network host {folder}",
+        "push a:1",
+    ]
+
+
+def test_a_builder_that_fails_is_told(call, tmp_path, builder):
+    done = call("plain", "-o", str(tmp_path / "out"), "--tag", "broken:1")
+    assert str(done.exception) == (
+        "buildah could not build broken:1\n  why: it ended with 3\n  fix: see what it printed above"
+    )
+    assert done.exception.exit_code == 1
+
+
+def test_without_a_builder_the_file_is_written_all_the_same(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    folder = tmp_path / "out"
+    done = call("plain", "-o", str(folder), "--tag", "a:1")
+    assert "there is no docker that answers, no podman and no buildah" in str(done.exception)
+    assert done.exception.fix == f"build it where there is one: docker build --tag a:1 {folder}"
+    assert (folder / "Dockerfile").is_file()
+
+
+def test_a_folder_of_someone_elses_is_left_alone(call, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "code").mkdir()
+    done = call("plain", "--file-only", "-o", str(folder))
+    assert "holds other files" in str(done.exception)
+    assert (folder / "code").is_dir()
+
+
+def test_what_is_not_installed_here_cannot_be_pinned():
+    with pytest.raises(Exception, match="no-such-thing is not installed here"):
+        wheels.needed(["no-such-thing"], ())
+    with pytest.raises(Exception, match="cannot be put into an image: no index has it"):
+        wheels.of_local(["click"])
+
+
+def test_turnouts_own_needs_give_way_to_the_lock():
+    found = wheels.needed(["turnout"], ["click==8.1.0"])
+    assert "turnout" in found
+    assert "rich" in found
+    assert "pygments" in found, "and what these need in turn"
+    assert "click" not in found
+
+
+@pytest.mark.slow
+def test_a_wheel_is_made_of_a_folder():
+    made = wheels.build(installed.distributions()["turnout-specimen"])
+    assert (made.name, made.file[-4:], made.data[:2]) == ("turnout-specimen", ".whl", b"PK")
