@@ -13,6 +13,7 @@ from turnout.plugin_api import Change, ConfigError, RunError, Submission
 from turnout.plugin_api import Options as RunOptions
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step
+from turnout_airflow import api as apis
 from turnout_airflow import run as runs
 from turnout_airflow.api import Api
 from turnout_airflow.orchestrator import AirflowOrchestrator
@@ -241,7 +242,20 @@ def test_a_submission_becomes_the_configuration_of_a_run(server, tmp_path):
     assert 'dag_id="sample.sample.run"' in file
 
 
+def test_a_call_that_changes_nothing_twice_is_made_again(server, api, monkeypatch):
+    monkeypatch.setattr(apis, "PAUSE", 0.0)
+    locked = [(500, {"detail": "database is locked"})] * (apis.TRIES - 1)
+    answers = iter([*locked, (200, {"is_paused": False})])
+    server.answers[f"PATCH /api/v2/dags/{DAG}"] = lambda *_: next(answers)
+    assert api.call("PATCH", f"/dags/{DAG}", {"is_paused": False}) == {"is_paused": False}
+    server.answers[f"POST /api/v2/dags/{DAG}/dagRuns"] = locked[0]
+    with pytest.raises(RunError, match="database is locked"):
+        api.call("POST", f"/dags/{DAG}/dagRuns", {})
+    assert [method for method, *_ in server.asked] == ["PATCH"] * apis.TRIES + ["POST"]
+
+
 def test_airflow_may_fail_to_answer_now_and_then(server, monkeypatch):
+    monkeypatch.setattr(apis, "TRIES", 1)
     handle, told = following(server, monkeypatch, [("success", [task("one", "success")])])
     path = f"GET /api/v2/dags/{DAG}/dagRuns/r"
     right, answers = server.answers[path], iter([500] * runs.FAILURES)

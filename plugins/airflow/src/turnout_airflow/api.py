@@ -15,6 +15,10 @@ from turnout_airflow.settings import AirflowSettings
 
 PATIENCE = 30.0
 """How many seconds a call may take."""
+TRIES = 4
+"""How often a call is made that Airflow fails at and that may be made again, as where its database is locked."""
+PAUSE = 0.5
+"""How many seconds lie between the first two; they double."""
 
 
 class NotFound(RunError):
@@ -49,16 +53,19 @@ class Api:
             ConfigError: when nothing answers, or what answers refuses these credentials or this request.
             RunError: for a failure of Airflow's own.
         """
-        try:
-            return self._send(method, f"/api/v2{path}", body)
-        except urllib.error.HTTPError as error:
-            if error.code != 401 or self._settings.token or not self._settings.user:
-                raise self._refusal(error, method, path) from None
-        self._token = self._sign_in()
-        try:
-            return self._send(method, f"/api/v2{path}", body)
-        except urllib.error.HTTPError as error:
-            raise self._refusal(error, method, path) from None
+        signed, failures = False, 0
+        while True:
+            try:
+                return self._send(method, f"/api/v2{path}", body)
+            except urllib.error.HTTPError as error:
+                with error:
+                    if error.code == 401 and not signed and self._settings.user and not self._settings.token:
+                        signed, self._token = True, self._sign_in()
+                    elif error.code >= 500 and failures < TRIES - 1 and method != "POST":
+                        time.sleep(PAUSE * 2**failures)
+                        failures += 1
+                    else:
+                        raise self._refusal(error, method, path) from None
 
     def _sign_in(self) -> str:
         self._token = ""
