@@ -26,6 +26,13 @@ from installed import need  # noqa: E402
 SHIMS = HERE / "shims"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where the tests are shared out, all that asks for the live Airflow goes to one process, and else each file."""
+    for item in items:
+        asks = isinstance(item, pytest.Function) and "airflow_server" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("airflow" if asks else item.path.stem))
+
+
 class Reference(NamedTuple):
     """A local run: what it left, its plan, and its parameters as a submitter gives them to an engine."""
 
