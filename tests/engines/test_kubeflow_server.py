@@ -98,15 +98,6 @@ def test_a_run_is_cancelled_and_asked_for(server: Any, trial: Trial) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_publishing_makes_one_version_of_a_plan(server: Any, trial: Trial) -> None:
-    launch = trial.launch("linear")
-    places = {trial.orchestrator.publish(launch.plan, trial.orchestrator.compile(launch.plan), None) for _ in range(2)}
-    assert places == {f"{server.url}/#/pipelines/details/pipeline-0"}
-    assert [one["display_name"] for one in server.versions] == [f"linear-{launch.plan.digest[:12]}"]
-    assert server.runs == {}
-
-
-@pytest.mark.filterwarnings("ignore")
 def test_a_server_that_refuses(server: Any, trial: Trial, turnout_corpus: Corpus, tmp_path: Path) -> None:
     launch = trial.launch("linear")
     server.failures = 100

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from turnout.plugin_api import (
+    ArtifactError,
     Collected,
     ConfigError,
     Element,
@@ -23,6 +24,7 @@ from turnout.plugin_api import (
     ParamType,
     Resources,
     Retry,
+    Schedule,
     Submission,
     TypeName,
 )
@@ -338,3 +340,21 @@ def test_a_step_that_would_not_find_its_store_is_noted():
     assert ["TURNOUT_STORE" in note for note in compiled(one_of_each()).notes] == [True]
     assert compiled(one_of_each(), environment={"TURNOUT_STORE": "s3://bucket/turnout"}).notes == ()
     assert KubeflowLocalOrchestrator(KubeflowLocalSettings()).compile(one_of_each()).notes == ()
+
+
+def test_a_schedule_is_said_to_be_no_part_of_the_file():
+    plan = sample_plan(sample_step("fit"), schedule=Schedule(cron="@daily"))
+    assert ["turnout publish" in note for note in compiled(plan, environment={"TURNOUT_STORE": "s3://b"}).notes] == [
+        True
+    ]
+    assert KubeflowLocalOrchestrator(KubeflowLocalSettings()).compile(plan).notes == ()
+
+
+def test_where_logs_are():
+    orchestrator = KubeflowOrchestrator(KubeflowSettings(url="https://kubeflow.example/pipeline/", namespace="team-a"))
+    with pytest.raises(ArtifactError) as caught:
+        orchestrator.logs(one_of_each(), "1234", "fit")
+    assert caught.value.fix == (
+        "see https://kubeflow.example/pipeline/#/runs/details/1234, or run: "
+        "kubectl logs --namespace team-a --selector pipeline/runid=1234 --all-containers"
+    )

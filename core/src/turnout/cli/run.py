@@ -61,6 +61,7 @@ def _follow(
     from turnout.cli.live import view
     from turnout.cli.summary import run_document, summarise
     from turnout.components.progress import ignore
+    from turnout.errors import ConfigError, RunError
 
     for note in _notes(launch):
         click.echo(f"note: {note}", err=True)
@@ -72,7 +73,14 @@ def _follow(
         if not as_json:
             click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
         state = wait_for(handle, watcher)
-    run = Run(handle.run_id, workspace=launch.workspace)
+    try:
+        run = Run(handle.run_id, workspace=launch.workspace)
+    except ConfigError:
+        raise RunError(
+            f"the run {handle.run_id} {'was ' if state == 'cancelled' else ''}{state} before its first step began",
+            why="no worker has written anything of it",
+            fix=f"see what the engine says of it{f': {handle.url}' if handle.url else ''}",
+        ) from None
     if as_json:
         print_json(run_document(run, state))
     else:

@@ -35,7 +35,7 @@ from turnout.plugin_api import (
 from turnout_kubeflow import driver, inputs
 from turnout_kubeflow.launch import LOGS
 from turnout_kubeflow.orchestrator import CAPABILITIES, ENTRYPOINT, Compiling
-from turnout_kubeflow.remote import last_mark
+from turnout_kubeflow.run import last_mark
 from turnout_kubeflow.settings import KubeflowLocalSettings
 from turnout_kubeflow.watching import Records
 

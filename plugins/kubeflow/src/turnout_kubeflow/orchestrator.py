@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from turnout.plugin_api import (
+    ArtifactError,
     Bundle,
     Capability,
     Orchestrator,
@@ -19,12 +20,16 @@ from turnout.plugin_api import (
 )
 from turnout_kubeflow import inputs
 from turnout_kubeflow.pipeline import Builder
-from turnout_kubeflow.remote import KubeflowRun, Server
-from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
+from turnout_kubeflow.publishing import Publication
+from turnout_kubeflow.remote import Server
+from turnout_kubeflow.run import KubeflowRun
+from turnout_kubeflow.schedules import recurrence
+from turnout_kubeflow.settings import CompileSettings, KubeflowSettings, PipelineOptions
 
 SettingsT = TypeVar("SettingsT", bound=CompileSettings)
 ENTRYPOINT = "pipeline.yaml"
 STORE_NOTE = "steps find the store by TURNOUT_STORE: give it in orchestrator.environment, or with their image"
+SCHEDULE_NOTE = "the schedule is no part of the file: `turnout publish` makes a recurring run of it"
 CAPABILITIES: dict[Capability, Support] = {
     Capability.RETRIES: "native",
     Capability.BACKOFF: "native",
@@ -54,15 +59,20 @@ CAPABILITIES: dict[Capability, Support] = {
 class Compiling(Orchestrator[SettingsT]):
     """What both orchestrators do alike."""
 
+    launcher: ClassVar[bool] = True
     cluster: ClassVar[bool] = True
     """Whether it is compiled for a cluster, or for kfp.local, which knows fewer placeholders."""
 
     def compile(self, plan: Plan) -> Bundle:
-        told = not self.cluster or "TURNOUT_STORE" in self.config.environment
+        notes = []
+        if self.cluster and "TURNOUT_STORE" not in self.config.environment:
+            notes.append(STORE_NOTE)
+        if self.cluster and plan.schedule is not None:
+            notes.append(SCHEDULE_NOTE)
         return Bundle(
             files={ENTRYPOINT: rendered(plan, self.config, timed=self.cluster)},
             entrypoint=ENTRYPOINT,
-            notes=() if told else (STORE_NOTE,),
+            notes=tuple(notes),
         )
 
 
@@ -71,7 +81,12 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
 
     name = "kubeflow"
     Config = KubeflowSettings
-    capabilities: ClassVar[Mapping[Capability, Support]] = CAPABILITIES
+    pipeline_options = PipelineOptions
+    capabilities: ClassVar[Mapping[Capability, Support]] = {
+        **CAPABILITIES,
+        Capability.SCHEDULE: "native",
+        Capability.CATCHUP: "native",
+    }
 
     def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
         """Start a run on the server.
@@ -88,11 +103,36 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         return KubeflowRun(plan, engine_run, server, store, self.config.poll, self.watch)
 
     def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
-        """Upload the pipeline, or a new version of it; starts nothing and schedules nothing."""
-        return Server(self.config).publish(plan, bundle.files[ENTRYPOINT])
+        """Upload the pipeline, or a new version of it, and let its schedule start runs of that; start none now.
+
+        Raises:
+            UnsupportedError: for a schedule that Kubeflow cannot keep.
+            PlanError: for a parameter that a run by schedule would be without.
+        """
+        when = recurrence(plan, self.config.timezone)
+        arguments = {} if when is None else inputs.arguments(plan, {}, {})
+        return Publication(Server(self.config), self.config, plan).place(bundle.files[ENTRYPOINT], when, arguments)
+
+    def unpublish(self, plan: Plan) -> str:
+        """Delete the pipeline's schedule, its versions that were published, and itself if nothing is left of it."""
+        return Publication(Server(self.config), self.config, plan).remove()
 
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         return RunStatus(state=Server(self.config).state(engine_run))
+
+    def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
+        """Kubeflow's API gives out no logs; says where they are.
+
+        Raises:
+            ArtifactError: always.
+        """
+        settings = self.config
+        raise ArtifactError(
+            f"Kubeflow Pipelines does not give out the log of {step}",
+            why="its API has no logs; they are in Kubeflow's UI, and in the pods while there are any",
+            fix=f"see {settings.url.rstrip('/')}/#/runs/details/{engine_run}, or run: "
+            f"kubectl logs --namespace {settings.namespace} --selector pipeline/runid={engine_run} --all-containers",
+        )
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         Server(self.config).stop(engine_run)

@@ -1,4 +1,4 @@
-"""A Kubeflow Pipelines server, by kfp's own client: experiments, runs, pipelines and their versions."""
+"""A Kubeflow Pipelines server, by kfp's own client: signing in, asking again, and runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from turnout.plugin_api import (
     ConfigError,
-    FinishMark,
-    Plan,
     PluginError,
     RunError,
-    RunHandle,
     RunState,
-    Watcher,
-    run_id,
 )
-from turnout_kubeflow.names import valid
 from turnout_kubeflow.settings import KubeflowSettings
-from turnout_kubeflow.watching import Records
 
 TRIES = 4
 """How often a question is asked of a server that fails to answer."""
@@ -50,8 +41,20 @@ class Server:
     def __init__(self, settings: KubeflowSettings) -> None:
         self._settings = settings
 
+    @property
+    def namespace(self) -> str | None:
+        """The namespace, None where there are not several users."""
+        return None if self._settings.namespace == "kubeflow" else self._settings.namespace
+
     @cached_property
-    def _client(self) -> Any:
+    def client(self) -> Any:
+        """kfp's client of it.
+
+        Raises:
+            ConfigError: where the stack names no server.
+            PluginError: where kfp is not installed.
+            RunError: where the server does not answer.
+        """
         if not self._settings.url:
             raise ConfigError(
                 "the kubeflow orchestrator does not know its server",
@@ -59,70 +62,88 @@ class Server:
             )
         if find_spec("kfp") is None:
             raise PluginError("kfp is not installed", fix='pip install "turnout-kubeflow[kfp]"')
-        self._greet()
+        given = self._access()
+        self._greet(given)
         with _quiet():
             from kfp import Client
 
-            settings = self._settings
-            return Client(host=settings.url, namespace=settings.namespace, existing_token=settings.token or None)
+            return Client(host=self._settings.url, namespace=self._settings.namespace, **given)
 
-    def _greet(self) -> None:
+    def _access(self) -> dict[str, Any]:
+        """How kfp's client signs in, and what it trusts."""
+        settings = self._settings
+        found: dict[str, Any] = {"ssl_ca_cert": settings.ca or None}
+        if settings.ca and not Path(settings.ca).is_file():
+            raise ConfigError(f"there is no file {settings.ca}", fix="let orchestrator.ca name a file of certificates")
+        if settings.token:
+            found["existing_token"] = settings.token
+        elif settings.token_file:
+            if not Path(settings.token_file).is_file():
+                raise ConfigError(
+                    f"there is no file {settings.token_file}",
+                    fix="let orchestrator.token_file name a file with a token",
+                )
+            with _quiet():
+                from kfp.client import ServiceAccountTokenVolumeCredentials
+
+            found["credentials"] = ServiceAccountTokenVolumeCredentials(settings.token_file)
+        return found
+
+    def _greet(self, access: dict[str, Any]) -> None:
         """See that the server answers: kfp's client would ask for half a minute, and say only that it failed."""
         from kfp_server_api import ApiClient, Configuration, HealthzServiceApi
 
-        settings = self._settings
-        token = {"authorization": settings.token} if settings.token else {}
-        configuration = Configuration(
-            host=settings.url.rstrip("/"), api_key=token, api_key_prefix=dict.fromkeys(token, "Bearer")
-        )
+        configuration = Configuration(host=self._settings.url.rstrip("/"))
+        configuration.ssl_ca_cert = access["ssl_ca_cert"]
         configuration.retries = False
-        self._ask(HealthzServiceApi(ApiClient(configuration)).healthz_service_get_healthz)
+        if set(access) & {"existing_token", "credentials"}:
+            configuration.api_key = {"authorization": access.get("existing_token", "")}
+            configuration.api_key_prefix = {"authorization": "Bearer"}
+        if "credentials" in access:
+            configuration.refresh_api_key_hook = access["credentials"].refresh_api_key_hook
+        answer = self.ask(HealthzServiceApi(ApiClient(configuration)).healthz_service_get_healthz)
+        if getattr(answer, "multi_user", None) is None:
+            raise RunError(
+                f"what answers at {self._settings.url} is not Kubeflow Pipelines",
+                why="a page came back, perhaps to sign in at",
+                fix="give the API's own address (in a cluster that of ml-pipeline-ui, or …/pipeline), and a token",
+            )
 
     def start(self, document: bytes, arguments: dict[str, Any], name: str) -> str:
         """Start a run and return Kubeflow's id of it. Asked once: a second time might start a second run."""
-        settings = self._settings
-        client = self._client
-        namespace = None if settings.namespace == "kubeflow" else settings.namespace
-        experiment = self._ask(client.create_experiment, settings.experiment, namespace=namespace, tries=1)
-        with _file(document) as path:
-            run = self._ask(
-                client.run_pipeline,
-                experiment.experiment_id,
+        experiment = self.experiment()
+        with file_of(document) as path:
+            run = self.ask(
+                self.client.run_pipeline,
+                experiment,
                 name,
                 pipeline_package_path=path,
                 params=arguments,
-                service_account=settings.service_account or None,
+                service_account=self._settings.service_account or None,
                 tries=1,
             )
         return str(run.run_id)
 
+    def experiment(self) -> str:
+        """Kubeflow's id of the experiment, made if absent."""
+        settings = self._settings
+        made = self.ask(self.client.create_experiment, settings.experiment, namespace=self.namespace, tries=1)
+        return str(made.experiment_id)
+
     def state(self, engine_run: str) -> RunState:
         """What Kubeflow says of a run; ``unknown`` where it has none."""
-        run = self._ask(self._client.get_run, engine_run, absent=True)
+        run = self.ask(self.client.get_run, engine_run, absent=True)
         return "unknown" if run is None else _STATES.get(str(run.state), "running")
 
     def stop(self, engine_run: str) -> None:
         """Ask Kubeflow to stop a run."""
-        self._ask(self._client.terminate_run, engine_run)
+        self.ask(self.client.terminate_run, engine_run)
 
-    def publish(self, plan: Plan, document: bytes) -> str:
-        """Upload a pipeline, or a version of it unless it is there; returns where it is."""
-        client, name, version = self._client, plan.name, f"{valid(plan.name)}-{plan.digest[:12]}"
-        pipeline = self._ask(client.get_pipeline_id, name)
-        with _file(document) as path:
-            if pipeline is None:
-                made = self._ask(client.upload_pipeline, path, name, tries=1)
-                pipeline = made.pipeline_id
-            versions = self._ask(client.list_pipeline_versions, pipeline, page_size=100).pipeline_versions or []
-            if not any(one.display_name == version for one in versions):
-                self._ask(client.upload_pipeline_version, path, version, pipeline_id=pipeline, tries=1)
-        return f"{self._settings.url.rstrip('/')}/#/pipelines/details/{pipeline}"
+    def page(self, place: str) -> str:
+        """The address of a page of Kubeflow's UI."""
+        return f"{self._settings.url.rstrip('/')}/#/{place}"
 
-    def link(self, engine_run: str) -> str:
-        """The page of a run."""
-        return f"{self._settings.url.rstrip('/')}/#/runs/details/{engine_run}"
-
-    def _ask(self, call: Callable[..., Any], *given: Any, tries: int = TRIES, absent: bool = False, **more: Any) -> Any:
+    def ask(self, call: Callable[..., Any], *given: Any, tries: int = TRIES, absent: bool = False, **more: Any) -> Any:
         """Make a call of the client; again where the server fails and nothing can happen twice."""
         from kfp_server_api.exceptions import ApiException
         from urllib3.exceptions import HTTPError
@@ -138,7 +159,18 @@ class Server:
                     time.sleep(0.25 * 2 ** (tries - left))
                     continue
                 raise self._refusal(error) from None
+            except AttributeError as error:  # what comes of the client's own report of a certificate
+                if not isinstance(error.__context__, ApiException):
+                    raise
+                raise RunError(
+                    f"Kubeflow Pipelines at {self._settings.url} has a certificate that is not trusted",
+                    why=str(error.__context__.reason).splitlines()[-1],
+                    fix="let orchestrator.ca name a file with the certificate of who signed it",
+                ) from None
             except HTTPError as error:
+                if left:
+                    time.sleep(0.25 * 2 ** (tries - left))
+                    continue
                 raise RunError(
                     f"Kubeflow Pipelines at {self._settings.url} cannot be reached",
                     why=type(error).__name__,
@@ -155,47 +187,6 @@ class Server:
         return RunError(f"Kubeflow Pipelines at {self._settings.url} answered {error.status} {error.reason}", fix=fix)
 
 
-class KubeflowRun(RunHandle):
-    """A run on a server. Its state is what the finish mark in the store says, whatever Kubeflow says."""
-
-    def __init__(
-        self, plan: Plan, engine_run: str, server: Server, store: Any, interval: float, watch: Watcher
-    ) -> None:
-        self.engine_run = engine_run
-        self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
-        self.url = server.link(engine_run)
-        self._marks = f"{plan.project}/runs/{self.run_id}/finish"
-        self._server = server
-        self._store = store
-        self._interval = interval
-        self._records = Records(plan, self.run_id, store, watch)
-
-    def wait(self, timeout: float | None = None) -> RunState:
-        limit = None if timeout is None else time.monotonic() + timeout
-        while (state := self._server.state(self.engine_run)) == "running":
-            self._records.look()
-            left = self._interval if limit is None else limit - time.monotonic()
-            if left <= 0:
-                return "running"
-            time.sleep(min(left, self._interval))
-        self._records.look(ended=True)
-        marked = last_mark(self._store, self._marks)
-        if marked is not None:
-            return marked
-        return "unknown" if state == "succeeded" else state
-
-    def cancel(self) -> None:
-        if self._server.state(self.engine_run) == "running":
-            self._server.stop(self.engine_run)
-
-
-def last_mark(store: Any, folder: str) -> RunState | None:
-    """The state in the newest finish mark of a run, or None where there is none."""
-    numbers = sorted(int(name.removesuffix(".json")) for name in store.children(folder))
-    data = store.read(f"{folder}/{numbers[-1]}.json") if numbers else None
-    return None if data is None else msgspec.json.decode(data, type=FinishMark).state
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The client prints links and warns of its own version: neither is for who runs a pipeline."""
@@ -205,7 +196,8 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _file(document: bytes) -> Iterator[str]:
+def file_of(document: bytes) -> Iterator[str]:
+    """A file of that content, for the client, which takes paths alone."""
     with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
         path = Path(folder, "pipeline.yaml")
         path.write_bytes(document)

@@ -42,6 +42,18 @@ class KubeflowSettings(CompileSettings, frozen=True):
         "turnout"
     )
     token: Annotated[Secret, msgspec.Meta(description="A bearer token.")] = ""
+    token_file: Annotated[
+        LocalPath,
+        msgspec.Meta(
+            description="A file with a bearer token that is kept fresh, as Kubernetes does for service accounts."
+        ),
+    ] = ""
+    ca: Annotated[
+        LocalPath, msgspec.Meta(description="A file of certificates to trust, where the system's are not enough.")
+    ] = ""
+    timezone: Annotated[
+        str, msgspec.Meta(description="The zone by which the back end reads schedules (its CRON_SCHEDULE_TIMEZONE).")
+    ] = "UTC"
     service_account: Annotated[str, msgspec.Meta(description="Kubernetes' account that the steps run as.")] = ""
     poll: Annotated[float, msgspec.Meta(description="Seconds between two looks at a run.", gt=0)] = 5.0
 
@@ -52,3 +64,18 @@ class KubeflowLocalSettings(CompileSettings, frozen=True):
     folder: Annotated[
         LocalPath, msgspec.Meta(description="Where kfp.local keeps its files, and the steps' logs lie.")
     ] = ".turnout/kubeflow"
+
+
+class PipelineOptions(Config, frozen=True):
+    """Options of a pipeline: ``pipelines: {flights: {kubeflow: {…}}}``."""
+
+    name: Annotated[
+        str,
+        msgspec.Meta(
+            description="What the published pipeline and its schedule are called; PROJECT.PIPELINE if not given."
+        ),
+    ] = ""
+    max_concurrency: Annotated[
+        int,
+        msgspec.Meta(description="How many runs by schedule may go on at once; a run that is due waits.", ge=1, le=10),
+    ] = 1

@@ -1,0 +1,124 @@
+"""A pipeline's schedule as a recurring run of Kubeflow Pipelines: pure, nothing is sent."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from turnout.plugin_api import Location, Plan, PlanError, Schedule, UnsupportedError
+from turnout_kubeflow.settings import PipelineOptions
+
+_PRESETS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+
+class Recurrence(msgspec.Struct, frozen=True, kw_only=True):
+    """When Kubeflow starts runs by itself: by a cron expression of six fields, or every so many seconds."""
+
+    cron: str | None = None
+    seconds: int | None = None
+    start: str | None = None
+    catchup: bool = False
+    concurrency: int = 1
+    """How many runs may go on at once; a run that is due waits for its turn."""
+
+
+def recurrence(plan: Plan, timezone: str) -> Recurrence | None:
+    """The schedule of a plan, None where it has none.
+
+    Args:
+        timezone: the zone by which the back end reads cron expressions.
+
+    Raises:
+        UnsupportedError: for a schedule that Kubeflow cannot keep.
+        PlanError: for a parameter that a run by schedule would be without.
+    """
+    schedule = plan.schedule
+    if schedule is None:
+        return None
+    where = None if plan.place is None else Location(plan.place.file, plan.place.line)
+    if schedule.assets:
+        raise UnsupportedError(
+            f"{plan.name} runs when assets change, which Kubeflow Pipelines does not know",
+            where=where,
+            fix="give it a cron expression or an interval, or choose another stack",
+        )
+    if schedule.cron is not None and schedule.timezone != timezone:
+        raise UnsupportedError(
+            f"{plan.name} is scheduled by the time of {schedule.timezone}, and Kubeflow Pipelines goes by {timezone}",
+            where=where,
+            why="a back end has one time zone for all schedules, its CRON_SCHEDULE_TIMEZONE",
+            fix=f"write the schedule for {timezone}; or, if the back end has another, set orchestrator.timezone",
+        )
+    if schedule.every is not None and (schedule.every < 1 or schedule.every != int(schedule.every)):
+        raise UnsupportedError(
+            f"{plan.name} runs every {schedule.every:g} seconds, and Kubeflow Pipelines counts whole ones", where=where
+        )
+    missing = [spec.name for spec in plan.params if spec.required and spec.source == "value"]
+    if missing:
+        raise PlanError(
+            f"{plan.name} has a schedule, and its parameter {missing[0]!r} has no default",
+            where=where,
+            why="a run that Kubeflow starts by itself is given no parameters",
+            fix=f"give it a default in the definition, or in the stack: pipelines: {{{plan.name}: {{params: …}}}}",
+        )
+    return _recurrence(schedule, options(plan).max_concurrency)
+
+
+def begin(when: Recurrence, now: datetime, last: datetime | None, since: datetime | None) -> datetime | None:
+    """The start that Kubeflow is told: a moment *before* the first run. None: it counts from now.
+
+    Kubeflow runs at the first time of a cron expression after its start, or an interval after it; if that is past, it
+    runs at once. Missed runs are wanted only where the schedule catches up, and none of them twice.
+
+    Args:
+        last: the time of the last run by the schedule that this one replaces.
+        since: when that schedule was made.
+    """
+    start = None if when.start is None else datetime.fromisoformat(when.start.replace("Z", "+00:00"))
+    span = timedelta(seconds=when.seconds or 1)
+    if start is not None and (when.catchup or start > now):
+        return max(start - span, last) if when.catchup and last is not None else start - span
+    anchor = start or last or since
+    if when.seconds is None or anchor is None:
+        return None
+    return anchor + (now - anchor) // span * span
+
+
+def options(plan: Plan) -> PipelineOptions:
+    """What the definition or the stack says of the pipeline on Kubeflow."""
+    return msgspec.convert(plan.options.get("kubeflow", {}), PipelineOptions)
+
+
+def six_fields(cron: str) -> str:
+    """A cron expression of five fields, or a preset, as Kubeflow reads it: seconds first, and Sunday is 0 alone."""
+    *others, day = _PRESETS.get(cron, cron).split()
+    return " ".join(["0", *others, ",".join(_weekdays(part) for part in day.split(","))])
+
+
+def _weekdays(part: str) -> str:
+    span, _, step = part.lower().partition("/")
+    first, _, last = (_DAYS.index(day) if day in _DAYS else day for day in span.partition("-"))
+    if "7" not in {first, last}:
+        return part
+    days = range(int(first), int(last or first) + 1, int(step or 1))
+    return ",".join(dict.fromkeys(str(day % 7) for day in days))
+
+
+def _recurrence(schedule: Schedule, concurrency: int) -> Recurrence:
+    return Recurrence(
+        cron=None if schedule.cron is None else six_fields(schedule.cron),
+        seconds=None if schedule.every is None else int(schedule.every),
+        start=schedule.start,
+        catchup=schedule.catchup,
+        concurrency=concurrency,
+    )
