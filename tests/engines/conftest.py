@@ -26,6 +26,7 @@ from installed import need  # noqa: E402
 SHIMS = HERE / "shims"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where the tests are shared out, all that asks for the live Airflow goes to one process, and else each file."""
     for item in items:
