@@ -83,7 +83,7 @@ def module(tmp_path_factory):
     (folder / "forest.py").write_text(MODULE)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
-        patch.setenv("TURNOUT_CACHE", str(folder / "cache"))
+        patch.setenv("TURNOUT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TURNOUT_STACK", raising=False)
         patch.chdir(folder)
         import forest

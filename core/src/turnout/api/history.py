@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, Literal
 
 import msgspec
 
+from turnout.catalog.index import Index
+from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import RunStatus
 from turnout.errors import ConfigError
@@ -17,6 +21,7 @@ from turnout.stores import layout
 
 AskEngine = Callable[[RunInfo], RunStatus]
 StepStateName = Literal["succeeded", "skipped", "failed", "retrying", "running", "waiting", "not run"]
+_WHOLE_ID = re.compile(r"[a-z2-7]{20}\Z")
 
 
 class StepSummary(msgspec.Struct, frozen=True):
@@ -33,14 +38,10 @@ class StepSummary(msgspec.Struct, frozen=True):
         return self.step if self.index is None else f"{self.step}.{self.index}"
 
 
-def run_infos(store: ArtifactStore[Any], project: str) -> list[RunInfo]:
-    """Every run of a project, newest first; a ``run.json`` that cannot be read is left out."""
-    found = []
-    for run in store.children(layout.runs(project)):
-        key = layout.run(project, run)
-        if (data := store.read(key)) is not None:
-            found.append(records.decode(data, RunInfo, key))
-    return sorted(found, key=lambda info: (info.created, info.id), reverse=True)
+def run_infos(store: ArtifactStore[Any], project: str, limit: int | None = None) -> list[RunInfo]:
+    """The runs of a project, newest first; one whose ``run.json`` cannot be read is left out."""
+    with closing(Index(store, project)) as index:
+        return [one.info for one in index.runs(limit=limit)]
 
 
 def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
@@ -50,10 +51,12 @@ def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
         ConfigError: when there is none, or more than one.
     """
     if wanted == "latest":
-        newest = run_infos(store, project)
+        newest = run_infos(store, project, limit=1)
         if newest:
             return newest[0]
         raise ConfigError(f"the project {project} has no runs in {store.address}", fix="start one: turnout run")
+    if _WHOLE_ID.match(wanted.lower()) and (data := store.read(layout.run(project, wanted.lower()))) is not None:
+        return records.decode(data, RunInfo, layout.run(project, wanted.lower()))
     matches = [run for run in store.children(layout.runs(project)) if run.startswith(wanted.lower())]
     if len(matches) == 1:
         key = layout.run(project, matches[0])
@@ -89,12 +92,6 @@ def _summary(step: str, index: int | None, files: dict[str, bytes]) -> StepSumma
     record = None if data is None else records.decode(data, Record, f"the record of {label}")
     attempts = [records.decode(one, Attempt, f"the attempt {key} of {label}") for key, one in files.items()]
     return StepSummary(step, index, record, tuple(sorted(attempts, key=lambda one: (one.started, one.id))))
-
-
-def step_of(name: str) -> tuple[str, int | None]:
-    """The step and index of a label: ``score`` or ``score.3``."""
-    head, _, tail = name.rpartition(".")
-    return (head, int(tail)) if head and tail.isdigit() else (name, None)
 
 
 def newest_mark(store: ArtifactStore[Any], project: str, run: str) -> FinishMark | None:

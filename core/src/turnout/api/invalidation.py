@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from turnout.api.history import step_of
+import uuid
+
 from turnout.api.run import Run
+from turnout.catalog.reading import step_of
 from turnout.stores import layout
 
 
@@ -34,6 +36,7 @@ def invalidate(run: Run, label: str) -> tuple[str, ...]:
         if step in below and not other and store.exists(key):
             store.delete(key)
             removed.append((step, -1 if index is None else index, name))
+    store.create(layout.change(run.info.project, run.id, uuid.uuid4().hex[:12]), b"{}")
     run.refresh()
     order = {step.name: number for number, step in enumerate(run.plan.steps)}
     return tuple(name for _, _, name in sorted(removed, key=lambda one: (order[one[0]], one[1])))

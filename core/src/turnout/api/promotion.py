@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from turnout import canonical
-from turnout.api.history import step_of
 from turnout.api.run import Run, StepRun
 from turnout.api.workspace import Workspace, user
 from turnout.catalog import aliases
+from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.tracker import Promotion, Tracker
 from turnout.errors import ArtifactError, ConfigError, TurnoutError, did_you_mean

@@ -30,6 +30,7 @@ COMMANDS = {
     "artifacts": ("turnout.cli.artifacts:artifacts", "List, show and load what steps made."),
     "promote": ("turnout.cli.promote:promote", "Give an artifact an alias, here or on another stack."),
     "image": ("turnout.cli.image:image", "Build container images for the steps of a pipeline."),
+    "index": ("turnout.cli.index:index", "Rebuild the index by which runs and artifacts are listed."),
     "stack": ("turnout.cli.stack:stack", "List, show, check and compare stacks."),
     "plugin": ("turnout.cli.plugin:plugin", "List plugins, write a new one, find what is wrong with them."),
     "completion": ("turnout.cli.completion:completion", "Print the script that completes commands in a shell."),

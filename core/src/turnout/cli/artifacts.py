@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from turnout.cli import listing
 from turnout.cli.options import CommandT, json_option, print_json, shown_time, stack_option, table
 from turnout.records.model import Artifact, OutputRecord, Record
 
@@ -20,38 +21,7 @@ def artifacts() -> None:
     """List, show and load what steps made, also by their aliases."""
 
 
-@artifacts.command("list")
-@click.argument("run")
-@stack_option
-@json_option
-def list_(run: str, stack: str | None, as_json: bool) -> None:
-    """List the outputs of RUN."""
-    from turnout.api.run import Run
-
-    rows = []
-    for summary in Run(run, stack=stack).summaries.values():
-        if summary.record is not None:
-            for name, output in summary.record.outputs.items():
-                for number, artifact in _each(output):
-                    label = name if number is None else f"{name}[{number}]"
-                    rows.append((summary.label, label, artifact))
-    if as_json:
-        print_json([{"step": step, "output": output, "artifact": artifact} for step, output, artifact in rows])
-        return
-    table(
-        ["step", "output", "digest", "type", "stored as", "bytes"],
-        [(step, out, one.digest[:12], _type(one), one.materializer, str(one.size)) for step, out, one in rows],
-    )
-
-
-def _type(artifact: Artifact) -> str:
-    return artifact.type.removeprefix("builtins:")
-
-
-def _each(output: OutputRecord) -> list[tuple[int | None, Artifact]]:
-    if output.elements is not None:
-        return list(enumerate(output.elements))
-    return [] if output.artifact is None else [(None, output.artifact)]
+artifacts.add_command(listing.list_artifacts)
 
 
 def _from_option(command: CommandT) -> CommandT:
@@ -88,7 +58,7 @@ def show(
 
         for part in _parts(Run(run, stack=stack)[step].checked(output)):
             for name, one in _outputs(part, output):
-                for number, artifact in _each(one):
+                for number, artifact in listing.artifacts_of(one):
                     shown = name if number is None else f"{name}[{number}]"
                     documents.append(_document(part.label, shown, artifact, part.record))
     if as_json:
@@ -178,7 +148,7 @@ def load(
         return
     for part in _parts(found[step].checked(output)):
         for name, one in _outputs(part, output):
-            for number, artifact in _each(one):
+            for number, artifact in listing.artifacts_of(one):
                 folder = to if part.index is None else to / str(part.index)
                 target = folder / name if number is None else folder / name / str(number)
                 found.artifacts.copy_to(artifact, target)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from turnout.cli import listing
 from turnout.cli import resume as resumption
-from turnout.cli.options import json_option, pairs, print_json, shown_time, stack_option, table
+from turnout.cli.options import json_option, print_json, shown_time, stack_option
 
 
 @click.group()
@@ -13,57 +14,8 @@ def runs() -> None:
     """List runs, show and compare them, read a step's log, stop one, resume one, send one to its tracker."""
 
 
+runs.add_command(listing.list_runs)
 runs.add_command(resumption.resume)
-
-
-@runs.command("list")
-@stack_option
-@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Only runs with this tag.")
-@click.option("--limit", "-n", default=20, show_default=True, help="How many, newest first.")
-@json_option
-def list_(stack: str | None, pipeline: str | None, tags: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """List the runs of this project, newest first."""
-    from turnout.api.history import run_infos, run_state
-    from turnout.api.workspace import Workspace
-    from turnout.cli.summary import shown_address
-
-    workspace, wanted = Workspace.here(stack), pairs(tags, "--tag").items()
-    found = [
-        info
-        for info in run_infos(workspace.store, workspace.project.name)
-        if (pipeline is None or info.pipeline == pipeline) and wanted <= info.options.tags.items()
-    ][:limit]
-    rows = [(info, run_state(workspace.store, info, workspace.ask_engine)) for info in found]
-    if as_json:
-        print_json(
-            [
-                {
-                    "run": info.id,
-                    "pipeline": info.pipeline,
-                    "state": state,
-                    "created": info.created,
-                    "stack": info.stack,
-                    "started_by": info.started_by,
-                    "params": info.params,
-                    "tags": info.options.tags,
-                }
-                for info, state in rows
-            ]
-        )
-        return
-    if not rows:
-        which = "no such runs" if pipeline or tags else "no runs"
-        where = shown_address(workspace.store.address)
-        click.echo(f"{which} of {workspace.project.name} in {where}; start one: turnout run PIPELINE", err=True)
-        return
-    table(
-        ["run", "pipeline", "state", "created", "stack", "by"],
-        [
-            (info.id, info.pipeline, state, shown_time(info.created), info.stack, info.started_by)
-            for info, state in rows
-        ],
-    )
 
 
 @runs.command()
@@ -94,7 +46,7 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
     if info.git is not None:
         rows.append(("code", f"{info.git.commit[:12]}{' and changes' if info.git.dirty else ''}"))
     if found.external_id is not None:
-        rows.append(("tracker", f"{found.plan.worker.tracker.type}: {found.external_id}"))
+        rows.append(("tracker", f"{found.plan.worker.tracker.type}: {found.tracker_page or found.external_id}"))
     rows.extend(("parameter", f"{name} = {value}") for name, value in info.params.items())
     rows.extend(("tag", f"{name} = {value}") for name, value in info.options.tags.items())
     for name, value in rows:

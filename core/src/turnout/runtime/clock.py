@@ -7,7 +7,12 @@ from datetime import datetime, timezone
 
 def now() -> str:
     """The time in UTC, ISO 8601 with microseconds: ``2026-01-02T03:04:05.000006Z``."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return written(datetime.now(timezone.utc))
+
+
+def written(moment: datetime) -> str:
+    """An aware datetime as records write it."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def seconds_between(start: str, end: str) -> float:

@@ -32,6 +32,8 @@ def finish_run(session: Session, *, cancelled: bool = False) -> FinishMark:
     number = len(session.store.children(layout.finishes(session.run.project, session.run.id)))
     while not session.store.create(layout.finish(session.run.project, session.run.id, number), records.encode(mark)):
         number += 1
+    if number:  # it had ended before: whoever remembers that end is to look again
+        session.store.create(layout.change(session.run.project, session.run.id, f"finish-{number}"), b"{}")
     session.store.flush()
     tracking.finish(session, state)
     session.components.notify(

@@ -68,7 +68,8 @@ def finish(project: str, run: str, number: int) -> str:
 
 
 def tracker(project: str, run: str, name: str) -> str:
-    """What the run knows of its tracker: ``claim`` (who makes its run there), ``failed`` and ``id``."""
+    """What the run knows of its tracker: ``claim`` (who makes its run there), ``failed``,
+    ``id`` and ``page``."""
     return f"{project}/runs/{run}/tracker/{name}.json"
 
 
@@ -127,3 +128,13 @@ def alias(project: str, name: str, number: int) -> str:
 def promoted(project: str, run: str) -> str:
     """The folder of what was copied from another store of a run that was promoted to this one: its records."""
     return f"{project}/promoted/{run}"
+
+
+def changes(project: str) -> str:
+    """The folder of marks that say which runs have changed after their end, for whoever remembers runs."""
+    return f"{project}/changes"
+
+
+def change(project: str, run: str, mark: str) -> str:
+    """One such mark: a run, and a name that no other mark has."""
+    return f"{changes(project)}/{run}.{mark}.json"

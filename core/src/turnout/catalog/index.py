@@ -1,0 +1,192 @@
+"""The index: the runs of a project and what they made, listed at once. It knows nothing that the store does not."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from turnout import canonical
+from turnout.catalog import database
+from turnout.catalog.updating import Refreshed, refresh
+from turnout.components.artifact_store import ArtifactStore
+from turnout.errors import ArtifactError
+from turnout.records.model import RunInfo, RunState
+from turnout.runtime.session import cache_folder
+
+T = TypeVar("T")
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A run. ``state`` is None where only its engine can tell."""
+
+    info: RunInfo
+    state: RunState | None
+    ended: str
+
+
+class ListedArtifact(msgspec.Struct, frozen=True):
+    """An artifact of a committed step; ``element`` counts within a list output."""
+
+    run: str
+    pipeline: str
+    created: str
+    step: str
+    index: int | None
+    output: str
+    element: int | None
+    digest: str
+    type: str
+    materializer: str
+    size: int
+
+
+class Index:
+    """The index of one project in one store; brought up to date by the first question, to be closed in the end.
+
+    Runs that have succeeded are trusted as they were read; others are read anew each time, but for their records,
+    which never change. A finished run that is changed later (resumed, invalidated) leaves a mark in the store.
+    """
+
+    def __init__(self, store: ArtifactStore[Any], project: str, folder: Path | None = None) -> None:
+        self.store = store
+        self.project = project
+        name = canonical.digest(store.address.encode())[:20]
+        self.path: Path | None = (folder or cache_folder() / "index") / f"{name}.sqlite"
+        self.refreshed = Refreshed(0, 0, 0)
+        self._open: sqlite3.Connection | None = None
+
+    def rebuild(self) -> Refreshed:
+        """Forget all that is known of every project of the store, and read this one anew."""
+        self.close()
+        if self.path is not None:
+            database.remove(self.path)
+        self._answer(lambda _: None)
+        return self.refreshed
+
+    def runs(
+        self,
+        *,
+        pipeline: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        states: Iterable[str] | None = None,
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> list[Listed]:
+        """The runs, newest first.
+
+        Args:
+            states: only runs in one of these states, or whose state only their engine can tell.
+            since: only runs created at this time (ISO 8601, UTC) or later.
+        """
+        where, given = _conditions(self.project, pipeline, since)
+        for key, value in (tags or {}).items():
+            where.append("EXISTS (SELECT 1 FROM tags WHERE tags.run = runs.id AND tags.key = ? AND tags.value = ?)")
+            given.extend((key, value))
+        if states is not None:
+            wanted = list(states)
+            where.append(f"(state IS NULL OR state IN ({', '.join('?' * len(wanted))}))")
+            given.extend(wanted)
+        query = (
+            f"SELECT info, state, ended FROM runs WHERE {' AND '.join(where)} ORDER BY created DESC, run DESC LIMIT ?"
+        )
+        given.append(-1 if limit is None else limit)
+        rows = self._answer(lambda db: db.execute(query, given).fetchall())
+        return [Listed(_decoder.decode(data), state, ended) for data, state, ended in rows]
+
+    def artifacts(
+        self,
+        *,
+        pipeline: str | None = None,
+        step: str | None = None,
+        kind: str | None = None,
+        digest: str | None = None,
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> list[ListedArtifact]:
+        """The artifacts of all runs, those of the newest run first.
+
+        Args:
+            kind: only those of this type (``pandas:DataFrame``), or whose type ends so after a colon or a dot.
+            digest: only those whose digest starts so.
+        """
+        where, given = _conditions(self.project, pipeline, since)
+        for condition, value in (("step = ?", step), ("digest GLOB ?", digest and f"{digest}*")):
+            if value:
+                where.append(condition)
+                given.append(value)
+        if kind is not None:
+            where.append("(type = ? OR substr(type, -length(?)) IN (?, ?))")
+            given.extend((kind, f":{kind}", f":{kind}", f".{kind}"))
+        query = (
+            "SELECT runs.run, pipeline, created, step, nullif(element, -1), output, nullif(number, -1), digest, type, "
+            "materializer, size "
+            f"FROM runs JOIN outputs ON outputs.run = runs.id WHERE {' AND '.join(where)} "
+            "ORDER BY created DESC, runs.run DESC LIMIT ?"
+        )
+        given.append(-1 if limit is None else limit)
+        rows = self._answer(lambda db: db.execute(query, given).fetchall())
+        return [ListedArtifact(*row) for row in rows]
+
+    def steps(self) -> int:
+        """How many steps and elements of them are known."""
+        query = "SELECT count(*) FROM steps JOIN runs ON runs.id = steps.run WHERE project = ?"
+        return int(self._answer(lambda db: db.execute(query, [self.project]).fetchone())[0])
+
+    # The file
+
+    def _answer(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with an index that is up to date; where its file is damaged, once more with a new one; where
+        none can be kept, in memory."""
+        try:
+            return action(self._connection())
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                raise ArtifactError(
+                    f"the index {self.path} is in use by another process",
+                    why=f"waited {database.PATIENCE:g} seconds",
+                    fix="try again; or set TURNOUT_CACHE to a folder of your own",
+                ) from error
+            self.close()
+            what = f"the index {self.path} could not be used ({error})"
+        try:
+            if self.path is not None:
+                database.remove(self.path)
+            answer = action(self._connection())
+        except (sqlite3.DatabaseError, OSError):
+            self.close()
+            self.path = None
+            answer = action(self._connection())
+        print(f"turnout: {what}; it was {'made anew' if self.path else 'made for this call only'}", file=sys.stderr)
+        return answer
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._open is None:
+            try:
+                self._open = database.connect(self.path)
+            except OSError as error:
+                raise sqlite3.DatabaseError(str(error)) from error
+            self.refreshed = refresh(self._open, self.store, self.project)
+        return self._open
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+_decoder = msgspec.json.Decoder(RunInfo)
+
+
+def _conditions(project: str, pipeline: str | None, since: str | None) -> tuple[list[str], list[Any]]:
+    where, given = ["project = ?"], [project]
+    for condition, value in (("pipeline = ?", pipeline), ("created >= ?", since)):
+        if value is not None:
+            where.append(condition)
+            given.append(value)
+    return where, given

@@ -1,0 +1,146 @@
+"""What the index keeps of a run, read from the store: its ``run.json``, finish marks, records, and failed attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from turnout.components.artifact_store import ArtifactStore, Entry
+from turnout.errors import ArtifactError
+from turnout.records import model as records
+from turnout.records.model import Artifact, Attempt, FinishMark, Record, RunInfo, RunState
+from turnout.stores import layout
+
+T = TypeVar("T", bound=msgspec.Struct)
+Stamp = tuple[float, int]
+"""When an object was written, and its size: one that has both still is the same."""
+
+
+class OutputRow(msgspec.Struct, frozen=True):
+    """One artifact of a step; ``element`` counts within a list output."""
+
+    output: str
+    element: int | None
+    artifact: Artifact
+
+
+class StepRow(msgspec.Struct, frozen=True):
+    """A step, or an element of a mapped one: its record's state, ``failed`` where it has attempts only, ``damaged``
+    where its record cannot be read. ``stamp`` is the record's, None without one."""
+
+    step: str
+    index: int | None
+    state: str
+    started: str
+    ended: str
+    taken_from: str | None
+    stamp: Stamp | None
+    outputs: tuple[OutputRow, ...] = ()
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """A run. ``state`` is None where only its engine can tell; ``unchanged`` are the steps that were known already."""
+
+    data: bytes
+    info: RunInfo
+    state: RunState | None
+    ended: str
+    steps: tuple[StepRow, ...]
+    unchanged: frozenset[tuple[str, int | None]]
+
+
+def read_run(
+    store: ArtifactStore[Any],
+    project: str,
+    run: str,
+    known: Mapping[tuple[str, int | None], tuple[Stamp, str]] | None = None,
+) -> RunRow | None:
+    """Read a run; None where it has no ``run.json`` (yet).
+
+    Args:
+        known: the stamps and ends of records that were read before; those that are the same are not read again.
+
+    Raises:
+        ArtifactError: when ``run.json`` is damaged, or of a newer format. What else is so is passed over.
+    """
+    folder = layout.run_folder(project, run)
+    data = store.read(layout.run(project, run))
+    if data is None:
+        return None
+    info = records.decode(data, RunInfo, layout.run(project, run))
+    marks: list[FinishMark] = []
+    files: dict[str, dict[str, Entry]] = {}
+    for entry in store.list(folder):
+        kind, _, rest = entry.key.removeprefix(folder + "/").partition("/")
+        if kind == "finish" and (mark := _read(store, entry.key, FinishMark)) is not None:
+            marks.append(mark)
+        elif kind == "steps":
+            label, _, name = rest.partition("/")
+            files.setdefault(label, {})[name] = entry
+    steps, unchanged, newest = [], set(), ""
+    for label, entries in files.items():
+        step = step_of(label)
+        record = entries.get("record.json")
+        before = (known or {}).get(step)
+        if record is not None and before is not None and before[0] == (record.modified, record.size):
+            unchanged.add(step)
+            newest = max(newest, before[1])
+        elif (row := _step(store, step, record, entries)) is not None:
+            steps.append(row)
+            newest = max(newest, row.ended)
+    last = max(marks, key=lambda one: one.time, default=None)
+    ended = last is not None and newest <= last.time
+    return RunRow(
+        data=data,
+        info=info,
+        state=last.state if last is not None and ended else None,
+        ended=last.time if last is not None and ended else "",
+        steps=tuple(steps),
+        unchanged=frozenset(unchanged),
+    )
+
+
+def step_of(label: str) -> tuple[str, int | None]:
+    """The step and index of a label: ``score`` or ``score.3``."""
+    head, _, tail = label.rpartition(".")
+    return (head, int(tail)) if head and tail.isdecimal() else (label, None)
+
+
+def _step(
+    store: ArtifactStore[Any], step: tuple[str, int | None], entry: Entry | None, entries: Mapping[str, Entry]
+) -> StepRow | None:
+    if entry is not None:
+        record = _read(store, entry.key, Record)
+        if record is None:
+            return StepRow(*step, "damaged", "", "", None, None)
+        return StepRow(
+            *step,
+            state=record.state,
+            started=record.started,
+            ended=record.ended,
+            taken_from=record.cached_from or record.reused_from,
+            stamp=(entry.modified, entry.size),
+            outputs=tuple(_outputs(record)),
+        )
+    found = [_read(store, one.key, Attempt) for name, one in entries.items() if name.startswith("attempts/")]
+    last = max((attempt for attempt in found if attempt is not None), key=lambda one: one.ended, default=None)
+    return None if last is None else StepRow(*step, "failed", last.started, last.ended, None, None)
+
+
+def _read(store: ArtifactStore[Any], key: str, kind: type[T]) -> T | None:
+    """A document; None where it is gone meanwhile, or cannot be read."""
+    data = store.read(key)
+    try:
+        return None if data is None else records.decode(data, kind, key)
+    except ArtifactError:
+        return None
+
+
+def _outputs(record: Record) -> Iterator[OutputRow]:
+    for name, output in record.outputs.items():
+        if output.artifact is not None:
+            yield OutputRow(name, None, output.artifact)
+        for number, artifact in enumerate(output.elements or ()):
+            yield OutputRow(name, number, artifact)
