@@ -7,6 +7,7 @@ import pytest
 
 from turnout.plugin_api import (
     Collected,
+    ConfigError,
     Element,
     InputSpec,
     Output,
@@ -18,7 +19,6 @@ from turnout.plugin_api import (
     Schedule,
     StepPlan,
     TypeName,
-    UnsupportedError,
 )
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.dag import DagFile
@@ -195,7 +195,7 @@ def test_names_of_variables_are_told_apart():
 
 
 def test_what_cannot_be_compiled_is_refused():
-    with pytest.raises(UnsupportedError, match="steps cannot be launched by docker yet"):
+    with pytest.raises(ConfigError, match="the step fit has no image, and the stack launches steps by docker"):
         source(sample_plan(), launch="docker")
     required = ParamSpec(name="x", type=ParamType(kind="int"))
     with pytest.raises(PlanError, match="has a schedule, and its parameter 'x' has no default"):

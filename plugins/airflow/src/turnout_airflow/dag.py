@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from turnout.plugin_api import Plan, Schedule, StepPlan, digest
-from turnout_airflow import launch
+from turnout_airflow.launch import base, launcher
 from turnout_airflow.params import params
-from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
+from turnout_airflow.settings import AirflowSettings, TaskOptions, dag_options, task_options
 from turnout_airflow.shape import FINISH, Shape
 from turnout_airflow.source import Code, arguments, call, literal, text
 
@@ -33,10 +33,10 @@ class DagFile:
         self.settings = settings
         self.manual = manual
         self.shape = Shape(plan)
-        self.options = msgspec.convert(plan.options.get("airflow", {}), DagOptions)
+        self.options = dag_options(plan)
         self.dag_id = dag_id(plan, manual=manual)
         self._times = {spec.source for spec in plan.params}
-        self._gates = [step for step in plan.steps if step.kind == "gate"]
+        self._launcher = launcher(plan, settings)
 
     @property
     def source(self) -> str:
@@ -51,10 +51,9 @@ class DagFile:
     def _text(self, version: str) -> str:
         parts = [
             self._head(),
-            launch.LAUNCH.replace("@INTERVAL", launch.INTERVAL if self._has_interval else ""),
-            launch.STEP if len(self._gates) < len(self.plan.steps) else "",
-            launch.DECIDE if self._gates else "",
-            launch.FINISH,
+            "\n\n",
+            base.SUBMISSION.replace("@INTERVAL", base.INTERVAL if self._has_interval else ""),
+            self._launcher.definitions,
             call("with DAG", self._dag(version), end=":"),
             "\n",
             *self._body(),
@@ -66,18 +65,13 @@ class DagFile:
         return bool({"interval_start", "interval_end"} & self._times)
 
     def _head(self) -> str:
-        standard = ["import json", "import os", "import signal", "import subprocess"]
-        if not self.settings.python:
-            standard.append("import sys")
         dates = [
             name
             for name, used in (("datetime", self._start), ("timedelta", self._spans), ("timezone", self._start))
             if used
         ]
-        if dates:
-            standard.append(f"from datetime import {', '.join(dates)}")
-        standard += ["from pathlib import Path", "from tempfile import TemporaryDirectory"]
-        sdk = ["DAG", *self._timetables, "get_current_context", "task"]
+        standard = [*self._launcher.standard, *([f"from datetime import {', '.join(dates)}"] if dates else [])]
+        sdk = ["DAG", *self._timetables, *self._launcher.sdk]
         if any(spec.source == "value" for spec in self.plan.params):
             sdk.append("Param")
         if self.shape.groups:
@@ -85,15 +79,17 @@ class DagFile:
         if self._assets:
             sdk.append("Asset")
         names = sorted(sdk, key=lambda name: (not name.isupper(), name[0].islower(), name))
-        imports = [*standard, "", f"from airflow.sdk import {', '.join(names)}"]
+        others = [*self._launcher.others, f"from airflow.sdk import {', '.join(names)}"]
+        imports = [*sorted(standard, key=_place), "", *sorted(others, key=_place)]
         slots = {
             "@NAME": self.plan.name,
             "@PROJECT": self.plan.project,
+            "@PARSING": self._launcher.parsing,
+            "@HOW": self._launcher.how,
             "@IMPORTS": "\n".join(imports),
             "@PLAN": literal(self.plan.digest),
-            "@PYTHON": literal(self.settings.python) if self.settings.python else "sys.executable",
         }
-        return re.sub("@[A-Z]+", lambda found: slots[found[0]], launch.HEAD)
+        return re.sub("@[A-Z]+", lambda found: slots[found[0]], base.HEAD) + self._launcher.constants
 
     # the DAG
 
@@ -125,7 +121,7 @@ class DagFile:
     @property
     def _assets(self) -> bool:
         scheduled = self._schedule is not None and bool(self._schedule.assets)
-        return scheduled or any(_options(step).outlets for step in self.plan.steps)
+        return scheduled or any(task_options(step).outlets for step in self.plan.steps)
 
     def _when(self) -> Code:
         schedule = self._schedule
@@ -181,34 +177,46 @@ class DagFile:
             group = step.group
             lines += self._task(step, 8 if group else 4)
         ends = [variables[name] for name in self.shape.ends]
-        lines.append(f"    finish = finish_run.override(task_id={literal(FINISH)}, retries=2)()\n\n")
+        function, given, end = self._launcher.task("finish_run", None, {"task_id": FINISH, "retries": 2}, {}, None)
+        lines.append(f"    finish = {call(function, given, 4, end)}\n\n")
         lines += [f"    {edge}\n" for step in self.plan.steps for edge in self._edges(step)]
         lines.append(f"    {_several(ends)} >> finish.as_teardown()\n")
         return lines
 
     def _task(self, step: StepPlan, indent: int) -> list[str]:
-        lead, variables = " " * indent, self.shape.variables
-        function = f"{variables[step.name]} = {'decide' if step.kind == 'gate' else 'run_step'}.override"
-        given = [f"step={literal(step.name)}"]
+        variables = self.shape.variables
+        given = {"step": step.name}
         lists = self.shape.lists.get(step.name, ())
         if lists:
-            given.append(f"count={literal(lists[0])}")
-        end = f"({', '.join(given)})"
+            given["count"] = lists[0]
+        elements = None
         if step.mapped:
             root, output = self.shape.root(step.name)
             first = self.shape.lists[root][0] == output
-            source = variables[root] if first else variables[f"{root}:{output}"]
-            end = f".partial({', '.join(given)}).expand(index={source})"
-        lines = [f"{lead}{call(function, arguments(self._override(step, indent)), indent, end)}\n"]
+            elements = variables[root] if first else variables[f"{root}:{output}"]
+        about = self._about(step, indent)
+        lines = [self._made(variables[step.name], step, about, given, elements, indent)]
         for output in lists[1:]:
             again = {"task_id": f"{step.name.rpartition('.')[2]}-{output}", **self._rule(step)}
-            function = f"{variables[f'{step.name}:{output}']} = run_step.override"
-            end = f"(step={literal(step.name)}, count={literal(output)})"
-            lines.append(f"{lead}# the length of another of its lists, by the record that stands\n")
-            lines.append(f"{lead}{call(function, arguments(again), indent, end)}\n")
+            lines.append(f"{' ' * indent}# the length of another of its lists, by the record that stands\n")
+            given = {"step": step.name, "count": output}
+            lines.append(self._made(variables[f"{step.name}:{output}"], step, again, given, None, indent))
         return lines
 
-    def _override(self, step: StepPlan, indent: int) -> dict[str, Any]:
+    def _made(
+        self,
+        variable: str,
+        step: StepPlan,
+        about: dict[str, Any],
+        given: dict[str, Any],
+        elements: str | None,
+        indent: int,
+    ) -> str:
+        kind: base.Kind = "decide" if step.kind == "gate" else "run_step"
+        function, words, end = self._launcher.task(kind, step, about, given, elements)
+        return f"{' ' * indent}{call(f'{variable} = {function}', words, indent, end)}\n"
+
+    def _about(self, step: StepPlan, indent: int) -> dict[str, Any]:
         given: dict[str, Any] = {"task_id": step.name.rpartition(".")[2]}
         if step.doc:
             given["doc_md"] = text(_doc(step.doc), indent + 4)
@@ -221,10 +229,10 @@ class DagFile:
                 given["max_retry_delay"] = _span(step.retry.max_delay)
         if step.timeout is not None:
             given["execution_timeout"] = _span(step.timeout)
-        options = _options(step)
+        options = task_options(step)
         for field in msgspec.structs.fields(TaskOptions):
             value = getattr(options, field.name)
-            if value == field.default:
+            if value == field.default or field.name in {"docker", "kubernetes"}:
                 continue
             if field.name == "outlets":
                 given["outlets"] = Code("[" + ", ".join(_asset(name) for name in value) + "]")
@@ -252,12 +260,7 @@ class DagFile:
 
 def dag_id(plan: Plan, *, manual: bool = False) -> str:
     """The id of a plan's DAG; of the one for runs submitted one by one, if *manual*."""
-    options = msgspec.convert(plan.options.get("airflow", {}), DagOptions)
-    return (options.dag_id or f"{plan.project}.{plan.name}") + (".run" if manual else "")
-
-
-def _options(step: StepPlan) -> TaskOptions:
-    return msgspec.convert(step.options.get("airflow", {}), TaskOptions)
+    return (dag_options(plan).dag_id or f"{plan.project}.{plan.name}") + (".run" if manual else "")
 
 
 def _several(variables: list[str]) -> str:
@@ -294,3 +297,9 @@ def _tag(given: str) -> str:
 def _doc(given: str) -> str:
     """A docstring as Markdown; its line feed keeps Airflow from taking one that ends in ``.md`` for a file's name."""
     return given.strip() + "\n"
+
+
+def _place(line: str) -> tuple[bool, str]:
+    """Where a line of imports stands among others: modules first, then by their names."""
+    words = line.split()
+    return words[0] == "from", words[1]

@@ -23,7 +23,6 @@ from turnout.plugin_api import (
     RunStatus,
     Submission,
     Support,
-    UnsupportedError,
     pretty,
 )
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
@@ -71,11 +70,26 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         Capability.BY_VALUE: "emulated",
     }
 
+    @property
+    def supports(self) -> Mapping[Capability, Support]:
+        """What containers and pods can promise beyond processes."""
+        if self.config.launch == "python":
+            return self.capabilities
+        native = [Capability.CPU, Capability.MEMORY, Capability.GPU]
+        if self.config.launch == "kubernetes" and self.config.kubernetes.accelerator_label:
+            native.append(Capability.ACCELERATOR)
+        return {**self.capabilities, **dict.fromkeys(native, "native")}
+
+    @property
+    def fan_out(self) -> int:
+        """Airflow's own limit, as the stack gives it."""
+        return self.config.max_map_length
+
     def compile(self, plan: Plan) -> Bundle:
         """The DAG file.
 
         Raises:
-            UnsupportedError: for a way to launch steps that there is not.
+            ConfigError: for a step without an image, where it is to run in a container.
             PlanError: for a schedule that could never start a run, or a name too long for Airflow.
         """
         self._check(plan)
@@ -87,10 +101,6 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         return Bundle(files={name: file.source.encode()}, entrypoint=name, notes=tuple(notes))
 
     def _check(self, plan: Plan) -> None:
-        if self.config.launch != "python":
-            raise UnsupportedError(
-                f"steps cannot be launched by {self.config.launch} yet", fix="write `launch: python` in the stack"
-            )
         missing = [spec.name for spec in plan.params if spec.required and spec.source == "value"]
         if plan.schedule is not None and missing:
             raise PlanError(

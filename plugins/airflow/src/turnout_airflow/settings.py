@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
-from turnout.plugin_api import Config, LocalPath, Secret
+from turnout.plugin_api import Config, LocalPath, Plan, Secret, StepPlan
+from turnout_airflow.container_settings import (
+    IMAGE,
+    Count,
+    DockerOptions,
+    DockerSettings,
+    KubernetesOptions,
+    KubernetesSettings,
+    Variable,
+)
 
-Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
 
@@ -20,12 +29,28 @@ class AirflowSettings(Config, frozen=True):
     )
     launch: Annotated[
         Literal["python", "docker", "kubernetes"],
-        Meta(description="How a task starts its step. `python` (a process of an interpreter) is all there is yet."),
+        Meta(description="How a task starts its step: a process of an interpreter, a container, or a pod."),
     ] = "python"
     python: Annotated[
         str,
-        Meta(description="The interpreter on the workers that has turnout; empty for the one that Airflow runs in."),
+        Meta(
+            description="The interpreter that has turnout, on the workers (empty for the one that Airflow runs in) or "
+            "in the image (empty for `python`)."
+        ),
     ] = ""
+    image: Annotated[str, Meta(description="The image of steps that name none of their own.", pattern=IMAGE)] = ""
+    environment: Annotated[
+        dict[Variable, str], Meta(description="Variables of every container, in clear: for `docker`, `kubernetes`.")
+    ] = msgspec.field(default_factory=dict)
+    docker: Annotated[DockerSettings, Meta(description="How containers are made, with `launch: docker`.")] = (
+        DockerSettings()
+    )
+    kubernetes: Annotated[KubernetesSettings, Meta(description="How pods are made, with `launch: kubernetes`.")] = (
+        KubernetesSettings()
+    )
+    max_map_length: Annotated[
+        Count, Meta(description="How many elements Airflow maps over at most: its own `[core] max_map_length`.")
+    ] = 1024
     dags_folder: Annotated[LocalPath, Meta(description="The folder that Airflow reads DAG files from.")] = ""
     url: Annotated[str, Meta(description="Where Airflow's API server answers, such as http://localhost:8080.")] = ""
     user: Annotated[str, Meta(description="Who to sign in as; with `password`.")] = ""
@@ -57,7 +82,7 @@ class DagOptions(Config, frozen=True):
 
 
 class TaskOptions(Config, frozen=True):
-    """Options of a step: ``steps: {"fit*": {airflow: {…}}}``. Each is Airflow's own of that name."""
+    """Options of a step: ``steps: {"fit*": {airflow: {…}}}``. The plain ones are Airflow's own of that name."""
 
     owner: Annotated[str, Meta(description="The task's owner.")] = ""
     pool: Annotated[str, Meta(description="The pool it takes a slot of.")] = ""
@@ -74,3 +99,15 @@ class TaskOptions(Config, frozen=True):
     outlets: Annotated[
         tuple[str, ...], Meta(description="Names of assets it updates; other pipelines are scheduled by them.")
     ] = ()
+    docker: Annotated[DockerOptions, Meta(description="What is different of its container.")] = DockerOptions()
+    kubernetes: Annotated[KubernetesOptions, Meta(description="What is different of its pod.")] = KubernetesOptions()
+
+
+def task_options(step: StepPlan) -> TaskOptions:
+    """The options of a step in a plan."""
+    return msgspec.convert(step.options.get("airflow", {}), TaskOptions)
+
+
+def dag_options(plan: Plan) -> DagOptions:
+    """The options of a plan's pipeline."""
+    return msgspec.convert(plan.options.get("airflow", {}), DagOptions)

@@ -1,0 +1,177 @@
+"""Steps in pods, by Airflow's KubernetesPodOperator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turnout.plugin_api import StepPlan
+from turnout_airflow.container_settings import KubernetesOptions, Toleration
+from turnout_airflow.launch.container import ContainerLauncher
+from turnout_airflow.settings import TaskOptions, task_options
+from turnout_airflow.source import Code, arguments, literal, nested
+
+
+class KubernetesLauncher(ContainerLauncher):
+    """A pod, by Airflow's KubernetesPodOperator."""
+
+    parsing = "Airflow and its provider for Kubernetes; 3.3.2 and 10.5.0 were tried"
+    common = "POD"
+
+    @property
+    def how(self) -> str:
+        """Where the pod looks."""
+        return _HOW
+
+    @property
+    def others(self) -> list[str]:
+        """The operator, and what it takes."""
+        kubernetes = self.settings.kubernetes
+        secrets = kubernetes.secrets or any(task_options(step).kubernetes.secrets for step in self.plan.steps)
+        return [
+            "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator",
+            *(["from airflow.providers.cncf.kubernetes.secret import Secret"] if secrets else []),
+            "from airflow.sdk.exceptions import AirflowException, AirflowFailException",
+            "from kubernetes.client import models as k8s",
+        ]
+
+    def _common(self) -> dict[str, Any]:
+        kubernetes = self.settings.kubernetes
+        given: dict[str, Any] = {
+            "image": self._image,
+            "cmds": [self.settings.python or "python", "-m", "turnout.runtime"],
+        }
+        if self.settings.environment:
+            given["env_vars"] = {name: _escaped(value) for name, value in self.settings.environment.items()}
+        names = {
+            "connection": "kubernetes_conn_id",
+            "namespace": "namespace",
+            "image_pull_policy": "image_pull_policy",
+        }
+        given.update({own: getattr(kubernetes, name) for name, own in names.items() if getattr(kubernetes, name)})
+        if kubernetes.image_pull_secrets:
+            references = [_model("V1LocalObjectReference", name=name) for name in kubernetes.image_pull_secrets]
+            given["image_pull_secrets"] = nested("[", references, "]")
+        if kubernetes.startup_timeout != type(kubernetes)().startup_timeout:
+            given["startup_timeout_seconds"] = kubernetes.startup_timeout
+        return {**given, **_pod(kubernetes), "deferrable": False}
+
+    def _own(self, step: StepPlan, options: TaskOptions) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+        if resources := self._resources(step):
+            given["container_resources"] = resources
+        common, own = self.settings.kubernetes, options.kubernetes
+        merged = KubernetesOptions(
+            service_account=own.service_account,
+            node_selector={**own.node_selector, **self._accelerator(step)},
+            tolerations=own.tolerations,
+            labels=own.labels,
+            annotations=own.annotations,
+            secrets=own.secrets,
+            priority_class=own.priority_class,
+        )
+        shared = _pod(common)
+        for name, value in _pod(merged).items():
+            source = literal(value)
+            if name in shared and isinstance(source, Code) and source.parts:
+                opening, items, closing = source.parts
+                also = f"{'**' if opening == '{' else '*'}POD[{literal(name)}]"
+                given[name] = nested(opening, [also, *items], closing)
+            else:
+                given[name] = value
+        return given
+
+    def _accelerator(self, step: StepPlan) -> dict[str, str]:
+        label = self.settings.kubernetes.accelerator_label
+        return {label: step.resources.accelerator} if label and step.resources.accelerator else {}
+
+    def _resources(self, step: StepPlan) -> Code | None:
+        asked = step.resources
+        requests: dict[str, str] = {}
+        limits: dict[str, str] = {}
+        if asked.cpu != 1:
+            requests["cpu"] = f"{asked.cpu:g}"
+        if asked.memory:
+            requests["memory"] = limits["memory"] = str(asked.memory).replace(" ", "")
+        if asked.gpu:
+            limits[self.settings.kubernetes.gpu_resource] = str(asked.gpu)
+        named = {"requests": requests, "limits": limits}
+        given = {name: value for name, value in named.items() if value}
+        return _model("V1ResourceRequirements", **given) if given else None
+
+    def _call(self) -> str:
+        return _CALL
+
+
+def _pod(options: KubernetesOptions) -> dict[str, Any]:
+    """The operator's arguments for what may be different from step to step."""
+    given: dict[str, Any] = {}
+    names = {
+        "service_account": "service_account_name",
+        "priority_class": "priority_class_name",
+        "node_selector": "node_selector",
+        "labels": "labels",
+        "annotations": "annotations",
+    }
+    given.update({own: getattr(options, name) for name, own in names.items() if getattr(options, name)})
+    if options.tolerations:
+        given["tolerations"] = nested("[", map(_toleration, options.tolerations), "]")
+    if options.secrets:
+        secrets = [
+            nested("Secret(", map(literal, ("env", variable, *reference.split("/"))), ")")
+            for variable, reference in options.secrets.items()
+        ]
+        given["secrets"] = nested("[", secrets, "]")
+    return given
+
+
+def _toleration(given: Toleration) -> str:
+    named = {"key": given.key, "operator": given.operator, "value": given.value, "effect": given.effect}
+    fields: dict[str, Any] = {name: value for name, value in named.items() if value}
+    if given.seconds is not None:
+        fields["toleration_seconds"] = given.seconds
+    return _model("V1Toleration", **fields)
+
+
+def _model(name: str, /, **fields: Any) -> Code:
+    return nested(f"k8s.{name}(", arguments(fields), ")")
+
+
+def _escaped(value: str) -> str:
+    """A variable's value that Kubernetes leaves as it is: it would replace ``$(NAME)``."""
+    return value.replace("$", "$$")
+
+
+_HOW = """\
+A task runs turnout's runtime in a pod, which finds plan, code and files in the store that environment.json names."""
+_CALL = '''\
+class CallRuntime(KubernetesPodOperator):
+    """Call turnout's runtime in a pod; return what it tells of the outcome, if that is pushed as an XCom."""
+
+    template_fields = ("image", "arguments")
+
+    def __init__(self, *, words, do_xcom_push, **given):
+        outcome = ["--outcome", "/airflow/xcom/return.json"] if do_xcom_push else []
+        super().__init__(
+            arguments=[*words, "--plan", PLAN, "--engine-run", "{{ run_id }}", *outcome],
+            do_xcom_push=do_xcom_push,
+            **{**POD, **given},
+        )
+
+    def execute(self, context):
+        given = json.loads((BUNDLE / "environment.json").read_text(encoding="utf-8"))
+        given["TURNOUT_PARAMS"] = submission(context["dag_run"])
+        # Kubernetes would replace $(NAME) in a value.
+        given = {name: value.replace("$", "$$") for name, value in given.items()}
+        self.env_vars = [*(k8s.V1EnvVar(name, value) for name, value in given.items()), *self.env_vars]
+        try:
+            return super().execute(context)
+        except AirflowException as error:
+            status = self.remote_pod and self.remote_pod.status
+            for container in (status and status.container_statuses) or []:
+                ended = container.name == self.base_container_name and container.state.terminated
+                if ended and ended.exit_code == 2:
+                    raise AirflowFailException("another try would fail as well; the reason is above") from error
+            raise
+
+
+'''
