@@ -254,6 +254,21 @@ def test_a_call_that_changes_nothing_twice_is_made_again(server, api, monkeypatc
     assert [method for method, *_ in server.asked] == ["PATCH"] * apis.TRIES + ["POST"]
 
 
+@pytest.mark.parametrize("came_to_be", [True, False])
+def test_a_run_is_started_once(server, api, monkeypatch, came_to_be):
+    monkeypatch.setattr(apis, "PAUSE", 0.0)
+    answers = iter([(500, {"detail": "database is locked"}), (200, {})])
+    server.answers[f"POST /api/v2/dags/{DAG}/dagRuns"] = lambda *_: next(answers)
+    if came_to_be:
+        server.answers[f"GET /api/v2/dags/{DAG}/dagRuns/r"] = 200, {}
+    api.start(DAG, "r", {"number": 1})
+    expected = ["POST", "GET"] if came_to_be else ["POST", "GET", "POST"]
+    assert [method for method, *_ in server.asked] == expected
+    server.answers[f"POST /api/v2/dags/{DAG}/dagRuns"] = 404, {"detail": "no such DAG"}
+    with pytest.raises(RunError, match="no such DAG"):
+        api.start(DAG, "r", {})
+
+
 def test_airflow_may_fail_to_answer_now_and_then(server, monkeypatch):
     monkeypatch.setattr(apis, "TRIES", 1)
     handle, told = following(server, monkeypatch, [("success", [task("one", "success")])])

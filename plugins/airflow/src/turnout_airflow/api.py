@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 import time
@@ -66,6 +67,28 @@ class Api:
                         failures += 1
                     else:
                         raise self._refusal(error, method, path) from None
+
+    def start(self, dag: str, engine_run: str, conf: Any) -> None:
+        """Start a run of that id, exactly once: where Airflow fails, it is asked whether there is one now.
+
+        Raises:
+            ConfigError, RunError: as :meth:`call`.
+        """
+        path = f"/dags/{dag}/dagRuns"
+        for failures in range(TRIES):
+            try:
+                self.call("POST", path, {"dag_run_id": engine_run, "logical_date": None, "conf": conf})
+            except NotFound:
+                raise
+            except RunError:
+                if failures == TRIES - 1:
+                    raise
+                time.sleep(PAUSE * 2**failures)
+                with contextlib.suppress(NotFound):
+                    self.call("GET", f"{path}/{engine_run}")
+                    return
+            else:
+                return
 
     def _sign_in(self) -> str:
         self._token = ""

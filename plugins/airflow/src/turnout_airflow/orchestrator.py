@@ -17,7 +17,6 @@ from turnout.plugin_api import (
     ConfigError,
     Orchestrator,
     Plan,
-    PlanError,
     RunError,
     RunHandle,
     RunStatus,
@@ -27,6 +26,7 @@ from turnout.plugin_api import (
 )
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
 from turnout_airflow.params import packable
+from turnout_airflow.refusals import check
 from turnout_airflow.run import AirflowRun, cancel, status_of, task_path, tasks
 from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
 
@@ -92,29 +92,13 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
             ConfigError: for a step without an image, where it is to run in a container.
             PlanError: for a schedule that could never start a run, or a name too long for Airflow.
         """
-        self._check(plan)
+        check(plan)
         file = DagFile(plan, self.config)
         name = f"{plan.name}_dag.py"
         notes = []
         if plan.schedule is not None and plan.schedule.start is None:
             notes.append("the schedule has no start: its first run is the next one after the DAG is activated")
         return Bundle(files={name: file.source.encode()}, entrypoint=name, notes=tuple(notes))
-
-    def _check(self, plan: Plan) -> None:
-        missing = [spec.name for spec in plan.params if spec.required and spec.source == "value"]
-        if plan.schedule is not None and missing:
-            raise PlanError(
-                f"{plan.name} has a schedule, and its parameter {missing[0]!r} has no default",
-                why="a run that Airflow starts by itself is given no parameters",
-                fix=f"give it a default in the definition, or in the stack: pipelines: {{{plan.name}: {{params: …}}}}",
-            )
-        for step in plan.steps:
-            if len(step.name) > 200:
-                raise PlanError(
-                    f"the step {step.name[:40]}… has a name of {len(step.name)} characters with its sub-pipelines'",
-                    why="Airflow allows 250 for a task, with room for what belongs to it",
-                    fix="give it or a sub-pipeline a shorter name: .named(…)",
-                )
 
     # placing DAGs
 
@@ -170,7 +154,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
 
     def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
         """Place the DAG for submitted runs, wait until this very version is parsed, and start a run of it."""
-        self._check(plan)
+        check(plan)
         api = self._api()
         file = DagFile(plan, self.config, manual=True)
         folder = self._place(plan, {bundle.entrypoint: file.source.encode()}, store, manual=True)
@@ -180,11 +164,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         url = f"{self.config.url.rstrip('/')}/dags/{file.dag_id}/runs/{engine_run}"
         options = msgspec.to_builtins(msgspec.structs.replace(submission.options, engine_url=url))
         conf = {**packable(msgspec.to_builtins(submission.params)), OPTIONS: packable(options)}
-        api.call(
-            "POST",
-            f"/dags/{file.dag_id}/dagRuns",
-            {"dag_run_id": engine_run, "logical_date": None, "conf": conf},
-        )
+        api.start(file.dag_id, engine_run, conf)
         return AirflowRun(api, plan, file.dag_id, engine_run, url, self.watch)
 
     def _await(self, api: Api, file: DagFile, folder: Path) -> None:
