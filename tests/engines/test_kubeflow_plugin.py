@@ -32,9 +32,12 @@ def parse(document: bytes) -> None:
     """Hold a specification against the protobufs, which refuse what they do not know, and load it as a user does."""
     from google.protobuf import json_format
     from kfp import components
-    from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
+    from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
 
-    json_format.ParseDict(yaml.safe_load(document), PipelineSpec())
+    pipeline, *platform = yaml.safe_load_all(document)
+    json_format.ParseDict(pipeline, PipelineSpec())
+    for one in platform:
+        json_format.ParseDict(one, PlatformSpec())
     components.load_component_from_text(document.decode())
 
 

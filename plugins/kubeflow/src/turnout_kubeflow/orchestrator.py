@@ -19,17 +19,20 @@ from turnout.plugin_api import (
     Support,
 )
 from turnout_kubeflow import inputs
+from turnout_kubeflow.options import PipelineOptions, TaskOptions
 from turnout_kubeflow.pipeline import Builder
+from turnout_kubeflow.platform import platform, unknown_secrets
 from turnout_kubeflow.publishing import Publication
 from turnout_kubeflow.remote import Server
 from turnout_kubeflow.run import KubeflowRun
 from turnout_kubeflow.schedules import recurrence
-from turnout_kubeflow.settings import CompileSettings, KubeflowSettings, PipelineOptions
+from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
 
 SettingsT = TypeVar("SettingsT", bound=CompileSettings)
 ENTRYPOINT = "pipeline.yaml"
 STORE_NOTE = "steps find the store by TURNOUT_STORE: give it in orchestrator.environment, or with their image"
 SCHEDULE_NOTE = "the schedule is no part of the file: `turnout publish` makes a recurring run of it"
+SECRETS_NOTE = "secrets that orchestrator.kubernetes_secrets does not have must be in the containers as variables"
 CAPABILITIES: dict[Capability, Support] = {
     Capability.RETRIES: "native",
     Capability.BACKOFF: "native",
@@ -69,6 +72,8 @@ class Compiling(Orchestrator[SettingsT]):
             notes.append(STORE_NOTE)
         if self.cluster and plan.schedule is not None:
             notes.append(SCHEDULE_NOTE)
+        if isinstance(self.config, KubeflowSettings) and (unknown := unknown_secrets(plan, self.config)):
+            notes.append(f"{SECRETS_NOTE}: {', '.join(unknown)}")
         return Bundle(
             files={ENTRYPOINT: rendered(plan, self.config, timed=self.cluster)},
             entrypoint=ENTRYPOINT,
@@ -81,11 +86,14 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
 
     name = "kubeflow"
     Config = KubeflowSettings
+    options = TaskOptions
     pipeline_options = PipelineOptions
     capabilities: ClassVar[Mapping[Capability, Support]] = {
         **CAPABILITIES,
         Capability.SCHEDULE: "native",
         Capability.CATCHUP: "native",
+        Capability.ACCELERATOR: "native",
+        Capability.SECRETS: "native",
     }
 
     def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
@@ -142,13 +150,19 @@ def rendered(plan: Plan, settings: CompileSettings, *, timed: bool) -> bytes:
     """The specification as YAML, the same bytes for the same plan."""
     import yaml
 
-    document = Builder(plan, settings, timed=timed).document()
+    builder = Builder(plan, settings, timed=timed)
+    documents = [builder.document()]
+    if isinstance(settings, KubeflowSettings) and (more := platform(plan, settings, builder.labels)):
+        documents.append(more)
     head = (
         f"# The pipeline {_comment(plan.name)} for Kubeflow Pipelines, made by turnout from the plan {plan.digest}.\n"
     )
     dumper = _dumper(yaml)
-    text = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
-    return (head + text).encode()
+    texts = [
+        yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
+        for document in documents
+    ]
+    return (head + "---\n".join(texts)).encode()
 
 
 def _comment(text: str) -> str:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from turnout.plugin_api import Element, Plan, StepPlan
+from turnout.plugin_api import Element, Plan, StepPlan, memory_bytes
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.names import Names, valid
-from turnout_kubeflow.settings import CompileSettings
+from turnout_kubeflow.platform import accelerator
+from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
 
 SCHEMA = "2.1.0"
 SDK = "kfp-2.17.0"
@@ -63,6 +64,8 @@ class Builder:
         self._sources = _sources(plan)
         self._counted = set(self._sources.values())
         self._tasks: dict[str, str] = {}
+        self.labels = {"": f"exec-{FINISH}"}
+        """The executor of each step by its name, once the document is made; that of the run's end by no name."""
         self._components: Document = {}
         self._executors: Document = {}
 
@@ -162,6 +165,7 @@ class Builder:
         component["outputDefinitions"] = {kind: one for kind, one in outputs.items() if one}
         self._components[f"comp-{name}"] = component
         self._executors[f"exec-{name}"] = {"container": self._container(step)}
+        self.labels[step.name] = f"exec-{name}"
         task: Document = {"componentRef": {"name": f"comp-{name}"}, "cachingOptions": {}}
         if step.retry.count:
             task["retryPolicy"] = {
@@ -235,15 +239,23 @@ class Builder:
         return found
 
     def _resources(self, step: StepPlan) -> Document:
+        """What a container needs, in the form that is meant and, for older back ends, in the one before it."""
         asked = step.resources
         found: Document = {}
         if asked.cpu != 1:
             found["resourceCpuRequest"] = found["resourceCpuLimit"] = f"{asked.cpu:g}"
+            found["cpuRequest"] = found["cpuLimit"] = float(asked.cpu)
         if asked.memory:
             found["resourceMemoryRequest"] = found["resourceMemoryLimit"] = str(asked.memory)
-        if asked.gpu:
-            found["accelerator"] = {"resourceType": self._settings.gpu_resource, "resourceCount": str(asked.gpu)}
+            found["memoryRequest"] = found["memoryLimit"] = memory_bytes(asked.memory) / 1e9
+        if asked.gpu or asked.accelerator:
+            kind, count = self._accelerator(step), str(asked.gpu or 1)
+            found["accelerator"] = {"resourceType": kind, "resourceCount": count, "type": kind, "count": count}
         return found
+
+    def _accelerator(self, step: StepPlan) -> str:
+        settings = self._settings
+        return accelerator(step, settings).resource if isinstance(settings, KubeflowSettings) else settings.gpu_resource
 
 
 def _sources(plan: Plan) -> dict[str, tuple[str, str]]:

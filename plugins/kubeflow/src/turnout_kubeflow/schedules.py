@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from turnout.plugin_api import Location, Plan, PlanError, Schedule, UnsupportedError
-from turnout_kubeflow.settings import PipelineOptions
+from turnout_kubeflow.options import PipelineOptions
 
 _PRESETS = {
     "@hourly": "0 * * * *",

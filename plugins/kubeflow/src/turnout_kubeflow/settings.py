@@ -1,4 +1,4 @@
-"""The settings of the orchestrators, and Kubeflow's own options of a step."""
+"""The settings of the orchestrators."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from turnout.plugin_api import Config, LocalPath, Secret
+from turnout_kubeflow.options import Accelerator, KeyOf, TaskOptions
 
 
 class CompileSettings(Config, frozen=True):
@@ -54,6 +55,19 @@ class KubeflowSettings(CompileSettings, frozen=True):
     timezone: Annotated[
         str, msgspec.Meta(description="The zone by which the back end reads schedules (its CRON_SCHEDULE_TIMEZONE).")
     ] = "UTC"
+    kubernetes_secrets: Annotated[
+        dict[str, KeyOf],
+        msgspec.Meta(
+            description="Secrets by the names that pipelines and stacks give them, as SECRET/KEY of Kubernetes; "
+            "containers that use one get it as a variable, where the secret store `env` finds it."
+        ),
+    ] = msgspec.field(default_factory=dict)
+    every: Annotated[
+        TaskOptions, msgspec.Meta(description="Options of the containers of all steps, and of the run's end.")
+    ] = TaskOptions()
+    accelerators: Annotated[
+        dict[str, Accelerator], msgspec.Meta(description="What types of accelerators are in this cluster.")
+    ] = msgspec.field(default_factory=dict)
     service_account: Annotated[str, msgspec.Meta(description="Kubernetes' account that the steps run as.")] = ""
     poll: Annotated[float, msgspec.Meta(description="Seconds between two looks at a run.", gt=0)] = 5.0
 
@@ -64,18 +78,3 @@ class KubeflowLocalSettings(CompileSettings, frozen=True):
     folder: Annotated[
         LocalPath, msgspec.Meta(description="Where kfp.local keeps its files, and the steps' logs lie.")
     ] = ".turnout/kubeflow"
-
-
-class PipelineOptions(Config, frozen=True):
-    """Options of a pipeline: ``pipelines: {flights: {kubeflow: {…}}}``."""
-
-    name: Annotated[
-        str,
-        msgspec.Meta(
-            description="What the published pipeline and its schedule are called; PROJECT.PIPELINE if not given."
-        ),
-    ] = ""
-    max_concurrency: Annotated[
-        int,
-        msgspec.Meta(description="How many runs by schedule may go on at once; a run that is due waits.", ge=1, le=10),
-    ] = 1
