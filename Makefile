@@ -41,7 +41,7 @@ test: .venv/ready ## The tests, in a few minutes
 
 test-engines: .venv/ready .venv-engines/ready ## The tests on real engines: Airflow, Kubeflow Pipelines, Beam
 	@$(BIN)/pytest -q $(SLOW_ENGINE)
-	@.venv-engines/bin/pytest -q --numprocesses 2 --dist loadgroup tests/engines
+	@.venv-engines/bin/pytest -q --numprocesses 2 --dist loadscope tests/engines
 
 test-pythons: .venv/ready ## The core's tests on the other Pythons that are installed
 	@UV=$(UV) tests/other_pythons.sh

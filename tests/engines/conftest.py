@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -26,12 +27,27 @@ from installed import need  # noqa: E402
 SHIMS = HERE / "shims"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where the tests are shared out, all that asks for the live Airflow goes to one process, and else each file."""
-    for item in items:
-        asks = isinstance(item, pytest.Function) and "airflow_server" in item.fixturenames
-        item.add_marker(pytest.mark.xdist_group("airflow" if asks else item.path.stem))
+    """What asks for the live Airflow says so in its name: by that the tests are shared out."""
+    asking = [one for one in items if isinstance(one, pytest.Function) and "airflow_server" in one.fixturenames]
+    unnamed = [one.nodeid for one in asking if "airflow" not in one.nodeid]
+    if unnamed:
+        raise pytest.UsageError(
+            f"these tests ask for Airflow, and neither they nor their files are called so: {unnamed}"
+        )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """All that asks for the live Airflow goes to one process, so that there is one; else each file to any."""
+    return ByEngine(config, log)
+
+
+class ByEngine(LoadScopeScheduling):
+    """Shares out the tests by the engine that they need."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "airflow" if "airflow" in nodeid else nodeid.partition("::")[0]
 
 
 class Reference(NamedTuple):
