@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
 
 import pytest
 
@@ -123,7 +124,11 @@ def test_what_a_killed_worker_had_logged_arrives(project, tracked):
         flush=60,
     )
     assert state == "failed"
-    assert [value for _, _, value in points(project, run)["dies"]] == list(range(50))
+    until = time.monotonic() + 30
+    while not (found := points(project, run)):  # it is not waited for
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert [value for _, _, value in found["dies"]] == list(range(50))
 
 
 def test_where_the_sender_dies_its_part_is_sent_again(project, tracked):

@@ -281,7 +281,15 @@ class Run:
     @property
     def external_id(self) -> str | None:
         """What the run's tracker calls it; None before a step has sent something, and without a tracker."""
-        data = self.workspace.store.read(layout.tracker(self.info.project, self.id, "id"))
+        return self._tracker("id")
+
+    @property
+    def tracker_page(self) -> str | None:
+        """The address of the run's page in its tracker; None before a step has sent something, and where it has none."""
+        return self._tracker("page")
+
+    def _tracker(self, name: str) -> str | None:
+        data = self.workspace.store.read(layout.tracker(self.info.project, self.id, name))
         return None if data is None else str(msgspec.json.decode(data))
 
     @property

@@ -17,8 +17,9 @@ from turnout.records.model import Artifact, Point, RunInfo, RunState
 class Traced(msgspec.Struct, frozen=True, kw_only=True):
     """An artifact that a step read or made.
 
-    ``name`` is the argument's or the output's, with ``[n]`` for an element of a list; ``step`` the step that made it,
-    None for a file given as a parameter. ``address`` is where it lies. ``files`` gives a folder with its files,
+    ``name`` is the argument's or the output's, with ``[n]`` for an element of a list; ``step`` and ``output`` say what
+    made it; ``step`` is None for a file given as a parameter, which ``output`` then names. ``address`` is where its
+    files lie. ``files`` gives a folder with its files,
     verified, there until the batch is sent and not to be changed; ``load`` the value itself, made anew, which needs
     the packages it is made of.
     """
@@ -26,6 +27,7 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     artifact: Artifact
     step: str | None
+    output: str
     address: str
     files: Callable[[], Path]
     load: Callable[[], Any]
@@ -128,6 +130,10 @@ class Tracker(Component[ConfigT], ABC):
         """Whether the tracker wants to be told of an artifact that a step read or, with *made*, made. Asked often: an
         answer needs the record alone, not the tool. By default of none."""
         return False
+
+    def page(self, external_id: str) -> str | None:
+        """The address at which people see the tool's run, where it has one. Asked once, on a worker."""
+        return None
 
     def around(self) -> AbstractContextManager[None]:
         """What surrounds the call of a step's function, in the step's own process. Values that the tool finds by

@@ -8,7 +8,8 @@ import signal
 import time
 from pathlib import Path
 
-VARIABLE = "TURNOUT_WORKER"
+from turnout.runtime.host import WORKER as VARIABLE
+
 GRACE = 2.0
 """Seconds between asking processes to stop and killing them."""
 

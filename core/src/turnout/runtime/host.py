@@ -18,6 +18,10 @@ def _host(pid: int, sealed: bool) -> Host:
     )
 
 
+WORKER = "TURNOUT_WORKER"
+"""The variable by which a worker's engine finds what its steps have started, to end it with them."""
+
+
 def this_host(*, sealed: bool) -> Host:
     """This process, as attempts record it."""
     return _host(os.getpid(), sealed)

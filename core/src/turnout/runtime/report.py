@@ -67,18 +67,19 @@ def batch(session: Session, tracker: Tracker[Any], report: Report, external_id: 
     )
 
 
-def _traced(session: Session, name: str, artifact: Artifact, step: str | None) -> Traced:
+def _traced(session: Session, name: str, artifact: Artifact, step: str | None, output: str) -> Traced:
     return Traced(
         name=name,
         artifact=artifact,
         step=step,
-        address=f"{session.store.address}/{layout.artifact(artifact.digest)}",
+        output=output,
+        address=f"{session.store.address}/{layout.artifact(artifact.digest)}/files",
         files=partial(session.artifacts.local_folder, artifact),
         load=partial(session.artifacts.load, artifact),
     )
 
 
-def _inputs(session: Session, tracker: Tracker[Any], report: Report) -> Iterator[tuple[str, Artifact, str | None]]:
+def _inputs(session: Session, tracker: Tracker[Any], report: Report) -> Iterator[tuple[str, Artifact, str | None, str]]:
     if type(tracker).traces is Tracker.traces:
         return
     for name, given in report.inputs.items():
@@ -86,16 +87,17 @@ def _inputs(session: Session, tracker: Tracker[Any], report: Report) -> Iterator
         for number, digest in enumerate(given.digests):
             artifact = found.get(digest)
             if artifact is not None and tracker.traces(artifact, made=False):
-                yield f"{name}[{number}]" if given.collection else name, artifact, given.step
+                shown = f"{name}[{number}]" if given.collection else name
+                yield shown, artifact, given.step, given.output or given.param or name
 
 
-def _outputs(tracker: Tracker[Any], report: Report) -> Iterator[tuple[str, Artifact, str | None]]:
+def _outputs(tracker: Tracker[Any], report: Report) -> Iterator[tuple[str, Artifact, str | None, str]]:
     if type(tracker).traces is Tracker.traces:
         return
     for name, output in report.outputs.items():
         for number, artifact in enumerate(_each(output)):
             if tracker.traces(artifact, made=True):
-                yield name if output.elements is None else f"{name}[{number}]", artifact, report.step
+                yield name if output.elements is None else f"{name}[{number}]", artifact, report.step, name
 
 
 def _artifacts(session: Session, given: InputRecord) -> dict[str, Artifact]:

@@ -19,6 +19,7 @@ import msgspec
 
 from turnout.errors import RunError
 from turnout.records.model import Logged, Point
+from turnout.runtime.host import WORKER
 from turnout.runtime.report import Report
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Sender:
 
     def __init__(self, session: Session) -> None:
         self._arguments = ["--plan", session.plan.digest, "--engine-run", session.run.engine_run]
-        self._environ = dict(os.environ)
+        self._environ = {name: value for name, value in os.environ.items() if name != WORKER}  # it ends by itself
         try:
             self._folder = Path.cwd()
         except FileNotFoundError:

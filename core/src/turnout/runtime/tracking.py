@@ -147,6 +147,8 @@ def external_id(session: Session, tracker: Tracker[Any]) -> str:
                 return str(msgspec.json.decode(data))
             time.sleep(0.1)
         external = tracker.begin(run, claimed=False)
+    if (page := tracker.page(external)) is not None:
+        session.store.create(layout.tracker(run.project, run.id, "page"), canonical.encode(page))
     if session.store.create(identity, canonical.encode(external)):
         return external
     return str(msgspec.json.decode(session.store.read(identity) or canonical.encode(external)))
