@@ -6,6 +6,7 @@ A plugin is a class that implements one of the bases, a hook that returns it, an
 
 from __future__ import annotations
 
+from turnout.background import Background, last_line, see_free
 from turnout.canonical import digest, digest_of, encode, pretty
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Component, Config, LocalPath, Secret
@@ -68,6 +69,7 @@ __all__ = [
     "Artifact",
     "ArtifactError",
     "ArtifactStore",
+    "Background",
     "Batch",
     "Bundle",
     "Capability",
@@ -145,6 +147,7 @@ __all__ = [
     "digest_of",
     "encode",
     "hookimpl",
+    "last_line",
     "log_artifact",
     "log_metric",
     "log_params",
@@ -152,4 +155,5 @@ __all__ = [
     "pretty",
     "render",
     "run_id",
+    "see_free",
 ]

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from turnout.plugin_api import ConfigError, RunError
+from turnout.plugin_api import Background, ConfigError, RunError, last_line, see_free
 
 PARTS = {"api-server": (), "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
 """What is started, in this order; tasks that start before the API answers would fail."""
@@ -29,7 +25,7 @@ class Trial:
 
     def __init__(self, home: Path) -> None:
         self.home = home.absolute()
-        self._file = self.home / "processes.json"
+        self._background = Background(self.home / "processes.json")
 
     def up(self, port: int, python: str | None = None) -> str:
         """Start what does not run, and return the URL when it answers.
@@ -38,9 +34,8 @@ class Trial:
             ConfigError: when there is no Airflow to start, or the port is taken.
             RunError: when it does not come up; nothing is left running then.
         """
-        known = self._known()
-        if len(known.get("processes", {})) == len(PARTS) and all(map(_alive, known["processes"].values())):
-            return str(known["url"])
+        if set(self._background.running) == set(PARTS):
+            return str(self._background.known["url"])
         self.down()
         interpreter = python or sys.executable
         if python is None and find_spec("airflow") is None:
@@ -48,19 +43,18 @@ class Trial:
                 "there is no Airflow in this environment",
                 fix='pip install "turnout-airflow[airflow]" here, or in another and give it: --python PATH',
             )
-        _see_free(port)
+        see_free(port, "choose another: turnout airflow up --port 8081")
         (self.home / "dags").mkdir(parents=True, exist_ok=True)
         (self.home / "server-logs").mkdir(exist_ok=True)
         url = f"http://127.0.0.1:{port}"
         environment = self._environment(url, port)
         self._migrate(interpreter, environment)
-        started: dict[str, Any] = {}
         try:
             for part, options in PARTS.items():
-                started[part] = self._start(interpreter, environment, part, *options)
-                self._file.write_text(json.dumps({"url": url, "processes": started}))
+                log = self.home / "server-logs" / f"{part}.log"
+                self._background.start(part, [interpreter, "-m", "airflow", part, *options], log, environment, url=url)
                 if part == "api-server":
-                    self._wait(url, started[part])
+                    self._wait(url)
         except BaseException:
             self.down()
             raise
@@ -68,23 +62,7 @@ class Trial:
 
     def down(self) -> list[str]:
         """Stop what :meth:`up` started and return the names of what was still running."""
-        running = {name: one for name, one in self._known().get("processes", {}).items() if _alive(one)}
-        for one in reversed(running.values()):
-            _signal(one, signal.SIGTERM)
-        deadline = time.monotonic() + 15
-        while any(map(_alive, running.values())) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        for one in running.values():  # what the first of a session leaves behind
-            _signal(one, signal.SIGKILL)
-        self._file.unlink(missing_ok=True)
-        return list(running)
-
-    def _known(self) -> dict[str, Any]:
-        try:
-            known: dict[str, Any] = json.loads(self._file.read_text())
-        except (OSError, ValueError):
-            return {}
-        return known
+        return self._background.stop()
 
     def _environment(self, url: str, port: int) -> dict[str, str]:
         settings = {
@@ -123,26 +101,12 @@ class Trial:
         if done.returncode != 0:
             raise self._failure("migrate", "`airflow db migrate` failed")
 
-    def _start(self, python: str, environment: dict[str, str], part: str, *options: str) -> dict[str, Any]:
-        """Start a part as a session of its own, so that its children end with it."""
-        with (self.home / "server-logs" / f"{part}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [python, "-m", "airflow", part, *options],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        process.returncode = 0  # it outlives this process, which is no reason to warn
-        return {"pid": process.pid, "started": _started(process.pid)}
-
-    def _wait(self, url: str, process: dict[str, Any]) -> None:
+    def _wait(self, url: str) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:
             if _healthy(url):
                 return
-            if not _alive(process):
+            if "api-server" not in self._background.running:
                 raise self._failure("api-server", "Airflow's API server ended")
             if time.monotonic() > deadline:
                 raise self._failure("api-server", f"Airflow's API server does not answer after {PATIENCE:g} s")
@@ -150,8 +114,7 @@ class Trial:
 
     def _failure(self, part: str, what: str) -> RunError:
         log = self.home / "server-logs" / f"{part}.log"
-        lines = log.read_text(errors="replace").strip().splitlines()
-        return RunError(what, why=lines[-1] if lines else None, fix=f"see {log}")
+        return RunError(what, why=last_line(log), fix=f"see {log}")
 
 
 def _healthy(url: str) -> bool:
@@ -160,35 +123,3 @@ def _healthy(url: str) -> bool:
             return bool(json.load(answer)["metadatabase"]["status"] == "healthy")
     except (OSError, ValueError, KeyError):
         return False
-
-
-def _started(pid: int) -> str:
-    """When a process was started, as its system counts: an id that was given anew has another."""
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return "" if state == "Z" else fields[18]
-    except (OSError, IndexError):
-        found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        return found.stdout.strip()
-
-
-def _alive(process: dict[str, Any]) -> bool:
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(process["pid"], os.WNOHANG)  # where it is this process's own child
-    return bool(process["started"]) and _started(process["pid"]) == process["started"]
-
-
-def _signal(process: dict[str, Any], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process["pid"], number)
-
-
-def _see_free(port: int) -> None:
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigError(
-                f"port {port} is taken: {error.strerror}", fix="choose another: turnout airflow up --port 8081"
-            ) from error
