@@ -40,11 +40,12 @@ def test_the_plugin_is_found():
     assert discover().get("tracker", "mlflow") is MlflowTracker
 
 
-def test_the_ready_made_stack_is_right(project):
-    (project / "stacks" / "local-mlflow.yaml").write_text((STACKS / "local-mlflow.yaml").read_text())
-    worker = load_stack("local-mlflow", load(project), discover(), {}).worker()
-    assert worker.tracker.type == "mlflow"
-    assert worker.tracker.config == {"uri": "sqlite:///.turnout/mlflow.db"}
+def test_the_ready_made_stacks_are_right(project):
+    for name, uri in (("local", "sqlite:///.turnout/mlflow/mlflow.db"), ("airflow", "http://127.0.0.1:5000")):
+        for stack in {name, f"{name}-mlflow"} - {"local"}:
+            (project / "stacks" / f"{stack}.yaml").write_text((STACKS / f"{stack}.yaml").read_text())
+        worker = load_stack(f"{name}-mlflow", load(project), discover(), {}).worker()
+        assert (worker.tracker.type, worker.tracker.config) == ("mlflow", {"uri": uri})
 
 
 def test_a_credential_waits_for_the_worker(project):
@@ -61,6 +62,7 @@ def test_a_credential_waits_for_the_worker(project):
         ("{type: mlflow, password: hunter2}", "must not stand in a stack file"),
         ("{type: mlflow, steps: netsed}", "Did you mean 'nested'"),
         ("{type: mlflow, required: often}", "must be a bool"),
+        ("{type: mlflow, autolog: 1}", "must be a bool or a list"),
         ("{type: mlflow, timeout: 0}", "must be an int >= 1"),
         ("{type: mlflow, url: 'http://h'}", "unknown setting 'url'"),
     ],

@@ -1,4 +1,4 @@
-"""The hooks of the plugin: the tracker ``mlflow``."""
+"""The hooks of the plugin: the tracker ``mlflow``, and the command of that name."""
 
 from __future__ import annotations
 
@@ -13,3 +13,11 @@ def turnout_trackers() -> tuple[type[Any], ...]:
     from turnout_mlflow.tracker import MlflowTracker
 
     return (MlflowTracker,)
+
+
+@hookimpl
+def turnout_commands() -> tuple[Any, ...]:
+    """The command ``mlflow``."""
+    from turnout_mlflow.command import mlflow
+
+    return (mlflow,)

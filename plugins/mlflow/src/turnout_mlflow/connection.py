@@ -87,11 +87,11 @@ class Connection:
         """The SQLite file as a whole path, or None for another kind of URI."""
         return Path(self.uri.removeprefix(SQLITE)).absolute() if self.uri.startswith(SQLITE) else None
 
-    def page(self, experiment: str, run: str) -> str | None:
+    def page(self, run: str) -> str | None:
         """The address of a run's page, where a server has one."""
         if not self.uri.startswith(("http://", "https://")):
             return None
-        return f"{self._hidden(self.uri).rstrip('/')}/#/experiments/{experiment}/runs/{run}"
+        return f"{self._hidden(self.uri).rstrip('/')}/#/runs/{run}"
 
     def _hidden(self, text: str) -> str:
         for secret in self._secrets:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from turnout.plugin_api import Batch, Point, RunInfo, RunState, Secret, Tracker, TrackerConfig, digest, encode
-from turnout_mlflow import names
+from turnout.plugin_api import (
+    Artifact,
+    Batch,
+    Promotion,
+    Registered,
+    RunInfo,
+    RunState,
+    Secret,
+    Traced,
+    Tracker,
+    TrackerConfig,
+    digest,
+    encode,
+)
+from turnout_mlflow import autolog, datasets, models, names, registry
 from turnout_mlflow.connection import Connection, holds_credential
+from turnout_mlflow.points import Points, milliseconds, parts
+from turnout_mlflow.tags import RUN, STATE, STEP, Origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
-
-RUN, STEP, STATE = "turnout.run", "turnout.step", "turnout.state"
-"""The tags by which a run, a step's nested run, and how a run ended are found."""
 
 _STATES = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED", "running": "RUNNING"}
 _METRICS, _PARAMS, _PARAM_LENGTH = 1000, 20, 6000
-
-T = TypeVar("T")
 
 
 class MlflowSettings(TrackerConfig, frozen=True):
@@ -48,6 +57,19 @@ class MlflowSettings(TrackerConfig, frozen=True):
             description="Where new experiments keep artifacts; by default the server's choice, or beside SQLite."
         ),
     ] = None
+    datasets: Annotated[
+        bool, msgspec.Meta(description="Whether the tables that a step reads are data sets of the run.")
+    ] = True
+    models: Annotated[
+        bool, msgspec.Meta(description="Whether the models that a step makes are models of MLflow, in their flavour.")
+    ] = True
+    registered_model: Annotated[
+        str | None, msgspec.Meta(description="The registered model whose aliases are ours; by default PROJECT.")
+    ] = None
+    autolog: Annotated[
+        bool | list[str],
+        msgspec.Meta(description="Whether MLflow logs by itself while a step runs: for all libraries, or for some."),
+    ] = False
     username: Annotated[str | None, msgspec.Meta(description="The user of a server.")] = None
     password: Annotated[Secret | None, msgspec.Meta(description="The user's password.")] = None
     token: Annotated[Secret | None, msgspec.Meta(description="A bearer token, instead of user and password.")] = None
@@ -67,6 +89,12 @@ class MlflowTracker(Tracker[MlflowSettings]):
     name = "mlflow"
     Config = MlflowSettings
 
+    def __init__(self, config: MlflowSettings) -> None:
+        super().__init__(config)
+        self._points = Points()
+        self._children: dict[tuple[str, str], str] = {}
+        self._experiments: dict[str, str] = {}
+
     @cached_property
     def _connection(self) -> Connection:
         given = self.config
@@ -85,7 +113,7 @@ class MlflowTracker(Tracker[MlflowSettings]):
             tags = {**_own_tags(run), RUN: run.id}
 
             def create() -> str:
-                started = _milliseconds(run.created)
+                started = milliseconds(run.created)
                 name = f"{run.pipeline}-{run.id.rpartition('-')[2][:12]}"
                 made: str = client.create_run(experiment, started, tags=tags, run_name=name).info.run_id
                 return made
@@ -98,15 +126,69 @@ class MlflowTracker(Tracker[MlflowSettings]):
         label = names.label(batch.step, batch.index)
         with self._connection.client(f"to take what {label} logged") as client:
             nested = self.config.steps == "nested"
-            target = self._nested(client, batch, label) if nested else batch.external_id
+            target = self._nested(client, batch.run, batch.external_id, label) if nested else batch.external_id
             prefix = "" if nested else f"{label}/"
-            for part in _parts(_metrics(prefix, batch.points), _METRICS):
+            for part in parts(list(self._points.metrics(prefix, batch)), _METRICS):
                 client.log_batch(target, metrics=part)
             params = {names.key(prefix + name): _text(value) for name, value in sorted(batch.params.items())}
             self._params(client, target, params)
             for name, path in sorted(batch.artifacts.items()):
                 send = client.log_artifacts if path.is_dir() else client.log_artifact
                 send(target, str(path), prefix + names.folder(name))
+            if self.config.datasets:
+                datasets.log(client, target, label, batch.inputs)
+            for output in batch.outputs:
+                origin = Origin(batch.run.id, batch.step, batch.index, output.name, output.artifact.digest)
+                models.log(client, self._experiment_of(client, target), target, origin, output, batch.inputs)
+
+    def traces(self, artifact: Artifact, *, made: bool) -> bool:
+        if made:
+            return self.config.models and models.flavour(artifact) is not None
+        return (self.config.datasets or self.config.models) and datasets.is_table(artifact)
+
+    def page(self, external_id: str) -> str | None:
+        return self._connection.page(external_id)
+
+    def around(self) -> AbstractContextManager[None]:
+        wanted = self.config.autolog
+        if not wanted:
+            return nullcontext()
+        return autolog.autologging(None if wanted is True else wanted)
+
+    def register(self, promotion: Promotion) -> str | None:
+        if models.flavour(promotion.artifact) is None:
+            return None
+        run = promotion.run
+        origin = Origin(run.id, promotion.step, promotion.index, promotion.output, promotion.artifact.digest)
+        with self._connection.client(f"to register {promotion.step} of the run {run.id}") as client:
+            label = names.label(promotion.step, promotion.index)
+            nested = self.config.steps == "nested"
+            target = self._nested(client, run, promotion.external_id, label) if nested else promotion.external_id
+            output = Traced(
+                name=promotion.output,
+                artifact=promotion.artifact,
+                step=promotion.step,
+                output=promotion.output,
+                address="",
+                files=lambda: promotion.files,
+                load=promotion.load,
+            )
+            model = models.log(client, self._experiment_of(client, target), target, origin, output, ())
+            if model is None:
+                return None
+            return registry.set_alias(client, self._registered(run.project), promotion.alias, model, origin, target)
+
+    def resolve(self, project: str, alias: str) -> Registered | None:
+        with self._connection.client(f"to say what {alias!r} is") as client:
+            return registry.find(client, self._registered(project), alias)
+
+    def _registered(self, project: str) -> str:
+        return self.config.registered_model or registry.name_of(project)
+
+    def _experiment_of(self, client: MlflowClient, run: str) -> str:
+        if run not in self._experiments:
+            self._experiments[run] = client.get_run(run).info.experiment_id
+        return self._experiments[run]
 
     def finish(self, run: RunInfo, external_id: str, state: RunState) -> None:
         if state not in _STATES:
@@ -129,21 +211,24 @@ class MlflowTracker(Tracker[MlflowSettings]):
         known = client.get_run(target).data.params
         new = [Param(key, value) for key, value in params.items() if key not in known]
         changed = [RunTag(key, value) for key, value in params.items() if known.get(key, value) != value]
-        for part in _parts(new, _PARAMS):
+        for part in parts(new, _PARAMS):
             client.log_batch(target, params=part)
-        for other in _parts(changed, _PARAMS):
+        for other in parts(changed, _PARAMS):
             client.log_batch(target, tags=other)
 
-    def _nested(self, client: MlflowClient, batch: Batch, label: str) -> str:
+    def _nested(self, client: MlflowClient, run: RunInfo, parent: str, label: str) -> str:
         """The run of a step within its run, made when the step first logs something."""
-        experiment = client.get_run(batch.external_id).info.experiment_id
-        tags = {RUN: batch.run.id, STEP: label, "mlflow.parentRunId": batch.external_id}
+        if (parent, label) in self._children:
+            return self._children[parent, label]
+        experiment = self._experiment_of(client, parent)
+        tags = {RUN: run.id, STEP: label, "mlflow.parentRunId": parent}
 
         def create() -> str:
             made: str = client.create_run(experiment, tags=tags, run_name=label).info.run_id
             return made
 
-        return _found(client, experiment, tags, create)
+        found = self._children[parent, label] = _found(client, experiment, tags, create)
+        return found
 
     def _experiment(self, client: MlflowClient, run: RunInfo) -> str:
         from mlflow.exceptions import MlflowException
@@ -195,22 +280,6 @@ def _search(client: MlflowClient, experiment: str, condition: str, without: Sequ
             return [run.info.run_id for run in sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))]
 
 
-def _metrics(prefix: str, points: Sequence[Point]) -> list[Metric]:
-    """Points as MLflow has them. Its times are milliseconds: points that would be equal move one on, in their order."""
-    from mlflow.entities import Metric
-
-    made, seen = [], set()
-    for point in sorted(points, key=lambda one: one.sequence):
-        key, value = names.key(prefix + point.name), float(point.value)
-        step = point.sequence if point.x is None else point.x
-        moment = _milliseconds(point.time)
-        while (key, step, str(value), moment) in seen:
-            moment += 1
-        seen.add((key, step, str(value), moment))
-        made.append(Metric(key, value, moment, step))
-    return made
-
-
 def _own_tags(run: RunInfo) -> dict[str, str]:
     given = {
         "mlflow.user": run.started_by,
@@ -234,11 +303,3 @@ def _own_tags(run: RunInfo) -> dict[str, str]:
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else encode(value).decode()
     return text[:_PARAM_LENGTH]
-
-
-def _milliseconds(time: str) -> int:
-    return int(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() * 1000)
-
-
-def _parts(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    return (list(items[start : start + size]) for start in range(0, len(items), size))
