@@ -24,7 +24,7 @@ from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.dag import DagFile
 from turnout_airflow.orchestrator import AirflowOrchestrator
 from turnout_airflow.params import packable
-from turnout_airflow.settings import AirflowSettings
+from turnout_airflow.settings import AirflowSettings, DagOptions
 
 LIST = OutputPlan(name="output", type=TypeName(name="builtins:int", text="int", collection=True))
 MORE = OutputPlan(name="more", type=TypeName(name="builtins:int", text="int", collection=True))
@@ -118,6 +118,38 @@ def test_schedules(snapshot, schedule, interval):
 def test_a_schedule_by_assets(snapshot):
     text = source(sample_plan(schedule=Schedule(assets=("clean rows", 'x"; import os #'))))
     assert [line for line in text.splitlines() if "schedule=" in line or "import" in line] == snapshot
+
+
+def test_callbacks_are_imported_by_their_paths(snapshot):
+    steps = [
+        sample_step(
+            "notify", options={"airflow": {"on_retry_callback": "team.alerts:notify", "depends_on_past": True}}
+        ),
+        sample_step(
+            "fit",
+            options={"airflow": {"on_failure_callback": ["team.alerts:notify", "pager:notify", "pager:submission"]}},
+        ),
+    ]
+    given = {"on_success_callback": "team.alerts:done", "deadline": 7200, "on_deadline_callback": "team.alerts:late"}
+    text = source(sample_plan(*steps, options={"airflow": given}))
+    assert [line for line in text.splitlines() if "import" in line and "airflow" not in line] == snapshot
+    assert "Parsing it takes Airflow and the modules of its callbacks; 3.3.2 was tried." in text
+    assert body(text) == snapshot
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"deadline": 60},
+        {"on_deadline_callback": "a:b"},
+        {"on_failure_callback": "print('x')"},
+        {"on_failure_callback": "a.b"},
+        {"on_failure_callback": ["a:b", "a:b\nimport os"]},
+    ],
+)
+def test_callbacks_that_are_no_paths_are_refused(options):
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(options, DagOptions)
 
 
 def test_submitted_runs_have_a_dag_of_their_own_without_a_schedule():

@@ -9,15 +9,18 @@ from typing import Any
 import msgspec
 
 from turnout.plugin_api import Plan, Schedule, StepPlan, digest
+from turnout_airflow import callbacks
 from turnout_airflow.launch import base, launcher
 from turnout_airflow.params import params
 from turnout_airflow.settings import AirflowSettings, TaskOptions, dag_options, task_options
 from turnout_airflow.shape import FINISH, Shape
-from turnout_airflow.source import Code, arguments, call, literal, text
+from turnout_airflow.source import Code, arguments, call, literal, nested, text
 
 OPTIONS = "turnout.options"
 """The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
 LONGEST_TAG = 100
+TRIED = "3.3.2"
+"""The newest version of Airflow that the files were tried on."""
 
 
 class DagFile:
@@ -78,18 +81,30 @@ class DagFile:
             sdk.append("TaskGroup")
         if self._assets:
             sdk.append("Asset")
+        if self.options.deadline is not None:
+            sdk += ["DeadlineAlert", "DeadlineReference", "SyncCallback"]
         names = sorted(sdk, key=lambda name: (not name.isupper(), name[0].islower(), name))
-        others = [*self._launcher.others, f"from airflow.sdk import {', '.join(names)}"]
+        sdk_line = f"from airflow.sdk import {', '.join(names)}"
+        others = [*self._launcher.others, sdk_line, *callbacks.imports(self.shape.callbacks)]
         imports = [*sorted(standard, key=_place), "", *sorted(others, key=_place)]
         slots = {
             "@NAME": self.plan.name,
             "@PROJECT": self.plan.project,
-            "@PARSING": self._launcher.parsing,
+            "@PARSING": self._parsing,
             "@HOW": self._launcher.how,
             "@IMPORTS": "\n".join(imports),
             "@PLAN": literal(self.plan.digest),
         }
         return re.sub("@[A-Z]+", lambda found: slots[found[0]], base.HEAD) + self._launcher.constants
+
+    @property
+    def _parsing(self) -> str:
+        """What parsing the file takes, and what of it was tried."""
+        also, version = self._launcher.provider
+        more = ["the modules of its callbacks"] if self.shape.callbacks else []
+        needed = " and ".join(["Airflow", *([also] if also else []), *more])
+        tried = f"{TRIED} and {version} were" if version else f"{TRIED} was"
+        return f"{needed}{'' if also or more else ' alone'}; {tried} tried"
 
     # the DAG
 
@@ -104,7 +119,7 @@ class DagFile:
     @property
     def _spans(self) -> bool:
         every = self._schedule is not None and self._schedule.every is not None
-        timed = self.options.run_timeout is not None
+        timed = self.options.run_timeout is not None or self.options.deadline is not None
         return every or timed or any(step.retry.count or step.timeout is not None for step in self.plan.steps)
 
     @property
@@ -147,20 +162,31 @@ class DagFile:
             if schedule.start is not None:
                 given["start_date"] = _moment(schedule.start)
             given["catchup"] = schedule.catchup
-        if options.max_active_runs is not None:
-            given["max_active_runs"] = options.max_active_runs
-        if options.max_active_tasks is not None:
-            given["max_active_tasks"] = options.max_active_tasks
-        if options.max_consecutive_failed_runs is not None:
-            given["max_consecutive_failed_dag_runs"] = options.max_consecutive_failed_runs
-        if options.run_timeout is not None:
-            given["dagrun_timeout"] = _span(options.run_timeout)
+        given.update(self._limits())
         if options.owner:
             given["default_args"] = {"owner": options.owner}
         if any(spec.source == "value" for spec in plan.params):
             given["params"] = params(plan.params)
         given["tags"] = [*(_tag(f"{key}:{value}") for key, value in plan.tags.items()), version]
         return arguments(given)
+
+    def _limits(self) -> dict[str, Any]:
+        """What the stack's options say of the DAG's runs."""
+        options = self.options
+        given: dict[str, Any] = {
+            "max_active_runs": options.max_active_runs,
+            "max_active_tasks": options.max_active_tasks,
+            "max_consecutive_failed_dag_runs": options.max_consecutive_failed_runs,
+            "dagrun_timeout": None if options.run_timeout is None else _span(options.run_timeout),
+        }
+        for name in callbacks.OF_RUNS:
+            value = getattr(options, name)
+            given[name] = callbacks.argument(value, self.shape.callbacks) if value else None
+        if options.deadline is not None and options.on_deadline_callback:
+            called = nested("SyncCallback(", [literal(options.on_deadline_callback.replace(":", "."))], ")")
+            late = {"reference": Code("DeadlineReference.DAGRUN_QUEUED_AT"), "interval": _span(options.deadline)}
+            given["deadline"] = nested("DeadlineAlert(", arguments({**late, "callback": called}), ")")
+        return {name: value for name, value in given.items() if value is not None}
 
     # its tasks
 
@@ -233,6 +259,9 @@ class DagFile:
         for field in msgspec.structs.fields(TaskOptions):
             value = getattr(options, field.name)
             if value == field.default or field.name in {"docker", "kubernetes"}:
+                continue
+            if field.name in callbacks.OF_TASKS:
+                given[field.name] = callbacks.argument(value, self.shape.callbacks)
                 continue
             if field.name == "outlets":
                 given["outlets"] = Code("[" + ", ".join(_asset(name) for name in value) + "]")

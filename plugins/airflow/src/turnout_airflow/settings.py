@@ -19,6 +19,9 @@ from turnout_airflow.container_settings import (
 )
 
 Seconds = Annotated[float, Meta(gt=0)]
+Path = Annotated[str, Meta(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$(?!\n)")]
+Callbacks = Path | tuple[Path, ...]
+"""Functions by their paths, ``package.module:function``, in modules that Airflow can import."""
 
 
 class AirflowSettings(Config, frozen=True):
@@ -79,6 +82,16 @@ class DagOptions(Config, frozen=True):
     max_consecutive_failed_runs: Annotated[
         Count | None, Meta(description="After how many failed runs in a row the DAG is paused.")
     ] = None
+    on_success_callback: Annotated[
+        Callbacks, Meta(description="What is called when a run has succeeded: package.module:function.")
+    ] = ()
+    on_failure_callback: Annotated[Callbacks, Meta(description="What is called when a run has failed.")] = ()
+    deadline: Annotated[Seconds | None, Meta(description="How many seconds after it is queued a run is late.")] = None
+    on_deadline_callback: Annotated[Path | None, Meta(description="What is called when a run is late.")] = None
+
+    def __post_init__(self) -> None:
+        if (self.deadline is None) != (self.on_deadline_callback is None):
+            raise ValueError("deadline and on_deadline_callback go together")
 
 
 class TaskOptions(Config, frozen=True):
@@ -99,6 +112,14 @@ class TaskOptions(Config, frozen=True):
     outlets: Annotated[
         tuple[str, ...], Meta(description="Names of assets it updates; other pipelines are scheduled by them.")
     ] = ()
+    depends_on_past: Annotated[bool, Meta(description="Whether it waits until it succeeded in the run before.")] = False
+    on_execute_callback: Annotated[
+        Callbacks, Meta(description="What is called before it starts: package.module:function.")
+    ] = ()
+    on_success_callback: Annotated[Callbacks, Meta(description="What is called when it has succeeded.")] = ()
+    on_failure_callback: Annotated[Callbacks, Meta(description="What is called when it has failed for good.")] = ()
+    on_retry_callback: Annotated[Callbacks, Meta(description="What is called when it will be tried again.")] = ()
+    on_skipped_callback: Annotated[Callbacks, Meta(description="What is called when it is skipped.")] = ()
     docker: Annotated[DockerOptions, Meta(description="What is different of its container.")] = DockerOptions()
     kubernetes: Annotated[KubernetesOptions, Meta(description="What is different of its pod.")] = KubernetesOptions()
 

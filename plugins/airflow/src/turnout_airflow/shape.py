@@ -6,6 +6,7 @@ import keyword
 from functools import cached_property
 
 from turnout.plugin_api import Collected, Element, Output, Plan, StepPlan
+from turnout_airflow import callbacks
 
 FINISH = "finish-run"
 """The id of the task that marks the end; no step can have it, for their names have no hyphen."""
@@ -46,6 +47,8 @@ _TAKEN = frozenset(
         "FinishRun",
         "CONTAINER",
         "POD",
+        "DeadlineAlert",
+        "DeadlineReference",
         "DeviceRequest",
         "DockerContainerFailedException",
         "DockerOperator",
@@ -53,6 +56,7 @@ _TAKEN = frozenset(
         "Mount",
         "Secret",
         "SkipMixin",
+        "SyncCallback",
         "k8s",
         "finish",
         "CronTriggerTimetable",
@@ -129,10 +133,15 @@ class Shape:
         return tuple(dict.fromkeys(paths))
 
     @cached_property
+    def callbacks(self) -> dict[str, str]:
+        """A name in the file for each function that Airflow is to call, by its path."""
+        return callbacks.names(self.plan, _TAKEN)
+
+    @cached_property
     def variables(self) -> dict[str, str]:
         """A variable's name for each step, for each group (``a.b.``), and for each further list (``step:output``)."""
         found: dict[str, str] = {}
-        used = set(_TAKEN)
+        used = {*_TAKEN, *self.callbacks.values()}
         further = [f"{name}:{output}" for name, outputs in self.lists.items() for output in outputs[1:]]
         groups = [".".join(path) + "." for path in self.groups]
         for name in (*self.plan.by_name, *groups, *further):

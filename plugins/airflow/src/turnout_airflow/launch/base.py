@@ -47,10 +47,10 @@ class Launcher(ABC):
     """One way to start steps, for one plan.
 
     ``standard`` and ``others`` are lines of imports, of the standard library and besides ``airflow.sdk``;
-    ``sdk`` has the names of that. ``parsing`` says what parsing the file takes, and what of it was tried.
+    ``sdk`` has the names of that. ``provider`` is what parsing the file takes beside Airflow, and the version tried.
     """
 
-    parsing: ClassVar[str]
+    provider: ClassVar[tuple[str, str]] = ("", "")
 
     def __init__(self, plan: Plan, settings: AirflowSettings) -> None:
         self.plan = plan

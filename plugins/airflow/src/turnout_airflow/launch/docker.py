@@ -15,7 +15,7 @@ from turnout_airflow.source import Code, literal, nested
 class DockerLauncher(ContainerLauncher):
     """A container, by Airflow's DockerOperator."""
 
-    parsing = "Airflow and its provider for Docker; 3.3.2 and 4.6.1 were tried"
+    provider = ("its provider for Docker", "4.6.1")
     common = "CONTAINER"
 
     @property

@@ -14,7 +14,7 @@ from turnout_airflow.source import Code, arguments, literal, nested
 class KubernetesLauncher(ContainerLauncher):
     """A pod, by Airflow's KubernetesPodOperator."""
 
-    parsing = "Airflow and its provider for Kubernetes; 3.3.2 and 10.5.0 were tried"
+    provider = ("its provider for Kubernetes", "10.5.0")
     common = "POD"
 
     @property

@@ -12,8 +12,6 @@ from turnout_airflow.source import arguments, literal
 class PythonLauncher(Launcher):
     """A process of an interpreter, on the worker of the task."""
 
-    parsing = "Airflow alone; 3.3.2 was tried"
-
     @property
     def how(self) -> str:
         """Where the process looks."""
