@@ -92,22 +92,28 @@ class Podman:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.run("rm", "--force", "--all", "--time", "0")
+        self._call("rm", "--force", "--all", "--time", "0")
         os.killpg(self._service.pid, signal.SIGTERM)
         try:
             self._service.wait(15)
         except subprocess.TimeoutExpired:
             os.killpg(self._service.pid, signal.SIGKILL)
             self._service.wait()
-        self.run("system", "reset", "--force")
+        self._call("system", "reset", "--force")  # what was on its way out and busy is gone by now
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for mount in sorted((one for one in mounts if one.startswith(f"{self.folder}/")), reverse=True):
+            subprocess.run(["umount", "--lazy", mount], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, *arguments: str) -> str:
         """Run podman's command on this storage and return what it prints."""
-        environ = {**os.environ, **self.environment}
-        done = subprocess.run(["podman", *arguments], env=environ, capture_output=True, text=True, check=False)
+        done = self._call(*arguments)
         assert done.returncode == 0, f"podman {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environ = {**os.environ, **self.environment}
+        return subprocess.run(["podman", *arguments], env=environ, capture_output=True, text=True, check=False)
 
     def python_image(self) -> str:
         """The name of an image with this Python, pip, and a shell."""

@@ -18,6 +18,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from turnout_kubeflow import containers
+
 GRACE = 10.0
 """The seconds that steps have for their end when a run is cancelled."""
 _STOPPED = "cancel"
@@ -34,7 +36,7 @@ def main(folder: Path) -> int:
             child = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
             while child.poll() is None:
                 if (folder / _STOPPED).exists():
-                    _stop(child)
+                    _stop(child, given)
                 time.sleep(0.05)
             cancelled = (folder / _STOPPED).exists()
             if cancelled or not (folder / "finished").exists():
@@ -48,14 +50,24 @@ def main(folder: Path) -> int:
 
 def run_kfp(folder: Path) -> None:
     """Run the specification here; raises what kfp.local raises when a task fails."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    given = json.loads((folder / "arguments.json").read_bytes())
+    threading.Thread(target=_end_with, args=(os.getppid(), given), daemon=True).start()
     warnings.simplefilter("ignore")  # kfp.local warns of display names and resources, which it does without
     from kfp import components, local
 
-    given = json.loads((folder / "arguments.json").read_bytes())
-    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"))
+    local.init(runner=_runner(given, folder), pipeline_root=str(folder / "kfp"))
     pipeline: Any = components.load_component_from_file(str(folder / "pipeline.yaml"))
     pipeline(**given["arguments"])
+
+
+def _runner(given: dict[str, Any], folder: Path) -> Any:
+    from kfp import local
+
+    settings = given["containers"]
+    if settings is None:
+        return local.SubprocessRunner(use_venv=False)
+    told = {name: os.environ[name] for name in settings["environment"]}
+    return containers.runner(given["engine_run"], told, [*settings["folders"], str(folder)], settings["network"])
 
 
 def locked(folder: Path) -> bool:
@@ -75,14 +87,20 @@ def ask_to_stop(folder: Path) -> None:
     (folder / _STOPPED).touch()
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, given: dict[str, Any]) -> None:
     """End this process and all it started when the driver is gone: nobody would mark the end of the run."""
     while os.getppid() == parent:
         time.sleep(0.5)
+    _stop_containers(given)
     os.killpg(0, signal.SIGTERM)
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def _stop_containers(given: dict[str, Any]) -> None:
+    if given["containers"] is not None:
+        containers.stop(given["engine_run"], GRACE)
+
+
+def _stop(child: subprocess.Popen[bytes], given: dict[str, Any]) -> None:
     """Tell kfp.local and all it started to end, and end them."""
     for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
         try:
@@ -95,6 +113,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
             continue
         if number == signal.SIGTERM:
             time.sleep(0.5)  # the launchers of steps stop theirs
+    _stop_containers(given)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from turnout.plugin_api import (
     encode,
     run_id,
 )
-from turnout_kubeflow import driver, inputs
+from turnout_kubeflow import containers, driver, inputs
 from turnout_kubeflow.launch import LOGS
 from turnout_kubeflow.orchestrator import CAPABILITIES, ENTRYPOINT, Compiling
 from turnout_kubeflow.run import last_mark
@@ -76,7 +76,7 @@ class KubeflowLocalRun(RunHandle):
 
 
 class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
-    """kfp.local with its SubprocessRunner: no cluster and no container."""
+    """kfp.local: no cluster, and no container unless steps are started by their images."""
 
     name = "kubeflow-local"
     Config = KubeflowLocalSettings
@@ -92,10 +92,13 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
         """Start kfp.local in the background.
 
         Raises:
-            PluginError: where kfp is not installed.
+            PluginError: where kfp, or what containers take, is not installed.
+            RunError: where steps start in containers, and nothing answers that could start them.
         """
         if find_spec("kfp") is None:
             raise PluginError("kfp is not installed", fix='pip install "turnout-kubeflow[kfp]"')
+        if self.config.launch == "image":
+            containers.check()
         engine_run = submission.options.uuid or str(uuid.uuid4())
         folder = self._folder(plan, engine_run)
         folder.mkdir(parents=True)
@@ -107,6 +110,7 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
             "engine_run": engine_run,
             "submission": encode(submission).decode(),
             "arguments": inputs.arguments(plan, submission.params, more),
+            "containers": self._containers(store),
         }
         (folder / "arguments.json").write_text(json.dumps(document), encoding="utf-8")
         environ = {**os.environ, **store.environment(), LOGS: str(folder)}
@@ -146,6 +150,14 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
                 f"the run {folder.name} does not run on this machine", fix="see how it went: turnout runs list"
             )
         driver.ask_to_stop(folder)
+
+    def _containers(self, store: Any) -> dict[str, Any] | None:
+        """What containers are given: the names of variables, folders of this machine, and the network."""
+        if self.config.launch != "image":
+            return None
+        shared = [] if "://" in store.address else [store.address]
+        folders = [*shared, *(str(Path(folder).absolute()) for folder in self.config.folders)]
+        return {"environment": [*store.environment(), LOGS], "folders": folders, "network": self.config.network}
 
     def _folder(self, plan: Plan, engine_run: str) -> Path:
         return Path(self.config.folder).absolute() / run_id(plan.project, plan.name, plan.instance, engine_run)

@@ -78,3 +78,10 @@ class KubeflowLocalSettings(CompileSettings, frozen=True):
     folder: Annotated[
         LocalPath, msgspec.Meta(description="Where kfp.local keeps its files, and the steps' logs lie.")
     ] = ".turnout/kubeflow"
+    folders: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="Folders that containers see at the same paths as here, beside the store's."),
+    ] = ()
+    network: Annotated[
+        str | None, msgspec.Meta(description="The network of containers: host, or one that docker or podman knows.")
+    ] = None
