@@ -58,6 +58,39 @@ def test_an_export_holds_the_engines_files_plan_and_code(call, tmp_path):
     assert set(json.loads((folder / "environment.json").read_text())) >= {"TURNOUT_STORE"}
 
 
+def test_local_files_are_sent_to_the_store_when_asked_for(call, tmp_path):
+    root = tmp_path / "project"
+    (root / "data.txt").write_text("some data")
+    text = PIPELINE.replace("import pipeline", "import File, pipeline").replace("one()", "one(path)", 2)
+    text = text.replace("def one(path)", "def one(path: File)").replace("return 1", "return len(path.read_text())")
+    (root / "exported_pipeline.py").write_text(text.replace("exported()", 'exported(path: File = "data.txt")'))
+    folder = tmp_path / "out"
+    options = ("--stack", "specimen", "-o", str(folder))
+    without = call(export, *options)
+    assert (
+        "note: not in the export, and not sent to the store: data.txt; --upload sends what is not there"
+        in without.output
+    )
+    missing = _step(folder, tmp_path / "elsewhere")
+    assert missing.returncode == 1
+    assert "the content of 'path', a local file or folder, is not in the store" in missing.stderr
+    assert "`turnout export PIPELINE --upload`" in missing.stderr
+    assert "note" not in call(export, *options, "--upload").output
+    assert _step(folder, tmp_path / "elsewhere").returncode == 0
+
+
+def _step(folder, cwd):
+    """Run the step of an exported folder, as an engine elsewhere would."""
+    cwd.mkdir(exist_ok=True)
+    (plan,) = (folder / "plans").iterdir()
+    words = ["step", "--plan", plan.stem, "--engine-run", "native", "--step", "one", "--bundle", str(folder)]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TURNOUT")}
+    command = [sys.executable, "-m", "turnout.runtime", *words]
+    return subprocess.run(
+        command, cwd=cwd, env={**environ, "TURNOUT_CACHE": str(cwd)}, capture_output=True, text=True, check=False
+    )
+
+
 def test_the_check_says_what_differs_and_writes_nothing(call, tmp_path):
     folder = tmp_path / "out"
     options = ("--stack", "specimen", "-o", str(folder))

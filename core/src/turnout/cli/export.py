@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from turnout.cli.options import json_option, print_json, stack_option
+
+if TYPE_CHECKING:
+    from turnout.planning.uploads import Uploads
 
 
 @click.command()
@@ -19,14 +22,17 @@ from turnout.cli.options import json_option, print_json, stack_option
     help="The folder to write to.",
 )  # fmt: skip
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the folder holds anything else.")
+@click.option("--upload", is_flag=True, help="Also send plan, code and the local files it refers to to the store.")
 @click.option("--accept", multiple=True, metavar="CAPABILITY", help="Go without something the stack cannot give.")
 @json_option
-def export(pipeline: str, stack: str | None, folder: Path, check: bool, accept: tuple[str, ...], as_json: bool) -> None:
+def export(
+    pipeline: str, stack: str | None, folder: Path, check: bool, upload: bool, accept: tuple[str, ...], as_json: bool
+) -> None:
     """Write the engine's own files for PIPELINE, and all that its workers need, into a folder of its own.
 
     The same pipeline gives the same bytes. Files of an earlier export that are not part of this one are removed:
-    plans and code packages under their digests; nothing else in the folder is touched. Local files among the defaults
-    of parameters are not in it: `turnout publish` sends them to the store.
+    plans and code packages under their digests; nothing else in the folder is touched. Local files that the pipeline
+    refers to, such as defaults of parameters, are not in it: --upload sends them to the store, and so does `publish`.
     """
     from turnout.api.launch import Launch
     from turnout.cli.target import find_pipeline
@@ -36,12 +42,23 @@ def export(pipeline: str, stack: str | None, folder: Path, check: bool, accept: 
     differing = _differences(folder, bundle.files)
     if not check:
         _write(folder, bundle.files, differing)
+    if upload:
+        launch.publish()
     document = {"entrypoint": bundle.entrypoint, "plan": launch.plan.digest, "changed": sorted(differing)}
     if as_json:
         print_json(document)
     else:
-        _print(folder, bundle, differing, [*launch.planned.notes, *bundle.notes], check=check)
+        notes = [*launch.planned.notes, *bundle.notes, *([] if upload or check else _missing(launch.planned.uploads))]
+        _print(folder, bundle, differing, notes, check=check)
     sys.exit(1 if check and differing else 0)
+
+
+def _missing(uploads: Uploads) -> list[str]:
+    paths = uploads.paths
+    if not paths:
+        return []
+    shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return [f"not in the export, and not sent to the store: {shown}; --upload sends what is not there yet"]
 
 
 def _differences(folder: Path, files: dict[str, bytes]) -> dict[str, str]:

@@ -45,7 +45,16 @@ def parameter_file(session: Session, name: str, value: dict[str, Any], type_: Pa
         ArtifactError: when the content is not in the store, is damaged, or the URL cannot be read.
     """
     value = parameter_content(session, name, value)
-    artifact = session.artifacts.find(value["digest"])
+    try:
+        artifact = session.artifacts.find(value["digest"])
+    except ArtifactError as error:
+        if session.store.exists(layout.manifest(value["digest"])):
+            raise
+        raise ArtifactError(
+            f"the content of {name!r}, a local file or folder, is not in the store {session.store.address}",
+            why="it is sent there when a run is submitted, or the pipeline is published",
+            fix="`turnout publish PIPELINE`, or `turnout export PIPELINE --upload`",
+        ) from error
     path = session.artifacts.materialise_file(artifact, f"{'input'}{value.get('suffix', '')}")
     return Folder(path) if type_.kind == "folder" else File(path)
 
