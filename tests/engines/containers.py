@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 PYTHON = "localhost/turnout-python:latest"
-"""Python with pip, and a shell; no package besides."""
+"""Python with pip, and a shell with what building an image takes; no package besides."""
 WORKER = "localhost/turnout-worker:latest"
 """That, with turnout and what its plugins bring to workers."""
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,11 @@ default_ulimits = ["nofile=16384:16384", "nproc=4096:4096"]
 cgroup_manager = "cgroupfs"
 runtime = "runc"
 events_logger = "file"
+tmp_dir = "{folder}/tmp"
+static_dir = "{folder}/graph/libpod"
+volume_path = "{folder}/graph/volumes"
+[network]
+network_config_dir = "{folder}/networks"
 """
 _STORAGE = """\
 [storage]
@@ -65,7 +70,7 @@ class Podman:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="podman-"))  # a socket's path has at most 107 characters
         self.url = f"unix://{self.folder}/podman.sock"
-        (self.folder / "containers.conf").write_text(_CONTAINERS)
+        (self.folder / "containers.conf").write_text(_CONTAINERS.format(folder=self.folder))
         (self.folder / "storage.conf").write_text(_STORAGE.format(folder=self.folder))
         self.environment = {
             "CONTAINERS_CONF": str(self.folder / "containers.conf"),
@@ -99,7 +104,7 @@ class Podman:
         except subprocess.TimeoutExpired:
             os.killpg(self._service.pid, signal.SIGKILL)
             self._service.wait()
-        self._call("system", "reset", "--force")  # what was on its way out and busy is gone by now
+        self._call("rm", "--force", "--all", "--time", "0")  # what was on its way out and busy is gone by now
         mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
         for mount in sorted((one for one in mounts if one.startswith(f"{self.folder}/")), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False)
@@ -168,7 +173,7 @@ def _install(folder: Path, *requirements: str) -> None:
 
 
 def _python() -> list[tuple[Path, str]]:
-    """This Python without what no step needs, a shell, and the libraries that both are linked with."""
+    """This Python without what no step needs, a shell and a few programs, and the libraries they are linked with."""
     library = Path(sysconfig.get_path("stdlib"))
     executable = Path(sys.executable).resolve()
     found = [(executable, f"usr/local/bin/{name}") for name in ("python", "python3", _MINOR)]
@@ -178,9 +183,9 @@ def _python() -> list[tuple[Path, str]]:
         if path.name not in _UNUSED and not path.name.startswith("config-") and path.suffix != ".a"
     ]
     found += [(path, f"usr/local/lib/{_MINOR}/{path.name}") for path in modules]
-    shell = Path("/bin/sh").resolve()
-    found.append((shell, "bin/sh"))
-    linked = [executable, shell, *sorted((library / "lib-dynload").glob("*.so"))]
+    programs = {name: Path("/bin", name).resolve() for name in ("sh", "mkdir", "chmod", "id")}
+    found += [(path, f"bin/{name}") for name, path in programs.items()]
+    linked = [executable, *programs.values(), *sorted((library / "lib-dynload").glob("*.so"))]
     text = subprocess.run(["ldd", *map(str, linked)], capture_output=True, text=True, check=True).stdout
     libraries = {Path(path) for path in re.findall(r"(?:=> |^\t)(/\S+) \(0x", text, re.MULTILINE)}
     system = next(path.parent for path in libraries if path.name.startswith("libc.so"))
