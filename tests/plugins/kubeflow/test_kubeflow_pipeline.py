@@ -208,52 +208,6 @@ def test_what_older_back_ends_look_up_is_shown_by_its_own_name():
     assert shown == {"is-good": "is-good", "to-load": "to-load", "do-score": "do_score", "do-fit": "do_fit"}
 
 
-def element(step):
-    return InputSpec(source=Element(step=step, output="output"))
-
-
-def test_a_map_of_a_map_lies_in_its_loop():
-    """So that the others go on where an element fails, as anywhere else."""
-    plan = sample_plan(
-        sample_step("numbers"),
-        sample_step("first", inputs={"n": element("numbers")}),
-        sample_step("second", inputs={"n": element("first")}),
-        sample_step("third", inputs={"n": element("second"), "also": output("numbers")}),
-        sample_step("total", inputs={"all": InputSpec(source=Collected(step="third", output="output"))}),
-    )
-    found = document(plan)["components"]
-    assert {name: task.get("dependentTasks", []) for name, task in found["comp-steps"]["dag"]["tasks"].items()} == {
-        "numbers": [],
-        "first": ["numbers"],
-        "total": ["first"],
-    }
-    inner = found["comp-one-first"]["dag"]["tasks"]
-    assert {name: task.get("dependentTasks", []) for name, task in inner.items()} == {
-        "first": [],
-        "second": ["first"],
-        "third": ["second"],
-    }
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        sample_step("other", inputs={"all": InputSpec(source=Collected(step="first", output="output"))}),
-        sample_step("later"),
-    ],
-    ids=["it is needed elsewhere", "it waits for what comes later"],
-)
-def test_a_map_of_a_map_has_its_own_loop_where(more):
-    late = {"late": output("later")} if more.name == "later" else {}
-    plan = sample_plan(
-        sample_step("numbers"),
-        sample_step("first", inputs={"n": element("numbers")}),
-        more,
-        sample_step("second", inputs={"n": element("first"), **late}),
-    )
-    assert tasks(plan)["second"]["dependentTasks"] == sorted({"first", "numbers", *(["later"] if late else [])})
-
-
 def test_names_are_valid_and_never_meet():
     given = ["a_b", "a__b", "a.b", "A_B", "ab", "steps", "finish", "import", "None", "x" * 150, "x" * 151, "_", "9"]
     names = Names("steps", "finish")

@@ -7,7 +7,7 @@ from turnout.plugin_api import TypeName
 LOGGED = "logged-metrics"
 """The output of every step with the metrics it logged; no output of a step has a hyphen in its name."""
 _PREFIXES = {
-    "Dataset": ("pandas.", "polars.", "pyarrow."),
+    "Dataset": ("pandas.", "polars.", "pyarrow.", "numpy:ndarray"),
     "Model": ("sklearn.base:BaseEstimator", "torch.nn.", "keras.", "xgboost.", "lightgbm.", "catboost."),
     "HTML": ("plotly.",),
 }

@@ -2,9 +2,8 @@
 
 Each step is a component with an executor of its own. A guarded or mapped step lies in a pipeline of its own, because
 nothing can come after a task inside of a condition or a loop, but anything can come after the pipeline that holds it.
-A map of a map that nothing else needs lies in the same loop: where an element fails, the others go on. Gates, and steps
-whose lists are mapped over, are always called: where a guard of theirs is false, the runtime says so, and they tell
-``false`` and no indices. All of it lies in one pipeline that the exit handler watches.
+Gates, and steps whose lists are mapped over, are always called: where a guard of theirs is false, the runtime says so,
+and they tell ``false`` and no indices. All of it lies in one pipeline that the exit handler watches.
 """
 
 from __future__ import annotations
@@ -71,8 +70,7 @@ class Builder:
 
     def document(self) -> Document:
         """The whole specification."""
-        chains = _chains(self._plan)
-        tasks = dict(self._task(chains[step.name]) for step in self._plan.steps if step.name in chains)
+        tasks = dict(self._task(step) for step in self._plan.steps)
         self._components[f"comp-{STEPS}"] = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": self._plain}}
         info = {"name": valid(self._plan.name), "displayName": self._plan.name}
         if self._plan.doc:
@@ -113,21 +111,16 @@ class Builder:
             "inputs": {"parameters": {**self._outermost, **final}},
         }
 
-    def _task(self, chain: tuple[StepPlan, ...]) -> tuple[str, Document]:
-        """The task of a step, or that of the pipeline in which it is guarded, or repeated with the maps of it."""
-        step = chain[0]
-        name = self._names.take(step.name)
-        needed = {upstream for one in chain for upstream in one.upstream} - {one.name for one in chain}
-        needs = {self._tasks[upstream] for upstream in needed}
-        self._tasks.update({one.name: name for one in chain})
+    def _task(self, step: StepPlan) -> tuple[str, Document]:
+        """A step's task, or that of the pipeline in which it is guarded or repeated."""
+        name = self._tasks[step.name] = self._names.take(step.name)
+        call = self._call(step, name)
         guarded = () if self._told(step) else step.guards
         given: Document = {}
         if step.mapped:
             producer, output = self._sources[step.name]
             given[INDICES] = _from_task(self._tasks[producer], f"{output}-indices")
-            call = self._loop(chain, name)
-        else:
-            call = self._call(step, name)
+            call = self._loop(call, name)
         if guarded:
             given.update({_guard(n): _from_task(self._tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
             call = self._condition(call, name, len(guarded), mapped=step.mapped)
@@ -136,8 +129,8 @@ class Builder:
         # Older back ends find a task, whose output another one takes, by what is meant to be shown of it.
         call["taskInfo"] = {"name": name if self._told(step) else step.name}
         call["inputs"] = {"parameters": {**self._passed, **given}}
-        if needs := needs | self._producers(given):
-            call["dependentTasks"] = sorted(needs)
+        if needs := sorted({self._tasks[upstream] for upstream in step.upstream} | self._producers(given)):
+            call["dependentTasks"] = needs
         return name, call
 
     def _producers(self, given: Document) -> set[str]:
@@ -176,18 +169,11 @@ class Builder:
             }
         return task
 
-    def _loop(self, chain: tuple[StepPlan, ...], name: str) -> Document:
-        """A task that calls a step, and then the maps of it, for each of the indices of the pipeline around it."""
-        calls: Document = {}
-        keys = {step.name: name if step is chain[0] else self._names.take(step.name) for step in chain}
-        for step in chain:
-            key = keys[step.name]
-            calls[key] = self._call(step, key)
-            calls[key]["taskInfo"] = {"name": step.name}
-            calls[key]["inputs"] = {"parameters": {**self._passed, INDEX: {"componentInputParameter": INDEX}}}
-            if needs := sorted(keys[upstream] for upstream in step.upstream if upstream in keys):
-                calls[key]["dependentTasks"] = needs
-        loop = self._nested(f"one-{name}", calls, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
+    def _loop(self, call: Document, name: str) -> Document:
+        """A task that makes the call for each of the indices of the pipeline around it."""
+        call["taskInfo"] = {"name": name}
+        call["inputs"] = {"parameters": {**self._passed, INDEX: {"componentInputParameter": INDEX}}}
+        loop = self._nested(f"one-{name}", {name: call}, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
         loop["taskInfo"] = {"name": "each"}
         loop["inputs"] = {"parameters": {**self._passed, INDICES: {"componentInputParameter": INDICES}}}
         loop["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
@@ -267,34 +253,6 @@ def _sources(plan: Plan) -> dict[str, tuple[str, str]]:
                 found[step.name] = found.get(source.step, (source.step, source.output))
                 break
     return found
-
-
-def _chains(plan: Plan) -> dict[str, tuple[StepPlan, ...]]:
-    """Each step by its name, with the maps of it that share its loop: those that alone need the step before them.
-
-    What else they need must be there before the loop begins.
-    """
-    found: dict[str, list[StepPlan]] = {}
-    heads: dict[str, str] = {}
-    before: dict[str, frozenset[str]] = {}
-    for step in plan.steps:
-        before[step.name] = frozenset(step.upstream).union(*(before[upstream] for upstream in step.upstream))
-        last = next((given.source.step for given in step.inputs.values() if isinstance(given.source, Element)), "")
-        chain = found.get(heads.get(last, ""), [])
-        if (
-            chain
-            and chain[-1].mapped
-            and chain[-1].name == last
-            and plan.downstream[last] == (step.name,)
-            and chain[0].guards == step.guards
-            and set(step.upstream) - {one.name for one in chain} <= before[chain[0].name]
-        ):
-            chain.append(step)
-            heads[step.name] = heads[last]
-        else:
-            found[step.name] = [step]
-            heads[step.name] = step.name
-    return {name: tuple(chain) for name, chain in found.items()}
 
 
 def _guard(number: int) -> str:

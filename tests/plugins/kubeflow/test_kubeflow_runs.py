@@ -1,0 +1,54 @@
+"""The state of a run is what its records say, whatever Kubeflow calls it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from turnout.plugin_api import FinishMark, encode
+from turnout.stores.local import LocalStore
+from turnout.testing.plans import sample_plan, sample_step
+from turnout_kubeflow.local import KubeflowLocalRun
+from turnout_kubeflow.run import KubeflowRun
+
+PLAN = sample_plan(sample_step("fit"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore.from_url(str(tmp_path))
+
+
+def successful(kind, folder, store):
+    """A run of which kfp says that all went well."""
+    if kind == "local":
+        process = SimpleNamespace(poll=lambda: 0, wait=lambda timeout=None: 0)
+        return KubeflowLocalRun(PLAN, "native", folder, process, store, lambda change: None)
+    server = SimpleNamespace(
+        state=lambda engine_run: "succeeded", page=lambda place: f"https://kubeflow.example/{place}"
+    )
+    return KubeflowRun(PLAN, "native", server, store, 1.0, lambda change: None)
+
+
+@pytest.mark.parametrize("kind", ["local", "server"])
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [
+        (["succeeded"], "succeeded"),
+        (["failed"], "failed"),
+        (["failed", "succeeded"], "succeeded"),
+        (["cancelled"], "cancelled"),
+    ],
+)
+def test_a_success_of_kfps_is_none_of_ours(kind, marks, expected, store, tmp_path):
+    run = successful(kind, tmp_path, store)
+    for number, state in enumerate(marks):
+        mark = FinishMark(time="2026-01-31T12:00:00Z", state=state)
+        store.create(f"sample/runs/{run.run_id}/finish/{number}.json", encode(mark))
+    assert run.wait(1) == expected
+
+
+def test_without_a_word_of_ours_it_is_no_success(store, tmp_path):
+    assert successful("local", tmp_path, store).wait(1) == "failed"
+    assert successful("server", tmp_path, store).wait(1) == "unknown"
