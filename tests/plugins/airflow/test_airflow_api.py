@@ -1,6 +1,7 @@
 """The REST API as it may answer: each mistake of a stack names what to do. A stand-in answers, on loopback."""
 
 import json
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from fsspec.core import url_to_fs
 
 from turnout.plugin_api import Change, ConfigError, RunError, Submission
 from turnout.plugin_api import Options as RunOptions
@@ -17,6 +19,7 @@ from turnout_airflow import api as apis
 from turnout_airflow import run as runs
 from turnout_airflow.api import Api
 from turnout_airflow.orchestrator import AirflowOrchestrator
+from turnout_airflow.placement import Placed
 from turnout_airflow.settings import AirflowSettings
 
 DAG = "sample.sample"
@@ -123,24 +126,25 @@ def test_other_refusals(server, api, status, kind):
         api.call("POST", "/dags/x/dagRuns", {})
 
 
-def test_waiting_for_a_version(server, api, tmp_path):
+def test_waiting_for_a_version(server, api):
+    placed = Placed(DAG, f"/dags/{DAG}", 0.0)
     server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": []}
     tags = iter([(404, {}), (200, {"tags": [{"name": "turnout:old"}]}), (200, {"tags": [{"name": "turnout:new"}]})])
     server.answers[f"GET /api/v2/dags/{DAG}"] = lambda *_: next(tags)
-    api.wait_parsed(DAG, "turnout:new", tmp_path, 60)
+    api.wait_parsed(DAG, "turnout:new", placed, 60)
     server.answers[f"GET /api/v2/dags/{DAG}"] = 200, {"tags": []}
     with pytest.raises(RunError, match=r"has not parsed the new version of the DAG sample\.sample in 0\.1 s"):
-        api.wait_parsed(DAG, "turnout:new", tmp_path, 0.1)
+        api.wait_parsed(DAG, "turnout:new", placed, 0.1)
 
 
-def test_an_import_error_of_this_file_ends_the_wait(server, api, tmp_path):
-    (tmp_path / "sample_dag.py").write_text("")
-    old = {"filename": f"{tmp_path.name}/sample_dag.py", "timestamp": "2020-01-01T00:00:00Z", "stack_trace": "old"}
+def test_an_import_error_of_this_file_ends_the_wait(server, api):
+    placed = Placed(DAG, f"/dags/{DAG}", time.time())
+    old = {"filename": f"{DAG}/sample_dag.py", "timestamp": "2020-01-01T00:00:00Z", "stack_trace": "old"}
     new = {**old, "timestamp": "2999-01-01T00:00:00+00:00", "stack_trace": "Traceback\nImportError: no DAG in airflow"}
     other = {**new, "filename": "elsewhere/sample_dag.py", "stack_trace": "other"}
     server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": [old, other, new]}
     with pytest.raises(RunError, match="ImportError: no DAG in airflow"):
-        api.wait_parsed(DAG, "turnout:new", tmp_path, 60)
+        api.wait_parsed(DAG, "turnout:new", placed, 60)
 
 
 def task(name, state, index=-1, tries=1):
@@ -207,6 +211,44 @@ def test_placing_and_taking_away(tmp_path):
     assert list((tmp_path / "dags").iterdir()) == []
     with pytest.raises(ConfigError, match="does not say where Airflow reads DAG files from"):
         AirflowOrchestrator(AirflowSettings()).publish(plan, bundle, store)
+
+
+@pytest.mark.parametrize("scheme", ["memory", "file"])
+def test_placing_behind_a_url(tmp_path, scheme):
+    url = f"{scheme}://{tmp_path}/dags"
+    files, root = url_to_fs(url)
+    orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=f"{url}/"))
+    plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
+    bundle = orchestrator.compile(plan)
+    assert orchestrator.publish(plan, bundle, store) == f"{url}/{DAG}"
+    assert sorted(files.find(root)) == [f"{root}/{DAG}/environment.json", f"{root}/{DAG}/sample_dag.py"]
+    assert files.cat_file(f"{root}/{DAG}/sample_dag.py") == bundle.files["sample_dag.py"]
+    written = files.modified(f"{root}/{DAG}/sample_dag.py")
+    other = orchestrator.compile(sample_plan(doc="other"))
+    assert orchestrator.publish(plan, bundle, store) == f"{url}/{DAG}"
+    assert files.modified(f"{root}/{DAG}/sample_dag.py") == written
+    orchestrator.publish(plan, other, store)
+    assert files.cat_file(f"{root}/{DAG}/sample_dag.py") == other.files["sample_dag.py"]
+    files.pipe_file(f"{root}/{DAG}/notes.txt", b"of a user's own")
+    assert orchestrator.unpublish(plan) == f"{url}/{DAG}"
+    assert files.find(root) == [f"{root}/{DAG}/notes.txt"]
+
+
+def test_urls_that_cannot_be_written_to(tmp_path, monkeypatch):
+    plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
+
+    def publish(url):
+        orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=url))
+        orchestrator.publish(plan, orchestrator.compile(plan), store)
+
+    with pytest.raises(ConfigError, match="DAG files cannot be sent to nosuch://x"):
+        publish("nosuch://x/dags")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        publish(f"file://{tmp_path}/file/dags")
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ConfigError, match="fsspec is not installed"):
+        publish("memory://dags")
 
 
 def test_a_submission_becomes_the_configuration_of_a_run(server, tmp_path):

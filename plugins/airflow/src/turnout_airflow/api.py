@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from turnout.plugin_api import ConfigError, RunError
+from turnout_airflow.placement import Placed
 from turnout_airflow.settings import AirflowSettings
 
 PATIENCE = 30.0
@@ -151,7 +152,7 @@ class Api:
             fix="see the log of its API server",
         )
 
-    def wait_parsed(self, dag: str, version: str, folder: Path, seconds: float) -> None:
+    def wait_parsed(self, dag: str, version: str, placed: Placed, seconds: float) -> None:
         """Wait until Airflow has parsed the DAG of that version, which it bears as a tag.
 
         Raises:
@@ -165,27 +166,25 @@ class Api:
                 found = None
             if found and any(tag["name"] == version for tag in found["tags"]):
                 return
-            self._see_import_errors(folder)
+            self._see_import_errors(placed)
             if time.monotonic() > deadline:
                 raise RunError(
                     f"Airflow has not parsed {'the new version of ' if found else ''}the DAG {dag} in {seconds:g} s",
-                    why=f"the file lies in {folder}",
+                    why=f"the file lies in {placed.address}",
                     fix="check that its DAG processor runs and reads dags_folder; raise `parse_timeout`, or lower its"
                     " [dag_processor] refresh_interval and min_file_process_interval",
                 )
             time.sleep(0.5)
 
-    def _see_import_errors(self, folder: Path) -> None:
+    def _see_import_errors(self, placed: Placed) -> None:
         for error in self.call("GET", "/importErrors?limit=100&order_by=-timestamp")["import_errors"]:
             path = Path(error["filename"] or "")
-            if path.parent.name == folder.name:
-                written = max(one.stat().st_mtime for one in folder.glob("*_dag.py"))
-                if _seconds(error["timestamp"]) >= written:
-                    raise RunError(
-                        f"Airflow cannot import {path}",
-                        why=error["stack_trace"].strip().splitlines()[-1],
-                        fix="use Airflow 3.3 or newer; its page of import errors has the whole of it",
-                    )
+            if path.parent.name == placed.name and _seconds(error["timestamp"]) >= placed.written:
+                raise RunError(
+                    f"Airflow cannot import {path}",
+                    why=error["stack_trace"].strip().splitlines()[-1],
+                    fix="use Airflow 3.3 or newer; its page of import errors has the whole of it",
+                )
 
 
 def _trust(file: str) -> ssl.SSLContext:

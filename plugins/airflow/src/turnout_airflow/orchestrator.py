@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -14,7 +11,6 @@ import msgspec
 from turnout.plugin_api import (
     Bundle,
     Capability,
-    ConfigError,
     Orchestrator,
     Plan,
     RunError,
@@ -26,6 +22,7 @@ from turnout.plugin_api import (
 )
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
 from turnout_airflow.params import packable
+from turnout_airflow.placement import Placed, dags_folder
 from turnout_airflow.refusals import check
 from turnout_airflow.run import AirflowRun, cancel, status_of, task_path, tasks
 from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
@@ -104,51 +101,26 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
 
     def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
         """Place the DAG file, and, where the stack says the API's URL, wait until it is parsed and activate it."""
-        folder = self._place(plan, bundle.files, store, manual=False)
+        placed = self._place(plan, bundle.files, store, manual=False)
         if self.config.url:
             api = self._api()
-            self._await(api, DagFile(plan, self.config), folder)
+            self._await(api, DagFile(plan, self.config), placed)
             api.call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": False})
-        return str(folder)
+        return placed.address
 
     def unpublish(self, plan: Plan) -> str:
         """Remove the DAG file, and that of the DAG for submitted runs; Airflow then forgets the schedule."""
-        folder = self._folder(plan, manual=False)
         if self.config.url:
             with contextlib.suppress(RunError):
                 self._api().call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": True})
-        for one in (folder, self._folder(plan, manual=True)):
-            for name in (f"{plan.name}_dag.py", "environment.json"):
-                (one / name).unlink(missing_ok=True)
-            shutil.rmtree(one / "__pycache__", ignore_errors=True)
-            with contextlib.suppress(OSError):  # it was never there, or somebody put something of their own into it
-                one.rmdir()
-        return str(folder)
+        root = dags_folder(self.config.dags_folder)
+        files = (f"{plan.name}_dag.py", "environment.json")
+        root.remove(dag_id(plan, manual=True), files)
+        return root.remove(dag_id(plan), files)
 
-    def _folder(self, plan: Plan, *, manual: bool) -> Path:
-        if not self.config.dags_folder:
-            raise ConfigError(
-                "the stack does not say where Airflow reads DAG files from",
-                fix="set orchestrator: {type: airflow, dags_folder: …}, or use `turnout export`",
-            )
-        root = Path(self.config.dags_folder)
-        if not root.is_dir():
-            raise ConfigError(
-                f"there is no folder {root}", fix="set dags_folder to the one that Airflow reads, or make it"
-            )
-        return root / dag_id(plan, manual=manual)
-
-    def _place(self, plan: Plan, files: Mapping[str, bytes], store: Any, *, manual: bool) -> Path:
-        folder = self._folder(plan, manual=manual)
-        folder.mkdir(exist_ok=True)
-        for name, data in {"environment.json": pretty(store.environment()), **files}.items():
-            path = folder / name
-            if path.exists() and path.read_bytes() == data:
-                continue
-            partial = path.with_name(f".{name}.{os.getpid()}.part")
-            partial.write_bytes(data)
-            partial.replace(path)
-        return folder
+    def _place(self, plan: Plan, files: Mapping[str, bytes], store: Any, *, manual: bool) -> Placed:
+        root = dags_folder(self.config.dags_folder)
+        return root.place(dag_id(plan, manual=manual), {"environment.json": pretty(store.environment()), **files})
 
     # runs
 
@@ -157,8 +129,8 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         check(plan)
         api = self._api()
         file = DagFile(plan, self.config, manual=True)
-        folder = self._place(plan, {bundle.entrypoint: file.source.encode()}, store, manual=True)
-        self._await(api, file, folder)
+        placed = self._place(plan, {bundle.entrypoint: file.source.encode()}, store, manual=True)
+        self._await(api, file, placed)
         api.call("PATCH", f"/dags/{file.dag_id}", {"is_paused": False})
         engine_run = f"{SUBMITTED}{submission.options.uuid}"
         url = f"{self.config.url.rstrip('/')}/dags/{file.dag_id}/runs/{engine_run}"
@@ -167,8 +139,8 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         api.start(file.dag_id, engine_run, conf)
         return AirflowRun(api, plan, file.dag_id, engine_run, url, self.watch)
 
-    def _await(self, api: Api, file: DagFile, folder: Path) -> None:
-        api.wait_parsed(file.dag_id, file.version, folder, self.config.parse_timeout)
+    def _await(self, api: Api, file: DagFile, placed: Placed) -> None:
+        api.wait_parsed(file.dag_id, file.version, placed, self.config.parse_timeout)
 
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         """What Airflow says of a run; ``unknown`` without a URL, and for a run it does not have."""

@@ -54,7 +54,9 @@ class AirflowSettings(Config, frozen=True):
     max_map_length: Annotated[
         Count, Meta(description="How many elements Airflow maps over at most: its own `[core] max_map_length`.")
     ] = 1024
-    dags_folder: Annotated[LocalPath, Meta(description="The folder that Airflow reads DAG files from.")] = ""
+    dags_folder: Annotated[
+        LocalPath, Meta(description="Where Airflow reads DAG files from: a folder, or a URL that fsspec can write to.")
+    ] = ""
     url: Annotated[str, Meta(description="Where Airflow's API server answers, such as http://localhost:8080.")] = ""
     user: Annotated[str, Meta(description="Who to sign in as; with `password`.")] = ""
     password: Annotated[Secret, Meta(description="The password of `user`.")] = ""

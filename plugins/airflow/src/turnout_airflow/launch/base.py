@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Literal
 
 from turnout.plugin_api import Plan, StepPlan
 from turnout_airflow.settings import AirflowSettings
+from turnout_airflow.source import arguments
 
 Kind = Literal["run_step", "decide", "finish_run"]
 """What a task does: run a step, evaluate a condition, mark the end."""
+_CLASSES: dict[Kind, str] = {"run_step": "RunStep", "decide": "Decide", "finish_run": "FinishRun"}
 
 HEAD = '''\
 """The pipeline @NAME of the project @PROJECT as an Airflow DAG, for Airflow 3.3 and newer.
@@ -69,9 +71,9 @@ class Launcher(ABC):
         """Lines of imports of the standard library."""
 
     @property
-    @abstractmethod
     def sdk(self) -> list[str]:
         """Names to import from ``airflow.sdk``."""
+        return ["SkipMixin"] if self.gates else []
 
     @property
     @abstractmethod
@@ -84,19 +86,77 @@ class Launcher(ABC):
         """Lines after the digest of the plan."""
 
     @property
-    @abstractmethod
     def definitions(self) -> str:
-        """The functions or classes by which tasks are made."""
+        """The operators by which tasks are made."""
+        return "".join([self.operator(), _STEP if self.steps else "", _DECIDE if self.gates else "", _FINISH])
 
-    @abstractmethod
     def task(
         self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
     ) -> tuple[str, list[str], str]:
-        """The call that makes a task: the function, its arguments, and what follows it.
+        """The call that makes a task: the operator, its arguments, and what follows it.
 
         Args:
             step: None for the end of the run.
             about: Airflow's own arguments of the task.
-            given: those of the definition.
+            given: those of the operator.
             elements: the variable of the task whose list a mapped task is expanded over.
         """
+        name = about.pop("task_id")
+        every = {"task_id": name, **given, **({} if step is None else self.own(step)), **about}
+        if elements is None:
+            return _CLASSES[kind], arguments(every), ""
+        return f"{_CLASSES[kind]}.partial", arguments(every), f".expand(index={elements}.output)"
+
+    @abstractmethod
+    def operator(self) -> str:
+        """The operator ``CallRuntime``, which the others derive from, as source."""
+
+    def own(self, step: StepPlan) -> dict[str, Any]:
+        """The operator's arguments of a step of its own."""
+        return {}
+
+
+_STEP = '''\
+class RunStep(CallRuntime):
+    """Run a step, or one element of a mapped one; for a list that is mapped over, return its indices."""
+
+    def __init__(self, *, step, index=None, count=None, **given):
+        element = [] if index is None else ["--index", str(index)]
+        given["do_xcom_push"] = count is not None
+        super().__init__(words=["step", "--step", step, *element], **given)
+        self.count = count
+
+    def execute(self, context):
+        outcome = super().execute(context)
+        return None if self.count is None else list(range(outcome["elements"][self.count]))
+
+
+'''
+_DECIDE = '''\
+class Decide(CallRuntime, SkipMixin):
+    """Evaluate a condition; where it is false, what it guards is skipped."""
+
+    inherits_from_skipmixin = True
+
+    def __init__(self, *, step, **given):
+        super().__init__(words=["step", "--step", step], **given, do_xcom_push=True)
+        self.step = step
+
+    def execute(self, context):
+        value = super().execute(context)["values"][self.step]
+        if not value:
+            after = context["task"].get_direct_relatives(upstream=False)
+            self.skip(context["ti"], [one for one in after if not one.is_teardown])
+        return value
+
+
+'''
+_FINISH = '''\
+class FinishRun(CallRuntime):
+    """Mark the end of the run, whatever has become of it."""
+
+    def __init__(self, **given):
+        super().__init__(words=["finish"], **given, do_xcom_push=False)
+
+
+'''

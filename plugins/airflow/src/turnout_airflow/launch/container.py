@@ -8,11 +8,9 @@ from typing import Any, ClassVar
 
 from turnout.plugin_api import ConfigError, Plan, StepPlan
 from turnout_airflow.container_settings import IMAGE
-from turnout_airflow.launch.base import Kind, Launcher
+from turnout_airflow.launch.base import Launcher
 from turnout_airflow.settings import AirflowSettings, TaskOptions, task_options
-from turnout_airflow.source import arguments, mapping
-
-_CLASSES: dict[Kind, str] = {"run_step": "RunStep", "decide": "Decide", "finish_run": "FinishRun"}
+from turnout_airflow.source import mapping
 
 
 class ContainerLauncher(Launcher):
@@ -47,32 +45,14 @@ class ContainerLauncher(Launcher):
         return ["import json", "from pathlib import Path"]
 
     @property
-    def sdk(self) -> list[str]:
-        """What skipping takes."""
-        return ["SkipMixin"] if self.gates else []
-
-    @property
     def constants(self) -> str:
         """What all tasks are given."""
         return f"{self.common} = {mapping({**self._common(), 'skip_on_exit_code': 99})}\n"
 
-    @property
-    def definitions(self) -> str:
-        """Operators."""
-        return "".join([self._call(), _STEP if self.steps else "", _DECIDE if self.gates else "", _FINISH])
-
-    def task(
-        self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
-    ) -> tuple[str, list[str], str]:
-        """An operator."""
-        name = about.pop("task_id")
-        own = {} if step is None else self._own(step, task_options(step))
-        if step is not None and step.image and step.image != self._image:
-            own = {"image": step.image, **own}
-        every = {"task_id": name, **given, **own, **about}
-        if elements is None:
-            return _CLASSES[kind], arguments(every), ""
-        return f"{_CLASSES[kind]}.partial", arguments(every), f".expand(index={elements}.output)"
+    def own(self, step: StepPlan) -> dict[str, Any]:
+        """What the operator is told of the step's resources and image."""
+        own = self._own(step, task_options(step))
+        return {"image": step.image, **own} if step.image and step.image != self._image else own
 
     @abstractmethod
     def _common(self) -> dict[str, Any]:
@@ -81,53 +61,3 @@ class ContainerLauncher(Launcher):
     @abstractmethod
     def _own(self, step: StepPlan, options: TaskOptions) -> dict[str, Any]:
         """The operator's arguments of a step of its own."""
-
-    @abstractmethod
-    def _call(self) -> str:
-        """The operator that calls the runtime."""
-
-
-_STEP = '''\
-class RunStep(CallRuntime):
-    """Run a step, or one element of a mapped one; for a list that is mapped over, return its indices."""
-
-    def __init__(self, *, step, index=None, count=None, **given):
-        element = [] if index is None else ["--index", str(index)]
-        given["do_xcom_push"] = count is not None
-        super().__init__(words=["step", "--step", step, *element], **given)
-        self.count = count
-
-    def execute(self, context):
-        outcome = super().execute(context)
-        return None if self.count is None else list(range(outcome["elements"][self.count]))
-
-
-'''
-_DECIDE = '''\
-class Decide(CallRuntime, SkipMixin):
-    """Evaluate a condition; where it is false, what it guards is skipped."""
-
-    inherits_from_skipmixin = True
-
-    def __init__(self, *, step, **given):
-        super().__init__(words=["step", "--step", step], **given, do_xcom_push=True)
-        self.step = step
-
-    def execute(self, context):
-        value = super().execute(context)["values"][self.step]
-        if not value:
-            after = context["task"].get_direct_relatives(upstream=False)
-            self.skip(context["ti"], [one for one in after if not one.is_teardown])
-        return value
-
-
-'''
-_FINISH = '''\
-class FinishRun(CallRuntime):
-    """Mark the end of the run, whatever has become of it."""
-
-    def __init__(self, **given):
-        super().__init__(words=["finish"], **given, do_xcom_push=False)
-
-
-'''

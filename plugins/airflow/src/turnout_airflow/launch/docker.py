@@ -79,7 +79,7 @@ class DockerLauncher(ContainerLauncher):
             given["mounts"] = nested("[", [*also, *map(_mount, options.docker.mounts)], "]")
         return given
 
-    def _call(self) -> str:
+    def operator(self) -> str:
         bundle = self.settings.docker.mount_bundle
         slots = {
             "@BUNDLE": ', "--bundle", "/turnout"' if bundle else "",

@@ -98,7 +98,7 @@ class KubernetesLauncher(ContainerLauncher):
         given = {name: value for name, value in named.items() if value}
         return _model("V1ResourceRequirements", **given) if given else None
 
-    def _call(self) -> str:
+    def operator(self) -> str:
         return _CALL
 
 

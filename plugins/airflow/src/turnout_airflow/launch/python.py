@@ -1,12 +1,9 @@
-"""Steps in processes: decorated functions that start an interpreter on the task's worker."""
+"""Steps in processes: an operator that starts an interpreter on the task's worker."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from turnout.plugin_api import StepPlan
-from turnout_airflow.launch.base import Kind, Launcher
-from turnout_airflow.source import arguments, literal
+from turnout_airflow.launch.base import Launcher
+from turnout_airflow.source import literal
 
 
 class PythonLauncher(Launcher):
@@ -29,8 +26,8 @@ class PythonLauncher(Launcher):
 
     @property
     def sdk(self) -> list[str]:
-        """Decorators."""
-        return ["get_current_context", "task"]
+        """What the operator derives from."""
+        return ["BaseOperator", *super().sdk]
 
     @property
     def others(self) -> list[str]:
@@ -44,73 +41,47 @@ class PythonLauncher(Launcher):
             f"PYTHON = {literal(self.settings.python) if self.settings.python else 'sys.executable'}  # has turnout\n"
         )
 
-    @property
-    def definitions(self) -> str:
-        """Decorated functions."""
-        return "".join([_CALL, _STEP if self.steps else "", _DECIDE if self.gates else "", _FINISH])
-
-    def task(
-        self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
-    ) -> tuple[str, list[str], str]:
-        """A call of a decorated function."""
-        words = ", ".join(arguments(given))
-        end = f"({words})" if elements is None else f".partial({words}).expand(index={elements})"
-        return f"{kind}.override", arguments(about), end
+    def operator(self) -> str:
+        """Starts the process, waits for it, and kills it where Airflow stops the task."""
+        return _OPERATOR
 
 
 _HOW = """\
 A task starts a process of turnout's runtime, which finds plan, code and store by the folder that this file lies in."""
-_CALL = '''\
-def call_runtime(*words):
+_OPERATOR = '''\
+class CallRuntime(BaseOperator):
     """Call turnout's runtime in a process of its own; return what it tells of the outcome."""
-    context = get_current_context()
-    run = context["dag_run"]
-    with TemporaryDirectory() as folder:
-        outcome = Path(folder, "outcome.json")
-        command = [PYTHON, "-m", "turnout.runtime", *words, "--plan", PLAN]
-        command += ["--engine-run", run.run_id, "--bundle", str(BUNDLE), "--outcome", str(outcome)]
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, "TURNOUT_PARAMS": submission(run)},
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        # Airflow calls this at a timeout, and when the task is stopped from outside.
-        context["task"].on_kill = lambda: os.killpg(process.pid, signal.SIGKILL)
-        code = process.wait()
-        if code == 99:
-            raise AirflowSkipException("the step is skipped, and on record as skipped")
-        if code == 2:
-            raise AirflowFailException("another try would fail as well; the reason is above")
-        if code != 0:
-            raise AirflowException(f"the step failed with exit code {code}; the reason is above")
-        return json.loads(outcome.read_text(encoding="utf-8"))
 
+    process = None
 
-'''
-_STEP = '''\
-@task
-def run_step(step, index=None, count=None):
-    """Run a step, or one element of a mapped one; for a list that is mapped over, return its indices."""
-    element = [] if index is None else ["--index", str(index)]
-    outcome = call_runtime("step", "--step", step, *element)
-    return None if count is None else list(range(outcome["elements"][count]))
+    def __init__(self, *, words, **given):
+        super().__init__(**given)
+        self.words = words
 
+    def execute(self, context):
+        run = context["dag_run"]
+        with TemporaryDirectory() as folder:
+            outcome = Path(folder, "outcome.json")
+            command = [PYTHON, "-m", "turnout.runtime", *self.words, "--plan", PLAN]
+            command += ["--engine-run", run.run_id, "--bundle", str(BUNDLE), "--outcome", str(outcome)]
+            self.process = subprocess.Popen(
+                command,
+                env={**os.environ, "TURNOUT_PARAMS": submission(run)},
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            code = self.process.wait()
+            if code == 99:
+                raise AirflowSkipException("the step is skipped, and on record as skipped")
+            if code == 2:
+                raise AirflowFailException("another try would fail as well; the reason is above")
+            if code != 0:
+                raise AirflowException(f"the step failed with exit code {code}; the reason is above")
+            return json.loads(outcome.read_text(encoding="utf-8"))
 
-'''
-_DECIDE = '''\
-@task.short_circuit(ignore_downstream_trigger_rules=False)
-def decide(step):
-    """Evaluate a condition; where it is false, what it guards is skipped."""
-    return call_runtime("step", "--step", step)["values"][step]
-
-
-'''
-_FINISH = '''\
-@task
-def finish_run():
-    """Mark the end of the run, whatever has become of it."""
-    call_runtime("finish")
+    def on_kill(self):
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 '''
