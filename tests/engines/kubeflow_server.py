@@ -182,6 +182,15 @@ class KubeflowServer:
         return f"{kind}-{self._made}"
 
 
+def arrived(value: Any) -> Any:
+    """What comes of a run's inputs on their way to its tasks: there is one kind of number, and no order of keys."""
+    if isinstance(value, dict):
+        return {name: arrived(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [arrived(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def chosen(found: Iterable[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
     """What a filter of a query leaves."""
     predicates = json.loads(query.get("filter", "{}")).get("predicates", [])

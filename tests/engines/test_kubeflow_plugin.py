@@ -77,6 +77,7 @@ def test_an_exported_pipeline_runs_in_anyones_kfp(turnout_corpus: Any, tmp_path:
     run = Run(run_id(plan.project, plan.name, plan.instance, "by-hand"), workspace=trial.workspace)
     assert run.state == "succeeded"
     assert run.params == {"number": 6}
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()], "kfp's own cache keeps nothing"
     written = [json.loads(path.read_text()) for path in (tmp_path / "local_outputs").rglob("executor_output.json")]
     shown = {name: one["artifacts"][0] for document in written for name, one in document["artifacts"].items()}
     digests = {name: shown[name]["metadata"]["digest"] for name in ("whole", "text", "raw", "tree")}
@@ -87,7 +88,7 @@ def test_an_exported_pipeline_runs_in_anyones_kfp(turnout_corpus: Any, tmp_path:
 BY_HAND = """
 import json, sys
 from kfp import components, local
-local.init(runner=local.SubprocessRunner(use_venv=False))
+local.init(runner=local.SubprocessRunner(use_venv=False), enable_caching=True, cache_root="cache")
 components.load_component_from_file("pipeline.yaml")(**json.loads(sys.argv[1]))
 """
 

@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 from installed import need
 
+from turnout.api.run import Run
 from turnout.errors import ConfigError, RunError
 from turnout.records.model import Options
+from turnout.testing.cases import CASES
+from turnout.testing.evidence import evidence
 from turnout.testing.trial import Corpus, Trial
 
 
@@ -46,7 +49,9 @@ def bound(server: Any, corpus: Corpus, folder: Path, token: str) -> Trial:
 def work(server: Any, trial: Trial, launch: Any, run: str, *steps: str) -> None:
     """Do what the containers of a run would: start each step, then the end, as the specification says."""
     made = server.runs[run]
-    given = {"inputs": {"parameterValues": {**made["runtime_config"]["parameters"], "engine-run": run}}}
+    from kubeflow_server import arrived
+
+    given = {"inputs": {"parameterValues": {**arrived(made["runtime_config"]["parameters"]), "engine-run": run}}}
     executors = made["pipeline_spec"]["deploymentSpec"]["executors"]
     for step in (*steps, "finish"):
         container = executors[f"exec-{step}"]["container"]
@@ -71,6 +76,19 @@ def test_a_run_is_started_followed_and_read_from_its_records(server: Any, trial:
     assert handle.wait(60) == "succeeded"
     launch.submit({}, Options())
     assert [one["display_name"] for one in server.experiments] == ["turnout"], "an experiment is used again"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_parameters_of_every_type_arrive_as_they_were_given(server: Any, trial: Trial, turnout_corpus: Corpus) -> None:
+    case = next(case for case in CASES if case.name == "parameters")
+    launch = trial.launch(case.pipeline)
+    handle = launch.submit(case.params, Options(no_cache=True))
+    work(server, trial, launch, "run-0", "describe", "read")
+    server.runs["run-0"]["state"] = "SUCCEEDED"
+    assert handle.wait(60) == "succeeded"
+    run = Run(handle.run_id, workspace=trial.workspace)
+    assert {name: run[name].load() for name in case.values} == case.values
+    assert evidence(run) == turnout_corpus.reference(case)
 
 
 @pytest.mark.filterwarnings("ignore")

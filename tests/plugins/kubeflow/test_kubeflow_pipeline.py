@@ -27,6 +27,7 @@ from turnout.plugin_api import (
     Schedule,
     Submission,
     TypeName,
+    UnsupportedError,
 )
 from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step
@@ -302,6 +303,15 @@ def test_a_schedule_is_said_to_be_no_part_of_the_file():
         True
     ]
     assert KubeflowLocalOrchestrator(KubeflowLocalSettings()).compile(plan).notes == ()
+
+
+def test_what_a_cluster_cannot_give_is_refused_by_the_line(tmp_path, turnout_corpus):
+    trial = Trial(turnout_corpus, {"orchestrator": {"type": "kubeflow"}}, tmp_path)
+    assert set(trial.refused) == {"asset_schedule", "interval"}
+    with pytest.raises(UnsupportedError, match="an end of the run's interval") as caught:
+        trial.launch("demands")
+    assert str(caught.value.where).startswith("corpus_pipelines.py:")
+    assert "--accept interval" in caught.value.fix
 
 
 def test_where_logs_are():

@@ -10,6 +10,7 @@ import yaml
 
 from turnout.plan.model import Component, Worker
 from turnout.plugin_api import ConfigError, Place, Resources, UnsupportedError
+from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_kubeflow.options import TaskOptions, merged
 from turnout_kubeflow.orchestrator import KubeflowOrchestrator
@@ -70,6 +71,16 @@ def test_a_document_is_what_it_was():
         accelerators={"l4": {"node_selector": {"cloud.example/accelerator": "nvidia-l4"}}},
     )
     assert text.partition("---\n")[2] == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_it_is_the_same_in_any_process(tmp_path):
+    orchestrator = KubeflowOrchestrator(
+        settings(every=EVERY, accelerators={"l4": {"node_selector": {"b": "1", "a": "2"}}})
+    )
+    here = (purity.digest(orchestrator.compile(everything())),)
+    for seed in (1, 2):
+        elsewhere = purity.compile_elsewhere(orchestrator, [everything()], tmp_path / str(seed), seed, TZ="Asia/Tokyo")
+        assert (elsewhere.effects, elsewhere.digests) == ((), here)
 
 
 def test_nothing_is_said_where_nothing_is_asked_for():
