@@ -41,7 +41,6 @@ class Uploads:
         self._paths[digest] = (found, kind, suffix)
         return {"digest": digest, "suffix": suffix}
 
-    def send(self, artifacts: Artifacts) -> None:
     @property
     def paths(self) -> tuple[str, ...]:
         """The files and folders, relative to the project's root where they lie in it."""
@@ -49,6 +48,7 @@ class Uploads:
         found = (path for path, _, _ in self._paths.values())
         return tuple(sorted(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in found))
 
+    def send(self, artifacts: Artifacts) -> None:
         """Create every file's artifact in the store, unless it is there."""
         for path, kind, suffix in self._paths.values():
             artifacts.save_path(path, kind, suffix)
