@@ -220,6 +220,10 @@ def test_placing_behind_a_url(tmp_path, scheme):
     orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=f"{url}/"))
     plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
     bundle = orchestrator.compile(plan)
+    if scheme == "file":
+        with pytest.raises(RunError, match="cannot be written"):
+            orchestrator.publish(plan, bundle, store)
+    files.makedirs(root)
     assert orchestrator.publish(plan, bundle, store) == f"{url}/{DAG}"
     assert sorted(files.find(root)) == [f"{root}/{DAG}/environment.json", f"{root}/{DAG}/sample_dag.py"]
     assert files.cat_file(f"{root}/{DAG}/sample_dag.py") == bundle.files["sample_dag.py"]

@@ -109,7 +109,8 @@ class RemoteFolder(DagsFolder):
     def place(self, name: str, files: Mapping[str, bytes]) -> Placed:
         """Each file in one piece, the DAG file last: it finds the others there."""
         with self._explained("written"):
-            self._files.makedirs(f"{self._root}/{name}", exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # without parents: a bucket is not made by a slip of the pen
+                self._files.mkdir(f"{self._root}/{name}", create_parents=False)
             for file in sorted(files, key=lambda one: one.endswith(".py")):
                 path = f"{self._root}/{name}/{file}"
                 if not self._files.exists(path) or self._files.cat_file(path) != files[file]:
