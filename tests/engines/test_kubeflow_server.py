@@ -89,6 +89,7 @@ def test_parameters_of_every_type_arrive_as_they_were_given(server: Any, trial: 
     run = Run(handle.run_id, workspace=trial.workspace)
     assert {name: run[name].load() for name in case.values} == case.values
     assert evidence(run) == turnout_corpus.reference(case)
+    assert run.info.engine_url == handle.url
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from turnout.plan.model import Component, Worker
-from turnout.plugin_api import ConfigError, Place, Resources, UnsupportedError
+from turnout.plugin_api import ConfigError, Element, InputSpec, Place, Resources, UnsupportedError
 from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_kubeflow.options import TaskOptions, merged
@@ -106,6 +106,19 @@ def test_a_container_gets_the_secrets_that_it_needs_alone():
         "exec-load": ["outside"],
     }
     assert found["exec-fit"]["secretAsEnv"][0]["keyToEnv"] == [{"secretKey": "password", "envVar": "SECRET_db"}]
+
+
+def test_a_map_may_run_a_few_elements_at_a_time():
+    plan = sample_plan(
+        sample_step("load"),
+        sample_step(
+            "each",
+            inputs={"x": InputSpec(source=Element(step="load", output="output"))},
+            options={"kubeflow": {"parallelism": 2}},
+        ),
+    )
+    _, (found,) = documents(plan)
+    assert found["components"]["comp-each-each"]["dag"]["tasks"]["each"]["iteratorPolicy"] == {"parallelismLimit": 2}
 
 
 def test_secrets_that_nobody_gives_are_noted():

@@ -45,7 +45,13 @@ class Call:
         told.update({name: "" for name, value in told.items() if value == PLACEHOLDERS[name]})
         self.engine_run = str(known.get("engine_run") or told[RUN])
         self.timeout = float(environ["TURNOUT_TIMEOUT"]) if "TURNOUT_TIMEOUT" in environ else None
-        self.submission = _submission(values, known, environ.get("TURNOUT_JSON_INPUTS", ""), told[TIME])
+        options = {"at": told[TIME] or None, "started_by": "kubeflow", **known.get("options", {})}
+        if page := known.get("page"):
+            options["engine_url"] = f"{page}{self.engine_run}"
+        self.submission = Submission(
+            params=_params(values, known, environ.get("TURNOUT_JSON_INPUTS", "").split(",")),
+            options=msgspec.convert(options, Options),
+        )
 
     def run(self, folder: Path) -> int:
         """Call the runtime, answer Kubeflow and return the exit code: a skip is a success to Kubeflow."""
@@ -132,16 +138,15 @@ def main(arguments: list[str] | None = None) -> int:
         return call.run(Path(folder))
 
 
-def _submission(values: Mapping[str, Any], known: Mapping[str, Any], texts: str, time: str) -> Submission:
+def _params(values: Mapping[str, Any], known: Mapping[str, Any], texts: list[str]) -> dict[str, Any]:
+    """The parameters by their own names: those of *texts* are JSON, and what the submitter knows better counts."""
     params: dict[str, Any] = {}
     for name, value in values.items():
         if value is None or name == "task-status":
             continue
         param = name[:-1] if name.rstrip("_") == inputs.SUBMISSION else name
-        params[param] = json.loads(value) if param in texts.split(",") and isinstance(value, str) else value
-    params.update(known.get("params", {}))
-    options = {"at": time or None, "started_by": "kubeflow", **known.get("options", {})}
-    return Submission(params=params, options=msgspec.convert(options, Options))
+        params[param] = json.loads(value) if param in texts and isinstance(value, str) else value
+    return {**params, **known.get("params", {})}
 
 
 def _metadata(output: OutputRecord, store: str) -> dict[str, Any]:

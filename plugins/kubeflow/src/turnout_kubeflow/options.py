@@ -68,6 +68,9 @@ class TaskOptions(Config, frozen=True):
         Literal["", "Always", "IfNotPresent", "Never"], Meta(description="When the image is pulled.")
     ] = ""
     image_pull_secrets: Annotated[tuple[Resource, ...], Meta(description="Secrets with the registry's password.")] = ()
+    parallelism: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="How many elements of a map run at once; all if not given.")
+    ] = None
     labels: Annotated[dict[str, str], Meta(description="Labels of the pod.")] = msgspec.field(default_factory=dict)
     annotations: Annotated[dict[str, str], Meta(description="Annotations of the pod.")] = msgspec.field(
         default_factory=dict

@@ -23,7 +23,7 @@ from turnout_kubeflow.options import PipelineOptions, TaskOptions
 from turnout_kubeflow.pipeline import Builder
 from turnout_kubeflow.platform import platform, unknown_secrets
 from turnout_kubeflow.publishing import Publication
-from turnout_kubeflow.remote import Server
+from turnout_kubeflow.remote import RUNS, Server
 from turnout_kubeflow.run import KubeflowRun
 from turnout_kubeflow.schedules import recurrence
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
@@ -106,7 +106,8 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         """
         server = Server(self.config)
         options = {key: value for key, value in msgspec.to_builtins(submission.options).items() if key != "uuid"}
-        arguments = inputs.arguments(plan, submission.params, {"options": options})
+        more = {"options": options, "page": server.page(RUNS)}
+        arguments = inputs.arguments(plan, submission.params, more)
         engine_run = server.start(bundle.files[ENTRYPOINT], arguments, f"{plan.name} {submission.options.at}")
         return KubeflowRun(plan, engine_run, server, store, self.config.poll, self.watch)
 
@@ -117,9 +118,9 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
             UnsupportedError: for a schedule that Kubeflow cannot keep.
             PlanError: for a parameter that a run by schedule would be without.
         """
-        when = recurrence(plan, self.config.timezone)
-        arguments = {} if when is None else inputs.arguments(plan, {}, {})
-        return Publication(Server(self.config), self.config, plan).place(bundle.files[ENTRYPOINT], when, arguments)
+        server, when = Server(self.config), recurrence(plan, self.config.timezone)
+        arguments = {} if when is None else inputs.arguments(plan, {}, {"page": server.page(RUNS)})
+        return Publication(server, self.config, plan).place(bundle.files[ENTRYPOINT], when, arguments)
 
     def unpublish(self, plan: Plan) -> str:
         """Delete the pipeline's schedule, its versions that were published, and itself if nothing is left of it."""
@@ -138,7 +139,7 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         raise ArtifactError(
             f"Kubeflow Pipelines does not give out the log of {step}",
             why="its API has no logs; they are in Kubeflow's UI, and in the pods while there are any",
-            fix=f"see {settings.url.rstrip('/')}/#/runs/details/{engine_run}, or run: "
+            fix=f"see {Server(settings).page(RUNS)}{engine_run}, or run: "
             f"kubectl logs --namespace {settings.namespace} --selector pipeline/runid={engine_run} --all-containers",
         )
 

@@ -14,7 +14,8 @@ from typing import Any
 from turnout.plugin_api import Element, Plan, StepPlan, memory_bytes
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.names import Names, valid
-from turnout_kubeflow.platform import accelerator
+from turnout_kubeflow.options import TaskOptions
+from turnout_kubeflow.platform import accelerator, options_of
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
 
 SCHEMA = "2.1.0"
@@ -120,7 +121,7 @@ class Builder:
         if step.mapped:
             producer, output = self._sources[step.name]
             given[INDICES] = _from_task(self._tasks[producer], f"{output}-indices")
-            call = self._loop(call, name)
+            call = self._loop(call, name, self._options(step).parallelism)
         if guarded:
             given.update({_guard(n): _from_task(self._tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
             call = self._condition(call, name, len(guarded), mapped=step.mapped)
@@ -169,7 +170,7 @@ class Builder:
             }
         return task
 
-    def _loop(self, call: Document, name: str) -> Document:
+    def _loop(self, call: Document, name: str, limit: int | None) -> Document:
         """A task that makes the call for each of the indices of the pipeline around it."""
         call["taskInfo"] = {"name": name}
         call["inputs"] = {"parameters": {**self._passed, INDEX: {"componentInputParameter": INDEX}}}
@@ -177,6 +178,8 @@ class Builder:
         loop["taskInfo"] = {"name": "each"}
         loop["inputs"] = {"parameters": {**self._passed, INDICES: {"componentInputParameter": INDICES}}}
         loop["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
+        if limit is not None:
+            loop["iteratorPolicy"] = {"parallelismLimit": limit}
         return loop
 
     def _condition(self, call: Document, name: str, guards: int, *, mapped: bool) -> Document:
@@ -238,6 +241,10 @@ class Builder:
             kind, count = self._accelerator(step), str(asked.gpu or 1)
             found["accelerator"] = {"resourceType": kind, "resourceCount": count, "type": kind, "count": count}
         return found
+
+    def _options(self, step: StepPlan) -> TaskOptions:
+        settings = self._settings
+        return options_of(step, settings) if isinstance(settings, KubeflowSettings) else TaskOptions()
 
     def _accelerator(self, step: StepPlan) -> str:
         settings = self._settings

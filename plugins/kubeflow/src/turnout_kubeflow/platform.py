@@ -43,6 +43,11 @@ def unknown_secrets(plan: Plan, settings: KubeflowSettings) -> tuple[str, ...]:
     return tuple(sorted(wanted - set(settings.kubernetes_secrets)))
 
 
+def options_of(step: StepPlan, settings: KubeflowSettings) -> TaskOptions:
+    """What the stack and the definition say of a step."""
+    return merged(settings.every, msgspec.convert(step.options.get("kubeflow", {}), TaskOptions))
+
+
 def accelerator(step: StepPlan, settings: KubeflowSettings) -> Accelerator:
     """What the accelerator that a step asks for is in the stack's cluster.
 
@@ -68,7 +73,7 @@ def accelerator(step: StepPlan, settings: KubeflowSettings) -> Accelerator:
 def _options(plan: Plan, settings: KubeflowSettings, step: StepPlan | None) -> TaskOptions:
     options = settings.every
     if step is not None:
-        options = merged(options, msgspec.convert(step.options.get("kubeflow", {}), TaskOptions))
+        options = options_of(step, settings)
         if step.resources.accelerator is not None:
             nodes = {**options.node_selector, **accelerator(step, settings).node_selector}
             options = msgspec.structs.replace(options, node_selector=nodes)

@@ -23,6 +23,8 @@ from turnout_kubeflow.settings import KubeflowSettings
 
 TRIES = 4
 """How often a question is asked of a server that fails to answer."""
+RUNS = "runs/details/"
+"""The page of a run, before its id."""
 _STATES: dict[str, RunState] = {
     "PENDING": "running",
     "RUNNING": "running",
@@ -181,7 +183,7 @@ class Server:
     def _refusal(self, error: Any) -> RunError:
         fix = "see the server's log"
         if error.status in {401, 403}:
-            fix = "set orchestrator.token to a token of an account that may do that"
+            fix = "set orchestrator.token, or token_file, to a token of an account that may do that"
         elif error.status == 404:
             fix = "see that orchestrator.url is that of Kubeflow Pipelines 2, and that nothing was deleted there"
         return RunError(f"Kubeflow Pipelines at {self._settings.url} answered {error.status} {error.reason}", fix=fix)

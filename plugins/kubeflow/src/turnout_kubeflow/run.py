@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from turnout.plugin_api import FinishMark, Plan, RunHandle, RunState, Watcher, run_id
-from turnout_kubeflow.remote import Server
+from turnout_kubeflow.remote import RUNS, Server
 from turnout_kubeflow.watching import Records
 
 
@@ -20,7 +20,7 @@ class KubeflowRun(RunHandle):
     ) -> None:
         self.engine_run = engine_run
         self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
-        self.url = server.page(f"runs/details/{engine_run}")
+        self.url = f"{server.page(RUNS)}{engine_run}"
         self._marks = f"{plan.project}/runs/{self.run_id}/finish"
         self._server = server
         self._store = store

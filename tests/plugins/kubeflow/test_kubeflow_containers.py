@@ -1,0 +1,107 @@
+"""Steps of kfp.local in containers: what is asked for before a run starts, and what a container that ends comes to."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import pytest
+
+from turnout.plugin_api import PluginError, RunError, Submission
+from turnout.testing.plans import sample_plan, sample_step
+from turnout_kubeflow import containers
+from turnout_kubeflow import local as local_module
+from turnout_kubeflow.local import KubeflowLocalOrchestrator
+from turnout_kubeflow.settings import KubeflowLocalSettings
+
+
+class Missing(Exception):
+    """An image that is not there, a daemon that does not answer."""
+
+
+class Container:
+    """Ends when it is looked at for the second time, and is gone once it is removed."""
+
+    def __init__(self, code: int) -> None:
+        self.attrs = {"State": {"Status": "created", "ExitCode": 0}}
+        self.looks = [{"Status": "running", "ExitCode": 0}, {"Status": "exited", "ExitCode": code}]
+        self.removed = False
+
+    def reload(self) -> None:
+        assert not self.removed
+        self.attrs = {"State": self.looks.pop(0)}
+
+    def logs(self) -> bytes:
+        assert not self.removed
+        return b"what it said \xff\n"
+
+    def remove(self, force: bool) -> None:
+        self.removed = True
+
+
+class Client:
+    """Docker's client, with one image to be pulled and one container to be started."""
+
+    def __init__(self, code: int = 0, *, fails: bool = False) -> None:
+        self.container, self.fails, self.asked = Container(code), fails, []
+        self.images = self.containers = self
+
+    def ping(self) -> None:
+        raise Missing("no socket\nand more")
+
+    def get(self, image: str) -> None:
+        raise Missing
+
+    def pull(self, image: str) -> None:
+        self.asked.append(image)
+
+    def run(self, **given: Any) -> Container:
+        if self.fails:
+            self.container.reload = self._broken  # type: ignore[method-assign]
+        self.asked.append(given)
+        return self.container
+
+    def close(self) -> None:
+        pass
+
+    def _broken(self) -> None:
+        raise RuntimeError("the daemon is gone")
+
+
+@pytest.fixture(autouse=True)
+def docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = types.SimpleNamespace(ImageNotFound=Missing, NotFound=Missing, APIError=Missing, DockerException=Missing)
+    module = types.SimpleNamespace(errors=errors, from_env=Client)
+    monkeypatch.setitem(sys.modules, "docker", module)  # type: ignore[arg-type]
+    monkeypatch.setattr(containers, "LOOK", 0.0)
+
+
+def test_a_container_is_asked_for_its_exit_code_before_it_is_removed(capsys):
+    client = Client(7)
+    assert containers.run(client, "team/image:1", ["python3"], {}, user="1:1") == 7
+    pulled, given = client.asked
+    assert pulled == "team/image:1"
+    assert given == {"image": "team/image:1", "command": ["python3"], "detach": True, "volumes": {}, "user": "1:1"}
+    assert client.container.removed
+    assert "what it said" in capsys.readouterr().out
+
+
+def test_a_container_is_removed_whatever_happens():
+    client = Client(fails=True)
+    with pytest.raises(RuntimeError, match="the daemon is gone"):
+        containers.run(client, "image", [], {})
+    assert client.container.removed
+
+
+def test_what_is_missing_is_said_before_anything_runs(monkeypatch, tmp_path):
+    orchestrator = KubeflowLocalOrchestrator(KubeflowLocalSettings(folder=str(tmp_path / "kfp"), launch="image"))
+    plan = sample_plan(sample_step("fit"))
+    monkeypatch.setattr(local_module, "find_spec", lambda name: name)
+    for found, expected in ((None, PluginError), ("docker", RunError)):
+        monkeypatch.setattr(containers, "find_spec", lambda name, found=found: found)
+        with pytest.raises(expected) as caught:
+            orchestrator.submit(plan, orchestrator.compile(plan), Submission(), None)
+        assert caught.value.fix
+    assert caught.value.why == "no socket"
+    assert not (tmp_path / "kfp").exists()
