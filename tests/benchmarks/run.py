@@ -14,6 +14,7 @@ from pathlib import Path
 
 import arrays
 import fanout
+import frames
 import parallel
 import planning
 import startup
@@ -27,6 +28,7 @@ ALL = {
     "fanout": fanout,
     "parallel": parallel,
     "arrays": arrays,
+    "frames": frames,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEXT = """# Benchmarks

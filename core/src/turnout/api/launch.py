@@ -23,7 +23,7 @@ from turnout.planning.planner import Planned, make_plan
 from turnout.planning.publishing import bundle_files, publish_plan
 from turnout.planning.uploads import Uploads
 from turnout.records.model import Git, Options, OutputRecord, Submission
-from turnout.runtime import clock, outputs, parameters
+from turnout.runtime import clock, outputs, parameters, profiles
 from turnout.runtime.artifacts import Artifacts, ContentKind
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
@@ -137,7 +137,8 @@ class Launch:
                 for output in self.plan.by_name[name].outputs:
                     if not output.type.collection:
                         outputs.check(given[output.name], output.type, output.name)
-                    found.setdefault(name, {})[output.name] = artifacts.save(given[output.name], output)
+                    saved = profiles.stripped(artifacts.save(given[output.name], output))
+                    found.setdefault(name, {})[output.name] = saved
         return found
 
     def submit(

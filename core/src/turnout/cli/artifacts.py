@@ -9,6 +9,7 @@ import click
 
 from turnout.cli import listing
 from turnout.cli.options import CommandT, json_option, print_json, shown_time, stack_option, table
+from turnout.cli.profiles import print_profile
 from turnout.records.model import Artifact, OutputRecord, Record
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def show(
         for name, given in document["inputs"].items():
             shown = ", ".join(digest[:12] for digest in given) if isinstance(given, list) else given
             click.echo(f"  {'input':<13} {name} = {shown}")
+        if document["profile"] is not None:
+            print_profile(document["profile"])
 
 
 def _document(label: str, output: str, artifact: Artifact, record: Record | None) -> dict[str, Any]:
@@ -87,6 +90,7 @@ def _document(label: str, output: str, artifact: Artifact, record: Record | None
         "bytes": artifact.size,
         "where": "in the record" if artifact.inline else layout.artifact(artifact.digest),
         "value": artifact.value if artifact.inline else None,
+        "profile": artifact.profile,
         "inputs": {name: list(given.digests) or given.value for name, given in inputs.items()},
     }
 

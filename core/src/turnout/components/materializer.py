@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from turnout.errors import ArtifactError
+from turnout.records.model import Profile
 from turnout.spec.types import ANY, TypeName
 
 
@@ -29,8 +30,11 @@ class Materializer(ABC):
     """Whether loading executes what the file says: read only where the digest is the recorded one."""
 
     @abstractmethod
-    def save(self, value: Any, folder: Path) -> None:
+    def save(self, value: Any, folder: Path) -> Profile | None:
         """Write *value* into the empty *folder*. The same value should give the same bytes.
+
+        Returns:
+            For the record, what a table is like; nothing for other values.
 
         Raises:
             Unfit: when the files would not give the same value back; another materializer then takes it.

@@ -20,7 +20,7 @@ _UNSET = StepSpec(name="unset")
 _NO_RETRY, _ANY_MACHINE = _UNSET.retry, _UNSET.resources  # the very defaults, which msgspec leaves out of JSON
 NAMES = (
     "name", "retries", "retry_delay", "retry_backoff", "timeout", "resources", "requirements", "secrets", "env",
-    "files", "cache", "options",
+    "files", "cache", "profile", "options",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     cache: bool | float | None = None
+    profile: bool = True
     options: dict[str, Any] = {}
 
 
@@ -151,6 +152,13 @@ def cache(given: Any, where: Location) -> bool | float | None:
     if given is None or isinstance(given, bool):
         return given
     return seconds(given, "cache", where)
+
+
+def profile(given: Any, where: Location) -> bool:
+    """Whether records say what tables are like."""
+    if not isinstance(given, bool):
+        raise _wrong("profile", given, "True or False", "profile=False", where)
+    return given
 
 
 def options(

@@ -126,6 +126,7 @@ class Step:
             env=config.env,
             files=config.files,
             cache=config.cache,
+            profile=config.profile,
             options=config.options,
             doc=self._doc,
             place=places.place(where),
@@ -164,6 +165,7 @@ def step(
     env: Any = None,
     files: Any = None,
     cache: Any = None,
+    profile: bool = True,
     options: Mapping[str, Any] | None = None,
     **engines: Mapping[str, Any],
 ) -> Callable[[Callable[..., Any]], Step]: ...
@@ -184,6 +186,7 @@ def step(
     env: Any = None,
     files: Any = None,
     cache: Any = None,
+    profile: bool = True,
     options: Mapping[str, Any] | None = None,
     **engines: Any,
 ) -> Step | Callable[[Callable[..., Any]], Step]:
@@ -202,6 +205,7 @@ def step(
         files: patterns of the project's files it reads.
         cache: whether an earlier result may be used: ``True``, ``False``, or for how long (``"12h"``). By default
             it may where the step has artifacts or files as inputs and no secrets.
+        profile: whether the record says what each table it makes is like: quantiles, and its most frequent values.
         options: options of engines, ``{"airflow": {"pool": "gpu"}}``; also as keywords, ``airflow={"pool": "gpu"}``.
 
     Raises:
@@ -217,6 +221,7 @@ def step(
         env=settings.env(env, where),
         files=settings.files(files, where),
         cache=settings.cache(cache, where),
+        profile=settings.profile(profile, where),
         options=settings.options(options, engines, "@step", settings.NAMES, where),
     )
 

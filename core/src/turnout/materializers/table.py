@@ -13,9 +13,10 @@ from typing import Any
 
 from turnout.components.materializer import Unfit
 from turnout.errors import ArtifactError
-from turnout.materializers import frames
+from turnout.materializers import frames, profile
 from turnout.materializers.classes import name_of
 from turnout.materializers.sameness import Compared
+from turnout.records.model import Profile
 from turnout.spec.types import ANY, TypeName
 
 PANDAS = ("pandas:DataFrame", "pandas.core.frame:DataFrame")
@@ -37,16 +38,19 @@ class Table(Compared):
     types = TABLES
     reads = TABLES
 
-    def save(self, value: Any, folder: Path) -> None:
+    def save(self, value: Any, folder: Path) -> Profile | None:
         kind = name_of(type(value))
         if kind not in TABLES:
             raise Unfit(f"{kind}, a subclass, has a state of its own")
         path = folder / ("series.parquet" if kind in SERIES else "table.parquet")
         if kind in POLARS + POLARS_SERIES:
-            _write_polars(value.to_frame() if kind in POLARS_SERIES else value, path)
-        else:
-            _need_pyarrow(kind)
-            _write_arrow(value if kind in ARROW else frames.to_arrow(value), path)
+            frame = value.to_frame() if kind in POLARS_SERIES else value
+            _write_polars(frame, path)
+            return profile.of_polars(frame) if find_spec("pyarrow") is not None else None
+        _need_pyarrow(kind)
+        table = value if kind in ARROW else frames.to_arrow(value)
+        _write_arrow(table, path)
+        return profile.of_arrow(table)
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
         path = _file(folder)

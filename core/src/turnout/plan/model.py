@@ -34,7 +34,8 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     ``environment`` names one of the plan's environments; ``image`` is a container image, for engines that use one;
     ``fingerprint`` is the digest of the code the step reaches; ``files`` maps each declared file to its
-    digest; ``options`` holds each adapter's validated options.
+    digest; ``profile`` says whether records describe the tables it makes; ``options`` holds each adapter's validated
+    options.
     """
 
     name: str
@@ -53,6 +54,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     env: tuple[str, ...] = ()
     files: dict[str, str] = {}
     cache: bool | float = False
+    profile: bool = True
     options: dict[str, Any] = {}
     fingerprint: str = ""
     doc: str = ""

@@ -82,7 +82,7 @@ def engine_options(
 
 
 def override_step(step: StepSpec, stack: Stack, problems: list[TurnoutError]) -> Overridden:
-    """The step with the stack's resources, retries, timeout, variables, cache policy and engine options."""
+    """The step with the stack's resources, retries, timeout, variables, cache policy, profiles and engine options."""
     over: StepOverrides = stack.step_overrides(step.name)
     retry = step.retry
     for field, value in (("count", over.retries), ("delay", over.retry_delay), ("backoff", over.retry_backoff)):
@@ -95,6 +95,7 @@ def override_step(step: StepSpec, stack: Stack, problems: list[TurnoutError]) ->
         timeout=step.timeout if over.timeout is UNSET else over.timeout,
         env=tuple(dict.fromkeys((*step.env, *over.env))),
         cache=step.cache if over.cache is UNSET else over.cache,
+        profile=step.profile if over.profile is UNSET else over.profile,
     )
     options = engine_options(step.options, stack, over.options, f"step {step.name}", step.place, problems)
     return Overridden(spec, options, None if over.image is UNSET else over.image or None, over.places)

@@ -88,6 +88,7 @@ def make_plan(
                 env=step.env,
                 files=_files(step, project, problems),
                 cache=_cache(step, spec.params),
+                profile=step.profile,
                 options=one.options,
                 fingerprint=code.fingerprint(step),
                 doc=step.doc,

@@ -25,13 +25,15 @@ from turnout.materializers.paths import FILE, FOLDER, suffix_of
 from turnout.materializers.sameness import same
 from turnout.materializers.table import TABLES
 from turnout.plan.model import OutputPlan
-from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord
+from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord, Profile
 from turnout.runtime import blobs, outputs
 from turnout.runtime.blobs import Blobs, short
 from turnout.spec.types import ANY, TypeName
 
 INLINE = 4096
 """A value whose plain form has at most this many bytes lives in the record itself."""
+PROFILED = 20
+"""How many elements of a list output have their profiles on record, the first ones."""
 _INLINE_BY = ("json", "text", "dataclass", "pydantic")
 _CONTENT = {"file": FILE, "folder": FOLDER}
 ContentKind = Literal["file", "folder"]
@@ -68,8 +70,8 @@ class Artifacts:
                 fix="return a list",
             )
         each = msgspec.structs.replace(output, type=msgspec.structs.replace(declared, optional=declared.nullable))
-        elements = (self._save(item, each, f"{output.name}[{n}]") for n, item in enumerate(value))
-        return OutputRecord(elements=tuple(elements))
+        elements = [self._save(item, each, f"{output.name}[{n}]") for n, item in enumerate(value)]
+        return OutputRecord(elements=tuple(elements[:PROFILED]) + tuple(map(unprofiled, elements[PROFILED:])))
 
     def save_value(self, value: Any, name: str = "value") -> Artifact:
         """Save a value of any type; *name* is what messages call it."""
@@ -112,12 +114,13 @@ class Artifacts:
         for materializer in itertools.chain([first], candidates):
             with self.blobs.staging() as folder:
                 try:
-                    self._write(value, materializer, folder, f"output {name!r}")
+                    profile = self._write(value, materializer, folder, f"output {name!r}")
                 except Unfit as error:
                     reason = error
                     continue
                 manifest = self.blobs.write(folder, materializer.name, kind)
-            return blobs.reference(manifest, materializer.pickled)
+            found = blobs.reference(manifest, materializer.pickled)
+            return msgspec.structs.replace(found, profile=profile) if isinstance(profile, Profile) else found
         raise ArtifactError(f"output {name!r} cannot be saved: {reason.what if reason else kind}") from reason
 
     def _candidates(self, value: Any, output: OutputPlan) -> Iterator[Materializer]:
@@ -133,14 +136,14 @@ class Artifacts:
         yield from (other for other in self.materializers.candidates(value) if other is not planned)
 
     @staticmethod
-    def _write(value: Any, materializer: Materializer, folder: Path, what: str) -> None:
+    def _write(value: Any, materializer: Materializer, folder: Path, what: str) -> Profile | None:
         """Let a materializer write; whatever goes wrong is told of the value it was about.
 
         Raises:
             Unfit: as the materializer does.
         """
         try:
-            materializer.save(value, folder)
+            return materializer.save(value, folder)
         except (ArtifactError, PluginError):
             raise
         except OSError as error:
@@ -205,7 +208,7 @@ class Artifacts:
         return plain.simplify(self.load_output(record))
 
     def find(self, digest: str) -> Artifact:
-        """The artifact of a digest, as its manifest describes it.
+        """The artifact of a digest, as its manifest describes it: without the profile that its record has.
 
         Raises:
             ArtifactError: when it is not in the store, or its manifest is damaged.
@@ -353,6 +356,11 @@ def path_artifact(path: Path, kind: ContentKind, suffix: str = "") -> Artifact:
         digest, size = canonical.digest_file(path)
         found = (FileEntry(path=_neutral(path.name, suffix), sha256=digest, size=size),)
     return blobs.reference(Manifest(materializer=kind, type=_CONTENT[kind], files=found), pickled=False)
+
+
+def unprofiled(artifact: Artifact) -> Artifact:
+    """The artifact without its profile."""
+    return artifact if artifact.profile is None else msgspec.structs.replace(artifact, profile=None)
 
 
 def _neutral(name: str, suffix: str) -> str:

@@ -29,7 +29,7 @@ from turnout.errors import (
 )
 from turnout.plan.model import StepPlan
 from turnout.records.model import Failure, Logged, OutputRecord
-from turnout.runtime import tracking
+from turnout.runtime import profiles, tracking
 from turnout.runtime.files import parameter_file
 from turnout.runtime.logged import StepLog
 from turnout.runtime.policies import artifacts_of
@@ -96,12 +96,12 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
                 context.activate(None)
             del arguments
             outputs = _save(session, step, result)
-        logged = log.collected(redactor)
+        outputs, logged = profiles.allowed(step, redactor, outputs, log.collected(redactor))
         _refuse_secrets(step, redactor, [outputs, logged.artifacts])
         session.components.enforce_artifacts(step.name, artifacts_of(outputs, logged))
         return Executed(outputs, None, logged)
     except BaseException as error:
-        logged = log.collected(redactor)
+        _, logged = profiles.allowed(step, redactor, {}, log.collected(redactor))
         if redactor and redactor.finds(canonical.encode(logged.artifacts)):
             logged = msgspec.structs.replace(logged, artifacts={})
         raise StepFailed(error, describe(session, step, error), logged) from error

@@ -11,7 +11,7 @@ from turnout.errors import PlanError, RunError, TurnoutError, UnsupportedError
 from turnout.plan.model import StepPlan
 from turnout.records import model as records
 from turnout.records.model import Attempt, Failure, Logged, Record, StepResult
-from turnout.runtime import cache, clock, tracking
+from turnout.runtime import cache, clock, profiles, tracking
 from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import FINAL, StepFailed, execute
 from turnout.runtime.host import this_host
@@ -73,6 +73,7 @@ def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepRe
 
 def _take_over(session: Session, old: Record) -> tuple[Record, bool]:
     """Commit an earlier record, unless a policy of this run does not allow what it holds, and let the tracker know."""
+    old = profiles.taken_over(session.plan.by_name[old.step], old)
     session.components.enforce_artifacts(old.step, artifacts_of(old.outputs, old.logged))
     report = Report.of(old)
     tracking.require(session, report)

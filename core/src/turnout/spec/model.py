@@ -89,6 +89,7 @@ class StepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     env: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     cache: bool | float | None = None
+    profile: bool = True
     options: dict[str, Any] = {}
     doc: str = ""
     place: Place | None = None

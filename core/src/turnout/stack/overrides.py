@@ -43,6 +43,7 @@ class StepSettings(Config, frozen=True):
     image: Annotated[str, Meta(min_length=1, description="The container image, where the orchestrator uses one.")] = ""
     env: Annotated[tuple[str, ...], Meta(description="Variables of the worker that the step sees, added.")] = ()
     cache: Annotated[bool | str | float, Meta(description="Whether, or for how long, results are used again.")] = False
+    profile: Annotated[bool, Meta(description="Whether records say what the tables it makes are like.")] = True
 
 
 class PipelineSettings(Config, frozen=True):
@@ -75,6 +76,7 @@ class StepOverrides(msgspec.Struct, frozen=True, kw_only=True):
     image: str | UnsetType = UNSET
     env: tuple[str, ...] = ()
     cache: bool | float | UnsetType = UNSET
+    profile: bool | UnsetType = UNSET
     options: dict[str, Any] = {}
     places: dict[str, Location] = {}
 
