@@ -288,12 +288,21 @@ def test_comparing_runs(call, project, snapshot):
     write(project, {"flow.py": PIPELINE.replace("return sum(squares)", "return 10 * sum(squares)")})
     call("run", "flow.py", "-p", "count=2")
     assert plain(call("runs", "compare", runs[0], "latest").out, project) == snapshot
-    assert {one["what"] for one in json.loads(call("runs", "compare", runs[0], "latest", "--json").out)} == {
-        "parameter",
-        "code of",
-        "step",
-        "metric",
-    }
+    found = json.loads(call("runs", "compare", runs[0], "latest", runs[1], "--json").out)
+    assert {one["what"] for one in found["rows"]} == {"parameter", "file", "code", "step", "metric"}
+    assert {"what": "parameter", "name": "count", "values": [3, 2, 3]} in found["rows"]
+    assert [line for line in found["diff"].splitlines() if line.startswith(("-", "+"))] == [
+        f"--- {runs[0][:8]}/flow.py",
+        f"+++ {found['runs'][1][:8]}/flow.py",
+        "-    return sum(squares)",
+        "+    return 10 * sum(squares)",
+    ]
+    assert "+    return 10 * sum(squares)" in call("runs", "compare", runs[0], "latest", "--diff").out
+    call("runs", "compare", runs[0], "latest", "--csv", "differences.csv")
+    lines = (project / "differences.csv").read_text().splitlines()
+    assert lines[0] == f"what,name,{found['runs'][0]},{found['runs'][1]}"
+    assert "parameter,count,3,2" in lines
+    assert call("runs", "compare", runs[0]).code == 2
 
 
 def test_a_run_that_has_ended_is_not_stopped(call):

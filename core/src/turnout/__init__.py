@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from turnout.api.aliases import artifact
+    from turnout.api.comparison import compare
     from turnout.api.listing import runs
     from turnout.api.pipeline import pipeline
     from turnout.api.promotion import promote
@@ -55,6 +56,7 @@ _HOMES = {
     "turnout.files": ("File", "Folder"),
     "turnout.markers": ("INTERVAL_END", "INTERVAL_START", "LOGICAL_TIME"),
     "turnout.api.aliases": ("artifact",),
+    "turnout.api.comparison": ("compare",),
     "turnout.api.listing": ("runs",),
     "turnout.api.pipeline": ("pipeline",),
     "turnout.api.promotion": ("promote",),
@@ -82,6 +84,7 @@ __all__ = [
     "TurnoutError",
     "UnsupportedError",
     "artifact",
+    "compare",
     "log_artifact",
     "log_figure",
     "log_metric",

@@ -1,65 +1,75 @@
-"""What differs between two runs: what they were made from, what their steps gave, what they measured."""
+"""``turnout runs compare``."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 
-from turnout.api.run import Run, StepRun
+from turnout import canonical
+from turnout.cli.options import json_option, print_json, stack_option, table
+
+if TYPE_CHECKING:
+    from turnout.api.comparison import Comparison
 
 
-class Difference(msgspec.Struct, frozen=True):
-    """One thing that differs: what it is (``parameter``, ``step`` …), its name, and how it stands in each run."""
+@click.command()
+@click.argument("given", nargs=-1, required=True, metavar="RUN...")
+@stack_option
+@click.option("--all", "everything", is_flag=True, help="Also what is the same in all of them.")
+@click.option("--diff", is_flag=True, help="Also the code of each against the first's, as a unified diff.")
+@click.option("--csv", "csv", type=click.Path(path_type=Path, allow_dash=True), help="Write the table to this file.")
+@json_option
+def compare(
+    given: tuple[str, ...], stack: str | None, everything: bool, diff: bool, csv: Path | None, as_json: bool
+) -> None:
+    """Show in what runs differ: parameters, tags, packages, files, code, results, what tables are like, metrics."""
+    from turnout.api.comparison import compare as compared
 
-    what: str
-    name: str
-    left: Any
-    right: Any
+    found = compared(*given, stack=stack, everything=everything)
+    if csv is not None:
+        _write(found, csv)
+    if as_json:
+        print_json(
+            {
+                "runs": [run.id for run in found.runs],
+                "rows": [msgspec.to_builtins(row) for row in found.rows],
+                "diff": found.diff,
+            }
+        )
+        return
+    if csv is None:
+        _print(found)
+    if diff:
+        click.echo(f"\n{found.diff}" if found.diff else "their code is the same")
 
 
-def compare(left: Run, right: Run) -> list[Difference]:
-    """Everything in which two runs differ; times and ids do not count."""
-    return [
-        *_mappings("parameter", left.params, right.params),
-        *_mappings("made of", _origin(left), _origin(right)),
-        *_mappings("code of", _fingerprints(left), _fingerprints(right)),
-        *_steps(left, right),
-        *_mappings("metric", left.metrics, right.metrics),
-    ]
-
-
-def _origin(run: Run) -> dict[str, Any]:
-    environments = {f"environment {name}": one.pins for name, one in run.plan.environments.items()}
-    return {"pipeline": run.info.pipeline, "stack": run.info.stack, **environments}
-
-
-def _fingerprints(run: Run) -> dict[str, Any]:
-    return {step.name: step.fingerprint for step in run.plan.steps}
-
-
-def _steps(left: Run, right: Run) -> list[Difference]:
-    names = list(dict.fromkeys([*left.plan.by_name, *right.plan.by_name]))
-    return _mappings(
-        "step",
-        {name: _shown(left[name]) for name in names if name in left.plan.by_name},
-        {name: _shown(right[name]) for name in names if name in right.plan.by_name},
+def _print(found: Comparison) -> None:
+    if not found.rows:
+        click.echo("the runs are the same")
+        return
+    table(
+        ["what", "name", *(run.id[:8] for run in found.runs)],
+        [(row.what, row.name, *map(_text, row.values)) for row in found.rows],
     )
 
 
-def _shown(step: StepRun) -> str:
-    """A step's state and what came out of it, by the starts of digests; its decision if it is a guard."""
-    parts = step.elements if step.plan.mapped and step.summary is None else [step]
-    records = [part.summary.record for part in parts if part.summary is not None and part.summary.record is not None]
-    digests = [digest[:12] for record in records for output in record.outputs.values() for digest in output.digests]
-    values = [str(record.value).lower() for record in records if record.value is not None]
-    return " ".join([step.state, *values, *digests])
+def _write(found: Comparison, path: Path) -> None:
+    import csv
+
+    lines = [("what", "name", *(run.id for run in found.runs))]
+    lines += [(row.what, row.name, *("" if one is None else _text(one) for one in row.values)) for row in found.rows]
+    if str(path) == "-":
+        csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
+        return
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows(lines)
 
 
-def _mappings(what: str, left: dict[str, Any], right: dict[str, Any]) -> list[Difference]:
-    names = dict.fromkeys([*left, *right])
-    return [
-        Difference(what, name, left.get(name), right.get(name))
-        for name in names
-        if left.get(name) != right.get(name) or (name in left) != (name in right)
-    ]
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else canonical.encode(value).decode()

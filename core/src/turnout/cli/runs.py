@@ -6,6 +6,7 @@ import click
 
 from turnout.cli import listing
 from turnout.cli import resume as resumption
+from turnout.cli.compare import compare
 from turnout.cli.options import json_option, print_json, shown_time, stack_option
 
 
@@ -16,6 +17,7 @@ def runs() -> None:
 
 runs.add_command(listing.list_runs)
 runs.add_command(resumption.resume)
+runs.add_command(compare)
 
 
 @runs.command()
@@ -74,33 +76,6 @@ def logs(run: str, stack: str | None, step: str) -> None:
             click.echo(f"--- {part.label}")
         for line in orchestrator.logs(found.plan, found.info.engine_run, part.name, part.index):
             click.echo(line)
-
-
-@runs.command()
-@click.argument("left", metavar="RUN")
-@click.argument("right", metavar="RUN")
-@stack_option
-@json_option
-def compare(left: str, right: str, stack: str | None, as_json: bool) -> None:
-    """Show in what two runs differ: parameters, packages, code, what steps gave, metrics."""
-    from turnout.api.run import Run
-    from turnout.api.workspace import Workspace
-    from turnout.cli.compare import compare as differences
-
-    workspace = Workspace.here(stack)
-    found = differences(Run(left, workspace=workspace), Run(right, workspace=workspace))
-    if as_json:
-        print_json(found)
-        return
-    for one in found:
-        click.echo(f"{one.what} {one.name}")
-        for sign, value in (("-", one.left), ("+", one.right)):
-            if isinstance(value, tuple):
-                other = one.right if sign == "-" else one.left
-                value = ", ".join(item for item in value if item not in (other or ())) or "nothing else"  # noqa: PLW2901
-            click.echo(f"  {sign} {'none' if value is None else value}")
-    if not found:
-        click.echo("the runs are the same")
 
 
 @runs.command()
