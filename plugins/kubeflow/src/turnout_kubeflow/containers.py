@@ -84,10 +84,11 @@ def run(client: Any, image: str, command: list[str], volumes: Mapping[str, Any],
 
 
 def stop(engine_run: str, grace: float) -> None:
-    """End the containers of a run; their steps have *grace* seconds for it."""
+    """End and remove the containers of a run; their steps have *grace* seconds for it."""
     import docker
 
     with contextlib.closing(docker.from_env()) as client:
-        for container in client.containers.list(filters={"label": f"{LABEL}={engine_run}"}):
+        for container in client.containers.list(all=True, filters={"label": f"{LABEL}={engine_run}"}):
             with contextlib.suppress(docker.errors.APIError):
                 container.stop(timeout=int(grace))
+                container.remove(force=True)
