@@ -224,10 +224,10 @@ def test_a_docstring_is_no_file_name():
 
 
 def test_names_of_variables_are_told_apart():
-    steps = [sample_step(name) for name in ("a.b", "a_b", "task", "None", "finish", "match")]
+    steps = [sample_step(name) for name in ("a.b", "a_b", "RunStep", "None", "finish", "match")]
     text = body(source(sample_plan(*steps)))
-    made = [line.split(" = ")[0].strip() for line in text.splitlines() if " = run_step" in line]
-    assert made == ["a_b", "a_b_", "task_", "None_", "finish_", "match_"]
+    made = [line.split(" = ")[0].strip() for line in text.splitlines() if " = RunStep(" in line]
+    assert made == ["a_b", "a_b_", "RunStep_", "None_", "finish_", "match_"]
 
 
 def test_what_cannot_be_compiled_is_refused():
