@@ -6,6 +6,7 @@ log: into the run's records, and to the MLflow of the stack; no run of its own c
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from turnout.plugin_api import log_artifact, log_metric, log_params
 
 _ALLOWED = "MLFLOW_ALLOW_FILE_STORE"
 """The variable by which MLflow is told that its oldest kind of store is meant."""
+_MARK = "_mlflow_run_id"
+"""The attribute of an estimator in which MLflow notes the run it logged it to."""
 
 
 @contextmanager
@@ -58,6 +61,7 @@ class _Recording:
         try:
             self._switch(on=False)
             mlflow.end_run()
+            self._unmark()
             self._take_over()
         finally:
             mlflow.set_tracking_uri(self._uri or "")
@@ -73,6 +77,15 @@ class _Recording:
             return
         for name in self._flavours:
             import_module(f"mlflow.{name}").autolog(**options)
+
+    def _unmark(self) -> None:
+        """Take the run's id from the estimators that MLflow has noted it in: they are what they are without it."""
+        base = getattr(sys.modules.get("sklearn.base"), "BaseEstimator", None)
+        if base is None:
+            return
+        for one in gc.get_objects():
+            if issubclass(type(one), base) and vars(one).get(_MARK) == self._run:
+                delattr(one, _MARK)
 
     def _take_over(self) -> None:
         from mlflow import MlflowClient

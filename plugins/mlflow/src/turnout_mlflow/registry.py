@@ -59,5 +59,5 @@ def _enter(client: MlflowClient, name: str, model: LoggedModel, origin: Origin, 
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     return client.create_model_version(
-        name, model.artifact_location, run_id=run, tags=origin.tags(), model_id=model.model_id
+        name, model.artifact_location, run_id=run, tags=origin.tags(), await_creation_for=0, model_id=model.model_id
     )
