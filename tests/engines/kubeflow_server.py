@@ -158,7 +158,7 @@ class KubeflowServer:
                 documents = list(yaml.safe_load_all(uploaded(body)))
                 specification(*documents)
                 made = {"display_name": query["name"], "pipeline_id": query["pipelineid"]}
-                made["pipeline_version_id"] = self._id("version")
+                made.update(pipeline_version_id=self._id("version"), pipeline_spec=documents[0])
                 self.versions[made["pipeline_version_id"]] = made
                 return 200, made
             case "GET", one, "versions" if one in self.pipelines:
