@@ -253,6 +253,12 @@ def test_what_is_not_installed_here_cannot_be_pinned():
         wheels.of_local(["click"])
 
 
+def test_what_cannot_stand_beside_the_lock_is_refused():
+    with pytest.raises(Exception, match=r"the locked msgspec==0\.1 cannot stand beside turnout==") as caught:
+        wheels.needed(["turnout"], ["msgspec==0.1"])
+    assert caught.value.fix.startswith("allow msgspec>=")
+
+
 def test_turnouts_own_needs_give_way_to_the_lock():
     found = wheels.needed(["turnout"], ["click==8.1.0"])
     assert "turnout" in found

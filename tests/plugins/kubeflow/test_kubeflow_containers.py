@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from turnout.plugin_api import PluginError, RunError, Submission
+from turnout.plan.model import Component as WorkerComponent
+from turnout.plugin_api import PluginError, RunError, Submission, Worker
+from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_kubeflow import containers
 from turnout_kubeflow import local as local_module
@@ -105,3 +107,22 @@ def test_what_is_missing_is_said_before_anything_runs(monkeypatch, tmp_path):
         assert caught.value.fix
     assert caught.value.why == "no socket"
     assert not (tmp_path / "kfp").exists()
+
+
+def test_containers_get_what_steps_ask_for_and_what_is_named(monkeypatch, tmp_path):
+    """Names alone are written down; a variable that is not there is not given."""
+    for name in ("REGION", "APP_db", "AWS_PROFILE", "OTHER"):
+        monkeypatch.setenv(name, "hush-hush")
+    plan = sample_plan(
+        sample_step("fit", env=("REGION", "ABSENT"), secrets={"DB": "db"}),
+        worker=Worker(secrets=WorkerComponent(type="env", config={"prefix": "APP_"})),
+    )
+    store = LocalStore.from_url(str(tmp_path / "store"))
+    settings = KubeflowLocalSettings(launch="image", variables=("AWS_PROFILE",), folders=("/data",), network="host")
+    found = KubeflowLocalOrchestrator(settings)._containers(plan, store)
+    assert found == {
+        "environment": ["APP_db", "AWS_PROFILE", "REGION", "TURNOUT_KUBEFLOW_LOGS", "TURNOUT_STORE"],
+        "folders": [str(tmp_path / "store"), "/data"],
+        "network": "host",
+    }
+    assert KubeflowLocalOrchestrator(KubeflowLocalSettings())._containers(plan, store) is None

@@ -14,9 +14,8 @@ import msgspec
 from turnout.api.launch import Launch
 from turnout.errors import ConfigError
 from turnout.packaging import builder as builders
-from turnout.packaging import environment as environments
 from turnout.packaging import image as images
-from turnout.packaging import installed, wheels
+from turnout.packaging import wheels
 from turnout.packaging.image import Image, Wheel
 from turnout.plan.model import Environment
 from turnout.runtime.interpreter import own_requirements
@@ -131,9 +130,7 @@ class Images:
 
     def _of(self, name: str, environment: Environment) -> StepImage:
         launch = self._launch
-        own = self._own
-        environments.check(environment.pins, [installed.normalised(line.partition("[")[0]) for line in own])
-        needed = wheels.needed(own, environment.pins)
+        needed = wheels.needed(self._own, environment.pins)
         indexed = tuple(one.pin for one in needed.values() if one.origin == "index")
         others = wheels.of_local(one.name for one in needed.values() if one.origin != "index")
         image = Image(

@@ -17,33 +17,41 @@ def needed(own: Sequence[str], pins: Iterable[str]) -> dict[str, Distribution]:
     """The installed distributions that turnout's *own* requirements take, but for what is among *pins*.
 
     Raises:
-        PlanError: when one of them is not installed here, so that its version is not known.
+        PlanError: when one of them is not installed here, so that its version is not known, or cannot stand beside
+            what is pinned.
     """
     from packaging.requirements import Requirement
 
     have = installed.distributions()
-    pinned = {pin.partition("==")[0] for pin in pins}
+    pinned = dict(pin.split("==", 1) for pin in pins)
     found: dict[str, Distribution] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
-    todo = deque(Requirement(line) for line in own)
+    todo = deque((Requirement(line), "the stack") for line in own)
     while todo:
-        requirement = todo.popleft()
+        requirement, needing = todo.popleft()
         name, extras = installed.normalised(requirement.name), frozenset(requirement.extras)
-        if (name, extras) in seen:
+        version = pinned.get(name)
+        if version is not None and not requirement.specifier.contains(version, prereleases=True):
+            raise PlanError(
+                f"the locked {name}=={version} cannot stand beside {needing}",
+                why=f"{needing} needs {name}{requirement.specifier}",
+                fix=f"allow {name}{requirement.specifier} in the project's dependencies",
+            )
+        if (name, extras) in seen or (version is not None and not extras):
             continue
         seen.add((name, extras))
         distribution = have.get(name)
         if distribution is None:
             wanted = str(requirement).partition(";")[0].strip()
             raise PlanError(
-                f"{wanted} is not installed here",
+                f"{wanted} is not installed here, and {needing} needs it",
                 why="an image gets the versions of turnout and its plugins that plan the pipeline",
                 fix=f"pip install '{wanted}'",
             )
-        if name not in pinned:
+        if version is None:
             found[name] = distribution
         requires = map(Requirement, distribution.requires)
-        todo.extend(one for one in requires if installed.applies(one, extras))
+        todo.extend((one, distribution.pin) for one in requires if installed.applies(one, extras))
     return found
 
 

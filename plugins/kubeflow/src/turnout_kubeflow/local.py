@@ -110,7 +110,7 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
             "engine_run": engine_run,
             "submission": encode(submission).decode(),
             "arguments": inputs.arguments(plan, submission.params, more),
-            "containers": self._containers(store),
+            "containers": self._containers(plan, store),
         }
         (folder / "arguments.json").write_text(json.dumps(document), encoding="utf-8")
         environ = {**os.environ, **store.environment(), LOGS: str(folder)}
@@ -151,13 +151,23 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
             )
         driver.ask_to_stop(folder)
 
-    def _containers(self, store: Any) -> dict[str, Any] | None:
-        """What containers are given: the names of variables, folders of this machine, and the network."""
+    def _containers(self, plan: Plan, store: Any) -> dict[str, Any] | None:
+        """What containers are given: variables of the driver's by their names, folders of this machine, the network."""
         if self.config.launch != "image":
             return None
         shared = [] if "://" in store.address else [store.address]
         folders = [*shared, *(str(Path(folder).absolute()) for folder in self.config.folders)]
-        return {"environment": [*store.environment(), LOGS], "folders": folders, "network": self.config.network}
+        names = {*store.environment(), LOGS, *(name for name in self._variables(plan) if name in os.environ)}
+        return {"environment": sorted(names), "folders": folders, "network": self.config.network}
+
+    def _variables(self, plan: Plan) -> set[str]:
+        """The variables that the stack names, and those that steps ask for themselves or as secrets."""
+        found = {*self.config.variables, *(name for step in plan.steps for name in step.env)}
+        secrets = plan.worker.secrets
+        if secrets.type == "env":
+            prefix = secrets.config.get("prefix", "")
+            found |= {f"{prefix}{name}" for step in plan.steps for name in step.secrets.values()}
+        return found
 
     def _folder(self, plan: Plan, engine_run: str) -> Path:
         return Path(self.config.folder).absolute() / run_id(plan.project, plan.name, plan.instance, engine_run)

@@ -82,6 +82,12 @@ class KubeflowLocalSettings(CompileSettings, frozen=True):
         tuple[str, ...],
         msgspec.Meta(description="Folders that containers see at the same paths as here, beside the store's."),
     ] = ()
+    variables: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            description="Variables of this machine that containers get, by name, beside those that steps ask for."
+        ),
+    ] = ()
     network: Annotated[
         str | None, msgspec.Meta(description="The network of containers: host, or one that docker or podman knows.")
     ] = None
