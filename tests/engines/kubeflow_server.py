@@ -43,6 +43,8 @@ class KubeflowServer:
         self.page = ""
         """What every request is answered with instead, where it is not empty."""
         self.token = TOKEN
+        self.cookie = ""
+        """What is asked for instead of a token, where it is not empty."""
         self._made = 0
         server = self
 
@@ -87,7 +89,8 @@ class KubeflowServer:
         self.requests.append(f"{method} {place}")
         if self.page:
             return 200, self.page
-        if headers.get("Authorization") != f"Bearer {self.token}":
+        given = headers.get("Cookie") if self.cookie else headers.get("Authorization")
+        if given != (self.cookie or f"Bearer {self.token}"):
             return 401, {"error": "no such token"}
         if self.failures:
             self.failures -= 1

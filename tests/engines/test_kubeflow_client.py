@@ -84,6 +84,13 @@ def test_a_certificate_of_ones_own(tmp_path: Path, start: Any) -> None:
             start(url=server.url, ca=str(tmp_path / "elsewhere"))
 
 
+def test_a_session_of_ones_own(server: Any, start: Any) -> None:
+    server.token, server.cookie = "", "authservice_session=abc"
+    assert start(url=server.url, cookie="authservice_session=abc").engine_run == "run-0"
+    with pytest.raises(RunError, match="answered 401"):
+        start(url=server.url, cookie="authservice_session=old")
+
+
 def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate of this machine with its key in a file, and alone in another."""
     from cryptography import x509

@@ -198,6 +198,14 @@ def test_artifacts_carry_digest_and_address():
     assert shown["logged-metrics"]["metadata"]["loss"] == 0.125
 
 
+def test_of_many_elements_only_the_number_is_told():
+    many = tuple(Artifact(digest=f"d{number}", materializer="json", type="builtins:int") for number in range(101))
+    record = Record(run="r", step="fit", state="succeeded", outputs={"parts": OutputRecord(elements=many)})
+    found = answered(record, StepResult(state="succeeded"), artifacts=waiting("parts"))
+    metadata = found["artifacts"]["parts"]["artifacts"][0]["metadata"]
+    assert metadata == {"run": "r", "step": "fit", "state": "succeeded", "elements": 101}
+
+
 def test_what_was_skipped_tells_false_and_nothing_to_repeat():
     record = Record(run="r", step="fit", state="skipped", reason="a guard is false")
     outputs = {"artifacts": waiting("rows"), "parameters": {"value": {}, "parts-indices": {}}}

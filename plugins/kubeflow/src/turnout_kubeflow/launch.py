@@ -26,6 +26,8 @@ from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.pipeline import INDEX, PLACEHOLDERS, RUN, TIME, VALUE
 
 SKIPPED = 99
+SHOWN = 100
+"""Of how many elements Kubeflow is told the digests."""
 LOGS = "TURNOUT_KUBEFLOW_LOGS"
 """The variable with a folder in which each step's output is kept as well, where one is set."""
 
@@ -156,7 +158,8 @@ def _metadata(output: OutputRecord, store: str) -> dict[str, Any]:
     launcher uploads what lies there. A small plain value lies in its record alone.
     """
     if output.elements is not None:
-        return {"elements": len(output.elements), "digests": [one.digest for one in output.elements]}
+        digests = {"digests": list(output.digests)} if len(output.elements) <= SHOWN else {}
+        return {"elements": len(output.elements), **digests}
     artifact = output.artifact
     if artifact is None:
         return {}

@@ -77,6 +77,8 @@ class Server:
         found: dict[str, Any] = {"ssl_ca_cert": settings.ca or None}
         if settings.ca and not Path(settings.ca).is_file():
             raise ConfigError(f"there is no file {settings.ca}", fix="let orchestrator.ca name a file of certificates")
+        if settings.cookie:
+            found["cookies"] = settings.cookie
         if settings.token:
             found["existing_token"] = settings.token
         elif settings.token_file:
@@ -103,12 +105,14 @@ class Server:
             configuration.api_key_prefix = {"authorization": "Bearer"}
         if "credentials" in access:
             configuration.refresh_api_key_hook = access["credentials"].refresh_api_key_hook
-        answer = self.ask(HealthzServiceApi(ApiClient(configuration)).healthz_service_get_healthz)
+        answer = self.ask(
+            HealthzServiceApi(ApiClient(configuration, cookie=access.get("cookies"))).healthz_service_get_healthz
+        )
         if getattr(answer, "multi_user", None) is None:
             raise RunError(
                 f"what answers at {self._settings.url} is not Kubeflow Pipelines",
                 why="a page came back, perhaps to sign in at",
-                fix="give the API's own address (in a cluster that of ml-pipeline-ui, or …/pipeline), and a token",
+                fix="give the API's own address (in a cluster ml-pipeline-ui, else …/pipeline), and a token or cookie",
             )
 
     def start(self, document: bytes, arguments: dict[str, Any], name: str) -> str:

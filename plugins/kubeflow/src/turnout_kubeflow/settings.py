@@ -49,6 +49,10 @@ class KubeflowSettings(CompileSettings, frozen=True):
             description="A file with a bearer token that is kept fresh, as Kubernetes does for service accounts."
         ),
     ] = ""
+    cookie: Annotated[
+        Secret,
+        msgspec.Meta(description="A session's cookie (NAME=VALUE), where a page to sign in at is before the API."),
+    ] = ""
     ca: Annotated[
         LocalPath, msgspec.Meta(description="A file of certificates to trust, where the system's are not enough.")
     ] = ""
