@@ -10,6 +10,7 @@ from turnout.definition.pipeline import PipelineDefinition, define
 
 if TYPE_CHECKING:  # a worker imports this module with the user's: what only a submitter needs is imported late
     from turnout.api.run import Run
+    from turnout.api.sweep import Sweep
     from turnout.errors import RunError
     from turnout.plan.model import Plan
     from turnout.records.model import Options
@@ -103,6 +104,42 @@ class Pipeline(PipelineDefinition):
         from turnout.api.launch import Launch
 
         return Launch.of(self, stack=stack, accept=tuple(accept)).plan
+
+    def sweep(
+        self,
+        values: Mapping[str, Sequence[Any]] | None = None,
+        *,
+        max_parallel: int = 1,
+        stack: str | None = None,
+        at: datetime | str | None = None,
+        tags: Mapping[str, str] | None = None,
+        reuse: Run | str | None = None,
+        from_: str | None = None,
+        only: Sequence[str] = (),
+        no_cache: bool = False,
+        accept: Sequence[str] = (),
+        params: Mapping[str, Any] | None = None,
+        **more: Sequence[Any],
+    ) -> Sweep:
+        """Run the pipeline once for each combination of values, and wait for the end of all.
+
+        A run that fails stops no other and raises nothing: the result says how each ended.
+
+        Args:
+            values: for each parameter that is varied its values; as keywords, too: ``depth=[4, 6, 8]``.
+            max_parallel: how many runs are in progress at a time.
+            params: the parameters that stay the same; the rest is as for :meth:`run`.
+
+        Raises:
+            ConfigError: before any run has started, for a parameter or value that does not fit.
+        """
+        from turnout.api.launch import Launch
+        from turnout.api.sweep import sweep
+
+        launch = Launch.of(self, stack=stack, accept=tuple(accept))
+        options = _options(at, tags, reuse, from_, only, no_cache)
+        varied = {**(values or {}), **more}
+        return sweep(launch, varied, params=params, options=options, max_parallel=max_parallel)
 
     def _repr_html_(self) -> str:
         from turnout.plan.drawing import draw

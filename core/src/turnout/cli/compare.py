@@ -54,6 +54,7 @@ def _print(found: Comparison) -> None:
     table(
         ["what", "name", *(run.id[:8] for run in found.runs)],
         [(row.what, row.name, *map(_text, row.values)) for row in found.rows],
+        head=True,
     )
 
 

@@ -51,10 +51,14 @@ def shown_time(text: str) -> str:
     return text[:19].replace("T", " ")
 
 
-def table(columns: list[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print rows as a table: aligned and coloured on a terminal, tab-separated lines elsewhere."""
+def table(columns: list[str], rows: Iterable[Iterable[str]], *, head: bool = False) -> None:
+    """Print rows as a table: aligned and coloured on a terminal, tab-separated lines elsewhere.
+
+    Args:
+        head: print the names of the columns elsewhere, too: where they are not always the same.
+    """
     if not sys.stdout.isatty():
-        for row in rows:
+        for row in [columns, *rows] if head else rows:
             print("\t".join(row))
         return
     from rich.console import Console

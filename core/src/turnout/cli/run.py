@@ -19,6 +19,9 @@ from turnout.cli.options import json_option, pairs, print_json, stack_option
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of this run; may be repeated.")
 @click.option("--reuse", metavar="RUN", help="Take over the records of an earlier run …")
 @click.option("--from", "from_", metavar="STEP", help="… but for this step and all that need it.")
+@click.option("--only", multiple=True, metavar="STEP", help="… or for these steps alone; may be repeated.")
+@click.option("--sweep", "swept", multiple=True, metavar="NAME=A,B,…", help="A run for each value; may be repeated.")
+@click.option("--max-parallel", default=1, show_default=True, help="How many runs of a sweep at a time.")
 @click.option("--no-cache", is_flag=True, help="Take nothing from the cache.")
 @click.option("--accept", multiple=True, metavar="CAPABILITY", help="Go without something the stack cannot give.")
 @json_option
@@ -30,13 +33,17 @@ def run(
     tags: tuple[str, ...],
     reuse: str | None,
     from_: str | None,
+    only: tuple[str, ...],
+    swept: tuple[str, ...],
+    max_parallel: int,
     no_cache: bool,
     accept: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run PIPELINE on a stack and follow it to its end.
 
-    Exits 0 when it succeeded, 1 when it failed, 2 when it could not be started.
+    With --sweep a run for each combination of values, and a table of them at the end. Exits 0 when it succeeded, 1 when
+    it failed, 2 when it could not be started.
     """
     from turnout.api.history import find_run
     from turnout.api.launch import Launch
@@ -47,10 +54,14 @@ def run(
     workspace = launch.workspace
     earlier = None
     if reuse is not None:
-        earlier = Reuse(run=find_run(workspace.store, workspace.project.name, reuse).id, from_=from_)
-    elif from_ is not None:
-        raise click.UsageError("--from says where to go on, and --reuse RUN from which run: give both")
+        earlier = Reuse(run=find_run(workspace.store, workspace.project.name, reuse).id, from_=from_, only=only)
+    elif from_ is not None or only:
+        raise click.UsageError("--from and --only say what runs again, and --reuse RUN of which run: give both")
     options = Options(at=at, tags=pairs(tags, "--tag"), reuse=earlier, no_cache=no_cache)
+    if swept:
+        from turnout.cli.sweep import run_sweep, values_of
+
+        run_sweep(launch, values_of(swept), pairs(params, "--param"), options, max_parallel, as_json=as_json)
     _follow(launch, pairs(params, "--param"), options, pipeline, stack, as_json=as_json)
 
 
