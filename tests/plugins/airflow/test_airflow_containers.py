@@ -74,6 +74,17 @@ def test_everything_at_once(snapshot, launch):
     assert source(launch, plan()) == snapshot
 
 
+def test_where_containers_find_plan_and_code():
+    def notes(**changes):
+        return AirflowOrchestrator(settings(**changes)).compile(sample_plan()).notes
+
+    store = "containers take plan and code from the store: `publish` sends them there, or `export --upload`"
+    assert notes(launch="python") == ()
+    assert notes(launch="docker") == (store,)
+    assert notes(launch="docker", docker={"mount_bundle": True}) == ()
+    assert notes(launch="kubernetes") == (store,)
+
+
 def test_a_bundle_that_containers_see(snapshot):
     text = source("docker", plan(), docker={"mount_bundle": True}, python="/opt/turnout/bin/python")
     assert [line for line in text.splitlines() if "BUNDLE" in line or "/turnout" in line] == snapshot

@@ -95,6 +95,11 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         notes = []
         if plan.schedule is not None and plan.schedule.start is None:
             notes.append("the schedule has no start: its first run is the next one after the DAG is activated")
+        seen = self.config.launch == "docker" and self.config.docker.mount_bundle
+        if self.config.launch != "python" and not seen:
+            notes.append(
+                "containers take plan and code from the store: `publish` sends them there, or `export --upload`"
+            )
         return Bundle(files={name: file.source.encode()}, entrypoint=name, notes=tuple(notes))
 
     # placing DAGs

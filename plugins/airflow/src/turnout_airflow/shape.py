@@ -49,7 +49,6 @@ _TAKEN = frozenset(
         "DockerOperator",
         "KubernetesPodOperator",
         "Mount",
-        "Secret",
         "SkipMixin",
         "SyncCallback",
         "k8s",

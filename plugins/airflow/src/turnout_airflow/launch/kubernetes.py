@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from turnout.plugin_api import StepPlan
 from turnout_airflow.container_settings import KubernetesOptions, Toleration
 from turnout_airflow.launch.container import ContainerLauncher
-from turnout_airflow.settings import TaskOptions, task_options
+from turnout_airflow.settings import TaskOptions
 from turnout_airflow.source import Code, arguments, literal, nested
 
 
@@ -25,11 +27,8 @@ class KubernetesLauncher(ContainerLauncher):
     @property
     def others(self) -> list[str]:
         """The operator, and what it takes."""
-        kubernetes = self.settings.kubernetes
-        secrets = kubernetes.secrets or any(task_options(step).kubernetes.secrets for step in self.plan.steps)
         return [
             "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator",
-            *(["from airflow.providers.cncf.kubernetes.secret import Secret"] if secrets else []),
             "from airflow.sdk.exceptions import AirflowException, AirflowFailException",
             "from kubernetes.client import models as k8s",
         ]
@@ -40,8 +39,6 @@ class KubernetesLauncher(ContainerLauncher):
             "image": self._image,
             "cmds": [self.settings.python or "python", "-m", "turnout.runtime"],
         }
-        if self.settings.environment:
-            given["env_vars"] = {name: _escaped(value) for name, value in self.settings.environment.items()}
         names = {
             "connection": "kubernetes_conn_id",
             "namespace": "namespace",
@@ -53,24 +50,17 @@ class KubernetesLauncher(ContainerLauncher):
             given["image_pull_secrets"] = nested("[", references, "]")
         if kubernetes.startup_timeout != type(kubernetes)().startup_timeout:
             given["startup_timeout_seconds"] = kubernetes.startup_timeout
-        return {**given, **_pod(kubernetes), "deferrable": False}
+        return {**given, **_pod(kubernetes, self.settings.environment), "deferrable": False}
 
     def _own(self, step: StepPlan, options: TaskOptions) -> dict[str, Any]:
         given: dict[str, Any] = {}
         if resources := self._resources(step):
             given["container_resources"] = resources
-        common, own = self.settings.kubernetes, options.kubernetes
-        merged = KubernetesOptions(
-            service_account=own.service_account,
-            node_selector={**own.node_selector, **self._accelerator(step)},
-            tolerations=own.tolerations,
-            labels=own.labels,
-            annotations=own.annotations,
-            secrets=own.secrets,
-            priority_class=own.priority_class,
-        )
-        shared = _pod(common)
-        for name, value in _pod(merged).items():
+        own = options.kubernetes
+        if label := self._accelerator(step):
+            own = msgspec.structs.replace(own, node_selector={**own.node_selector, **label})
+        shared = _pod(self.settings.kubernetes, self.settings.environment)
+        for name, value in _pod(own, {}).items():
             source = literal(value)
             if name in shared and isinstance(source, Code) and source.parts:
                 opening, items, closing = source.parts
@@ -102,7 +92,7 @@ class KubernetesLauncher(ContainerLauncher):
         return _CALL
 
 
-def _pod(options: KubernetesOptions) -> dict[str, Any]:
+def _pod(options: KubernetesOptions, environment: dict[str, str]) -> dict[str, Any]:
     """The operator's arguments for what may be different from step to step."""
     given: dict[str, Any] = {}
     names = {
@@ -115,12 +105,13 @@ def _pod(options: KubernetesOptions) -> dict[str, Any]:
     given.update({own: getattr(options, name) for name, own in names.items() if getattr(options, name)})
     if options.tolerations:
         given["tolerations"] = nested("[", map(_toleration, options.tolerations), "]")
-    if options.secrets:
-        secrets = [
-            nested("Secret(", map(literal, ("env", variable, *reference.split("/"))), ")")
-            for variable, reference in options.secrets.items()
-        ]
-        given["secrets"] = nested("[", secrets, "]")
+    variables = [_model("V1EnvVar", name=name, value=_escaped(value)) for name, value in environment.items()]
+    for name, reference in options.secrets.items():
+        secret, _, key = reference.partition("/")
+        selector = _model("V1EnvVarSource", secret_key_ref=_model("V1SecretKeySelector", name=secret, key=key))
+        variables.append(_model("V1EnvVar", name=name, value_from=selector))
+    if variables:
+        given["env_vars"] = nested("[", variables, "]")
     return given
 
 
