@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -80,13 +82,7 @@ def builder(tmp_path, monkeypatch):
 
 def test_a_dockerfile_is_what_it_was(snapshot):
     assert dockerfile(SAMPLE, wheels=True) == snapshot(name="with a wheel")
-    baked = Image(
-        **{
-            **{name: getattr(SAMPLE, name) for name in SAMPLE.__struct_fields__},
-            "code": {"a.py": b""},
-            "code_digest": "c0de",
-        }
-    )
+    baked = msgspec.structs.replace(SAMPLE, code="c0de")
     assert dockerfile(baked, wheels=False) == snapshot(name="with code")
 
 
@@ -103,14 +99,14 @@ def test_the_files_are_the_pins_and_nothing_moves():
 
 def test_what_an_image_holds_decides_about_its_tag():
     def with_(**changes):
-        return Image(**{**{name: getattr(SAMPLE, name) for name in SAMPLE.__struct_fields__}, **changes}).tag
+        return msgspec.structs.replace(SAMPLE, **changes).tag
 
     others = {
         with_(base="python:3.12"),
         with_(pins=("numpy==2.0.1",)),
         with_(own=("click==8.2.0",)),
         with_(local={"own-lib": "d2"}),
-        with_(code_digest="c0de", code={"a.py": b""}),
+        with_(code="c0de"),
     }
     assert len({*others, SAMPLE.tag}) == 6
     assert with_() == SAMPLE.tag
@@ -184,8 +180,19 @@ def test_what_a_tracker_needs_comes_with_it_or_is_named(call, tmp_path, monkeypa
 
 
 def test_code_can_be_baked_in(call, tmp_path):
-    done = call("plain", "--file-only", "-o", str(tmp_path / "out"), "--bake-code", "--json")
+    script = tmp_path / "project" / "tools" / "clean.sh"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o700)
+    before = os.umask(0o077)
+    try:
+        done = call("plain", "--file-only", "-o", str(tmp_path / "out"), "--bake-code", "--json")
+    finally:
+        os.umask(before)
     assert done.exit_code == 0, done.output
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "out" / "code").rglob("*")}
+    assert modes["tools"] == modes["clean.sh"] == "0o755", "steps run as another user than who builds"
+    assert modes["image_pipeline.py"] == "0o644"
     assert (tmp_path / "out" / "code" / "image_pipeline.py").read_text() == PIPELINE
     assert re.search(
         r"COPY code/ /opt/turnout/cache/code/[0-9a-f]{64}/\n", (tmp_path / "out" / "Dockerfile").read_text()

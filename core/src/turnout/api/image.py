@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import shutil
-import zipfile
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +12,7 @@ import msgspec
 from turnout.api.launch import Launch
 from turnout.errors import ConfigError
 from turnout.packaging import builder as builders
+from turnout.packaging import code as packages
 from turnout.packaging import image as images
 from turnout.packaging import wheels
 from turnout.packaging.image import Image, Wheel
@@ -91,8 +90,11 @@ class Images:
                     made[name] = wheels.build(distribution)
             for name, data in images.files(one.image, [made[name] for name in sorted(one.image.local)]).items():
                 path = one.folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(exist_ok=True)
                 path.write_bytes(data)
+            if one.image.code:
+                packages.extract(self._launch.planned.package.data, one.folder / "code")
+            _open(one.folder)
 
     def build(
         self,
@@ -140,13 +142,15 @@ class Images:
             pins=environment.pins,
             own=tuple(sorted(indexed)),
             local={**environment.local, **{name: one.content for name, one in sorted(others.items())}},
-            code_digest=launch.plan.code.digest if self._bake else "",
-            code=_unpacked(launch.planned.package.data) if self._bake else {},
+            code=launch.plan.code.digest if self._bake else "",
         )
-        tag = image.tag if self._tag is None else self._tag + ("" if name == "default" else _suffix(self._tag, name))
+        several = len(launch.plan.environments) > 1
+        tag = self._tag or image.tag
+        if self._tag and several and name != "default":
+            tag += f"-{name}" if ":" in tag.rpartition("/")[2] else f":{name}"
         folder = launch.workspace.project.state / "images" / image.digest[:12]
         if self._folder is not None:
-            folder = self._folder / name if len(launch.plan.environments) > 1 else self._folder
+            folder = self._folder / name if several else self._folder
         steps = tuple(step.name for step in launch.plan.steps if step.environment == name)
         return StepImage(environment=name, steps=steps, tag=tag, folder=folder, image=image)
 
@@ -159,16 +163,6 @@ class Images:
         return tuple(dict.fromkeys([*found, *filter(None, [launcher])]))
 
 
-def _suffix(tag: str, name: str) -> str:
-    """What tells an image of another environment from that of the default one."""
-    return f"-{name}" if ":" in tag.rpartition("/")[2] else f":{name}"
-
-
-def _unpacked(package: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(package)) as archive:
-        return {entry: archive.read(entry) for entry in archive.namelist()}
-
-
 def _clear(folder: Path) -> None:
     """Take away what was written here before; what someone else wrote is left alone, and refused."""
     if folder.is_dir() and any(folder.iterdir()):
@@ -178,3 +172,10 @@ def _clear(folder: Path) -> None:
         for name in ("wheels", "code"):
             shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _open(folder: Path) -> None:
+    """Let everyone read what is copied into an image, whatever this user's files are like: steps run as others."""
+    for path in folder.rglob("*"):
+        runs = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod(0o755 if runs else 0o644)

@@ -58,8 +58,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What one image holds.
 
     ``pins`` are what the steps are locked to, ``own`` the pins of turnout, its plugins and what these need besides.
-    ``code`` maps the paths of a code package to their content, under its digest; without it, workers take the code
-    from the store. ``local`` has the digest of each distribution that no index has.
+    ``local`` has the digest of each distribution that no index has. ``code`` is the digest of the code package in it;
+    without one, workers take the code from the store.
     """
 
     project: str
@@ -68,8 +68,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     pins: tuple[str, ...]
     own: tuple[str, ...]
     local: dict[str, str] = {}
-    code_digest: str = ""
-    code: dict[str, bytes] = {}
+    code: str = ""
 
     @property
     def digest(self) -> str:
@@ -85,14 +84,13 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def files(image: Image, wheels: Sequence[Wheel] = ()) -> dict[str, bytes]:
-    """The files of the folder it is built in, by their paths; the same for the same image."""
+    """The files of the folder it is built in, by their paths, but for those of the code package in ``code``."""
     own = [*image.own, *(f"{wheel.name} @ file://{HOME}/wheels/{wheel.file}" for wheel in wheels)]
     return {
         "Dockerfile": dockerfile(image, wheels=bool(wheels)).encode(),
         "requirements.txt": _lines(image.pins),
         "turnout.txt": _lines(sorted(own)),
         **{f"wheels/{wheel.file}": wheel.data for wheel in wheels},
-        **{f"code/{path}": data for path, data in image.code.items()},
     }
 
 
@@ -109,7 +107,7 @@ def dockerfile(image: Image, *, wheels: bool) -> str:
         secret=SECRET,
         pip=f"PIP_CONFIG_FILE=/run/secrets/{SECRET} python -m pip install --no-cache-dir --no-deps",
         wheels=f"COPY wheels/ {HOME}/wheels/\n" if wheels else "",
-        baked=_BAKED.format(home=HOME, digest=image.code_digest) if image.code else "",
+        baked=_BAKED.format(home=HOME, digest=image.code) if image.code else "",
     )
 
 
