@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,6 +130,15 @@ LocalStore.from_url({store.address!r}).create("a/b", b"whole")
     assert store.create("a/b", b"whole") is (moment == "before")
 
 
+def test_the_end_of_a_run_cleans_staging_of_what_is_old(store: LocalStore) -> None:
+    old, new = store.staging() / "old", store.staging() / "new"
+    for path in (old, new):
+        path.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    store.flush()
+    assert [path.name for path in store.staging().iterdir()] == ["new"]
+
+
 def test_staging_is_cleaned_of_what_is_old(store: LocalStore) -> None:
     old, new = store.staging() / "old", store.staging() / "new"
     for folder in (old, new):
@@ -155,11 +164,42 @@ def test_an_answer_that_was_lost_is_found(store: LocalStore, monkeypatch: pytest
     assert store.create("a/b", b"other") is False
 
 
-def test_a_store_removed_under_its_user_is_made_again(store: LocalStore) -> None:
+def test_a_store_that_has_gone_away_is_not_taken_for_an_empty_one(store: LocalStore, tmp_path: Path) -> None:
     store.create("a/b", b"x")
-    shutil.rmtree(store.address)
-    assert store.read("a/b") is None
-    assert store.create("a/b", b"y")
+    staged = store.staging() / "staged"
+    staged.write_bytes(b"x")
+    away = Path(store.address).rename(tmp_path / "away")
+    calls: list[Callable[[], object]] = [
+        lambda: store.read("a/b"),
+        lambda: store.exists("a/b"),
+        lambda: list(store.list("a")),
+        lambda: store.create("a/c", b"y"),
+        lambda: store.create_from("a/c", tmp_path / "away" / ".staging" / "staged"),
+    ]
+    for call in calls:
+        with pytest.raises(ArtifactError, match="the folder has gone away"):
+            call()
+    assert not Path(store.address).exists()
+    away.rename(store.address)
+    assert store.read("a/b") == b"x"
+    assert store.create("a/c", b"y")
+
+
+def test_a_store_that_goes_away_between_writing_and_naming_is_not_made_anew(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("a/b", b"x")
+    link = os.link
+
+    def late(*args: str) -> None:
+        monkeypatch.undo()
+        Path(store.address).rename(tmp_path / "away")
+        link(*args)
+
+    monkeypatch.setattr(os, "link", late)
+    with pytest.raises(ArtifactError, match="the folder has gone away"):
+        store.create("c/d", b"y")
+    assert not Path(store.address).exists()
 
 
 def test_durable_writes_reach_the_disk_before_they_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, RunStatus, Support
-from turnout.errors import ArtifactError, RunError
+from turnout.errors import ArtifactError, RunError, TurnoutError
 from turnout.identity import run_id
 from turnout.local.control import CANCEL, send
 from turnout.local.engine import Engine
@@ -55,6 +55,8 @@ class LocalRun(RunHandle):
     def _work(self) -> None:
         try:
             self.mark = self._engine.run()
+        except TurnoutError as error:
+            self._error = _stopped(self.run_id, error)
         except BaseException as error:
             self._error = error
         finally:
@@ -73,6 +75,16 @@ class LocalRun(RunHandle):
         """Stop the steps that run now and mark the run cancelled; nothing happens to one that has ended."""
         self._engine.cancel()
         self._ended.wait()
+
+
+def _stopped(run: str, error: TurnoutError) -> RunError:
+    """What is said of a run that its engine could not bring to an end."""
+    again = f"then go on: turnout runs resume {run[:8]}"
+    stopped = RunError(
+        f"the run {run} stopped: {error.what}", why=error.why, fix=f"{error.fix}; {again}" if error.fix else again
+    )
+    stopped.__cause__ = error
+    return stopped
 
 
 class InlineRun(RunHandle):

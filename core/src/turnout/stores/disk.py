@@ -22,6 +22,11 @@ _REASONS: dict[int, tuple[str, str]] = {
         "the operation is not permitted",
         "check that the file system is writable and the folder not immutable",
     ),
+    errno.ENOENT: (
+        "the folder has gone away",
+        "bring it back (is the disk mounted?)",
+    ),
+    errno.EFBIG: ("the file would be larger than the limit for files", "raise the limit (ulimit -f)"),
     errno.ENOSPC: ("the disk is full", "free some space, or choose another root"),
     errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another root"),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "remove the file, or choose another root"),
@@ -60,11 +65,15 @@ def link(source: str, target: str, descriptor: int) -> bool:
 
     Returns:
         whether the name was free.
+
+    Raises:
+        FileNotFoundError: when the file has lost its own name.
     """
     for _ in range(_COLLISIONS):
         try:
             os.link(source, target)
         except FileNotFoundError:
+            os.lstat(source)  # where the whole store has gone away, nothing is made in its place
             _make_folders(os.path.dirname(target))
         except FileExistsError:
             # A network file system may answer a second time: its first answer, now lost, was that the link is made.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -57,6 +58,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
         self._staging = os.path.join(self._root, STAGING)
         self._known: set[str] = set()
         """Folders that are there and reached without a symbolic link."""
+        self._was_here = False
 
     @property
     def address(self) -> str:
@@ -81,7 +83,8 @@ class LocalStore(ArtifactStore[LocalConfig]):
     def _open(self, key: str) -> BinaryIO | None:
         try:
             return open(self._locate(key), "rb", buffering=0, opener=disk.open_plainly)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            self._check_here("read", key, error)
             return None
         except OSError as error:
             raise self._failure("read", key, error) from error
@@ -164,7 +167,8 @@ class LocalStore(ArtifactStore[LocalConfig]):
         try:
             with os.scandir(folder) as entries:
                 return [entry for entry in entries if prefix or not entry.name.startswith(".")]
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            self._check_here("list", prefix, error)
             return []
         except NotADirectoryError as error:
             if not prefix:
@@ -196,7 +200,8 @@ class LocalStore(ArtifactStore[LocalConfig]):
         path = self._locate(key)
         try:
             status = os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
+            self._check_here("read", key, error)
             return None
         except OSError as error:
             raise self._failure("read", key, error) from error
@@ -205,7 +210,8 @@ class LocalStore(ArtifactStore[LocalConfig]):
     def staging(self) -> Path:
         """``<root>/.staging``: files written below it are moved into the store rather than copied."""
         try:
-            os.makedirs(self._staging, exist_ok=True)
+            if not os.path.isdir(self._staging):
+                self._make_staging()
         except OSError as error:
             raise self._failure("write", STAGING, error) from error
         return Path(self._staging)
@@ -213,10 +219,13 @@ class LocalStore(ArtifactStore[LocalConfig]):
     def flush(self) -> None:
         """Write everything that any process has created here to the disk, unless ``durable`` did already.
 
-        The whole file system is synchronised in one call: workers of other processes wrote most of it.
+        The whole file system is synchronised in one call: workers of other processes wrote most of it. What processes
+        that were killed left in the staging folder is removed once it is a day old.
         """
         if not self.config.durable and os.path.isdir(self._root):
             disk.synchronise(self._root)
+        with contextlib.suppress(OSError):  # another user's is not this one's to remove
+            self.clean_staging()
 
     def clean_staging(self, age: float = 86_400.0) -> int:
         """Remove what killed processes left in :meth:`staging`.
@@ -268,6 +277,23 @@ class LocalStore(ArtifactStore[LocalConfig]):
                 self._known.clear()
             self._known.add(folder)
 
+    def _make_staging(self) -> None:
+        """Make the staging folder, and the store with it; not where that was here and has gone away."""
+        if self._was_here:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._staging)
+        os.makedirs(self._staging, exist_ok=True)
+
+    def _check_here(self, action: str, key: str, error: OSError) -> None:
+        """Tell a store that has gone away (a disk that is not mounted any more) from one that lacks an object.
+
+        Raises:
+            ArtifactError: when this instance has seen the store, and it is gone.
+        """
+        here = os.path.isdir(self._staging)
+        if self._was_here and not here:
+            raise self._failure(action, key, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))) from error
+        self._was_here = here
+
     def _is_taken(self, key: str, path: str) -> bool:
         try:
             mode = os.lstat(path).st_mode
@@ -290,8 +316,9 @@ class LocalStore(ArtifactStore[LocalConfig]):
         try:
             descriptor = os.open(path, _CREATE, _READ_ONLY)
         except FileNotFoundError:
-            os.makedirs(self._staging, exist_ok=True)
+            self._make_staging()
             descriptor = os.open(path, _CREATE, _READ_ONLY)
+        self._was_here = True
         try:
             yield path, descriptor
         finally:
