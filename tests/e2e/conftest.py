@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import subprocess
 import sys
 import textwrap
+import threading
+import urllib.request
 import uuid
 from pathlib import Path
 
@@ -95,3 +98,39 @@ def project(tmp_path, monkeypatch):
     made = Project(tmp_path)
     yield made
     sys.modules.pop(made.module, None)
+
+
+class Bucket:
+    """An S3 server on loopback with one bucket; what it holds outlives it."""
+
+    def __init__(self) -> None:
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self.port = 0
+        self.start()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/weather", method="PUT")
+        urllib.request.urlopen(request).close()
+
+    def start(self) -> None:
+        from werkzeug.serving import make_server
+
+        self._server = make_server("127.0.0.1", self.port, self._app)
+        self.port = self._server.port
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing-secret")
+    bucket = Bucket()
+    yield bucket
+    bucket.stop()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import resource
 import signal
 import subprocess
-import threading
 import time
-import urllib.request
 
 import pytest
 
@@ -157,42 +154,6 @@ def test_a_store_that_goes_away_is_missed_and_the_run_goes_on_when_it_is_back(pr
     assert not store.exists(), "nothing is written where a disk is not mounted"
     away.rename(store)
     completes(project)
-
-
-class Bucket:
-    """An S3 server on loopback with one bucket; what it holds outlives it."""
-
-    def __init__(self) -> None:
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-        self._app = DomainDispatcherApplication(create_backend_app)
-        self.port = 0
-        self.start()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/weather", method="PUT")
-        urllib.request.urlopen(request).close()
-
-    def start(self) -> None:
-        from werkzeug.serving import make_server
-
-        self._server = make_server("127.0.0.1", self.port, self._app)
-        self.port = self._server.port
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing-secret")
-    bucket = Bucket()
-    yield bucket
-    bucket.stop()
 
 
 def test_a_bucket_that_cannot_be_reached_for_a_while(project, bucket):

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from turnout.components.base import Component, ConfigT
+from turnout.components import base
+from turnout.components.base import ConfigT
+from turnout.plan.model import Component
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -20,7 +22,7 @@ class Entry(msgspec.Struct, frozen=True):
     modified: float
 
 
-class ArtifactStore(Component[ConfigT], ABC):
+class ArtifactStore(base.Component[ConfigT], ABC):
     """Objects under keys such as ``demo/runs/x/run.json``, relative to a root URL.
 
     Create-if-absent is the primitive on which every commit stands: of any number of concurrent writers of
@@ -38,6 +40,10 @@ class ArtifactStore(Component[ConfigT], ABC):
     resolve: Callable[[str], str | None] | None = None
     """Gives a secret by its name; set by whoever makes the store. A store is made with its references
     (``${secret:s3}``) as they are: :meth:`environment` passes them on, and the store resolves them when it connects."""
+
+    secrets: Component | None = None
+    """The settings of the stack's secret store, where this one refers to it; set by whoever makes the store. They are
+    part of :meth:`environment`, for a worker needs the store before it can read its plan."""
 
     @property
     @abstractmethod

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from turnout.components.artifact_store import ArtifactStore
+from turnout.plan.model import Component
 from turnout.registry import discover
+from turnout.runtime.secret_store import open_secret_store
 from turnout.stores.address import from_environment
 
 
@@ -17,7 +20,12 @@ def worker_store() -> ArtifactStore[Any]:
         ConfigError: when the variable is missing or its settings are wrong.
         ArtifactError: when no store takes such a URL.
     """
-    return from_environment(os.environ, others=_of_a_plugin)
+    return from_environment(os.environ, others=_of_a_plugin, secrets=_secrets)
+
+
+def _secrets(settings: Component) -> Callable[[str], str | None]:
+    """Gives secrets by the stack's secret store, which is opened when the first one is needed."""
+    return lambda name: open_secret_store(settings, discover()).get(name)
 
 
 def _of_a_plugin(wanted: str) -> type[ArtifactStore[Any]] | None:

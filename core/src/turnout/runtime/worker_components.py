@@ -21,6 +21,7 @@ from turnout.registry import Registry
 from turnout.runtime import clock
 from turnout.runtime.policies import artifact_refusals, refusals
 from turnout.runtime.redaction import Redactor
+from turnout.runtime.secret_store import open_secret_store
 from turnout.stack.bind import instantiate
 from turnout.stack.references import resolve_worker
 
@@ -67,9 +68,7 @@ class WorkerComponents:
     @cached_property
     def secret_store(self) -> SecretStore[Any]:
         """The stack's secret store; its own settings hold no secrets."""
-        config, _ = resolve_worker(self.worker.secrets.config, os.environ, _no_secret)
-        store: SecretStore[Any] = instantiate(self._registry(), "secret_store", self.worker.secrets.type, config)
-        return store
+        return open_secret_store(self.worker.secrets, self._registry())
 
     @cached_property
     def tracker(self) -> Tracker[Any] | None:
@@ -144,10 +143,3 @@ class WorkerComponents:
 
     def _report(self, observer: str, error: Exception) -> None:
         print(f"turnout: the observer {observer} failed: {self.redactor.text(str(error))}", file=sys.stderr)
-
-
-def _no_secret(name: str) -> str:
-    raise ConfigError(
-        f"the secret store's own settings refer to the secret {name!r}",
-        fix="use ${worker-env:NAME} there",
-    )

@@ -212,6 +212,7 @@ class Stack:
         instance = component(self._with_local_paths(made, section))
         if section == "artifact_store":
             instance.resolve = self.secret
+            instance.secrets = self.worker().secrets if waiting else None
         return instance
 
     def _with_local_paths(self, config: Any, section: str) -> Any:

@@ -11,9 +11,10 @@ import msgspec
 
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, ConfigError
+from turnout.plan.model import Component
 from turnout.stores.cloud import CloudConfig, CloudStore
 from turnout.stores.local import LocalStore
-from turnout.stores.settings import VARIABLE
+from turnout.stores.settings import SECRETS, VARIABLE
 
 BUILTIN: tuple[type[ArtifactStore[Any]], ...] = (LocalStore, CloudStore)
 
@@ -22,13 +23,16 @@ def from_environment(
     environ: Mapping[str, str],
     resolve: Callable[[str], str | None] | None = None,
     others: Callable[[str], type[ArtifactStore[Any]] | None] | None = None,
+    secrets: Callable[[Component], Callable[[str], str | None]] | None = None,
 ) -> ArtifactStore[Any]:
     """The store that ``TURNOUT_STORE`` names.
 
     Args:
         environ: the environment variables.
-        resolve: gives a secret by its name; without it, secrets are looked up among the environment variables.
+        resolve: gives a secret by its name; without it, *secrets* does, else they are looked up among the environment
+            variables.
         others: gives the class of a store that is not built in, by its type or URL scheme.
+        secrets: gives such a function for the secret store that the variable names.
 
     Raises:
         ConfigError: when the variable is missing or its settings are wrong.
@@ -43,16 +47,19 @@ def from_environment(
         )
     settings = _settings(text)
     kind = settings.pop("type", None)
+    given = settings.pop(SECRETS, None)
     store_class = choose(str(settings.get("root", "")), kind, others)
     try:
         config = msgspec.convert(settings, store_class.Config)
+        named = msgspec.convert(given, Component | None)
     except msgspec.ValidationError as error:
         raise ConfigError(
             f"the settings of the artifact store in {VARIABLE} are wrong: {error}",
             fix="correct them, or set the variable to the store's bare path or URL",
         ) from None
     store = store_class(config)
-    store.resolve = resolve
+    store.secrets = named
+    store.resolve = secrets(named) if resolve is None and secrets and named else resolve
     return store
 
 

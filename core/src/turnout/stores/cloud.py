@@ -87,7 +87,7 @@ class CloudStore(ArtifactStore[CloudConfig]):
         if not is_reference(config.credentials):
             config = msgspec.structs.replace(config, credentials="")
         self._check(config)
-        return to_environment(self.name, config, self.address)
+        return to_environment(self.name, config, self.address, self.secrets)
 
     def read(self, key: str) -> bytes | None:
         """One GET."""

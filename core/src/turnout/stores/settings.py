@@ -10,9 +10,13 @@ import msgspec
 
 from turnout.components.base import Config
 from turnout.errors import ConfigError
+from turnout.plan.model import Component
 
 VARIABLE = "TURNOUT_STORE"
 """The environment variable by which a worker finds its store: a path, a URL, or a JSON object of settings."""
+
+SECRETS = "secret_store"
+"""The setting in that variable with the type and the settings of the secret store."""
 
 _REFERENCE = re.compile(r"\$\{(worker-env|secret-env|secret):([^{}]+)\}\Z")
 
@@ -49,8 +53,13 @@ def reveal(setting: str, resolve: Callable[[str], str | None] | None) -> str:
     return value
 
 
-def to_environment(name: str, config: Config, root: str) -> dict[str, str]:
-    """The variables that lead a worker to the store *name* at *root*: the bare root where that says it all."""
+def to_environment(name: str, config: Config, root: str, secrets: Component | None = None) -> dict[str, str]:
+    """The variables that lead a worker to the store *name* at *root*: the bare root where that says it all.
+
+    Args:
+        secrets: the settings of the stack's secret store: a worker needs them before it can read its plan. They are
+            left out where no setting refers to a secret, and where secrets are variables of the same name.
+    """
     plain = type(config)(root=root)
     settings = {
         name: value
@@ -59,5 +68,8 @@ def to_environment(name: str, config: Config, root: str) -> dict[str, str]:
     }
     if not settings:
         return {VARIABLE: root}
+    needed = any(isinstance(value, str) and value.startswith("${secret:") for value in settings.values())
+    if secrets is not None and needed and secrets != Component(type="env"):
+        settings[SECRETS] = msgspec.to_builtins(secrets)
     document = msgspec.json.encode({"type": name, "root": root, **settings}, order="sorted")
     return {VARIABLE: document.decode()}
