@@ -50,13 +50,16 @@ class Client:
         self.images = self.containers = self
 
     def ping(self) -> None:
-        raise Missing("no socket\nand more")
+        if self.fails:
+            raise Missing("no socket\nand more")
 
     def get(self, image: str) -> None:
-        raise Missing
+        if image != "here:1":
+            raise Missing
 
     def pull(self, image: str) -> None:
-        self.asked.append(image)
+        if image != "there:1":
+            raise Missing("no registry\nand more")
 
     def run(self, **given: Any) -> Container:
         if self.fails:
@@ -82,8 +85,7 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_container_is_asked_for_its_exit_code_before_it_is_removed(capsys):
     client = Client(7)
     assert containers.run(client, "team/image:1", ["python3"], {}, user="1:1") == 7
-    pulled, given = client.asked
-    assert pulled == "team/image:1"
+    (given,) = client.asked
     assert given == {"image": "team/image:1", "command": ["python3"], "detach": True, "volumes": {}, "user": "1:1"}
     assert client.container.removed
     assert "what it said" in capsys.readouterr().out
@@ -97,16 +99,25 @@ def test_a_container_is_removed_whatever_happens():
 
 
 def test_what_is_missing_is_said_before_anything_runs(monkeypatch, tmp_path):
-    orchestrator = KubeflowLocalOrchestrator(KubeflowLocalSettings(folder=str(tmp_path / "kfp"), launch="image"))
-    plan = sample_plan(sample_step("fit"))
+    settings = KubeflowLocalSettings(folder=str(tmp_path / "kfp"), launch="image", image="here:1")
+    orchestrator = KubeflowLocalOrchestrator(settings)
+    plan = sample_plan(sample_step("fit", image="there:1"), sample_step("publish", image="nowhere:1"))
     monkeypatch.setattr(local_module, "find_spec", lambda name: name)
-    for found, expected in ((None, PluginError), ("docker", RunError)):
-        monkeypatch.setattr(containers, "find_spec", lambda name, found=found: found)
-        with pytest.raises(expected) as caught:
+
+    def refused(kind: type[Exception]) -> Any:
+        with pytest.raises(kind) as caught:
             orchestrator.submit(plan, orchestrator.compile(plan), Submission(), None)
-        assert caught.value.fix
-    assert caught.value.why == "no socket"
-    assert not (tmp_path / "kfp").exists()
+        assert not (tmp_path / "kfp").exists()
+        return caught.value
+
+    monkeypatch.setattr(containers, "find_spec", lambda name: None)
+    assert refused(PluginError).fix == 'pip install "turnout-kubeflow[containers]"'
+    monkeypatch.setattr(containers, "find_spec", lambda name: name)
+    error = refused(RunError)
+    assert (error.what, error.why) == ("the image nowhere:1 is not here and cannot be pulled", "no registry")
+    monkeypatch.setattr(sys.modules["docker"], "from_env", lambda: Client(fails=True))
+    error = refused(RunError)
+    assert (error.what, error.why) == ("nothing answers that could start containers", "no socket")
 
 
 def test_containers_get_what_steps_ask_for_and_what_is_named(monkeypatch, tmp_path):

@@ -21,12 +21,12 @@ LABEL = "turnout.engine-run"
 """Which run a container is of."""
 
 
-def check() -> None:
-    """See that containers can be started here.
+def check(images: Iterable[str]) -> None:
+    """See that containers of these images can be started here; those that are not here are pulled.
 
     Raises:
         PluginError: where the client is not installed.
-        RunError: where nothing answers it.
+        RunError: where nothing answers it, or an image cannot be had.
     """
     if find_spec("docker") is None:
         raise PluginError(
@@ -37,11 +37,29 @@ def check() -> None:
     try:
         with contextlib.closing(docker.from_env()) as client:
             client.ping()
+            for image in sorted(set(images)):
+                _fetch(client, image)
     except docker.errors.DockerException as error:
         raise RunError(
             "nothing answers that could start containers",
             why=str(error).splitlines()[0],
             fix="start Docker, or `podman system service`, and let DOCKER_HOST name its socket",
+        ) from None
+
+
+def _fetch(client: Any, image: str) -> None:
+    import docker
+
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        client.images.get(image)
+        return
+    try:
+        client.images.pull(image)
+    except docker.errors.APIError as error:
+        raise RunError(
+            f"the image {image} is not here and cannot be pulled",
+            why=str(error).splitlines()[0],
+            fix="build it here: turnout image build, or name another in the stack",
         ) from None
 
 
@@ -66,11 +84,6 @@ def run(client: Any, image: str, command: list[str], volumes: Mapping[str, Any],
     """Run a container to its end, print what it says, and return its exit code; stands in for kfp's own."""
     import docker
 
-    try:
-        client.images.get(image)
-    except docker.errors.ImageNotFound:
-        print(f"Pulling image {image!r}")
-        client.images.pull(image)
     container = client.containers.run(image=image, command=command, detach=True, volumes=volumes, **settings)
     try:
         while (state := container.attrs["State"])["Status"] not in {"exited", "dead"}:

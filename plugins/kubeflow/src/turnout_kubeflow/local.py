@@ -98,7 +98,7 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
         if find_spec("kfp") is None:
             raise PluginError("kfp is not installed", fix='pip install "turnout-kubeflow[kfp]"')
         if self.config.launch == "image":
-            containers.check()
+            containers.check([self.config.image, *(step.image for step in plan.steps if step.image)])
         engine_run = submission.options.uuid or str(uuid.uuid4())
         folder = self._folder(plan, engine_run)
         folder.mkdir(parents=True)
