@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -256,17 +257,16 @@ class DagFile:
         if step.timeout is not None:
             given["execution_timeout"] = _span(step.timeout)
         options = task_options(step)
-        for field in msgspec.structs.fields(TaskOptions):
-            value = getattr(options, field.name)
-            if value == field.default or field.name in {"docker", "kubernetes"}:
+        for name, default in _defaults().items():
+            value = getattr(options, name)
+            if value == default:
                 continue
-            if field.name in callbacks.OF_TASKS:
-                given[field.name] = callbacks.argument(value, self.shape.callbacks)
-                continue
-            if field.name == "outlets":
-                given["outlets"] = Code("[" + ", ".join(_asset(name) for name in value) + "]")
+            if name in callbacks.OF_TASKS:
+                given[name] = callbacks.argument(value, self.shape.callbacks)
+            elif name == "outlets":
+                given[name] = Code("[" + ", ".join(_asset(one) for one in value) + "]")
             else:
-                given[field.name] = value
+                given[name] = value
         return given
 
     def _rule(self, step: StepPlan) -> dict[str, str]:
@@ -290,6 +290,13 @@ class DagFile:
 def dag_id(plan: Plan, *, manual: bool = False) -> str:
     """The id of a plan's DAG; of the one for runs submitted one by one, if *manual*."""
     return (dag_options(plan).dag_id or f"{plan.project}.{plan.name}") + (".run" if manual else "")
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Airflow's own arguments that a step may be given, with what stands for not given."""
+    fields = msgspec.structs.fields(TaskOptions)
+    return {field.name: field.default for field in fields if field.name not in {"docker", "kubernetes"}}
 
 
 def _several(variables: list[str]) -> str:
