@@ -62,9 +62,10 @@ format: .venv/ready ## Let ruff mend what it can
 bench: .venv/ready ## The benchmarks, as ratios; writes docs/benchmarks.md
 	@$(BIN)/python tests/benchmarks/run.py
 
-docs: .venv/ready ## The pages that are made from the code: docs/capabilities.md, docs/settings.md
+docs: .venv/ready ## What is made from the code: docs/capabilities.md, docs/settings.md, the notebook's outputs
 	@$(BIN)/python docs/make_capabilities.py
 	@$(BIN)/python docs/make_settings.py
+	@$(BIN)/jupyter execute --inplace examples/flights/explore.ipynb
 
 constraints: | $(if $(findstring .tools,$(UV)),.tools/bin/uv) ## Resolve constraints.txt anew
 	@$(UV) pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url --upgrade \

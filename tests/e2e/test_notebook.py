@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"
 CELLS = {
     "steps": """
 from turnout import pipeline, step
@@ -44,20 +46,22 @@ def sums(count: int = 3, by: int = 2):
 }
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
-    """What each cell showed, in one kernel, in a folder that is no project."""
-    folder: Path = tmp_path_factory.mktemp("notebook")
+def execute(notebook: Any, folder: Path, *, allow_errors: bool = False) -> None:
+    """Execute all cells in a kernel of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder / "home"))
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
         patch.delenv("TURNOUT_STACK", raising=False)
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
-        client = NotebookClient(
-            notebook, kernel_name="python3", allow_errors=True, resources={"metadata": {"path": str(folder)}}
-        )
-        client.execute()
+        resources = {"metadata": {"path": str(folder)}}
+        NotebookClient(notebook, kernel_name="python3", allow_errors=allow_errors, resources=resources).execute()
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What each cell showed, in one kernel, in a folder that is no project."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
+    execute(notebook, tmp_path_factory.mktemp("notebook"), allow_errors=True)
     return dict(zip(CELLS, [cell.outputs for cell in notebook.cells], strict=True))
 
 
@@ -93,3 +97,21 @@ def test_a_wrong_call_says_what_is_wrong_and_no_more(outputs: dict[str, list[Any
     assert error.traceback[0].startswith("ConfigError: ")
     assert "bye" in error.traceback[0]
     assert "Did you mean 'by'?" in error.traceback[0]
+
+
+def test_the_notebook_of_the_example_says_what_comes_out(tmp_path: Path) -> None:
+    folder = tmp_path / "flights"
+    shutil.copytree(FLIGHTS, folder, ignore=shutil.ignore_patterns(".turnout", "__pycache__", ".pytest_cache"))
+    kept = nbformat.read(folder / "explore.ipynb", as_version=4)
+    again = nbformat.read(folder / "explore.ipynb", as_version=4)
+    execute(again, folder)
+    for cell, as_kept in zip(again.cells, kept.cells, strict=True):
+        if cell.cell_type == "code" and not cell.source.startswith(
+            ("turnout.compare", "COLUMNS")
+        ):  # these show run ids
+            assert texts(cell) == texts(as_kept), cell.source
+
+
+def texts(cell: Any) -> list[str]:
+    """What a cell printed and returned, as text."""
+    return [one.get("text") or one.data["text/plain"] for one in cell.outputs]
