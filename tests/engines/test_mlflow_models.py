@@ -200,7 +200,9 @@ def test_an_alias_is_one_of_the_registry_and_the_other_way_round(shop: Shop, log
     predicted = mlflow.pyfunc.load_model("models:/shop@champion").predict(houses[["size", "rooms"]])
 
     (model,) = shop.client.search_logged_models([shop.found("auto").info.experiment_id])
-    made = shop.client.create_model_version("shop", model.artifact_location, model_id=model.model_id)
+    made = shop.client.create_model_version(
+        "shop", model.artifact_location, model_id=model.model_id, await_creation_for=0
+    )
     shop.client.set_registered_model_alias("shop", "by-hand", made.version)
     code = (
         "import pandas; from turnout import artifact; found = artifact('by-hand', stack='auto.yaml');"

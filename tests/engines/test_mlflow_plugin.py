@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -205,11 +206,13 @@ def test_equal_points_at_the_same_moment_all_arrive(tmp_path: Path, empty_databa
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):
-    """A server that lets nobody in, and says what it was shown."""
+    """A server that lets nobody in, or nobody write, and says what it was shown."""
+
+    code = 401
 
     def do_GET(self) -> None:
         shown = self.headers.get("Authorization", "")
-        self.send_response(401)
+        self.send_response(self.code)
         self.end_headers()
         self.wfile.write(f"not with {shown} {base64.b64decode(shown.partition(' ')[2]).decode()}".encode())
 
@@ -219,7 +222,18 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_refused_password_is_not_shown() -> None:
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        (401, "check username and password, or the token, that the stack names"),
+        (403, "check that the user that the stack names may write there"),
+        (404, "check the uri that the stack names: what answers there is no MLflow, or not the one that has the run"),
+    ],
+)
+def test_what_a_server_refuses_is_said_without_the_password(
+    code: int, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Refusing, "code", code)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         uri = f"http://127.0.0.1:{listening.server_port}"
@@ -231,8 +245,20 @@ def test_a_refused_password_is_not_shown() -> None:
     assert "hunter2" not in text
     assert base64.b64encode(b"ann:hunter2").decode() not in text
     assert f"MLflow at {uri} failed to begin the run sample-1" in text
-    assert "check username and password" in text
+    assert caught.value.fix == fix
     assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
+
+
+def test_a_database_that_has_not_the_run_is_told_from_one_that_is_down(tmp_path: Path, empty_database: Path) -> None:
+    shutil.copy(empty_database, tmp_path / "m.db")
+    tracker, run = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db")), sample_run()
+    with pytest.raises(RunError) as caught:
+        tracker.log(_batch(run, "0" * 32, points=_points([1.0])))
+    assert caught.value.fix.startswith("check the uri that the stack names: ")
+    (tmp_path / "readable").touch()
+    blocked = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/readable/m.db"))
+    with pytest.raises(RunError, match="failed to begin the run"):
+        blocked.begin(run, claimed=True)
 
 
 def test_flights_are_tracked_value_by_value(tmp_path: Path) -> None:
@@ -250,7 +276,7 @@ def test_flights_are_tracked_value_by_value(tmp_path: Path) -> None:
     made = {(step["step"], step["index"]): step["outputs"] for step in run["steps"]}
     assert made == {(step["step"], step["index"]): step["outputs"] for step in plain["steps"]}
 
-    client = MlflowClient(f"sqlite:///{folder}/.turnout/mlflow.db")
+    client = MlflowClient(f"sqlite:///{folder}/.turnout/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("flights/flights")
     (found,) = client.search_runs([experiment.experiment_id])
     assert found.info.status == "FINISHED"
@@ -275,13 +301,19 @@ def test_flights_are_tracked_value_by_value(tmp_path: Path) -> None:
 
 
 PIPELINE = """
+import time
+from pathlib import Path
 from turnout import log_metric, log_params, pipeline, step
 
 @step
-def learn(*, count: int) -> int:
+def learn(*, count: int, until: str) -> int:
     log_params({"count": count})
     for number in range(count):
         log_metric("loss", 1 / (number + 1), x=number)
+        if number == 2 and until:
+            deadline = time.monotonic() + 120
+            while not Path(until).exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
     return count
 
 @step
@@ -290,34 +322,50 @@ def check(count: int) -> int:
     return count
 
 @pipeline
-def small(count: int = 5):
-    check(learn(count=count))
+def small(count: int = 5, until: str = ""):
+    check(learn(count=count, until=until))
 """
 
 
-def test_a_server_that_is_killed_and_comes_back(tmp_path: Path, server: Server) -> None:
+def test_a_server_that_is_killed_in_mid_run_and_comes_back(tmp_path: Path, server: Server) -> None:
     """The run succeeds without it, and is sent later, without doubles; where it is required, the step fails."""
+    from mlflow import MlflowClient
+
     folder = tmp_path / "small"
     (folder / "stacks").mkdir(parents=True)
     (folder / "pyproject.toml").write_text("[project]\nname = 'small'\nversion = '1'\n")
     (folder / "pipeline.py").write_text(PIPELINE)
-    tracker = f"{{type: mlflow, uri: '{server.uri}', experiment: killed, retries: 0, required: REQUIRED}}"
     for name, required in (("lenient", "false"), ("strict", "true")):
-        text = f"extends: local\ntracker: {tracker.replace('REQUIRED', required)}\n"
-        (folder / "stacks" / f"{name}.yaml").write_text(text)
-    before, _ = turnout(folder, "run", "pipeline.py", "--stack", "strict", "--no-cache")
-    assert before["state"] == "succeeded"
+        settings = f"uri: '{server.uri}', experiment: killed, retries: 0, flush_seconds: 0.2, required: {required}"
+        (folder / "stacks" / f"{name}.yaml").write_text(f"extends: local\ntracker: {{type: mlflow, {settings}}}\n")
+    client = MlflowClient(server.uri)
+    client.create_experiment("killed")
 
-    server.kill()
-    try:
-        run, said = turnout(folder, "run", "pipeline.py", "--stack", "lenient", "--no-cache", "-p", "count=7")
-        assert run["state"] == "succeeded"
-        assert "the tracker mlflow failed" in said
-        strict, _ = turnout(folder, "run", "pipeline.py", "--stack", "strict", "--no-cache", code=1)
-        assert {step["step"]: step["state"] for step in strict["steps"]}["learn"] == "failed"
-        assert "the stack says that the tracker is required" in json.dumps(strict)
-    finally:
-        server.start()
+    def seen() -> bool:
+        runs = client.search_runs([client.get_experiment_by_name("killed").experiment_id])
+        return any(len(client.get_metric_history(run.info.run_id, "learn/loss")) == 3 for run in runs)
+
+    goes_on = tmp_path / "goes-on"
+    with ThreadPoolExecutor() as pool:
+        words = ("run", "pipeline.py", "--stack", "lenient", "--no-cache", "-p", "count=7", "-p", f"until={goes_on}")
+        running = pool.submit(turnout, folder, *words)
+        try:
+            deadline = time.monotonic() + 110
+            while not seen():
+                assert time.monotonic() < deadline
+                assert not running.done(), running.result()
+                time.sleep(0.1)
+            server.kill()
+            goes_on.touch()
+            run, said = running.result()
+            assert run["state"] == "succeeded"
+            assert "the tracker mlflow failed" in said
+            strict, _ = turnout(folder, "run", "pipeline.py", "--stack", "strict", "--no-cache", code=1)
+            assert {step["step"]: step["state"] for step in strict["steps"]}["learn"] == "failed"
+            assert "the stack says that the tracker is required" in json.dumps(strict)
+        finally:
+            goes_on.touch()
+            server.start()
 
     reader = MlflowTracker(MlflowSettings(uri=server.uri))
     for _ in range(2):

@@ -111,8 +111,12 @@ def _first_line(error: Exception) -> str:
 
 def _fix(error: Exception) -> str:
     text = str(error)
-    if "401" in text or "403" in text:
+    if "401" in text:
         return "check username and password, or the token, that the stack names"
+    if "403" in text or "readonly" in text:
+        return "check that the user that the stack names may write there"
+    if "404" in text or "not found" in text:
+        return "check the uri that the stack names: what answers there is no MLflow, or not the one that has the run"
     return "see that it answers there; what it missed: turnout runs sync RUN"
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 _OUTSIDE_NAMES = re.compile(r"[/:\s]")
+_MODEL = re.compile(r"(?:^models:|/models)/(m-[0-9a-f]{32})")
+"""The id of a run's model in the source of a version: what the registry keeps of where a version comes from."""
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
@@ -40,8 +42,8 @@ def find(client: MlflowClient, name: str, alias: str) -> Registered | None:
             return None
         raise
     origin = Origin.of(version.tags)
-    if origin is None and version.model_id:
-        origin = Origin.of(client.get_logged_model(version.model_id).tags)
+    if origin is None and (model := _MODEL.search(version.source or "")):  # someone has entered it by hand
+        origin = Origin.of(client.get_logged_model(model[1]).tags)
     return None if origin is None else origin.registered(f"models:/{name}@{alias}")
 
 
