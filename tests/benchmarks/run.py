@@ -19,6 +19,7 @@ import parallel
 import planning
 import startup
 import steps
+import tracking
 from measure import REPEATS, Result
 
 ALL = {
@@ -29,6 +30,7 @@ ALL = {
     "parallel": parallel,
     "arrays": arrays,
     "frames": frames,
+    "tracking": tracking,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEXT = """# Benchmarks
