@@ -9,6 +9,7 @@ import json
 import logging
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +18,13 @@ from typing import Any
 
 import pytest
 
+from turnout.catalog.collection import Collection
+from turnout.catalog.index import Index
 from turnout.errors import ArtifactError, ConfigError, PluginError
+from turnout.records import model as records
+from turnout.records.model import RunInfo
+from turnout.runtime.blobs import Blobs
+from turnout.stores import claims
 from turnout.stores.address import choose, from_environment, open_object
 from turnout.stores.cloud import CloudStore
 from turnout.stores.local import LocalStore
@@ -476,3 +483,42 @@ def test_an_object_is_opened_by_its_url(
     with pytest.raises(ArtifactError, match="there is no artifact store with URLs of ftp://"):
         open_object("ftp://server/file", tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_garbage_in_a_bucket_is_collected(store: CloudStore, tmp_path: Path) -> None:
+    """What a run names stays, what is made again is claimed, the rest goes."""
+    digests = {}
+    for name in ("named", "again", "garbage"):
+        blobs = Blobs(store, tmp_path / name)
+        with blobs.staging() as folder:
+            (folder / "data.txt").write_text(name)
+            digests[name] = blobs.write(folder, "text", "str").digest
+    store.create("shop/runs/r0/run.json", b"{}")
+    store.create("shop/runs/r0/steps/fit/record.json", f'{{"digest": "{digests["named"]}"}}'.encode())
+    claims.claim(store, digests["again"], claims.HELD)
+    a_day_on = time.time() + 90_000
+    assert Collection(store, [], grace=86_400).collect().freed == {}
+    done = Collection(store, [], grace=86_400, now=a_day_on).collect()
+    assert {kind: freed.count for kind, freed in done.freed.items()} == {"artifacts": 1}
+    assert {entry.key.split("/")[1] for entry in store.list("artifacts")} == {digests["named"], digests["again"]}
+    Collection(store, [("shop", "r0")], grace=0, now=a_day_on + claims.HELD).collect()
+    assert list(store.list("")) == []
+
+
+def test_runs_in_a_bucket_are_listed(store: CloudStore, tmp_path: Path) -> None:
+    """Two machines, each with an index of its own, see what the other writes."""
+    machines = [Index(store, "shop", tmp_path / name) for name in ("one", "other")]
+    try:
+        for number in range(3):
+            assert [len(index.runs()) for index in machines] == [number, number]
+            info = RunInfo(
+                id=f"r{number}", project="shop", pipeline="flow", plan="", created=f"2026-01-0{number + 1}", stack="s",
+                orchestrator="local", instance="default", engine_run=str(number),
+            )  # fmt: skip
+            store.create(f"shop/runs/r{number}/run.json", records.encode(info))
+            for index in machines:
+                index.close()  # what is open is not read again
+        assert [one.info.id for one in machines[1].runs()] == ["r2", "r1", "r0"]
+    finally:
+        for index in machines:
+            index.close()

@@ -19,6 +19,7 @@ from turnout.errors import ConfigError, UnsupportedError, did_you_mean
 from turnout.materializers.choice import Materializers
 from turnout.packaging.project import load, root_of
 from turnout.plan.model import Plan, StepPlan
+from turnout.planning import publishing
 from turnout.planning.planner import Planned, make_plan
 from turnout.planning.publishing import bundle_files, publish_plan
 from turnout.planning.uploads import Uploads
@@ -78,7 +79,14 @@ class Launch:
         """Publish to the store and to the orchestrator; run nothing. Returns where the engine finds it."""
         self.publish()
         orchestrator = self.workspace.orchestrator
+        publishing.keep(self.workspace.store, self.plan, user())
         return orchestrator.publish(self.plan, orchestrator.compile(self.plan), self.workspace.store)
+
+    def deactivate(self) -> str:
+        """Take the pipeline from the orchestrator again. Returns where it was."""
+        place = self.workspace.orchestrator.unpublish(self.plan)
+        publishing.release(self.workspace.store, self.plan)
+        return place
 
     def _send(self, uploads: Uploads) -> None:
         with self._artifacts() as artifacts:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from turnout.cli import listing
+from turnout.cli import collection, listing
 from turnout.cli.options import CommandT, json_option, print_json, shown_time, stack_option, table
 from turnout.cli.profiles import print_profile
 from turnout.records.model import Artifact, OutputRecord, Record
@@ -23,6 +23,7 @@ def artifacts() -> None:
 
 
 artifacts.add_command(listing.list_artifacts)
+artifacts.add_command(collection.gc)
 
 
 def _from_option(command: CommandT) -> CommandT:

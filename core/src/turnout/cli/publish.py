@@ -41,7 +41,7 @@ def unpublish(pipeline: str, stack: str | None, accept: tuple[str, ...], as_json
     from turnout.cli.target import find_pipeline
 
     launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)
-    place = launch.workspace.orchestrator.unpublish(launch.plan)
+    place = launch.deactivate()
     if as_json:
         print_json({"pipeline": launch.plan.name, "place": place})
     else:

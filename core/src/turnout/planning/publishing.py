@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
 from turnout.packaging.code import CodePackage
 from turnout.plan.model import Plan
 from turnout.records.model import Git
+from turnout.runtime import clock
 from turnout.runtime.bundle import ENVIRONMENT
-from turnout.stores import layout
+from turnout.stores import claims, layout
 
 
 def bundle_files(store: ArtifactStore[Any], plan: Plan, package: CodePackage) -> dict[str, bytes]:
@@ -23,7 +26,12 @@ def bundle_files(store: ArtifactStore[Any], plan: Plan, package: CodePackage) ->
 
 
 def publish_plan(store: ArtifactStore[Any], plan: Plan, package: CodePackage) -> None:
-    """Create the code package, then the plan, in the store, unless they are there."""
+    """Create the code package, then the plan, in the store, unless they are there.
+
+    They are claimed until a run names them.
+    """
+    for digest in (package.digest, plan.digest):
+        claims.claim(store, digest, claims.HELD)
     if not store.exists(layout.code(package.digest)):
         store.create(layout.code(package.digest), package.data)
         if package.revision is not None:
@@ -31,3 +39,42 @@ def publish_plan(store: ArtifactStore[Any], plan: Plan, package: CodePackage) ->
             store.create(layout.code_origin(package.digest), canonical.encode(git))
     if not store.exists(layout.plan(plan.digest)):
         store.create(layout.plan(plan.digest), plan.encode())
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that an engine was given: who gave it, and when (ISO 8601, UTC)."""
+
+    plan: str
+    project: str
+    pipeline: str
+    orchestrator: str
+    instance: str
+    time: str
+    by: str
+
+
+def keep(store: ArtifactStore[Any], plan: Plan, by: str) -> None:
+    """Note that an engine is given a plan, which keeps it and all that it names in the store."""
+    note = Export(
+        plan=plan.digest,
+        project=plan.project,
+        pipeline=plan.name,
+        orchestrator=plan.orchestrator,
+        instance=plan.instance,
+        time=clock.now(),
+        by=by,
+    )
+    store.create(layout.export(plan.digest), canonical.encode(note))
+
+
+def release(store: ArtifactStore[Any], plan: Plan) -> None:
+    """Forget every plan of this pipeline that its engine was given: it has been taken from there."""
+    whose = (plan.project, plan.name, plan.orchestrator, plan.instance)
+    for name in store.children(layout.exports()):
+        key = f"{layout.exports()}/{name}"
+        try:
+            note = msgspec.json.decode(store.read(key) or b"", type=Export)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        if (note.project, note.pipeline, note.orchestrator, note.instance) == whose:
+            store.delete(key)

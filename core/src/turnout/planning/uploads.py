@@ -8,6 +8,7 @@ from typing import Any
 from turnout.errors import Location, PlanError
 from turnout.packaging.project import Project
 from turnout.runtime.artifacts import Artifacts, ContentKind, path_artifact
+from turnout.stores import claims
 
 
 class Uploads:
@@ -50,5 +51,6 @@ class Uploads:
 
     def send(self, artifacts: Artifacts) -> None:
         """Create every file's artifact in the store, unless it is there."""
-        for path, kind, suffix in self._paths.values():
+        for digest, (path, kind, suffix) in self._paths.items():
+            claims.claim(artifacts.blobs.store, digest, claims.HELD)
             artifacts.save_path(path, kind, suffix)

@@ -87,6 +87,7 @@ class Artifacts:
             ArtifactError: when there is no such file or folder.
         """
         known = path_artifact(path, kind, suffix)
+        self.blobs.claim(known.digest)
         if self._is_whole(known):
             return known
         with self.blobs.staging() as folder:

@@ -18,7 +18,7 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError
 from turnout.materializers.paths import walk
 from turnout.records.model import Artifact, FileEntry, Manifest
-from turnout.stores import layout
+from turnout.stores import claims, layout
 
 KEPT = 4 << 30
 """How many bytes fetched from a store that is not local are kept at most for the next step of this process."""
@@ -63,7 +63,7 @@ class Blobs:
         """
         manifest = Manifest(materializer=materializer, type=kind, files=tuple(entries(folder)))
         digest = manifest.digest
-        present = {entry.key: entry.size for entry in self.store.list(layout.artifact(digest))}
+        present = self._present(digest)
         for entry in _files(manifest):
             key = layout.blob(digest, entry.path)
             if key in present:
@@ -76,6 +76,17 @@ class Blobs:
             self.store.delete(key)
         self.store.create(key, data)
         return manifest
+
+    def _present(self, digest: str) -> dict[str, int]:
+        """The sizes of an artifact's objects that are there, and that nobody removes before they are named."""
+        found = list(self.store.list(layout.artifact(digest)))
+        if claims.claim_old(self.store, digest, found):
+            found = list(self.store.list(layout.artifact(digest)))
+        return {entry.key: entry.size for entry in found}
+
+    def claim(self, digest: str) -> None:
+        """Keep an artifact that may be in the store already from being removed before something names it."""
+        self._present(digest)
 
     def _whole(self, key: str, entry: FileEntry, size: int) -> bool:
         """Whether a blob is what it should be: by its content where that is near, else by its size."""

@@ -138,3 +138,33 @@ def changes(project: str) -> str:
 def change(project: str, run: str, mark: str) -> str:
     """One such mark: a run, and a name that no other mark has."""
     return f"{changes(project)}/{run}.{mark}.json"
+
+
+def exports() -> str:
+    """The folder of plans that engines were given."""
+    return "exports"
+
+
+def export(plan: str) -> str:
+    """Says that an engine was given this plan: it is kept until the pipeline is unpublished."""
+    return f"{exports()}/{plan}.json"
+
+
+def claims(digest: str) -> str:
+    """The folder of claims to an artifact, code package or plan that is in the store without anything naming it."""
+    return f"claims/{digest}"
+
+
+def claim(digest: str, token: str) -> str:
+    """One claim; no other has the same token."""
+    return f"{claims(digest)}/{token}.json"
+
+
+def condemned(digest: str) -> str:
+    """Says that what has this digest is about to be removed."""
+    return f"{claims(digest)}/condemned"
+
+
+def removed(project: str, token: str) -> str:
+    """What runs that were removed together had named: kept for as long as someone may still be taking it over."""
+    return f"{project}/removed/{token}.json"
