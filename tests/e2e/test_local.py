@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from turnout.errors import PlanError, RunError
+from turnout.errors import RunError
 
 
 def alive(pid: int) -> bool:
@@ -332,33 +331,3 @@ def test_in_this_process_a_keyboard_interrupt_stops_the_run(project, turnout_sta
     assert run.state == "cancelled"
     assert len(run["interrupted"].summary.attempts) == 1
     assert run["other"].state == "not run"
-
-
-@pytest.mark.slow
-def test_a_step_with_requirements_of_its_own_runs_in_an_environment_that_has_them(project):
-    (project.folder / "pyproject.toml").write_text("[project]\nname = 'demo'\nversion = '1'\ndependencies = []\n")
-    try:
-        run, state, _ = project.run(
-            """
-            @step(requirements=["iniconfig==1.1.1"])
-            def other() -> dict:
-                from importlib.metadata import version
-                return {"version": version("iniconfig"), "python": sys.executable}
-
-            @step
-            def here(before: dict) -> dict:
-                return {"python": sys.executable}
-
-            @pipeline
-            def flow():
-                here(other())
-            """
-        )
-    except PlanError as error:
-        pytest.skip(f"no package index answers: {error}")
-    if state != "succeeded" and (failure := run["other"].summary.attempts[-1].failure) and "index" in failure.message:
-        pytest.skip(f"no package index answers: {failure.message}")
-    assert state == "succeeded"
-    assert run["other"].load()["version"] == "1.1.1"
-    assert run["other"].load()["python"].startswith(str(project.folder / "cache"))
-    assert run["here"].load()["python"] == sys.executable

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,19 +23,24 @@ from turnout.packaging.project import Project, read_toml
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
+Index = Callable[[], Mapping[str, str]]
 _INSTALLERS = ("pip", "uv")
 _INDEX_SETTINGS = (
-    "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX",
+    "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_OFFLINE",
     "UV_INDEX_STRATEGY", "UV_PRERELEASE", "UV_RESOLUTION", "UV_EXCLUDE_NEWER", "UV_CONSTRAINT", "UV_OVERRIDE",
 )  # fmt: skip
 
 
-def lock(project: Project, extra: Sequence[str] = ()) -> Locked:
+def lock(project: Project, extra: Sequence[str] = (), index: Index = dict) -> Locked:
     """Lock a project's requirements, and a step's *extra* ones, for the running interpreter's Python.
 
     In this order: the pins of the project's ``uv.lock``; where ``pyproject.toml`` declares dependencies, the
     installed versions if they satisfy them all, else what uv resolves (kept under ``.turnout/locks``); without
     declared dependencies, everything the running interpreter has. turnout and its plugins are never among the pins.
+
+    Args:
+        index: gives the variables by which uv finds the packages of the stack's index, where uv is needed; by
+            default it does as it is set up here.
 
     Raises:
         PlanError: when the requirements conflict, cannot be resolved, or do not allow this Python.
@@ -51,9 +56,9 @@ def lock(project: Project, extra: Sequence[str] = ()) -> Locked:
         found = {name: one for name, one in installed.distributions().items() if name not in _INSTALLERS}
         base = pinned.of_installed(found.values(), project, declared)
     else:
-        base = _satisfied_or_resolved(project, declared, ())
+        base = _satisfied_or_resolved(project, declared, (), index)
     if extra and not _met_by(base, extra):
-        base = _with_extra(project, declared, base, tuple(extra), by_uv=by_uv is not None)
+        base = _with_extra(project, declared, base, tuple(extra), index, by_uv=by_uv is not None)
     check(base.pins)
     return base
 
@@ -87,7 +92,13 @@ def missing(pins: Iterable[str]) -> tuple[str, ...]:
     return tuple(pin for pin in pins if not _has(have.get(pin.partition("==")[0]), pin.partition("==")[2]))
 
 
-def ensure(python: str, pins: Sequence[str], cache: Path, own: Sequence[str] = ("turnout",)) -> Path:
+def ensure(
+    python: str,
+    pins: Sequence[str],
+    cache: Path,
+    own: Sequence[str] = ("turnout",),
+    index: Index = dict,
+) -> Path:
     """The interpreter of an environment under *cache* that holds exactly *pins*, and *own* under them as constraints.
 
     It is made once, by one process while others wait, and kept.
@@ -96,6 +107,7 @@ def ensure(python: str, pins: Sequence[str], cache: Path, own: Sequence[str] = (
         python: the Python minor version.
         own: requirements on turnout and worker-side plugins by name and extras (``turnout[s3]``). Each is installed
             from where the running interpreter has it: the same version, or the same folder.
+        index: as for :func:`lock`.
 
     Raises:
         PlanError: when that Python is not on this machine, or uv cannot install the pins or *own* beside them.
@@ -111,12 +123,19 @@ def ensure(python: str, pins: Sequence[str], cache: Path, own: Sequence[str] = (
     with _exclusive(cache / f"{key}.lock"):
         if not (done.exists() and interpreter.exists()):
             shutil.rmtree(folder, ignore_errors=True)
-            _make(folder, interpreter, python, pins, added)
+            _make(folder, interpreter, python, pins, added, index())
             done.touch()
     return interpreter
 
 
-def _make(folder: Path, interpreter: Path, python: str, pins: Sequence[str], added: Sequence[str]) -> None:
+def _make(
+    folder: Path,
+    interpreter: Path,
+    python: str,
+    pins: Sequence[str],
+    added: Sequence[str],
+    index: Mapping[str, str],
+) -> None:
     source = sys.executable if python == pinned.python_minor() else python
     resolver.run(
         f"an environment of Python {python} cannot be made",
@@ -132,12 +151,14 @@ def _make(folder: Path, interpreter: Path, python: str, pins: Sequence[str], add
             "the locked versions cannot be installed",
             [*install, "--no-deps", "--requirement", str(locked)],
             fix="see that the machine that runs the step reaches the same package index as the one that planned",
+            index=index,
         )
     if added:
         resolver.run(
             "turnout cannot be installed beside the locked versions",
             [*install, "--constraint", str(locked), "--requirement", str(wanted)],
             fix="allow in the project's dependencies the versions that turnout needs",
+            index=index,
         )
 
 
@@ -178,27 +199,41 @@ def _locked_by_uv(project: Project, declared: Declared, file: Path) -> Locked:
     return locked
 
 
-def _satisfied_or_resolved(project: Project, declared: Declared, extra: tuple[str, ...]) -> Locked:
+def _satisfied_or_resolved(project: Project, declared: Declared, extra: tuple[str, ...], index: Index) -> Locked:
     wanted = (*(declared.dependencies or ()), *extra)
     found = None if declared.dynamic else installed.closure(wanted)
     if found is not None:
         return pinned.of_installed(found.values(), project, declared)
     near = tuple(one.pin for one in installed.distributions().values() if one.origin == "index")
-    return _resolved(project, declared, wanted, near, hint=True)
+    return _resolved(project, declared, wanted, near, index, hint=True)
 
 
-def _with_extra(project: Project, declared: Declared, base: Locked, extra: tuple[str, ...], *, by_uv: bool) -> Locked:
+def _with_extra(
+    project: Project,
+    declared: Declared,
+    base: Locked,
+    extra: tuple[str, ...],
+    index: Index,
+    *,
+    by_uv: bool,
+) -> Locked:
     if by_uv:
-        return _resolved(project, declared, (*(declared.dependencies or ()), *extra), base.pins)
+        return _resolved(project, declared, (*(declared.dependencies or ()), *extra), base.pins, index)
     if declared.dependencies is None and not declared.dynamic:
         have = installed.distributions()
         names = installed.top_level({name: have[name] for name in _versions(base.pins)})
-        return _resolved(project, declared, (*names, *extra), base.pins)
-    return _satisfied_or_resolved(project, declared, extra)
+        return _resolved(project, declared, (*names, *extra), base.pins, index)
+    return _satisfied_or_resolved(project, declared, extra, index)
 
 
 def _resolved(
-    project: Project, declared: Declared, wanted: Iterable[str], preferred: Sequence[str], *, hint: bool = False
+    project: Project,
+    declared: Declared,
+    wanted: Iterable[str],
+    preferred: Sequence[str],
+    index: Index,
+    *,
+    hint: bool = False,
 ) -> Locked:
     """Pins resolved by uv, or read from ``.turnout/locks`` where the same was resolved before.
 
@@ -207,7 +242,7 @@ def _resolved(
     turnout = installed.distributions().get("turnout")
     limits = [line for line in turnout.requires if "extra ==" not in line] if turnout else []
     inputs = sorted(line for line in wanted if not installed.is_own(_name(line)))
-    whole = declared.dynamic or bool(declared.sources)
+    whole, variables = declared.dynamic or bool(declared.sources), index()
     question = [
         inputs,
         limits,
@@ -215,14 +250,20 @@ def _resolved(
         pinned.python_minor(),
         sysconfig.get_platform(),
         sys.implementation.name,
-        {name: resolver.redact(os.environ[name]) for name in _INDEX_SETTINGS if name in os.environ},
+        {
+            name: resolver.redact(value)
+            for name, value in {**os.environ, **variables}.items()
+            if name in _INDEX_SETTINGS
+        },
         resolver.redact(repr(declared.uv)),
         canonical.digest_file(project.root / "pyproject.toml")[0] if whole else "",
     ]
     file = project.state / "locks" / f"{canonical.digest_of(question)[:32]}.txt"
     if file.is_file():
         return pinned.parse(file.read_text(encoding="utf-8"), project.root, declared)
-    text = resolver.compile_pins(project.root, inputs, pyproject=whole, preferred=preferred, constraints=limits)
+    text = resolver.compile_pins(
+        project.root, inputs, pyproject=whole, preferred=preferred, constraints=limits, index=variables
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")

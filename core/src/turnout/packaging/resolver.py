@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from turnout.errors import PlanError
@@ -43,17 +43,25 @@ def binary() -> str:
     return found
 
 
-def run(what: str, arguments: Sequence[str], *, cwd: Path | None = None, fix: str | None = None) -> str:
+def run(
+    what: str,
+    arguments: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    fix: str | None = None,
+    index: Mapping[str, str] | None = None,
+) -> str:
     """Run uv and return what it prints.
 
     Args:
         what: what cannot be done if it fails, for the error: ``the environment cannot be locked``.
+        index: further variables, those of :func:`turnout.packaging.index.variables`.
 
     Raises:
         PlanError: when uv fails; its own explanation, shortened, is the reason.
     """
     environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "CONDA_PREFIX"}}
-    environment |= {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    environment |= {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never", **(index or {})}
     done = subprocess.run(
         [binary(), *arguments], capture_output=True, text=True, encoding="utf-8", errors="replace", env=environment,
         cwd=cwd, check=False,
@@ -84,7 +92,13 @@ def export(root: Path, pruned: Sequence[str]) -> str:
 
 
 def compile_pins(
-    root: Path, inputs: Sequence[str], *, pyproject: bool, preferred: Sequence[str], constraints: Sequence[str]
+    root: Path,
+    inputs: Sequence[str],
+    *,
+    pyproject: bool,
+    preferred: Sequence[str],
+    constraints: Sequence[str],
+    index: Mapping[str, str] | None = None,
 ) -> str:
     """Resolve requirements for the running interpreter to exact pins, as near to the *preferred* ones as can be.
 
@@ -92,6 +106,7 @@ def compile_pins(
         inputs: requirements, one a line.
         pyproject: whether the project's ``pyproject.toml`` is an input, too.
         constraints: requirements that bound versions without asking for anything.
+        index: as for :func:`run`.
     """
     with tempfile.TemporaryDirectory(prefix="turnout-lock-") as temporary:
         folder = Path(temporary)
@@ -106,6 +121,7 @@ def compile_pins(
             ],
             cwd=root,
             fix="relax one of them: the project's dependencies or the step's requirements",
+            index=index,
         )  # fmt: skip
         return (folder / "pins.txt").read_text(encoding="utf-8")
 

@@ -103,6 +103,18 @@ class Component(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     config: dict[str, Any] = {}
 
 
+class PackageIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Where workers take packages from when they make an environment; references unresolved.
+
+    A relative folder of ``find_links`` is in the code package.
+    """
+
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    offline: bool = False
+
+
 class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The worker's side of the stack. The artifact store is not in it: a worker is told that by its environment."""
 
@@ -111,6 +123,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     secrets: Component = Component(type="env")
     observers: tuple[Component, ...] = ()
     policies: tuple[Component, ...] = ()
+    index: PackageIndex = PackageIndex()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):

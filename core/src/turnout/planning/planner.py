@@ -65,7 +65,7 @@ def make_plan(
     uploads = Uploads(project)
     params = tuple(_param(param, uploads, problems, spec) for param in spec.params)
     materializers = Materializers(registry.all("materializer"))
-    locks = _Locks(project, problems)
+    locks = _Locks(project, stack, problems)
     code = _Code(traced, project)
     planned = []
     for one in steps:
@@ -283,8 +283,9 @@ def _position(error: TurnoutError) -> tuple[str, int]:
 class _Locks:
     """The locked environments of a plan: one for the project, one for each set of further requirements."""
 
-    def __init__(self, project: Project, problems: list[TurnoutError]) -> None:
+    def __init__(self, project: Project, stack: Stack, problems: list[TurnoutError]) -> None:
         self.project = project
+        self.stack = stack
         self.problems = problems
         self.notes: list[str] = []
         self.environments: dict[str, Environment] = {}
@@ -300,7 +301,7 @@ class _Locks:
     def _lock(self, wanted: tuple[str, ...], step: StepSpec) -> str:
         name = "default" if not wanted else "env_" + canonical.digest_of(wanted)[:12]
         try:
-            locked = environments.lock(self.project, wanted)
+            locked = environments.lock(self.project, wanted, self.stack.package_index)
         except TurnoutError as error:
             self.problems.append(_of_step(error, step) if wanted else error)
             return name

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from turnout.components.artifact_store import ArtifactStore
-from turnout.packaging import environment
+from turnout.packaging import environment, index
 from turnout.plan.model import StepPlan, Worker
 from turnout.registry import Registry
 from turnout.runtime.session import Session, cache_folder
+from turnout.stack.references import resolve_worker
 
 
 def interpreter_for(session: Session, step: StepPlan) -> str:
@@ -28,7 +33,15 @@ def interpreter_for(session: Session, step: StepPlan) -> str:
         return sys.executable
     own = own_requirements(session.plan.worker, session.registry, session.store)
     print(f"turnout: making an environment of {len(locked.pins)} packages for {step.name}", file=sys.stderr, flush=True)
-    return str(environment.ensure(locked.python, locked.pins, cache_folder() / "environments", own))
+    folder = cache_folder() / "environments"
+    return str(environment.ensure(locked.python, locked.pins, folder, own, lambda: _index(session)))
+
+
+def _index(session: Session) -> dict[str, str]:
+    """How uv finds the packages of the stack's index, its references resolved."""
+    settings = msgspec.structs.asdict(session.plan.worker.index)
+    found, _ = resolve_worker(settings, os.environ, session.components.secret)
+    return index.variables(found, session.code.unpacked if found["find_links"] else Path())
 
 
 def own_requirements(worker: Worker, registry: Registry, store: ArtifactStore[Any]) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from msgspec import Meta
 from turnout import canonical
 from turnout.components.base import Config
 from turnout.errors import ConfigError, Location, TurnoutError
+from turnout.packaging import index
 from turnout.packaging.project import Project
 from turnout.plan import model as plan
 from turnout.registry import Registry
-from turnout.stack import references
+from turnout.stack import packages, references
 from turnout.stack.bind import Bound, bind, build, instantiate, resolved
 from turnout.stack.loader import Node
 from turnout.stack.merge import COMPONENTS, LISTS
@@ -40,6 +41,17 @@ class EnvironmentSettings(Config, frozen=True):
         str | None,
         Meta(description="The image that `turnout image build` starts from; it has that Python, pip and a shell."),
     ] = None
+    index_url: Annotated[
+        str, Meta(description="The package index, in place of the one uv is set up for; passwords as ${secret:NAME}.")
+    ] = ""
+    extra_index_urls: Annotated[tuple[str, ...], Meta(description="Further package indexes, which come first.")] = ()
+    find_links: Annotated[
+        tuple[str, ...],
+        Meta(description="Folders and pages of wheels; a relative folder is the project's and travels with its code."),
+    ] = ()
+    offline: Annotated[
+        bool, Meta(description="Whether uv is kept from the network: folders and its cache are left.")
+    ] = False
     builder: Annotated[
         Literal["docker", "podman", "buildah"] | None,
         Meta(description="What builds images; else the first of docker, podman and buildah that there is."),
@@ -68,6 +80,7 @@ class _Checked(NamedTuple):
     steps: tuple[Rule, ...]
     pipelines: tuple[Rule, ...]
     environment: EnvironmentSettings
+    packages: plan.PackageIndex
     errors: tuple[TurnoutError, ...]
 
 
@@ -141,8 +154,10 @@ class Stack:
         reader = Reader(self.registry, engine, self.environ, errors)
         steps, pipelines = reader.steps(self.document.get("steps")), reader.pipelines(self.document.get("pipelines"))
         node = self.document.get("environment") or Node({}, Location(self.file))
-        environment = EnvironmentSettings(**bind(node, EnvironmentSettings, "environment", self.environ, errors).values)
-        return _Checked(components, steps, pipelines, environment, tuple(sorted(errors, key=_position)))
+        bound = bind(node, EnvironmentSettings, "environment", self.environ, errors)
+        errors.extend(packages.clear_credentials(node, bound))
+        environment, found = EnvironmentSettings(**bound.values), packages.package_index(bound)
+        return _Checked(components, steps, pipelines, environment, found, tuple(sorted(errors, key=_position)))
 
     def _bound(self, choice: Choice, component: type[Any], errors: list[TurnoutError]) -> Bound:
         settings = choice.settings
@@ -191,6 +206,16 @@ class Stack:
     def environment(self) -> EnvironmentSettings:
         """The section ``environment``."""
         return self._checked.environment
+
+    def package_index(self) -> dict[str, str]:
+        """The variables by which uv, on this machine, finds the packages of the stack's index.
+
+        Raises:
+            ConfigError: when a secret or variable is missing.
+        """
+        settings = msgspec.structs.asdict(self._checked.packages)
+        found, _ = references.resolve_worker(settings, self.environ, self._existing_secret)
+        return index.variables(found, self.project.root)
 
     def component(self, section: str, *, resolve: bool = True) -> Any:
         """Make the orchestrator, artifact store or deployer.
@@ -260,6 +285,7 @@ class Stack:
             secrets=planned["secrets"],
             observers=tuple(item for section, item in planned.items() if section.startswith("observers[")),
             policies=tuple(item for section, item in planned.items() if section.startswith("policies[")),
+            index=self._checked.packages,
         )
 
     def step_overrides(self, step: str) -> StepOverrides:
