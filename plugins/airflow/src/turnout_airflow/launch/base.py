@@ -88,7 +88,8 @@ class Launcher(ABC):
     @property
     def definitions(self) -> str:
         """The operators by which tasks are made."""
-        return "".join([self.operator(), _STEP if self.steps else "", _DECIDE if self.gates else "", _FINISH])
+        step = _STEP.replace("@LIMIT", str(self.settings.max_map_length))
+        return "".join([self.operator(), step if self.steps else "", _DECIDE if self.gates else "", _FINISH])
 
     def task(
         self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
@@ -128,7 +129,12 @@ class RunStep(CallRuntime):
 
     def execute(self, context):
         outcome = super().execute(context)
-        return None if self.count is None else list(range(outcome["elements"][self.count]))
+        if self.count is None:
+            return None
+        length = outcome["elements"][self.count]
+        if length > @LIMIT:
+            raise AirflowFailException(f"{length} elements are to be mapped over; Airflow takes @LIMIT at most")
+        return list(range(length))
 
 
 '''
