@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,9 +20,14 @@ from turnout_airflow.container_settings import (
 )
 
 Seconds = Annotated[float, Meta(gt=0)]
-Path = Annotated[str, Meta(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$(?!\n)")]
-Callbacks = Path | tuple[Path, ...]
-"""Functions by their paths, ``package.module:function``, in modules that Airflow can import."""
+_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$(?!\n)"
+Path = Annotated[str, Meta(pattern=_PATH)]
+Callbacks = str | tuple[Path, ...]
+"""Functions by their paths, ``package.module:function``, in modules that Airflow can import.
+
+One alone is held against the pattern by :func:`_check_paths`: msgspec 0.22 frees what is not its own, and brings the
+interpreter down, where a type with a constraint is in a union with a collection.
+"""
 
 
 class AirflowSettings(Config, frozen=True):
@@ -94,6 +100,7 @@ class DagOptions(Config, frozen=True):
     def __post_init__(self) -> None:
         if (self.deadline is None) != (self.on_deadline_callback is None):
             raise ValueError("deadline and on_deadline_callback go together")
+        _check_paths(self)
 
 
 class TaskOptions(Config, frozen=True):
@@ -124,6 +131,17 @@ class TaskOptions(Config, frozen=True):
     on_skipped_callback: Annotated[Callbacks, Meta(description="What is called when it is skipped.")] = ()
     docker: Annotated[DockerOptions, Meta(description="What is different of its container.")] = DockerOptions()
     kubernetes: Annotated[KubernetesOptions, Meta(description="What is different of its pod.")] = KubernetesOptions()
+
+    def __post_init__(self) -> None:
+        _check_paths(self)
+
+
+def _check_paths(options: DagOptions | TaskOptions) -> None:
+    """See that callbacks that stand alone are paths; raises ValueError."""
+    for name in options.__struct_fields__:
+        value = getattr(options, name)
+        if name.endswith("_callback") and isinstance(value, str) and not re.match(_PATH, value):
+            raise ValueError(f"{name} is a path of the form package.module:function, or several, not {value!r}")
 
 
 def task_options(step: StepPlan) -> TaskOptions:
