@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -213,6 +214,22 @@ def test_an_alias_is_one_of_the_registry_and_the_other_way_round(shop: Shop, log
         [sys.executable, "-c", code], cwd=shop.folder, capture_output=True, text=True, check=False, timeout=120
     )
     assert told.stdout.split() == [digest, "models:/shop@by-hand", str(predicted[0])], told.stderr
+
+
+def test_its_page_shows_what_was_logged(shop: Shop, logged: Any, tmp_path: Path) -> None:
+    """The address that `turnout runs show` tells, opened in a browser."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        reason = "there is no chromium here"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    page = json.loads((shop.folder / f".turnout/store/shop/runs/{logged['run']}/tracker/page.json").read_text())
+    assert page.startswith(f"http://127.0.0.1:{shop.port}/#/runs/")
+    quiet = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
+    command = [browser, "--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{what}" for what in quiet)]
+    command += [f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=60000", "--dump-dom", page]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    for text in ("fit/loss", "check/score", "fit/training_r2_score", logged["run"], "load(path)"):
+        assert text in done.stdout, done.stderr[-2000:] + done.stdout[-2000:]
 
 
 def test_from_kubeflow_pipelines(shop: Shop, untracked: Any) -> None:

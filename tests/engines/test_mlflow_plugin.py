@@ -249,6 +249,30 @@ def test_what_a_server_refuses_is_said_without_the_password(
     assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
 
 
+def test_a_table_that_was_logged_can_be_seen(tmp_path: Path, empty_database: Path) -> None:
+    import pandas as pd
+
+    shutil.copy(empty_database, tmp_path / "m.db")
+    tracker, run = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db")), sample_run()
+    external = tracker.begin(run, claimed=True)
+    for name, table in (("plain", {"n": range(1500), "t": "x"}), ("nested", {"n": [[1, 2]]}), ("empty", {"n": []})):
+        (tmp_path / name).mkdir()
+        pd.DataFrame(table).to_parquet(tmp_path / name / "table.parquet")
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "value.parquet").write_text("no table")
+    names = ("plain", "nested", "empty", "text")
+    tracker.log(_batch(run, external, artifacts={name: tmp_path / name for name in names}))
+    found = read_run(tracker, external).artifacts
+    assert {name: sorted(found[f"fit/{name}"]) for name in names} == {
+        "plain": ["preview.csv", "table.parquet"],
+        "nested": ["table.parquet"],
+        "empty": ["preview.csv", "table.parquet"],
+        "text": ["value.parquet"],
+    }
+    lines = found["fit/plain"]["preview.csv"].decode().splitlines()
+    assert (len(lines), lines[:2], lines[-1]) == (1001, ['"n","t"', '0,"x"'], '999,"x"')
+
+
 def test_a_database_that_has_not_the_run_is_told_from_one_that_is_down(tmp_path: Path, empty_database: Path) -> None:
     shutil.copy(empty_database, tmp_path / "m.db")
     tracker, run = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db")), sample_run()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from turnout.plugin_api import Artifact, Traced
+from turnout_mlflow import tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,10 +43,9 @@ def _inputs(label: str, inputs: Sequence[Traced]) -> Iterator[DatasetInput]:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     for item in inputs:
-        table = _table(item.files())
+        table = tables.read(item.files())
         if table is None:
             continue
-        schema, rows = table
         source = urlsplit(item.address).scheme or "local"
         made = f"{item.step}.{item.output}" if item.step else item.output
         yield DatasetInput(
@@ -55,29 +54,11 @@ def _inputs(label: str, inputs: Sequence[Traced]) -> Iterator[DatasetInput]:
                 digest=item.artifact.digest[:_DIGEST],
                 source_type=source,
                 source=json.dumps({"uri": item.address}),
-                schema=json.dumps({"mlflow_colspec": _columns(schema)}),
-                profile=json.dumps({"num_rows": rows, "num_elements": rows * len(schema)}),
+                schema=json.dumps({"mlflow_colspec": _columns(table.schema)}),
+                profile=json.dumps({"num_rows": table.rows, "num_elements": table.rows * len(table.schema)}),
             ),
             [InputTag("mlflow.data.context", f"{label}({item.name})")],
         )
-
-
-def _table(folder: Path) -> tuple[pa.Schema, int] | None:
-    """Schema and rows of the one table in a folder, without reading its values; None for anything else."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    files = [file for file in folder.iterdir() if file.suffix in {".parquet", ".arrow", ".feather"}]
-    if len(files) != 1:
-        return None
-    try:
-        if files[0].suffix == ".parquet":
-            with pq.ParquetFile(files[0]) as parquet:
-                return parquet.schema_arrow, parquet.metadata.num_rows
-        with pa.memory_map(str(files[0])) as mapped, pa.ipc.open_file(mapped) as reader:
-            return reader.schema, sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
-    except pa.ArrowException:
-        return None
 
 
 def _columns(schema: pa.Schema) -> list[dict[str, Any]]:

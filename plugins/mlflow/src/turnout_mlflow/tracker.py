@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -23,7 +25,7 @@ from turnout.plugin_api import (
     digest,
     encode,
 )
-from turnout_mlflow import autolog, datasets, models, names, registry
+from turnout_mlflow import autolog, datasets, models, names, registry, tables
 from turnout_mlflow.connection import Connection, holds_credential
 from turnout_mlflow.points import Points, milliseconds, parts
 from turnout_mlflow.tags import RUN, STATE, STEP, Origin
@@ -133,8 +135,7 @@ class MlflowTracker(Tracker[MlflowSettings]):
             params = {names.key(prefix + name): _text(value) for name, value in sorted(batch.params.items())}
             self._params(client, target, params)
             for name, path in sorted(batch.artifacts.items()):
-                send = client.log_artifacts if path.is_dir() else client.log_artifact
-                send(target, str(path), prefix + names.folder(name))
+                _send(client, target, path, prefix + names.folder(name))
             if self.config.datasets:
                 datasets.log(client, target, label, batch.inputs)
             for output in batch.outputs:
@@ -278,6 +279,18 @@ def _search(client: MlflowClient, experiment: str, condition: str, without: Sequ
         page = answer.token
         if not page:
             return [run.info.run_id for run in sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))]
+
+
+def _send(client: MlflowClient, run: str, path: Path, folder: str) -> None:
+    """Send an artifact's files; of a table also the first rows, as MLflow's pages show them."""
+    if not path.is_dir():
+        client.log_artifact(run, str(path), folder)
+        return
+    client.log_artifacts(run, str(path), folder)
+    with tempfile.TemporaryDirectory(prefix="turnout-preview-") as made:
+        preview = Path(made) / "preview.csv"
+        if tables.write_preview(path, preview):
+            client.log_artifact(run, str(preview), folder)
 
 
 def _own_tags(run: RunInfo) -> dict[str, str]:
