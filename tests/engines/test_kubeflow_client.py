@@ -163,22 +163,48 @@ def linear(number: int = 3) -> None:
 
 
 @pytest.fixture
-def command(server: Any, tmp_path: Path) -> Iterator[Any]:
-    """A ``turnout run`` that somebody follows."""
+def project(server: Any, tmp_path: Path) -> Path:
+    """A project whose stack ``far.yaml`` is on the stand-in, and whose pipeline is to run each day."""
     project = tmp_path / "project"
     project.mkdir()
     (project / "pipeline.py").write_text(PIPELINE, encoding="utf-8")
     settings = {"type": "kubeflow", "url": server.url, "token": "${secret:KUBEFLOW_TOKEN}", "poll": 0.1}
     stack = {"extends": "local", "orchestrator": settings, "secrets": {"type": "env"}}
+    stack["pipelines"] = {"linear": {"schedule": "@daily"}}
     (project / "far.yaml").write_text(json.dumps(stack), encoding="utf-8")
-    process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("turnout")), "run", "pipeline.py", "--stack", "far.yaml"],
+    return project
+
+
+def turnout(project: Path, name: str, token: str) -> subprocess.Popen[str]:
+    """Start a command of the pipeline on the stand-in."""
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name("turnout")), name, "pipeline.py", "--stack", "far.yaml"],
         cwd=project,
-        env={**os.environ, "KUBEFLOW_TOKEN": server.token, "TURNOUT_CACHE": str(tmp_path / "cache")},
+        env={**os.environ, "KUBEFLOW_TOKEN": token, "TURNOUT_CACHE": str(project.parent / "cache")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def test_publishing_and_taking_it_back(server: Any, project: Path) -> None:
+    for name, expected, left in (
+        ("publish", f"linear is at {server.url}/#/pipelines/details/pipeline-1", 1),
+        ("unpublish", f"linear is gone from {server.url}/#/pipelines/details/pipeline-1", 0),
+    ):
+        process = turnout(project, name, server.token)
+        text, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, text
+        assert expected in text
+        assert [len(found) for found in (server.pipelines, server.versions, server.recurring)] == [left] * 3
+        assert server.token not in text
+    assert server.runs == {}
+
+
+@pytest.fixture
+def command(server: Any, project: Path) -> Iterator[Any]:
+    """A ``turnout run`` that somebody follows."""
+    process = turnout(project, "run", server.token)
     yield process
     process.kill()
     process.wait()
@@ -202,12 +228,11 @@ def test_a_run_is_stopped_where_its_command_is(server: Any, command: Any) -> Non
     assert "Traceback" not in text
 
 
-def test_a_run_is_followed_by_its_command(server: Any, command: Any, tmp_path: Path) -> None:
-    """The test does the work of the containers; one step fails, and Kubeflow calls it a success."""
+def test_a_run_is_followed_by_its_command(server: Any, command: Any, project: Path, tmp_path: Path) -> None:
+    """The test does the work of the containers."""
     until(lambda: "GET /runs/run-0" in server.requests)
     made = server.runs["run-0"]
     containers = made["pipeline_spec"]["deploymentSpec"]["executors"]
-    project = tmp_path / "project"
     for name in ("start", "double", "finish"):
         given = {
             "inputs": {"parameterValues": {**made["runtime_config"]["parameters"], "engine-run": "run-0"}},
