@@ -199,8 +199,8 @@ def build(world):
         add_alias(store, "best", number, run, artifact)
     for name, kind in world["claimed"].items():
         modified = YOUNG if kind == "fresh" else OLD
-        until = NOW + 5 * GRACE if kind == "held" else 0.0
-        add(store, layout.claim(digest_of(name), "x"), canonical.encode(claims.Claim(until)), modified)
+        until = NOW + 5 * GRACE if kind == "held" else modified
+        add(store, layout.claim(digest_of(name), round(until), "x"), b"{}", modified)
     return store
 
 
@@ -403,7 +403,8 @@ def test_what_is_made_again_is_claimed(tmp_path):
     write(tmp_path, store, "new")
     assert list(store.list("claims")) == []  # nothing else is
     write(tmp_path, store, "same")
-    assert len(list(store.list(layout.claims(digest)))) == 1
+    write(tmp_path, store, "same")
+    assert len(list(store.list(layout.claims(digest)))) == 1  # one is enough for both
     Collection(store, [], grace=GRACE).collect()
     assert store.exists(layout.manifest(digest))
     age(store, "claims")
@@ -453,7 +454,7 @@ def test_who_removes_gives_way_to_a_claim_and_to_another(tmp_path):
 def test_a_mark_of_one_that_was_killed_holds_nobody_up(tmp_path):
     store = LocalStore.from_url(str(tmp_path / "store"))
     digest = "3" * 64
-    long_ago = canonical.encode(claims.Claim(time.time() - 2 * claims.PATIENCE))
+    long_ago = canonical.encode(time.time() - 2 * claims.PATIENCE)
     store.create(layout.condemned(digest), long_ago)
     claims.claim(store, digest)
     assert not store.exists(layout.condemned(digest))
@@ -488,7 +489,7 @@ def test_beside_runs_that_make_the_same_again(tmp_path):
 
     def sweep():
         while not stop.is_set():
-            Collection(store, [], grace=60).collect()
+            Collection(store, [], grace=claims.SHORTEST_GRACE).collect()
 
     sweeper = threading.Thread(target=sweep)
     workers = [threading.Thread(target=work, args=(number,)) for number in range(3)]
@@ -588,17 +589,18 @@ def test_runs_of_a_project_go_and_what_is_kept_can_be_loaded(project, capsys):
 def test_the_grace_period_and_what_is_said(project, capsys):
     made = [project.flow.run(count=count) for count in (1, 2)]
     store = made[0].workspace.store
-    said = call(capsys, "artifacts", "gc", "--older-than", "0", "--grace", "1h")
+    said = call(capsys, "artifacts", "gc", "--older-than", "0", "--grace", "2h")
     assert [line.split("\t")[0] for line in said.out.splitlines()] == ["runs", "all"]
     assert "more, of the runs that go now" in said.err
     assert [run.id for run in turnout.runs()] == [made[1].id]  # the newest success stays
     age(store, "")
-    said = call(capsys, "artifacts", "gc", "--grace", "1h")
+    said = call(capsys, "artifacts", "gc", "--grace", "2h")
     kinds = {line.split("\t")[0]: line.split("\t")[1] for line in said.out.splitlines()}
     assert kinds["artifacts"] == "2"
     assert said.err == ""
     assert loaded(made[1].refresh()) == [2, 2002]
-    assert call(capsys, "artifacts", "gc", "--grace", "1h").out == "all\t\t0 bytes\n"
+    assert call(capsys, "artifacts", "gc", "--grace", "2h").out == "all\t\t0 bytes\n"
+    assert "shorter than what writers rely on" in call(capsys, "artifacts", "gc", "--grace", "1h", code=2).err
     assert "not a span of time" in call(capsys, "artifacts", "gc", "--grace", "soon", code=2).err
 
 
@@ -623,7 +625,9 @@ def test_what_an_engine_was_given_is_kept_until_it_is_taken_back(project, monkey
 
 def test_what_was_submitted_is_kept_until_its_run_begins(project):
     launch = Launch.of(project.flow)
-    launch.publish()
+    for _ in range(3):
+        launch.publish()
+    assert len(list(launch.workspace.store.list("claims"))) == 3  # of file, code and plan
     store = launch.workspace.store
     age(store, "")  # it waits in its engine's queue
     before = [entry.key for entry in store.list("")]

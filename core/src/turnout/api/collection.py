@@ -11,6 +11,7 @@ from turnout.catalog.collection import Collected, Collection
 from turnout.catalog.index import Index
 from turnout.errors import ConfigError
 from turnout.runtime import clock
+from turnout.stores import claims
 
 GRACE = timedelta(hours=24)
 ABANDONED = timedelta(days=30)
@@ -35,16 +36,21 @@ def collect_garbage(
         keep_runs: how many runs of each pipeline stay, the newest.
         older_than: only runs created longer ago are removed; with *keep_runs* only those that are both.
         pipeline: only runs of this pipeline are removed.
-        grace: for how long what was written, claimed or removed counts as in use: by runs in flight. Nothing at all
-            only where nobody works with the store.
+        grace: for how long what was written, claimed or removed counts as in use: by runs in flight. At least two
+            hours, or nothing at all where nobody works with the store.
         dry_run: remove nothing.
 
     Raises:
-        ConfigError: for a negative number.
+        ConfigError: for a negative number, or too short a grace period.
         ArtifactError: when the store fails, or something of it cannot be read; nothing that is named is gone then.
     """
     if (keep_runs is not None and keep_runs < 0) or (older_than or timedelta()) < timedelta() or grace < timedelta():
         raise ConfigError("a number of runs or a span of time is negative", fix="give what is to be kept")
+    if timedelta() < grace < timedelta(seconds=claims.SHORTEST_GRACE):
+        raise ConfigError(
+            f"a grace period of {grace} is shorter than what writers rely on",
+            fix="give 2h at least, or 0 where nobody works with the store",
+        )
     chosen = _choose(workspace, keep_runs, older_than, pipeline)
     project = workspace.project.name
     collection = Collection(workspace.store, [(project, run) for run in chosen], grace=grace.total_seconds())

@@ -155,7 +155,7 @@ class Collection:
         for digest, entries in self.found.claims.items():
             for entry in entries:
                 needed = digest in there and entry.key == layout.condemned(digest)  # see claims.condemning
-                if not needed and self._is_old([entry]) and not claims.holds(self.store, entry, self.now, self.grace):
+                if not needed and self._is_old([entry]) and not claims.holds(entry, self.now, self.grace):
                     old.append(entry)
         return old
 

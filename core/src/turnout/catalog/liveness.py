@@ -158,11 +158,9 @@ def mark(
                 _remember_key(live, run[0], data)
         for (run, _), data in zip(going, read([entry for _, entry in going]), strict=True):
             live.lost.setdefault(run[0], set()).update(named(data))
-        held = pool.map(
-            lambda claim: claim[0] if any(holds(store, entry, now, grace) for entry in claim[1]) else "",
-            found.claims.items(),
-        )
-        live.named.update(held)
+        for digest, entries in found.claims.items():
+            if any(holds(entry, now, grace) for entry in entries):
+                live.named.add(digest)
         young = {one.digest for one in found.contents.values() if one.kind == "plan" and now - one.modified < grace}
         _follow_plans(found, live.named | young, live.named, read)
         for digests in live.lost.values():

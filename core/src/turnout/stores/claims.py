@@ -22,25 +22,14 @@ from turnout.stores import layout
 
 FRESH = 3600.0
 """Seconds after it was written in which content is new, and is claimed by nobody."""
+SHORTEST_GRACE = 2 * FRESH
+"""Seconds that writers can rely on: content that is new, or was claimed while it was, is not removed for so long."""
 HELD = 7 * 86_400.0
 """Seconds for which a submitter's claim holds: a run may wait so long in its engine's queue."""
 HURRY = 30.0
 """Seconds after which who condemned something no longer removes it."""
 PATIENCE = 2 * HURRY
 """Seconds after which a claimant takes what was condemned for abandoned."""
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """Until when a claim holds at least, in Unix seconds; of what is condemned, when that was."""
-
-    until: float = 0.0
-
-
-def _decoded(data: bytes) -> Claim:
-    try:
-        return msgspec.json.decode(data, type=Claim)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return Claim()
 
 
 def claim_old(store: ArtifactStore[Any], digest: str, present: Iterable[Entry]) -> bool:
@@ -61,22 +50,34 @@ def claim(store: ArtifactStore[Any], digest: str, seconds: float = 0.0) -> None:
     Args:
         seconds: for how long at least; else for the time that writers are given.
     """
-    until = time.time() + seconds if seconds else 0.0
-    store.create(layout.claim(digest, uuid.uuid4().hex[:12]), canonical.encode(Claim(until)))
+    now = time.time()
+    standing = list(store.list(layout.claims(digest)))
+    if not any(_until(one) >= now + 0.9 * seconds if seconds else now - one.modified < FRESH for one in standing):
+        store.create(layout.claim(digest, int(now + seconds), uuid.uuid4().hex[:12]), b"{}")
     while (mark := store.read(layout.condemned(digest))) is not None:
-        if time.time() - _decoded(mark).until > PATIENCE:  # who made it is gone
+        if time.time() - _time(mark) > PATIENCE:  # who made it is gone
             store.delete(layout.condemned(digest))
             return
         time.sleep(0.1)
 
 
-def holds(store: ArtifactStore[Any], entry: Entry, now: float, grace: float) -> bool:
+def _time(mark: bytes) -> float:
+    try:
+        return msgspec.json.decode(mark, type=float)
+    except msgspec.MsgspecError:
+        return 0.0
+
+
+def _until(claim: Entry) -> float:
+    """When a claim ends, in Unix seconds; the mark of what is condemned is none."""
+    until = claim.key.rpartition("/")[2].partition(".")[0]
+    return float(until) if until.isdecimal() else 0.0
+
+
+def holds(claim: Entry, now: float, grace: float) -> bool:
     """Whether a claim still keeps its content."""
-    if entry.key.endswith("/condemned"):
-        return False
-    if now - entry.modified < grace:
-        return True
-    return _decoded(store.read(entry.key) or b"").until > now
+    until = _until(claim)
+    return until > 0 and (until > now or now - claim.modified < grace)
 
 
 @contextmanager
@@ -84,7 +85,7 @@ def condemning(store: ArtifactStore[Any], digest: str, now: float, grace: float)
     """Condemn content for the time of the block; gives whether it may be removed: False where it is claimed, or
     another process is removing it."""
     mark = layout.condemned(digest)
-    mine = store.create(mark, canonical.encode(Claim(time.time())))
+    mine = store.create(mark, canonical.encode(time.time()))
     marks = list(store.list(layout.claims(digest)))
     if not mine:
         if any(entry.key == mark and now - entry.modified > PATIENCE for entry in marks):
@@ -92,6 +93,6 @@ def condemning(store: ArtifactStore[Any], digest: str, now: float, grace: float)
         yield False
         return
     try:
-        yield not any(holds(store, entry, now, grace) for entry in marks)
+        yield not any(holds(entry, now, grace) for entry in marks)
     finally:
         store.delete(mark)

@@ -155,9 +155,9 @@ def claims(digest: str) -> str:
     return f"claims/{digest}"
 
 
-def claim(digest: str, token: str) -> str:
-    """One claim; no other has the same token."""
-    return f"{claims(digest)}/{token}.json"
+def claim(digest: str, until: int, token: str) -> str:
+    """One claim: when it ends at the earliest (Unix seconds), and a token that no other has."""
+    return f"{claims(digest)}/{until}.{token}.json"
 
 
 def condemned(digest: str) -> str:
