@@ -27,6 +27,7 @@ from turnout.runtime.blobs import Blobs
 from turnout.stores import claims
 from turnout.stores.address import choose, from_environment, open_object
 from turnout.stores.cloud import CloudStore
+from turnout.stores.cloud_errors import explain
 from turnout.stores.local import LocalStore
 from turnout.testing.artifact_store import ArtifactStoreSuite
 
@@ -413,6 +414,13 @@ def test_a_plain_endpoint_must_be_allowed() -> None:
         "the artifact store's endpoint http://localhost:9000 is not encrypted\n"
         "  fix: use https://, or set allow_http: true"
     )
+
+
+def test_an_image_without_certificates_is_told_what_it_lacks() -> None:
+    said = 'Generic HTTP client error: Error { kind: Builder, source: General("No CA certificates were loaded") }'
+    error = explain(RuntimeError(said), "open", "", "s3://bucket", "https://s3.example")
+    assert error.why == "there are no certificates here by which a server could be trusted"
+    assert "ca-certificates" in str(error.fix)
 
 
 @pytest.mark.parametrize("root", ["s3://user:hush@bucket/team", "s3://bucket/team?secret_access_key=hush"])

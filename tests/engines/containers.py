@@ -197,7 +197,8 @@ def _python() -> list[tuple[Path, str]]:
             continue
         place = path if path.parent in {system, Path("/lib64")} else system / path.name
         found.append((path.resolve(), str(place).lstrip("/")))
-    return found
+    certificates = Path("/etc/ssl/certs/ca-certificates.crt")  # without any, a client of S3 does not start
+    return [*found, (certificates.resolve(), str(certificates).lstrip("/"))]
 
 
 def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -10,6 +10,14 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,60})</Code>")
 _NO_BUCKET = re.compile(r"<Code>(NoSuchBucket|ContainerNotFound)</Code>|bucket does not exist", re.IGNORECASE)
 _METADATA = re.compile(r"169\.254\.169\.254|metadata\.google|/latest/api/token|computeMetadata")
+_NO_CERTIFICATES = (
+    "there are no certificates here by which a server could be trusted",
+    "install ca-certificates in the image or on the machine, or let SSL_CERT_FILE name a file of them",
+)
+_NOT_ENCRYPTED = (
+    "its endpoint is a plain http:// URL",
+    "use https://, or allow it (allow_http: true, AWS_ALLOW_HTTP=true)",
+)
 
 
 def is_about_bucket(error: Exception) -> bool:
@@ -56,10 +64,7 @@ def _reason(error: Exception, server: str) -> tuple[str, str]:
     if "kind: Timeout" in text:
         return f"{server} did not answer in time", "check the network, or raise the setting 'timeout'"
     if "kind: Builder" in text:
-        return (
-            "its endpoint is a plain http:// URL",
-            "use https://, or allow it (allow_http: true, AWS_ALLOW_HTTP=true)",
-        )
+        return _NO_CERTIFICATES if "No CA certificates" in text else _NOT_ENCRYPTED
     if said:
         return f"{server} answered {said}", "try again later, or look the code up in the server's manual"
     if type(error).__name__ == "UnknownConfigurationKeyError":
