@@ -47,15 +47,13 @@ def run_sweep(
     """Run all combinations, print how they went, and exit: 0 when all succeeded, 1 when one did not."""
     from turnout.api.sweep import combinations, sweep
 
-    total, started = sum(1 for _ in combinations(values)), 0
+    total, numbers = sum(1 for _ in combinations(values)), dict[int, int]()
 
     def tell(point: Point) -> None:
-        nonlocal started
-        started += point.state == "running"
+        number = numbers.setdefault(id(point), len(numbers) + 1)
         shown = " ".join(f"{name}={value}" for name, value in point.params.items())
-        what = "running" if point.state == "running" else point.state
         reason = f": {point.error.what}" if point.error is not None else ""
-        click.echo(f"{started}/{total}  {shown}  {point.run_id or 'not started'}  {what}{reason}", err=as_json)
+        click.echo(f"{number}/{total}  {shown}  {point.run_id or 'not started'}  {point.state}{reason}", err=as_json)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
