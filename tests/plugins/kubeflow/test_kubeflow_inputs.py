@@ -44,6 +44,7 @@ VALUES = [
     ("flag", kind("bool"), True, "BOOLEAN"),
     ("text", kind("str"), NASTY, "STRING"),
     ("plain", kind("str"), "", "STRING"),
+    ("argo", kind("list", "str"), ["of {{workflow.name}}"], "LIST"),
     ("nothing", kind("int", optional=True), None, "NUMBER_INTEGER"),
     ("moment", kind("datetime"), "2026-03-01T08:30:00Z", "STRING"),
     ("span", kind("timedelta"), 90, "NUMBER_DOUBLE"),
@@ -71,7 +72,7 @@ def through_kubeflow(arguments):
 
     def changed(value):
         if isinstance(value, str):
-            return re.sub(r"\{\{\$.*?\}\}", "REPLACED", value)
+            return re.sub(r"\{\{.*?\}\}", "REPLACED", value)
         if isinstance(value, dict):
             return {name: changed(value[name]) for name in sorted(value)}
         if isinstance(value, list):
@@ -110,7 +111,13 @@ def test_every_type_arrives_as_it_was_given():
 def test_defaults_are_kubeflows_where_it_can_carry_them():
     plan = planned(**{name: value for name, _, value, _ in VALUES})
     found = inputs.definitions(plan)
-    assert {name for name, one in found.items() if "defaultValue" not in one} == {"big", "negative", "text", "nothing"}
+    assert {name for name, one in found.items() if "defaultValue" not in one} == {
+        "argo",
+        "big",
+        "negative",
+        "text",
+        "nothing",
+    }
     assert all(one["isOptional"] for one in found.values())
     given = {name: one["defaultValue"] for name, one in found.items() if "defaultValue" in one}
     assert bound(plan, received(plan, given).submission) == {name: value for name, _, value, _ in VALUES}

@@ -1,7 +1,8 @@
 """The inputs of a Kubeflow pipeline: the parameters by Kubeflow's types, and what those cannot carry.
 
-Kubeflow has one kind of number, a float, and reads ``{{$…}}`` in texts as its own. What would not arrive as it was
-sent travels in one more input, :data:`SUBMISSION`: JSON in a text, in which the values count that are given there.
+Kubeflow has one kind of number, a float, and reads ``{{$…}}`` in texts as its own, and Argo beneath it ``{{…}}``. What
+would not arrive as it was sent travels in one more input, :data:`SUBMISSION`: JSON in a text, in which the values count
+that are given there.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def is_json(kind: ParamType) -> bool:
 def carried(value: Any) -> bool:
     """Whether a value arrives through Kubeflow as it is."""
     if isinstance(value, str):
-        return "{{$" not in value
+        return "{{" not in value
     if isinstance(value, list):
         return all(map(carried, value))
     if isinstance(value, dict):
@@ -99,7 +100,7 @@ def arguments(plan: Plan, params: dict[str, Any], more: dict[str, Any]) -> dict[
             sent = _ZEROS.get(kubeflow_type(param.type), "")
         found[key(param.name)] = sent
     document = {**more, **({"params": exact} if exact else {})}
-    found[SUBMISSION] = json.dumps(document, sort_keys=True).replace("{{$", "{\\u007b$")
+    found[SUBMISSION] = json.dumps(document, sort_keys=True).replace("{{", "{\\u007b")
     return found
 
 
