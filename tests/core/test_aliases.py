@@ -153,6 +153,33 @@ def test_every_setting_stays_and_the_newest_counts(runs):
     assert [one.name for one in known.current(first.workspace)] == ["champion"]
 
 
+def test_an_alias_that_is_removed_names_nothing_and_may_be_set_again(runs, capsys):
+    first, _ = runs
+    turnout.promote(first, "fit:model", "champion")
+    call("artifacts", "aliases", "champion", "--remove")
+    assert [line.split("\t")[4] for line in capsys.readouterr().out.splitlines()] == [
+        first["fit"].outputs["model"].digests[0][:12],
+        "removed",
+    ]
+    for gone in (
+        lambda: turnout.artifact("champion"),
+        lambda: known.remove(first.workspace, "champion"),
+        lambda: known.history(first.workspace, "nobody"),
+    ):
+        with pytest.raises(ConfigError, match="no alias"):
+            gone()
+    assert known.current(first.workspace) == ()
+    turnout.promote(first, "fit:model", "champion")
+    assert turnout.artifact("champion").load().depth == 2
+    settings = known.history(first.workspace, "champion")
+    assert [(one.number, one.removed, one.previous is None) for one in settings] == [
+        (0, False, True),
+        (1, True, False),
+        (2, False, True),
+    ]
+    call("artifacts", "aliases", "--remove", code=2)
+
+
 def test_two_at_once_both_stay(tmp_path):
     store = LocalStore.from_url(str(tmp_path))
 

@@ -346,6 +346,19 @@ def test_the_cache_passes_to_a_run_that_stays():
     )
 
 
+def test_what_an_alias_named_that_was_removed_goes():
+    store = MemoryStore()
+    add_artifact(store, "a", OLD)
+    add_run(store, "r0", ["a"], OLD)
+    add_alias(store, "best", 0, "r0", "a")
+    assert Collection(store, [("shop", "r0")], grace=0, now=NOW).collect().runs == []
+    last = msgspec.json.decode(store.read(layout.alias("shop", "best", 0)), type=Alias)
+    gone = msgspec.structs.replace(last, number=1, removed=True)
+    add(store, layout.alias("shop", "best", 1), records.encode(gone), YOUNG)
+    Collection(store, [("shop", "r0")], grace=0, now=NOW).collect()
+    assert list(store.objects) == [layout.alias("shop", "best", 0), layout.alias("shop", "best", 1)]
+
+
 def test_a_run_that_goes_on_meanwhile_stays():
     store = MemoryStore()
     add_run(store, "r0", ["a"], OLD)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from turnout.api.run import Run
-from turnout.api.workspace import Workspace
+from turnout.api.workspace import Workspace, user
 from turnout.catalog import aliases
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.tracker import Registered
@@ -17,6 +17,7 @@ from turnout.errors import ConfigError, TurnoutError
 from turnout.records import model as records
 from turnout.records.alias import Alias
 from turnout.records.model import Artifact, Record, RunInfo
+from turnout.runtime import clock
 from turnout.runtime.session import Session, read_plan
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.stores import layout
@@ -184,20 +185,30 @@ def _record(store: ArtifactStore[Any], project: str, run: str, step: str, index:
 
 
 def history(workspace: Workspace, alias: str) -> tuple[Alias, ...]:
-    """All that an alias of the store has named, oldest first.
+    """All that an alias of the store has named, oldest first, also of one that was removed.
 
     Raises:
-        ConfigError: when there is no such alias.
+        ConfigError: when there never was such an alias.
     """
-    aliases.find(workspace.store, workspace.project.name, alias)
-    return aliases.history(workspace.store, workspace.project.name, alias)
+    return aliases.history(workspace.store, workspace.project.name, alias) or (
+        aliases.find(workspace.store, workspace.project.name, alias),
+    )
 
 
 def current(workspace: Workspace) -> tuple[Alias, ...]:
     """What each alias of the store names now, by name."""
     store, project = workspace.store, workspace.project.name
     found = (aliases.newest(store, project, name) for name in aliases.alias_names(store, project))
-    return tuple(alias for alias in found if alias is not None)
+    return tuple(alias for alias in found if alias is not None and not alias.removed)
+
+
+def remove(workspace: Workspace, alias: str) -> Alias:
+    """Let an alias of the store name nothing from now on. A tracker's registry keeps its own.
+
+    Raises:
+        ConfigError: when there is no such alias.
+    """
+    return aliases.remove_alias(workspace.store, workspace.project.name, alias, time=clock.now(), by=user())
 
 
 def document(alias: Alias) -> dict[str, Any]:
@@ -206,6 +217,7 @@ def document(alias: Alias) -> dict[str, Any]:
     return {
         **shown,
         "number": alias.number,
+        "removed": alias.removed,
         "run": alias.run.id,
         "pipeline": alias.run.pipeline,
         "digest": alias.artifact.digest,

@@ -60,14 +60,27 @@ def set_alias(store: ArtifactStore[Any], alias: Alias) -> Alias:
         if standing is not None and _names(standing) == _names(alias):
             return standing
         if standing is not None:
-            digest = standing.artifact.digest
+            digest = None if standing.removed else standing.artifact.digest
             alias = msgspec.structs.replace(alias, number=standing.number + 1, previous=digest)
         if store.create(layout.alias(project, alias.name, alias.number), records.encode(alias)):
             return alias
 
 
 def _names(alias: Alias) -> tuple[Any, ...]:
-    return alias.run.id, alias.step, alias.index, alias.output, alias.artifact.digest
+    return alias.removed, alias.run.id, alias.step, alias.index, alias.output, alias.artifact.digest
+
+
+def remove_alias(store: ArtifactStore[Any], project: str, name: str, *, time: str, by: str) -> Alias:
+    """Let an alias name nothing from now on; who set and who removed it stays on record.
+
+    Returns:
+        the last setting, which says so.
+
+    Raises:
+        ConfigError: when there is no such alias.
+    """
+    standing = find(store, project, name)
+    return set_alias(store, msgspec.structs.replace(standing, time=time, by=by, stack="", removed=True))
 
 
 def alias_names(store: ArtifactStore[Any], project: str) -> tuple[str, ...]:
@@ -76,7 +89,7 @@ def alias_names(store: ArtifactStore[Any], project: str) -> tuple[str, ...]:
 
 
 def newest(store: ArtifactStore[Any], project: str, name: str) -> Alias | None:
-    """What an alias names now; None where there is no such alias."""
+    """The last setting of an alias, its removal among them; None where there never was such an alias."""
     numbers = _numbers(store, project, name)
     return _read(store, project, name, numbers[-1]) if numbers else None
 
@@ -95,7 +108,7 @@ def find(store: ArtifactStore[Any], project: str, name: str) -> Alias:
         ConfigError: when there is no such alias.
     """
     found = None if names.problem(name) else newest(store, project, name)
-    if found is None:
+    if found is None or found.removed:
         raise ConfigError(
             f"the project {project} has no alias {name[:60]!r} in {store.address}. "
             f"{did_you_mean(name, alias_names(store, project))}".rstrip(" ."),

@@ -103,7 +103,8 @@ class Live(msgspec.Struct):
 
 
 def settings(store: ArtifactStore[Any], found: Holdings) -> Iterator[tuple[str, list[Entry], list[Alias]]]:
-    """For each alias of each project: the project, the objects of the settings that count, and these settings."""
+    """For each alias of each project that names something: the project, the objects of the settings that count, and
+    these settings."""
     by_name: dict[tuple[str, str], list[tuple[int, Entry]]] = {}
     for (project, part), entries in found.parts.items():
         for entry in entries if part == "aliases" else ():
@@ -112,7 +113,9 @@ def settings(store: ArtifactStore[Any], found: Holdings) -> Iterator[tuple[str, 
                 by_name.setdefault((project, name), []).append((int(number.removesuffix(".json")), entry))
     for (project, _), numbered in by_name.items():
         kept = [entry for _, entry in sorted(numbered, key=lambda one: one[0])[-KEPT_SETTINGS:]]
-        yield project, kept, [alias for entry in kept if (alias := _alias(store.read(entry.key))) is not None]
+        made = [alias for entry in kept if (alias := _alias(store.read(entry.key))) is not None]
+        if not (made and made[-1].removed):
+            yield project, kept, made
 
 
 def _alias(data: bytes | None) -> Alias | None:

@@ -166,14 +166,19 @@ def _shown(value: Any) -> str:
 
 @artifacts.command()
 @click.argument("alias", required=False)
+@click.option("--remove", is_flag=True, help="Let ALIAS name nothing from now on; its history stays.")
 @stack_option
 @json_option
-def aliases(alias: str | None, stack: str | None, as_json: bool) -> None:
+def aliases(alias: str | None, remove: bool, stack: str | None, as_json: bool) -> None:
     """List the aliases and what they name, or all that ALIAS has named: who set it, when, from which run."""
     from turnout.api import aliases as known
     from turnout.api.workspace import Workspace
 
+    if remove and alias is None:
+        raise click.UsageError("--remove needs the ALIAS")
     workspace = Workspace.here(stack)
+    if remove:
+        known.remove(workspace, alias or "")
     found = known.current(workspace) if alias is None else known.history(workspace, alias)
     if as_json:
         print_json([known.document(one) for one in found])
@@ -181,7 +186,15 @@ def aliases(alias: str | None, stack: str | None, as_json: bool) -> None:
     table(
         ["alias", "run", "step", "output", "digest", "set", "by"],
         [
-            (one.name, one.run.id, one.label, one.output, one.artifact.digest[:12], shown_time(one.time), one.by)
+            (
+                one.name,
+                one.run.id,
+                one.label,
+                one.output,
+                "removed" if one.removed else one.artifact.digest[:12],
+                shown_time(one.time),
+                one.by,
+            )
             for one in found
         ],
     )

@@ -11,7 +11,8 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One setting of an alias: who made it name what, and when (ISO 8601, UTC).
 
     ``index`` is the element's of a mapped step; ``stack`` the stack whose store the artifact was promoted from;
-    ``previous`` the digest of what the alias named before.
+    ``previous`` the digest of what the alias named before. ``removed`` says that it names nothing from now on, and
+    that this is what it named last.
     """
 
     format: int = msgspec.field(default=FORMAT)
@@ -26,6 +27,7 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     artifact: Artifact
     stack: str = ""
     previous: str | None = None
+    removed: bool = False
 
     @property
     def label(self) -> str:
