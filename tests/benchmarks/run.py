@@ -15,6 +15,7 @@ from pathlib import Path
 import arrays
 import fanout
 import frames
+import listing
 import parallel
 import planning
 import startup
@@ -31,6 +32,7 @@ ALL = {
     "arrays": arrays,
     "frames": frames,
     "tracking": tracking,
+    "listing": listing,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEXT = """# Benchmarks
