@@ -148,6 +148,14 @@ def test_unpublishing_takes_all_of_it_away_but_what_is_somebody_elses(server: An
     assert (list(server.versions), list(server.pipelines)) == (["theirs"], [pipeline])
 
 
+def test_stacks_with_instances_of_their_own_do_not_meet(server: Any) -> None:
+    when = Schedule(cron="@daily")
+    publish(server, planned(when))
+    publish(server, planned(when, instance="staging"))
+    publish(server, planned(when, options={"kubeflow": {"name": "mine"}}))
+    assert [one["display_name"] for one in server.recurring.values()] == [NAME, f"{NAME}.staging", "mine"]
+
+
 def test_what_kubeflow_cannot_keep_is_refused_before_anything_is_sent(server: Any) -> None:
     berlin = Schedule(cron="@daily", timezone="Europe/Berlin")
     required = ParamSpec(name="number", type=ParamType(kind="int"))

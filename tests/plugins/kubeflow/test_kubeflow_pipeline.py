@@ -219,6 +219,12 @@ def test_names_are_valid_and_never_meet():
     assert [again.take(name) for name in given] == taken
 
 
+def test_the_longest_name_of_a_pipeline_is_cut():
+    info = document(sample_plan(sample_step("fit"), name="n" * 300))["pipelineInfo"]
+    assert len(info["name"]) <= LONGEST
+    assert info["displayName"] == "n" * 300
+
+
 def test_it_grows_with_the_steps_and_no_faster():
     def lines(count):
         before = [{}] + [{"x": output(f"step_{number}")} for number in range(count - 1)]

@@ -25,7 +25,7 @@ class PipelineOptions(Config, frozen=True):
 
     name: Annotated[
         str,
-        Meta(description="What the published pipeline and its schedule are called; PROJECT.PIPELINE if not given."),
+        Meta(description="What the published pipeline and its schedule are called; else PROJECT.PIPELINE[.INSTANCE]."),
     ] = ""
     max_concurrency: Annotated[
         int, Meta(description="How many runs by schedule may go on at once; a run that is due waits.", ge=1, le=10)

@@ -13,7 +13,7 @@ from typing import Any
 
 from turnout.plugin_api import Element, Plan, StepPlan, memory_bytes
 from turnout_kubeflow import artifacts, inputs
-from turnout_kubeflow.names import Names, valid
+from turnout_kubeflow.names import Names
 from turnout_kubeflow.options import TaskOptions
 from turnout_kubeflow.platform import accelerator, options_of
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
@@ -73,7 +73,7 @@ class Builder:
         """The whole specification."""
         tasks = dict(self._task(step) for step in self._plan.steps)
         self._components[f"comp-{STEPS}"] = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": self._plain}}
-        info = {"name": valid(self._plan.name), "displayName": self._plan.name}
+        info = {"name": Names().take(self._plan.name), "displayName": self._plan.name}
         if self._plan.doc:
             info["description"] = self._plan.doc
         return {

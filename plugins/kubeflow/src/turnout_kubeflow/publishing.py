@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from turnout.plugin_api import Plan, TurnoutError, digest, digest_of
-from turnout_kubeflow.names import valid
+from turnout_kubeflow.names import Names
 from turnout_kubeflow.remote import Server, file_of
 from turnout_kubeflow.schedules import Recurrence, begin, options
 from turnout_kubeflow.settings import KubeflowSettings
@@ -23,7 +23,8 @@ class Publication:
         self._server = server
         self._settings = settings
         self._plan = plan
-        self._name = options(plan).name or f"{plan.project}.{plan.name}"
+        own = "" if plan.instance == "default" else f".{plan.instance}"
+        self._name = options(plan).name or f"{plan.project}.{plan.name}{own}"
 
     def place(self, document: bytes, when: Recurrence | None, arguments: dict[str, Any]) -> str:
         """Upload what is not there, and let Kubeflow start runs of it; the same again changes nothing.
@@ -60,7 +61,7 @@ class Publication:
     @property
     def _prefix(self) -> str:
         """What the names of our versions begin with; a part of a digest follows."""
-        return f"{valid(self._plan.name)}-"
+        return f"{Names().take(self._plan.name)}-"
 
     def _pipeline(self) -> str | None:
         server = self._server
