@@ -1,0 +1,69 @@
+"""Airflow's tasks in containers: cases of the suite on podman, and what a container tells Airflow of its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installed import need
+
+from turnout.testing.orchestrator import OrchestratorSuite
+from turnout.testing.trial import Corpus, Trial
+
+KEPT = {
+    "test_a_case": {"empty-map", "guarded-map", "parameters", "retry"},
+    "test_a_run_can_be_cancelled": set(),
+}  # fmt: skip
+"""The tests and cases that are tried in containers: what goes in, and what their end means to Airflow."""
+
+
+@pytest.fixture
+def containers(airflow_server: Any, podman: Any, turnout_corpus: Corpus, tmp_path: Path) -> dict[str, Any]:
+    """Containers that share this test's folder, and see the secrets."""
+    need("apache-airflow-providers-docker", "4.6")
+    orchestrator = {
+        "type": "airflow",
+        "launch": "docker",
+        "image": podman.worker_image(),
+        "url": airflow_server.url,
+        "dags_folder": f"file://{airflow_server.dags}",
+        "docker": {
+            "url": podman.url,
+            "network": "host",
+            "mounts": [f"{tmp_path}:{tmp_path}", f"{turnout_corpus.secrets}:{turnout_corpus.secrets}:ro"],
+        },
+    }
+    return {"orchestrator": orchestrator, "artifact_store": {"root": str(tmp_path / "store")}}
+
+
+class TestAirflowByDocker(OrchestratorSuite):
+    """What differs when tasks are containers."""
+
+    @pytest.fixture
+    def stack(self, containers: dict[str, Any]) -> dict[str, Any]:
+        return containers
+
+    @pytest.fixture(autouse=True)
+    def _sample(self, request: pytest.FixtureRequest) -> None:
+        case = getattr(request.node, "callspec", None)
+        name = request.node.originalname
+        if name not in KEPT or (case and case.params["case"].name not in KEPT[name]):
+            pytest.skip("processes on Airflow take the same way")
+
+
+def test_a_failure_for_good_is_not_tried_again(
+    airflow_server: Any, turnout_corpus: Corpus, containers: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "trial").mkdir()
+    trial = Trial(turnout_corpus, containers, tmp_path / "trial")
+    launch = trial.launch("retried")
+    launch.activate()
+    try:
+        run = airflow_server.trigger("corpus.retried", {"scratch": "/", "turnout.options": {"at": "no time"}})
+        assert airflow_server.wait("corpus.retried", run, 120) == "failed"
+        (flaky,) = (task for task in airflow_server.tasks("corpus.retried", run) if task["task_id"] == "flaky")
+        assert (flaky["state"], flaky["try_number"]) == ("failed", 1)
+        assert launch.plan.by_name["flaky"].retry.count > 0
+    finally:
+        trial.orchestrator.unpublish(launch.plan)
