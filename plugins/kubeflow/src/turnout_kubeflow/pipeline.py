@@ -4,6 +4,7 @@ Each step is a component with an executor of its own. A guarded or mapped step l
 nothing can come after a task inside of a condition or a loop, but anything can come after the pipeline that holds it.
 Gates, and steps whose lists are mapped over, are always called: where a guard of theirs is false, the runtime says so,
 and they tell ``false`` and no indices. All of it lies in one pipeline that the exit handler watches.
+A task is shown by the name it has here: older back ends and their UI find tasks by what is shown of them.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Builder:
         self._executors[f"exec-{FINISH}"] = {"container": self._container(None)}
         final = {"task-status": {"taskFinalStatus": {"producerTask": STEPS}}}
         return {
-            "taskInfo": {"name": "the end of the run"},
+            "taskInfo": {"name": FINISH},
             "componentRef": {"name": f"comp-{FINISH}"},
             "cachingOptions": {},
             "dependentTasks": [STEPS],
@@ -127,8 +128,7 @@ class Builder:
             call = self._condition(call, name, len(guarded), mapped=step.mapped)
         elif step.mapped:
             call = self._nested(f"each-{name}", {"each": call}, {INDICES: "LIST"})
-        # Older back ends find a task, whose output another one takes, by what is meant to be shown of it.
-        call["taskInfo"] = {"name": name if self._told(step) else step.name}
+        call["taskInfo"] = {"name": name}
         call["inputs"] = {"parameters": {**self._passed, **given}}
         if needs := sorted({self._tasks[upstream] for upstream in step.upstream} | self._producers(given)):
             call["dependentTasks"] = needs
