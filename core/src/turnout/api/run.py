@@ -285,7 +285,7 @@ class Run:
 
     @property
     def tracker_page(self) -> str | None:
-        """The address of the run's page in its tracker; None before a step has sent something, and where it has none."""
+        """The address of the run's page in its tracker; None before a step has sent something, or without one."""
         return self._tracker("page")
 
     def _tracker(self, name: str) -> str | None:
