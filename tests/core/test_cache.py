@@ -243,6 +243,9 @@ def test_explain_names_the_parts_of_the_key_that_changed(project):
     assert ("code", "shapes:Box") in changes(project, "volume")
     assert changes(project, "read") == {("parameter", "path")}
     assert changes(project, "size") == {("input", "data")}
+    (change,) = why(project, "size")["changes"]
+    assert change["made_by"] == "read"
+    assert change["before"] != change["after"]
 
 
 def test_explain_shows_parameters_and_variables_as_they_were_and_are(project):

@@ -28,12 +28,16 @@ Part = Literal[
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A part of a key that changed: what it is, its name, and what it was and is; None where there was or is none."""
+    """A part of a key that changed: what it is, its name, and what it was and is; None where there was or is none.
+
+    ``made_by`` is the step that an input comes from, whose own explanation goes on from there.
+    """
 
     part: Part
     name: str
     before: Any = None
     after: Any = None
+    made_by: str = ""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -132,7 +136,8 @@ def _input(name: str, old: Record, new: Record) -> Change:
     """An input, or where it is a parameter of the pipeline that parameter."""
     before, after = old.inputs.get(name), new.inputs.get(name)
     param = next((given.param for given in (after, before) if given is not None and given.param), None)
-    return Change("parameter" if param else "input", param or name, _shown(before), _shown(after))
+    made_by = next((given.step for given in (after, before) if given is not None and given.step), "")
+    return Change("parameter" if param else "input", param or name, _shown(before), _shown(after), made_by)
 
 
 def _shown(given: InputRecord | None) -> Any:

@@ -30,14 +30,18 @@ if TYPE_CHECKING:
 def debug(run: str, step: str, stack: str | None, code: Literal["run", "here"], pdb: bool, as_json: bool) -> None:
     """Run STEP (or STEP.INDEX) of RUN once more with the inputs, the code and the versions it had, from any engine.
 
-    Nothing is written to the store, and no tracker or observer is told. Exits 0 when the step succeeds, and 1 when it
-    fails.
+    Nothing is written to the store, and no tracker or observer is told. Exits 0 when the step succeeds, 1 when it
+    fails, and 2 when it cannot be replayed.
     """
     from turnout.api.debug import debug as replay
     from turnout.api.run import Run
+    from turnout.errors import RunError
 
-    found = Run(run, stack=stack)
-    done = replay(found, step, code=code, pdb=pdb, quiet=as_json)
+    try:
+        done = replay(Run(run, stack=stack), step, code=code, pdb=pdb, quiet=as_json)
+    except RunError as error:  # whose exit code would say that the step failed
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
     if as_json:
         print_json({**msgspec.to_builtins(done), "equal": done.equal})
     else:

@@ -150,7 +150,8 @@ def _changed(change: Any) -> str:
     if change.part == "code":
         became = "is new" if change.before is None else "is gone" if change.after is None else "has changed"
         return f"code {change.name} {became}"
-    return f"{change.part} {change.name}: {_short(change.before)} -> {_short(change.after)}"
+    made_by = f" made by {change.made_by}" if change.made_by else ""
+    return f"{change.part} {change.name}{made_by}: {_short(change.before)} -> {_short(change.after)}"
 
 
 def _short(value: Any) -> str:
