@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import textwrap
 import time
 
+import msgspec
 import pytest
+
+from turnout.records.model import Point
+from turnout.runtime import clock
+from turnout.runtime.sending import Begin, Log
 
 COMMON = """
 from turnout import log_artifact, log_params
@@ -222,3 +230,31 @@ def test_a_step_that_forks_and_one_that_logs_nothing(project, tracked):
     )
     assert state == "succeeded"
     assert points(project, run) == {"forks": [["loss", None, 1]]}
+
+
+def test_a_worker_that_is_gone_before_its_sender_begins(project, tracked):
+    run, _, _ = tracked(
+        """
+        @step
+        def one() -> int:
+            log_metric("loss", 1)
+            return 1
+
+        @pipeline
+        def flow():
+            one()
+        """,
+        flush=60,
+    )
+    messages = [Begin("late", None, "first"), *(Log(Point("loss", float(n), n, clock.now())) for n in range(20))]
+    command = [sys.executable, "-m", "turnout.runtime", "send", "--plan", run.info.plan]
+    done = subprocess.run(
+        [*command, "--engine-run", run.info.engine_run, "--parent", "1"],
+        input=b"".join(msgspec.json.encode(message) + b"\n" for message in messages),
+        env={**os.environ, **run.workspace.store.environment()},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    assert [value for _, _, value in points(project, run)["late"]] == list(range(20))

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given[:1] == ["send"]:
         from turnout.runtime.sender import main as send
 
-        return send(given[1:])
+        send(given[1:])
     if given[:1] == ["replay"]:
         from turnout.runtime.replay import main as replay
 

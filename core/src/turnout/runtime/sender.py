@@ -12,7 +12,7 @@ import queue
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -27,12 +27,14 @@ from turnout.runtime.session import Session
 
 _WATCH = 0.5
 """Seconds between two looks at whether the worker is still there."""
+_LAST = 3.0
+"""Seconds to take in what a worker that is gone has left in the pipe."""
 
 Inbox = queue.SimpleQueue[Begin | Log | End | None]
 
 
-def main(arguments: list[str]) -> int:
-    """Send what comes until the worker is gone."""
+def main(arguments: list[str]) -> NoReturn:
+    """Send what comes until the worker is gone, and end the process."""
     from turnout.runtime.store import worker_store
 
     parser = argparse.ArgumentParser(prog="python -m turnout.runtime send")
@@ -43,14 +45,15 @@ def main(arguments: list[str]) -> int:
     inbox: Inbox = queue.SimpleQueue()
     answers = os.dup(1)
     os.dup2(2, 1)  # what a tracker's client prints is no answer
-    threading.Thread(target=_receive, args=(inbox,), daemon=True).start()
-    threading.Thread(target=_watch, args=(inbox, given.parent), daemon=True).start()
+    receiving = threading.Thread(target=_receive, args=(inbox,), daemon=True)
+    receiving.start()
+    threading.Thread(target=_watch, args=(inbox, given.parent, receiving), daemon=True).start()
     session = Session.open(worker_store(), given.plan, given.engine_run, Submission())
     try:
         Courier(session, answers).work(inbox)
     finally:
         session.close()
-    return 0
+    os._exit(0)  # the worker waits: what a tracker's client does at its leisure when a process ends is not its business
 
 
 def _receive(inbox: Inbox) -> None:
@@ -62,10 +65,11 @@ def _receive(inbox: Inbox) -> None:
     _leave(inbox)
 
 
-def _watch(inbox: Inbox, parent: int) -> None:
-    """Notice that the worker is gone where a process it forked still holds the pipe."""
+def _watch(inbox: Inbox, parent: int, receiving: threading.Thread) -> None:
+    """Notice that the worker is gone where a process it forked still holds the pipe; what is in that comes first."""
     while os.getppid() == parent:
         time.sleep(_WATCH)
+    receiving.join(_LAST)
     _leave(inbox)
 
 
