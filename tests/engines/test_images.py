@@ -37,7 +37,7 @@ def version(prefix: str) -> str:
 def painted(prefix: str = "packaging "):
     version(prefix)
 """
-PICKED = ("retry", "failed-element", "guards-half-open", "guarded-map-open", "parameters", "timeout")
+PICKED = ("retry", "guards-half-open", "guarded-map-open", "parameters", "timeout")
 
 
 @pytest.fixture(scope="module")
