@@ -196,15 +196,6 @@ class TestNested:
             assert client.get_run(external).data.params == {"depth": "6"}
 
 
-def test_equal_points_at_the_same_moment_all_arrive(tmp_path: Path, empty_database: Path) -> None:
-    shutil.copy(empty_database, tmp_path / "m.db")
-    tracker, run = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db")), sample_run()
-    external = tracker.begin(run, claimed=True)
-    for _ in range(2):
-        tracker.log(_batch(run, external, points=_points([1.0, 1.0, 1.0, 1.0], positions=[0, 0, 1, 1])))
-    assert sorted(read_run(tracker, external).points["fit/loss"]) == [(0, 1.0), (0, 1.0), (1, 1.0), (1, 1.0)]
-
-
 class Refusing(http.server.BaseHTTPRequestHandler):
     """A server that lets nobody in, or nobody write, and says what it was shown."""
 

@@ -147,6 +147,17 @@ class TrackerSuite(ComponentSuite):
         values = [value for _, value in read_back(external).points[self.named("fit", None, "loss")]]
         assert values == [1.0, 2.0, 3.0, 4.0]
 
+    def test_equal_points_in_parts_all_arrive(self, tracker: Tracker[Any], read_back: ReadBack) -> None:
+        """What a running step logs is sent in parts: what is equal in two of them was logged twice all the same."""
+        run = sample_run()
+        external = tracker.begin(run, claimed=True)
+        points = _points([1.0, 1.0, 1.0, 1.0], positions=[0, 0, 1, 1])
+        for part in (points[:1], points[1:3], points[3:]):
+            tracker.log(_batch(run, external, points=part))
+        self._again(tracker).log(_batch(run, external, points=points))
+        found = sorted(read_back(external).points[self.named("fit", None, "loss")])
+        assert found == [(0, 1.0), (0, 1.0), (1, 1.0), (1, 1.0)]
+
     def test_a_second_attempt_may_log_other_things(self, tracker: Tracker[Any], read_back: ReadBack) -> None:
         run = sample_run()
         external = tracker.begin(run, claimed=True)
