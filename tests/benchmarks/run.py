@@ -12,6 +12,7 @@ import platform
 import sys
 from pathlib import Path
 
+import airflow_dags
 import arrays
 import fanout
 import frames
@@ -33,6 +34,7 @@ ALL = {
     "frames": frames,
     "tracking": tracking,
     "listing": listing,
+    "airflow": airflow_dags,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEXT = """# Benchmarks
