@@ -29,7 +29,7 @@ class ContainerLauncher(Launcher):
         if without and not settings.image:
             raise ConfigError(
                 f"the step {without[0]} has no image, and the stack launches steps by {settings.launch}",
-                fix='set orchestrator: {image: …}, or steps: {"…": {image: …}}; it must have turnout',
+                fix='set orchestrator: {image: …}, or steps: {"…": {image: …}}; `turnout image build` makes one',
             )
         strange = [step for step in plan.steps if not re.match(IMAGE, step.image or "")]
         if strange:
