@@ -15,7 +15,7 @@ import pytest
 
 from turnout import canonical
 from turnout.errors import ArtifactError, PlanError
-from turnout.packaging import code, sources
+from turnout.packaging import code, sources, unpacking
 from turnout.packaging.git import Revision
 from turnout.packaging.project import Project
 from turnout.packaging.project import load as load_project
@@ -187,7 +187,7 @@ def test_names_with_line_feeds_quotes_and_other_scripts(repository: Path) -> Non
     write(repository, dict.fromkeys(names, ""))
     package = code.build(project(repository))
     assert list(package.files) == sorted(names)
-    code.extract(package.data, repository.parent / "out")
+    unpacking.extract(package.data, repository.parent / "out")
     assert sorted(path.name for path in (repository.parent / "out").iterdir()) == sorted(names)
 
 
@@ -315,7 +315,7 @@ def test_permission_to_run_counts_and_survives(plain: Path) -> None:
     (plain / "run.sh").chmod(0o755)
     package = code.build(project(plain))
     assert package.digest != before
-    folder = code.ensure(package.digest, lambda: package.data, plain.parent / "cache")
+    folder = unpacking.ensure(package.digest, lambda: package.data, plain.parent / "cache")
     assert (folder / "run.sh").stat().st_mode & 0o777 == 0o755
     assert (folder / "a.py").stat().st_mode & 0o777 == 0o644
 
@@ -343,8 +343,8 @@ def test_functions_by_value_travel_under_their_digest(plain: Path) -> None:
     write(plain, {"a.py": ""})
     digest = canonical.digest(b"pickle")
     package = code.build(project(plain), {digest: b"pickle"})
-    folder = code.ensure(package.digest, lambda: package.data, plain.parent / "cache")
-    assert (folder / code.value_path(digest)).read_bytes() == b"pickle"
+    folder = unpacking.ensure(package.digest, lambda: package.data, plain.parent / "cache")
+    assert (folder / unpacking.value_path(digest)).read_bytes() == b"pickle"
     assert package.digest != code.build(project(plain)).digest
 
 
@@ -352,10 +352,10 @@ def test_ensure_reads_once_and_leaves_no_temporary_folder(plain: Path) -> None:
     write(plain, {"pkg/a.py": "x = 1\n"})
     package = code.build(project(plain))
     cache = plain.parent / "cache"
-    folder = code.ensure(package.digest, lambda: package.data, cache)
+    folder = unpacking.ensure(package.digest, lambda: package.data, cache)
     assert (folder / "pkg/a.py").read_text() == "x = 1\n"
-    assert code.ensure(package.digest, lambda: pytest.fail("read again"), cache) == folder
-    code.extract(package.data, folder)
+    assert unpacking.ensure(package.digest, lambda: pytest.fail("read again"), cache) == folder
+    unpacking.extract(package.data, folder)
     assert [entry.name for entry in cache.iterdir()] == [package.digest]
 
 
@@ -365,7 +365,7 @@ def test_ensure_at_once_gives_everyone_the_whole(plain: Path) -> None:
     cache = plain.parent / "cache"
 
     def count(_: int) -> int:
-        return len(list(code.ensure(package.digest, lambda: package.data, cache).iterdir()))
+        return len(list(unpacking.ensure(package.digest, lambda: package.data, cache).iterdir()))
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(count, range(16))) == {50}
@@ -374,9 +374,9 @@ def test_ensure_at_once_gives_everyone_the_whole(plain: Path) -> None:
 
 def test_ensure_refuses_other_bytes_and_other_digests(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="has the content of"):
-        code.ensure("0" * 64, lambda: b"something", tmp_path / "cache")
+        unpacking.ensure("0" * 64, lambda: b"something", tmp_path / "cache")
     with pytest.raises(ArtifactError, match="is not the digest"):
-        code.ensure("../../etc", lambda: b"", tmp_path / "cache")
+        unpacking.ensure("../../etc", lambda: b"", tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 
@@ -411,7 +411,7 @@ def info(name: str, mode: int = 0o100644, compress: int = zipfile.ZIP_STORED) ->
 def test_harmful_archives_are_refused_whole(tmp_path: Path, entry: zipfile.ZipInfo, reason: str) -> None:
     data = archive([(info("good.py"), b""), (entry, b"x")])
     with pytest.raises(ArtifactError, match=reason):
-        code.extract(data, tmp_path / "cache/out")
+        unpacking.extract(data, tmp_path / "cache/out")
     assert list((tmp_path / "cache").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
@@ -419,7 +419,7 @@ def test_harmful_archives_are_refused_whole(tmp_path: Path, entry: zipfile.ZipIn
 @pytest.mark.parametrize("data", [b"", b"PK", b"no archive at all", archive([(info("a"), b"x"), (info("a/b"), b"x")])])
 def test_damaged_archives_are_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ArtifactError, match="cannot be unpacked"):
-        code.extract(data, tmp_path / "cache/out")
+        unpacking.extract(data, tmp_path / "cache/out")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -427,11 +427,11 @@ def test_an_entry_twice_is_refused(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         data = archive([(info("a"), b"x"), (info("a"), b"y")])
     with pytest.raises(ArtifactError, match="it is there twice"):
-        code.extract(data, tmp_path / "out")
+        unpacking.extract(data, tmp_path / "out")
 
 
 def test_a_changed_content_inside_is_found(plain: Path) -> None:
     write(plain, {"a.py": "value = 1"})
     package = code.build(project(plain))
     with pytest.raises(ArtifactError, match="cannot be unpacked: Bad CRC-32"):
-        code.extract(package.data.replace(b"value = 1", b"value = 2"), plain.parent / "cache/out")
+        unpacking.extract(package.data.replace(b"value = 1", b"value = 2"), plain.parent / "cache/out")

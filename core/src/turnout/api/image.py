@@ -12,10 +12,10 @@ import msgspec
 from turnout.api.launch import Launch
 from turnout.errors import ConfigError
 from turnout.packaging import builder as builders
-from turnout.packaging import code as packages
 from turnout.packaging import image as images
 from turnout.packaging import wheels
 from turnout.packaging.image import Image, Wheel
+from turnout.packaging.unpacking import extract
 from turnout.plan.model import Environment
 from turnout.runtime.interpreter import own_requirements
 
@@ -93,7 +93,7 @@ class Images:
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(data)
             if one.image.code:
-                packages.extract(self._launch.planned.package.data, one.folder / "code")
+                extract(self._launch.planned.package.data, one.folder / "code")
             _open(one.folder)
 
     def build(

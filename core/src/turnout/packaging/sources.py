@@ -13,6 +13,7 @@ from typing import NamedTuple
 from turnout.errors import Location, PlanError
 from turnout.packaging import git
 from turnout.packaging.project import Project
+from turnout.packaging.unpacking import VALUES
 
 FILE_LIMIT = 20_000_000
 """The bytes one file of a code package may have."""
@@ -20,8 +21,6 @@ TOTAL_LIMIT = 100_000_000
 """The bytes all files of a code package may have together."""
 COUNT_LIMIT = 50_000
 """The number of files a code package may hold."""
-VALUES = ".turnout-values"
-"""The folder of a code package that holds functions by value; a project cannot have one of its own."""
 
 _NEVER = re.compile(rf"(?:^|/)(?:\.git|\.turnout|{re.escape(VALUES)})(?:/|$)")
 _SECRET = re.compile(r"(?:^|/)(?:\.env[^/]*|[^/]*\.(?:pem|key))(?:/|$)", re.IGNORECASE)

@@ -13,7 +13,7 @@ import msgspec
 
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, PlanError
-from turnout.packaging import code as packages
+from turnout.packaging import unpacking
 from turnout.packaging.project import load
 from turnout.plan.model import Code as CodeRef
 from turnout.spec.model import Entrypoint
@@ -48,7 +48,7 @@ class Code:
     @property
     def unpacked(self) -> Path:
         """The unpacked package, from which nothing is imported yet."""
-        return packages.ensure(self.reference.digest, self._read, self.cache / "code")
+        return unpacking.ensure(self.reference.digest, self._read, self.cache / "code")
 
     def _read(self) -> bytes:
         data = self.store.read(layout.code(self.reference.digest))
@@ -68,7 +68,7 @@ class Code:
         if entrypoint.value is not None:
             import pickle
 
-            return pickle.loads((self.folder / packages.value_path(entrypoint.value)).read_bytes())  # type: ignore[no-any-return]  # noqa: S301
+            return pickle.loads((self.folder / unpacking.value_path(entrypoint.value)).read_bytes())  # type: ignore[no-any-return]  # noqa: S301
         found = self._find(entrypoint.module, entrypoint.qualname)
         return getattr(found, "function", found)  # type: ignore[no-any-return]
 
