@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from turnout import canonical
+from turnout.plan.model import Environment
 from turnout.runtime import __main__ as cli
 from turnout.runtime import sealed
 from turnout.spec.expressions import Compare, Const, Ref
@@ -374,3 +375,16 @@ def test_a_folder_without_a_bundle(demo, monkeypatch, capsys):
     arguments = ["step", "--plan", demo.plan.digest, "--engine-run", "r", "--step", "one"]
     assert cli.main([*arguments, "--bundle", str(demo.folder / "nowhere")]) == 2
     assert "is not in" in capsys.readouterr().err
+
+
+def test_a_committed_step_needs_no_environment(demo):
+    """Its packages may be gone from every index: nothing is to run."""
+    environments = {"default": Environment(python="2.7", pins=("no-such-package==1",))}
+    plan = demo.make(demo.step("one"), environments=environments)
+    refused = demo.process("step", "--step", "one")
+    assert refused.returncode != 0
+    assert demo.call("one").exit_code == 0
+    adopted = demo.process("step", "--step", "one")
+    assert adopted.returncode == 0, adopted.stderr
+    assert json.loads(adopted.stdout.splitlines()[-1])["adopted"] is True
+    assert plan.steps[0].environment in environments

@@ -7,16 +7,22 @@ import sys
 if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]  # the folder it happens to be called in, whose files could stand for any module
 
-import argparse
 import os
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from turnout import canonical
 from turnout.errors import TurnoutError
 from turnout.records.model import StepResult
 from turnout.runtime import sealed
 from turnout.runtime.parameters import VARIABLE, parse_submission
+
+if TYPE_CHECKING:
+    import argparse
+
+    from turnout.plan.model import StepPlan
+    from turnout.runtime.session import Session
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
     parser = argparse.ArgumentParser(prog="python -m turnout.runtime", description="What an engine calls.")
     commands = parser.add_subparsers(dest="command", required=True)
     step = commands.add_parser("step", help="run one step of a run, or one element of a mapped step")
@@ -74,7 +82,6 @@ def _call(options: argparse.Namespace, given: list[str]) -> StepResult:
 
 
 def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
-    from turnout.runtime.interpreter import interpreter_for
     from turnout.runtime.session import Session
     from turnout.runtime.store import worker_store
 
@@ -95,11 +102,8 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         from turnout.runtime.step import run_step
 
         step = session.plan.by_name.get(options.step)
-        if step is not None:
-            threads, interpreter = sealed.threads_for(step.resources.cpu), interpreter_for(session, step)
-            if not sealed.is_sealed(threads) or interpreter != sys.executable:
-                session.close()
-                sealed.reexecute(given, threads, interpreter)
+        if step is not None and session.record(options.step, options.index) is None:
+            _prepare(session, step, given)
         result = run_step(session, options.step, options.index)
         if result.state == "failed":
             print(f"turnout: {result.message}", file=sys.stderr)
@@ -109,6 +113,20 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         return result
     finally:
         session.close()
+
+
+def _prepare(session: Session, step: StepPlan, given: list[str]) -> None:
+    """Go on as a sealed process of the interpreter that has the step's pins; return where this is it."""
+    threads = sealed.threads_for(step.resources.cpu)
+    environment = canonical.digest_of(session.plan.environments.get(step.environment))
+    if sealed.is_sealed(threads) and sealed.is_prepared(environment):
+        return
+    from turnout.runtime.interpreter import interpreter_for
+
+    interpreter = interpreter_for(session, step)
+    if not sealed.is_sealed(threads) or interpreter != sys.executable:
+        session.close()
+        sealed.reexecute(given, threads, interpreter, environment)
 
 
 def _tell(result: StepResult, outcome: Path | None) -> bool:

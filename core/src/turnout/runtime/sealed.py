@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 
 MARK = "TURNOUT_SEALED"
+PREPARED = "TURNOUT_PREPARED"
+"""The variable with the digest of an environment, and the interpreter that was found to have its pins."""
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -45,12 +47,21 @@ def is_sealed(threads: int, environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get(MARK) == str(threads) and sys.flags.hash_randomization == 0
 
 
-def reexecute(arguments: list[str], threads: int, interpreter: str = sys.executable) -> None:
-    """Replace this process by a sealed one that runs ``python -m turnout.runtime ARGUMENTS``. Does not return."""
+def is_prepared(locked: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this interpreter was found to have the pins of the environment *locked*, a digest, before it began."""
+    return environ.get(PREPARED) == f"{locked}:{sys.executable}"
+
+
+def reexecute(arguments: list[str], threads: int, interpreter: str, locked: str) -> None:
+    """Replace this process by a sealed one that runs ``python -m turnout.runtime ARGUMENTS``. Does not return.
+
+    Args:
+        locked: the digest of the locked environment whose pins *interpreter* has.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(  # noqa: S606
         interpreter,
         [interpreter, "-m", "turnout.runtime", *arguments],
-        {**os.environ, **environment(threads)},
+        {**os.environ, **environment(threads), PREPARED: f"{locked}:{interpreter}"},
     )
