@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import RunError
+from turnout.errors import ArtifactError, RunError
 
 
 def alive(pid: int) -> bool:
@@ -331,3 +331,32 @@ def test_in_this_process_a_keyboard_interrupt_stops_the_run(project, turnout_sta
     assert run.state == "cancelled"
     assert len(run["interrupted"].summary.attempts) == 1
     assert run["other"].state == "not run"
+
+
+def test_a_step_from_the_cache_has_no_log(project):
+    source = """
+        @step
+        def one() -> int:
+            return 1
+
+        @step
+        def loud(x: int) -> int:
+            print("heard")
+            return x
+
+        @pipeline
+        def flow():
+            loud(one())
+        """
+    first, _, _ = project.run(source)
+    assert project.log(first, "loud") == "heard\n"
+    handle, _ = project.start(source)
+    assert handle.wait(60) == "succeeded"
+    again = project.look(handle)
+    assert again["loud"].record.cached_from == f"{first.id}/loud"
+    logs = project.folder / ".turnout" / "logs" / again.id
+    assert [path.name for path in logs.iterdir()] == ["one.log"]
+    orchestrator = again.workspace.orchestrator
+    with pytest.raises(ArtifactError, match="there is no log of loud") as caught:
+        list(orchestrator.logs(again.plan, again.info.engine_run, "loud"))
+    assert "its result may be from the cache" in str(caught.value)

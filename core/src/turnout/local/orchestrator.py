@@ -199,5 +199,5 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
             raise ArtifactError(
                 f"there is no log of {step} on this machine",
                 why=f"looked for {path}",
-                fix="the step has not run here, or its log was removed",
+                fix="the step has not run here (its result may be from the cache), or its log was removed",
             ) from None

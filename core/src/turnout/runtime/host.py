@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
-import socket
+import sys
 from functools import lru_cache
 
 from turnout import __version__
@@ -13,9 +12,8 @@ from turnout.records.model import Host
 
 @lru_cache(maxsize=4)
 def _host(pid: int, sealed: bool) -> Host:
-    return Host(
-        name=socket.gethostname(), pid=pid, python=platform.python_version(), turnout=__version__, sealed=sealed
-    )
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Host(name=os.uname().nodename, pid=pid, python=version, turnout=__version__, sealed=sealed)
 
 
 WORKER = "TURNOUT_WORKER"

@@ -7,11 +7,12 @@ The end of the requests ends the process, so that no worker outlives its engine.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import msgspec
 
@@ -97,14 +98,36 @@ def _open(request: OpenRun) -> Any:
 def _run(session: Any, request: RunStep) -> StepResult:
     from turnout.runtime.step import run_step
 
+    log = _LateLog(request.log)
+    sys.stdout = sys.stderr = cast("TextIO", log)
+    session.before_attempt = log.begin
     try:
-        _print_to(request.log)
         return run_step(session, request.step, request.index)
     except BaseException as error:  # a step's own KeyboardInterrupt, too: no terminal can interrupt a worker
         traceback.print_exc()
         return StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
     finally:
         _flush()
+
+
+class _LateLog(io.TextIOBase):
+    """What a step prints to: its log file, made when an attempt begins or something is said before.
+
+    A step that is taken from the cache has none.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def begin(self) -> None:
+        """Let all that is printed from now on, by whomever, go to the log."""
+        _print_to(self._path)
+
+    def write(self, text: str) -> int:
+        """Make the log and write to it."""
+        self.begin()
+        return sys.stderr.write(text)
 
 
 def _print_to(log: str) -> None:

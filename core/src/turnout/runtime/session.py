@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ class Session:
         self.resolver = Resolver(plan, self.record)
         self.params = {param.name: param for param in plan.params}
         self.failure: BaseException | None = None
+        self.before_attempt: Callable[[], None] = lambda: None
         self._registry = registry
         self._records: dict[tuple[str, int | None], Record] = {}
         self._plans = {run.plan: plan}

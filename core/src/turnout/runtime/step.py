@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-import uuid
 from typing import Any
 
 from turnout.components.observer import EventKind
@@ -135,7 +135,8 @@ def _check_index(session: Session, step: StepPlan, index: int | None, *, ready: 
 
 
 def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
-    attempt, started = uuid.uuid4().hex[:12], clock.now()
+    session.before_attempt()
+    attempt, started = _attempt_id(), clock.now()
     components = session.components
     place: dict[str, Any] = {"step": step.name, "index": index, "attempt": attempt}
     components.notify(session, "step_started", **place)
@@ -199,6 +200,10 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
             **place,
         )
     return result_of(standing, adopted=not mine)
+
+
+def _attempt_id() -> str:
+    return os.urandom(6).hex()
 
 
 def _lineage(record: Record) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -271,7 +276,7 @@ def _waiting(name: str, wait: Wait) -> StepResult:
 
 def report_lost(session: Session, step: StepPlan, index: int | None, started: str, failure: Failure) -> None:
     """Put an attempt on record whose process is gone: stopped at its timeout, or died."""
-    _write_attempt(session, step, index, uuid.uuid4().hex[:12], started, failure, Logged())
+    _write_attempt(session, step, index, _attempt_id(), started, failure, Logged())
     session.components.notify(
         session, "step_failed", step=step.name, index=index, state="failed", message=failure.message
     )
