@@ -29,6 +29,10 @@ GRACE = 15.0
 """Seconds that the process has to send what it was handed when its worker is gone."""
 
 
+_PIPE = 1 << 20
+"""Bytes that a step can log before the process has started to read; as much as any user of Linux may ask for."""
+
+
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
     """An attempt begins."""
 
@@ -145,6 +149,7 @@ class Sender:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     start_new_session=True,
+                    pipesize=_PIPE,
                 )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
