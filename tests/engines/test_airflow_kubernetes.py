@@ -53,13 +53,14 @@ def pods(airflow_server: Any, cluster: Any, turnout_corpus: Corpus, tmp_path: Pa
             "service_account": "trainer",
             "image_pull_policy": "IfNotPresent",
             "image_pull_secrets": ["registry"],
-            "secrets": {"corpus_password": "corpus/password"},
+            "secret_environment": {"corpus_password": "corpus/password"},
             "labels": {"team": "ops"},
             "annotations": {"example.com/owner": "Ops & Co"},
             "node_selector": {"disk": "ssd"},
             "tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoExecute", "seconds": 60}],
             "accelerator_label": "example.com/accelerator",
             "priority_class": "high",
+            "volumes": {"/srv/models": "models/vision"},
         },
     }
     return {
@@ -138,6 +139,9 @@ def test_a_pod_is_what_the_stack_says_and_a_failure_for_good_is_not_tried_again(
         {"key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}
     ]
     assert spec["restartPolicy"] == "Never"
+    (volume,), (mount,) = spec["volumes"], container["volumeMounts"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "models"}
+    assert mount == {"name": volume["name"], "mountPath": "/srv/models", "subPath": "vision"}
     assert (pod.labels["team"], pod.labels["size"]) == ("ops", "big")
     assert pod.document["metadata"]["annotations"] == {"example.com/owner": "Ops & Co"}
     variables = {one["name"]: one for one in container["env"]}

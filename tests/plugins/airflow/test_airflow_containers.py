@@ -18,9 +18,10 @@ OWN = {
     "kubernetes": {
         "node_selector": {"disk": "ssd"},
         "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoExecute", "seconds": 60}],
-        "secrets": {"TOKEN": "hub/token"},
+        "secret_environment": {"TOKEN": "hub/token"},
         "labels": {"team": "vision"},
         "service_account": "trainer",
+        "volumes": {"/models": "models/vision"},
     },
 }
 SETTINGS = {
@@ -32,9 +33,10 @@ SETTINGS = {
         "connection": "cluster",
         "image_pull_policy": "IfNotPresent",
         "image_pull_secrets": ["registry"],
-        "secrets": {"AWS_SECRET_ACCESS_KEY": "s3/secret-key"},
+        "secret_environment": {"AWS_SECRET_ACCESS_KEY": "s3/secret-key"},
         "labels": {"app": "turnout"},
         "tolerations": [{"key": "spot", "value": "yes", "effect": "NoSchedule"}],
+        "volumes": {"/srv/store": "store"},
         "startup_timeout": 600,
         "accelerator_label": "cloud.google.com/gke-accelerator",
     },

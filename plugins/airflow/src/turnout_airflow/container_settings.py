@@ -71,9 +71,16 @@ class KubernetesOptions(Config, frozen=True, omit_defaults=True):
     annotations: Annotated[dict[str, str], Meta(description="Annotations of the pods.")] = msgspec.field(
         default_factory=dict
     )
-    secrets: Annotated[
+    secret_environment: Annotated[
         dict[Variable, Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9._-]+$(?!\n)")]],
-        Meta(description="Variables from Secrets of the namespace: `{AWS_SECRET_ACCESS_KEY: name-of-the-secret/key}`."),
+        Meta(description="Variables whose values are in Secrets of the namespace: VARIABLE: SECRET/KEY."),
+    ] = msgspec.field(default_factory=dict)
+    volumes: Annotated[
+        dict[
+            Annotated[str, Meta(pattern=r"^/[^:]*$(?!\n)")],
+            Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/[^/:][^:]*)?$(?!\n)")],
+        ],
+        Meta(description="Volumes by their claims: PATH: CLAIM, or CLAIM/FOLDER."),
     ] = msgspec.field(default_factory=dict)
     priority_class: Annotated[str, Meta(description="The name of the pods' priority class.")] = ""
 

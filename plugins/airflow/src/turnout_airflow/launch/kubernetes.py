@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import StepPlan
+from turnout.plugin_api import StepPlan, digest
 from turnout_airflow.container_settings import KubernetesOptions, Toleration
 from turnout_airflow.launch.container import ContainerLauncher
 from turnout_airflow.settings import TaskOptions
@@ -59,7 +59,10 @@ class KubernetesLauncher(ContainerLauncher):
         own = options.kubernetes
         if label := self._accelerator(step):
             own = msgspec.structs.replace(own, node_selector={**own.node_selector, **label})
-        shared = _pod(self.settings.kubernetes, self.settings.environment)
+        common = self.settings.kubernetes
+        if own.volumes:
+            own = msgspec.structs.replace(own, volumes={**common.volumes, **own.volumes})
+        shared = _pod(msgspec.structs.replace(common, volumes={}), self.settings.environment)
         for name, value in _pod(own, {}).items():
             source = literal(value)
             if name in shared and isinstance(source, Code) and source.parts:
@@ -106,13 +109,29 @@ def _pod(options: KubernetesOptions, environment: dict[str, str]) -> dict[str, A
     if options.tolerations:
         given["tolerations"] = nested("[", map(_toleration, options.tolerations), "]")
     variables = [_model("V1EnvVar", name=name, value=_escaped(value)) for name, value in environment.items()]
-    for name, reference in options.secrets.items():
+    for name, reference in options.secret_environment.items():
         secret, _, key = reference.partition("/")
         selector = _model("V1EnvVarSource", secret_key_ref=_model("V1SecretKeySelector", name=secret, key=key))
         variables.append(_model("V1EnvVar", name=name, value_from=selector))
     if variables:
         given["env_vars"] = nested("[", variables, "]")
+    given.update(_volumes(options.volumes))
     return given
+
+
+def _volumes(claims: dict[str, str]) -> dict[str, Code]:
+    """Volumes by their claims, and where they are mounted."""
+    if not claims:
+        return {}
+    volumes, mounts = [], []
+    for path, given in claims.items():
+        claim, _, folder = given.partition("/")
+        name = f"volume-{digest(path.encode())[:8]}"
+        source = _model("V1PersistentVolumeClaimVolumeSource", claim_name=claim)
+        volumes.append(_model("V1Volume", name=name, persistent_volume_claim=source))
+        place = {"sub_path": folder} if folder else {}
+        mounts.append(_model("V1VolumeMount", name=name, mount_path=path, **place))
+    return {"volumes": nested("[", volumes, "]"), "volume_mounts": nested("[", mounts, "]")}
 
 
 def _toleration(given: Toleration) -> str:
