@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from installed import need
 
+from turnout.api.run import Run
+from turnout.identity import run_id
 from turnout.testing.orchestrator import OrchestratorSuite
 from turnout.testing.trial import Corpus, Trial
 
@@ -67,3 +69,26 @@ def test_a_failure_for_good_is_not_tried_again(
         assert launch.plan.by_name["flaky"].retry.count > 0
     finally:
         trial.orchestrator.unpublish(launch.plan)
+
+
+def test_containers_see_an_export_by_itself(
+    airflow_server: Any, turnout_corpus: Corpus, containers: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "trial").mkdir()
+    docker = {**containers["orchestrator"]["docker"], "mount_bundle": True}
+    stack = {**containers, "orchestrator": {**containers["orchestrator"], "docker": docker}}
+    trial = Trial(turnout_corpus, stack, tmp_path / "trial")
+    folder = airflow_server.dags / "exported-linear"
+    for name, data in trial.launch("linear").export().files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    airflow_server.wait_until(lambda: _known(airflow_server, "corpus.linear"), 60, "the exported DAG")
+    run = airflow_server.trigger("corpus.linear", {"number": 4})
+    assert airflow_server.wait("corpus.linear", run, 120) == "success", airflow_server.explain("corpus.linear", run)
+    plan = trial.launch("linear").plan
+    known = Run(run_id(plan.project, plan.name, plan.instance, run), workspace=trial.workspace)
+    assert known["double"].load() == 8
+
+
+def _known(server: Any, dag: str) -> bool:
+    return any(one["dag_id"] == dag for one in server.call("GET", "/dags?limit=100")["dags"])
