@@ -94,10 +94,13 @@ class Courier:
     def work(self, inbox: Inbox) -> None:
         """Take messages until the worker is gone."""
         while True:
-            try:
-                message = inbox.get(timeout=None if self._due is None else max(0.0, self._due - time.monotonic()))
-            except queue.Empty:
+            left = None if self._due is None else self._due - time.monotonic()
+            if left is not None and left <= 0:  # even while more keeps coming
                 self._flush()
+                continue
+            try:
+                message = inbox.get(timeout=left)
+            except queue.Empty:
                 continue
             if message is None:
                 self._flush()
