@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import subprocess
 import sys
 import textwrap
 import threading
@@ -295,6 +296,30 @@ def test_several_at_once(shop):
         thread.join()
     assert errors == []
     assert found == [30] * 8
+
+
+def test_processes_that_begin_at_once(shop):
+    """Each makes the file, and its decoders in several threads, while the others do."""
+    for number in range(10):
+        shop.run(f"run{number}", state="succeeded" if number % 2 else None)
+    code = (
+        "import sys; from contextlib import closing; from pathlib import Path; from turnout.catalog.index import Index\n"
+        "from turnout.stores.local import LocalStore; store = LocalStore.from_url(sys.argv[1])\n"
+        "sys.stdin.readline()\n"
+        "with closing(Index(store, 'shop', Path(sys.argv[2]))) as index: print(len(index.runs()))"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, shop.store.address, str(shop.folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert [(*process.communicate(timeout=60), process.returncode) for process in started] == [("10\n", "", 0)] * 4
 
 
 def test_marks_that_may_have_been_removed_are_not_relied_on(shop, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import threading
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -300,6 +301,8 @@ def encode(document: msgspec.Struct) -> bytes:
 
 
 _decoders: dict[builtins.type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}
+_making = threading.Lock()
+"""Held while a decoder is made: msgspec crashes where two threads make decoders of types that share a part."""
 
 
 def decode(data: bytes, kind: builtins.type[T], where: str) -> T:
@@ -308,7 +311,10 @@ def decode(data: bytes, kind: builtins.type[T], where: str) -> T:
     Raises:
         ArtifactError: when it is cut short, damaged, or of a newer format than this turnout knows.
     """
-    decoder = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        with _making:
+            decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
     try:
         document = decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
