@@ -15,11 +15,13 @@ from turnout.plugin_api import (
     Plan,
     RunError,
     RunHandle,
+    RunInfo,
     RunStatus,
     Submission,
     Support,
     pretty,
 )
+from turnout_airflow.clearing import clear
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
 from turnout_airflow.params import packable
 from turnout_airflow.placement import Placed, dags_folder
@@ -164,6 +166,13 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
                     content = api.call("GET", path)["content"]
                     for entry in content if isinstance(content, list) else [content]:
                         yield from _lines(entry)
+
+    def resume(self, plan: Plan, run: RunInfo, store: Any) -> RunHandle:
+        """Clear the tasks that did not succeed, and with them the one that marks the end: Airflow runs them again."""
+        del store
+        api, dag = self._api(), self._dag_of(plan, run.engine_run)
+        clear(api, dag, run.engine_run)
+        return AirflowRun(api, plan, dag, run.engine_run, run.engine_url, self.watch)
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         """Mark the tasks failed that have not ended, which stops them; the task that marks the end still runs."""
