@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from turnout.materializers.choice import Materializers
 from turnout.materializers.classes import name_of, names_of
 from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord
+from turnout.runtime import blobs
 from turnout.runtime.artifacts import INLINE, Artifacts, path_artifact, unprofiled
 from turnout.spec.types import ANY, TypeName
 from turnout.stores import layout
@@ -575,3 +577,29 @@ def test_an_element_of_a_list_may_be_none_where_that_is_declared(artifacts):
     assert artifacts.load_output(record, type_) == ["a", None]
     with pytest.raises(ArtifactError, match=r"output 'names\[1\]' is None"):
         artifacts.save(["a", None], OutputPlan(name="names", type=msgspec.structs.replace(type_, nullable=False)))
+
+
+def test_what_this_process_has_just_written_is_not_read_twice_unless_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(LocalConfig(root=str(tmp_path / "store")))
+    artifacts = opened(store, tmp_path / "work")
+    read: list[int] = []
+    digest_file = canonical.digest_file
+
+    def counted(path: Path) -> tuple[str, int]:
+        found = digest_file(path)
+        read.append(found[1])
+        return found
+
+    monkeypatch.setattr(canonical, "digest_file", counted)
+    large, small = (saved(artifacts, b"x" * size) for size in (blobs.LARGE, 10_000))
+    read.clear()
+    assert (len(artifacts.load(large)), len(artifacts.load(small))) == (blobs.LARGE, 10_000)
+    assert read == [10_000]
+    (place,) = (tmp_path / "store" / "artifacts" / large.digest / "files").iterdir()
+    place.chmod(0o644)
+    place.write_bytes(b"y" * blobs.LARGE)
+    os.utime(place, ns=(1, 1))  # an edit within the clock's grain is an edit, too
+    with pytest.raises(ArtifactError, match="is damaged"):
+        artifacts.load(large)

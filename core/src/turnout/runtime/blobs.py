@@ -22,6 +22,8 @@ from turnout.stores import claims, layout
 
 KEPT = 4 << 30
 """How many bytes fetched from a store that is not local are kept at most for the next step of this process."""
+LARGE = 1 << 20
+"""The size in bytes from which on a file that this process has just written is not read again before it changes."""
 _GONE = "run the step that made it again: `turnout runs invalidate RUN STEP`, then `turnout runs resume RUN`"
 _REMEMBERED = 100_000
 _Stamp = tuple[int, int, int, int, int]
@@ -70,7 +72,9 @@ class Blobs:
                 if self._whole(key, entry, present[key]):
                     continue
                 self.store.delete(key)
-            self.store.create_from(key, folder / entry.path)
+            made = self.store.create_from(key, folder / entry.path)
+            if made and entry.size >= LARGE and (place := self.store.local_path(key)) is not None:
+                self._remember(place, _stamp(place.stat()), entry)
         key, data = layout.manifest(digest), canonical.encode(manifest)
         if key in present and self.store.read(key) != data:
             self.store.delete(key)
@@ -194,17 +198,21 @@ class Blobs:
         why = "its content has changed" if size == entry.size else f"it has {size} bytes instead of {entry.size}"
         raise self._damaged(digest, entry.path, why)
 
+    def _remember(self, path: Path, stamp: _Stamp, entry: FileEntry) -> None:
+        """Note that a file is whole as long as it has this stamp."""
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[os.fspath(path)] = (stamp, entry.sha256)
+
     def _matches(self, path: Path, entry: FileEntry) -> bool:
         """Whether a file has the recorded size and SHA-256; one found so is read again only if it has changed since."""
         status = path.stat()
-        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        stamp = _stamp(status)
         if self._verified.get(os.fspath(path)) == (stamp, entry.sha256):
             return True
         if status.st_size != entry.size or canonical.digest_file(path)[0] != entry.sha256:
             return False
-        if len(self._verified) >= _REMEMBERED:
-            self._verified.clear()
-        self._verified[os.fspath(path)] = (stamp, entry.sha256)
+        self._remember(path, stamp, entry)
         return True
 
     def _damaged(self, digest: str, path: str, why: str) -> ArtifactError:
@@ -216,6 +224,11 @@ class Blobs:
     def _made(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    """What changes when a file does."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def short(digest: str) -> str:
