@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
@@ -50,9 +51,11 @@ class Launcher(ABC):
 
     ``standard`` and ``others`` are lines of imports, of the standard library and besides ``airflow.sdk``;
     ``sdk`` has the names of that. ``provider`` is what parsing the file takes beside Airflow, and the version tried.
+    ``bases`` are the classes that the three operators of tasks derive from.
     """
 
     provider: ClassVar[tuple[str, str]] = ("", "")
+    bases: ClassVar[tuple[str, ...]] = ("CallRuntime",)
 
     def __init__(self, plan: Plan, settings: AirflowSettings) -> None:
         self.plan = plan
@@ -88,8 +91,9 @@ class Launcher(ABC):
     @property
     def definitions(self) -> str:
         """The operators by which tasks are made."""
-        step = _STEP.replace("@LIMIT", str(self.settings.max_map_length))
-        return "".join([self.operator(), step if self.steps else "", _DECIDE if self.gates else "", _FINISH])
+        tasks = "".join([_STEP if self.steps else "", _DECIDE if self.gates else "", _FINISH])
+        slots = {"@LIMIT": str(self.settings.max_map_length), "@BASES": ", ".join(self.bases)}
+        return self.operator() + re.sub("@[A-Z]+", lambda found: slots[found[0]], tasks)
 
     def task(
         self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
@@ -110,7 +114,7 @@ class Launcher(ABC):
 
     @abstractmethod
     def operator(self) -> str:
-        """The operator ``CallRuntime``, which the others derive from, as source."""
+        """The class ``CallRuntime``, which the operators of tasks derive from, as source."""
 
     def own(self, step: StepPlan) -> dict[str, Any]:
         """The operator's arguments of a step of its own."""
@@ -118,7 +122,7 @@ class Launcher(ABC):
 
 
 _STEP = '''\
-class RunStep(CallRuntime):
+class RunStep(@BASES):
     """Run a step, or one element of a mapped one; for a list that is mapped over, return its indices."""
 
     def __init__(self, *, step, index=None, count=None, **given):
@@ -139,7 +143,7 @@ class RunStep(CallRuntime):
 
 '''
 _DECIDE = '''\
-class Decide(CallRuntime, SkipMixin):
+class Decide(@BASES, SkipMixin):
     """Evaluate a condition; where it is false, what it guards is skipped."""
 
     inherits_from_skipmixin = True
@@ -158,7 +162,7 @@ class Decide(CallRuntime, SkipMixin):
 
 '''
 _FINISH = '''\
-class FinishRun(CallRuntime):
+class FinishRun(@BASES):
     """Mark the end of the run, whatever has become of it."""
 
     def __init__(self, **given):

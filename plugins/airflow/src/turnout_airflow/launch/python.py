@@ -7,7 +7,13 @@ from turnout_airflow.source import literal
 
 
 class PythonLauncher(Launcher):
-    """A process of an interpreter, on the worker of the task."""
+    """A process of an interpreter, on the worker of the task.
+
+    What starts it is no operator itself, but for the operators to derive from beside Airflow's own: Airflow copies the
+    parameters of the DAG for every level of operators, which is most of what parsing a task takes.
+    """
+
+    bases = ("CallRuntime", "BaseOperator")
 
     @property
     def how(self) -> str:
@@ -49,7 +55,7 @@ class PythonLauncher(Launcher):
 _HOW = """\
 A task starts a process of turnout's runtime, which finds plan, code and store by the folder that this file lies in."""
 _OPERATOR = '''\
-class CallRuntime(BaseOperator):
+class CallRuntime:
     """Call turnout's runtime in a process of its own; return what it tells of the outcome."""
 
     process = None
