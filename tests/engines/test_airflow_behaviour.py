@@ -96,6 +96,25 @@ def test_ctrl_c_stops_the_run_in_airflow(airflow_server: Any, project: Project, 
     airflow_server.wait_until(lambda: _gone(int((tmp_path / "hold").read_text())), 60, "the step's process to end")
 
 
+def test_a_run_whose_dag_is_paused_says_so_and_goes_on_later(
+    airflow_server: Any, project: Project, tmp_path: Path
+) -> None:
+    process = _run(project, "patient", tmp_path)
+    try:
+        airflow_server.wait_until(lambda: (tmp_path / "hold").exists() or process.poll() is not None, 120, "the step")
+        airflow_server.call("PATCH", f"/dags/{PATIENT}", {"is_paused": True})
+        (tmp_path / "go").touch()
+        printed, _ = process.communicate(timeout=120)
+    finally:
+        _end(process)
+        airflow_server.call("PATCH", f"/dags/{PATIENT}", {"is_paused": False})
+    assert process.returncode == 1, printed
+    assert f"the DAG {PATIENT} is paused" in printed
+    assert "unpause it in Airflow, where the run then goes on" in printed
+    (run,) = _runs(project, "patient", scratch=str(tmp_path))
+    assert airflow_server.wait(PATIENT, run["engine_run"]) == "success"
+
+
 def test_a_redeployment_leaves_the_run_its_plan_and_a_cleared_task_its_record(
     airflow_server: Any, project: Project, tmp_path: Path
 ) -> None:

@@ -160,6 +160,7 @@ def following(server, monkeypatch, looks):
         200,
         {"task_instances": (found := next(pages)), "total_entries": len(found)},
     )
+    server.answers[f"GET /api/v2/dags/{DAG}"] = 200, {"is_paused": False}
     told = []
     plan = sample_plan(sample_step("one"), sample_step("two"))
     return runs.AirflowRun(Api(AirflowSettings(url=server.url)), plan, DAG, "r", "", told.append), told
@@ -185,6 +186,17 @@ def test_changes_are_told_once(server, monkeypatch):
         Change("two", 1, "running", seconds=1.5, total=2),
         Change("two", 1, "failed", seconds=1.5, total=2),
     ]
+
+
+def test_a_dag_that_was_paused_is_named(server, monkeypatch):
+    handle, told = following(server, monkeypatch, [("running", [task("one", None)])] * (runs.FAILURES + 1))
+    server.answers[f"GET /api/v2/dags/{DAG}"] = 200, {"is_paused": True}
+    with pytest.raises(RunError, match=r"the DAG sample\.sample is paused, so the run r does not go on"):
+        handle.wait(60)
+    looks = [("running", [task("one", None)]), ("running", [task("one", "running")]), ("success", [])]
+    handle, told = following(server, monkeypatch, looks)
+    assert handle.wait(60) == "succeeded"
+    assert [change.state for change in told] == ["running"]
 
 
 def test_waiting_gives_up_when_told_to(server, monkeypatch):

@@ -6,7 +6,18 @@ import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from turnout.plugin_api import Change, Plan, RunHandle, RunState, RunStatus, StepStatus, TurnoutError, Watcher, run_id
+from turnout.plugin_api import (
+    Change,
+    Plan,
+    RunError,
+    RunHandle,
+    RunState,
+    RunStatus,
+    StepStatus,
+    TurnoutError,
+    Watcher,
+    run_id,
+)
 from turnout_airflow.shape import FINISH
 
 if TYPE_CHECKING:
@@ -18,6 +29,7 @@ FAILURES = 5
 """How often in a row Airflow may fail to answer before following a run ends with its error."""
 _PAGE = 100
 _ENDED: dict[str, RunState] = {"success": "succeeded", "failed": "failed"}
+_ACTIVE = frozenset({"queued", "running", "restarting"})
 _OVER = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
 _STEPS: dict[str, Any] = {
     "success": "succeeded",
@@ -90,6 +102,16 @@ class AirflowRun(RunHandle):
         self._state = _ENDED.get(state, "running")
         if self._cancelled and self._state == "failed":
             self._state = "cancelled"
+        if self._state == "running" and not any(task["state"] in _ACTIVE for task in found):
+            self._see_paused()
+
+    def _see_paused(self) -> None:
+        if self._api.call("GET", f"/dags/{self._dag}")["is_paused"]:
+            raise RunError(
+                f"the DAG {self._dag} is paused, so the run {self.engine_run} does not go on",
+                why="somebody paused it after the run was started",
+                fix=f"unpause it in Airflow, where the run then goes on: {self.url}",
+            )
 
     def _tell(self, found: list[dict[str, Any]]) -> None:
         totals: dict[str, int] = {}
