@@ -17,6 +17,8 @@ SUBMISSION = "turnout"
 _TYPES = {"int": "NUMBER_INTEGER", "float": "NUMBER_DOUBLE", "timedelta": "NUMBER_DOUBLE", "bool": "BOOLEAN"}
 _ZEROS: dict[str, Any] = {"NUMBER_INTEGER": 0, "NUMBER_DOUBLE": 0.0, "BOOLEAN": False, "LIST": [], "STRUCT": {}}
 _EXACT = 2**53
+KUBEFLOWS = "{{$"
+"""What Kubeflow's own placeholders begin with: no default of the specification has one."""
 
 
 def given(plan: Plan) -> tuple[ParamSpec, ...]:
@@ -49,14 +51,14 @@ def is_json(kind: ParamType) -> bool:
     return kind.kind == "json" and not kind.choices
 
 
-def carried(value: Any) -> bool:
-    """Whether a value arrives through Kubeflow as it is."""
+def carried(value: Any, opening: str = "{{") -> bool:
+    """Whether a value arrives through Kubeflow as it is: without *opening* in its texts, which begins a placeholder."""
     if isinstance(value, str):
-        return "{{" not in value
+        return opening not in value
     if isinstance(value, list):
-        return all(map(carried, value))
+        return all(carried(item, opening) for item in value)
     if isinstance(value, dict):
-        return all(carried(name) and carried(item) for name, item in value.items())
+        return all(carried(name, opening) and carried(item, opening) for name, item in value.items())
     if isinstance(value, int):
         return abs(value) <= _EXACT
     return value is not None
@@ -109,7 +111,7 @@ def _definition(param: ParamSpec) -> dict[str, Any]:
     if not param.required:
         found["isOptional"] = True
         default = None if param.default is None else rendered(param.default, param.type)
-        if default is not None and carried(default):
+        if default is not None and carried(default, KUBEFLOWS):
             found["defaultValue"] = default
     text = " ".join(filter(None, [param.doc, _hint(param.type)]))
     return {**found, "description": text} if text else found
