@@ -62,6 +62,8 @@ measured in turn in the same run; seconds and milliseconds are for orientation o
   starts of the workers, the records of every step with its lineage and the summary at the end are all in it. The steps
   that do nothing are two chains, each step reading what the one before it made.
 - The computation is a loop of integer arithmetic, made to take about {seconds:g} seconds a step on the machine.
+- Airflow parses DAG files by its `DagBag`, in one process that has imported it before: the exported one, and two written by hand
+  of the same tasks, edges and parameter, one with an operator a task (which is the one it is held to) and one with a function.
 - Peak memory is the largest resident set of the one worker that runs the steps. It includes turnout itself, as the
   script's includes numpy.
 """
