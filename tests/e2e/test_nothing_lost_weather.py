@@ -158,7 +158,7 @@ def test_a_store_that_goes_away_is_missed_and_the_run_goes_on_when_it_is_back(pr
 
 def test_a_bucket_that_cannot_be_reached_for_a_while(project, bucket):
     endpoint = f"endpoint: 'http://127.0.0.1:{bucket.port}', region: us-east-1, allow_http: true"
-    store_at(project, f"root: 's3://weather/turnout', {endpoint}, retries: 1, timeout: 2")
+    store_at(project, f"root: 's3://weather/turnout', {endpoint}, retries: 1, timeout: 10")
     with running(project) as process:
         bucket.stop()
         go(project)

@@ -98,8 +98,8 @@ def cancel(run: str, stack: str | None) -> None:
 def invalidate(run: str, step: str, stack: str | None, as_json: bool) -> None:
     """Remove the record of STEP (or STEP.INDEX) of RUN, and of all that was made from it, so that they run again.
 
-    They run when their engine calls them again: clear the tasks in the engine, or start a run that reuses this one,
-    which takes over what is still on record: turnout run PIPELINE --reuse RUN.
+    They run when their engine calls them again: go on with the run (turnout runs resume RUN), clear the tasks in the
+    engine, or start a run with today's code that takes over what is still on record: turnout run PIPELINE --reuse RUN.
     """
     from turnout.api.invalidation import invalidate as remove
     from turnout.api.run import Run
