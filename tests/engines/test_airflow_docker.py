@@ -54,11 +54,16 @@ class TestAirflowByDocker(OrchestratorSuite):
             pytest.skip("processes on Airflow take the same way")
 
 
-def test_a_failure_for_good_is_not_tried_again(
+def test_a_failure_for_good_is_not_tried_again_and_calls_back(
     airflow_server: Any, turnout_corpus: Corpus, containers: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "trial").mkdir()
-    trial = Trial(turnout_corpus, containers, tmp_path / "trial")
+    called = tmp_path / "called"
+    (airflow_server.dags / "alerts_of_docker.py").write_text(
+        f"from pathlib import Path\n\ndef page(context):\n    Path({str(called)!r}).write_text(context['ti'].task_id)\n"
+    )
+    steps = {"flaky": {"airflow": {"on_failure_callback": "alerts_of_docker:page"}}}
+    trial = Trial(turnout_corpus, {**containers, "steps": steps}, tmp_path / "trial")
     launch = trial.launch("retried")
     launch.activate()
     try:
@@ -67,6 +72,8 @@ def test_a_failure_for_good_is_not_tried_again(
         (flaky,) = (task for task in airflow_server.tasks("corpus.retried", run) if task["task_id"] == "flaky")
         assert (flaky["state"], flaky["try_number"]) == ("failed", 1)
         assert launch.plan.by_name["flaky"].retry.count > 0
+        airflow_server.wait_until(called.exists, 30, "the callback")
+        assert called.read_text() == "flaky"
     finally:
         trial.orchestrator.unpublish(launch.plan)
 
