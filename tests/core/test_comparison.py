@@ -14,6 +14,7 @@ from turnout import log_metric, pipeline, step
 @step
 def rooms(count: int) -> pd.DataFrame:
     log_metric("count", count)
+    log_metric("loss", float("nan"))
     return pd.DataFrame({"room": ["attic"] * count + ["cellar"], "celsius": [20.0 + n for n in range(count)] + [11.0]})
 
 @step
@@ -54,6 +55,7 @@ def test_three_runs_are_compared_down_to_the_columns_of_their_tables(house):
     assert rows["data", "rooms.output.celsius: highest"] == (22.0, 24.0, 22.0)
     assert ("data", "rooms.output.celsius: lowest") not in rows
     assert ("package", "pandas") not in rows
+    assert ("metric", "loss") not in rows
     assert found.diff == ""
     everything = turnout.compare(runs[0].id, "latest", everything=True)
     same = {(row.what, row.name): row.values for row in everything.rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import math
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -60,7 +61,7 @@ class Comparison:
             ("code", lambda run: {step.name: step.fingerprint[:12] for step in run.plan.steps if step.fingerprint}),
             ("step", lambda run: {step.name: _came_to(step) for step in run}),
             ("data", _data),
-            ("metric", lambda run: run.metrics),
+            ("metric", _metrics),
         )
         found = []
         for what, of in parts:
@@ -118,6 +119,11 @@ def compare(
     return Comparison(
         [Run(run, workspace=workspace) if isinstance(run, str) else run for run in runs], everything=everything
     )
+
+
+def _metrics(run: Run) -> dict[str, Any]:
+    """The metrics; what is no number as text, so that it is equal to itself."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in run.metrics.items()}
 
 
 def _pythons(run: Run) -> dict[str, Any]:
