@@ -82,6 +82,7 @@ class Trial:
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
             "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            "WORKERS__EXECUTION_API_TIMEOUT": "60",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "TURNOUT"))}
