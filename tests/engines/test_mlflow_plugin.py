@@ -25,6 +25,7 @@ from installed import need
 need("mlflow", "3.17")
 
 from turnout.errors import RunError  # noqa: E402
+from turnout.plugin_api import Artifact, Promotion, Traced  # noqa: E402
 from turnout.testing.plans import sample_run  # noqa: E402
 from turnout.testing.tracker import Tracked, TrackerSuite, Unreachable, _batch, _points  # noqa: E402
 from turnout_mlflow import names  # noqa: E402
@@ -262,6 +263,41 @@ def test_a_table_that_was_logged_can_be_seen(tmp_path: Path, empty_database: Pat
     }
     lines = found["fit/plain"]["preview.csv"].decode().splitlines()
     assert (len(lines), lines[:2], lines[-1]) == (1001, ['"n","t"', '0,"x"'], '999,"x"')
+
+
+class Unsavable:
+    """A model that no one can write down."""
+
+    def predict(self, rows: Any) -> Any:
+        return rows
+
+    def __reduce__(self) -> Any:
+        raise TypeError("not to be written down")
+
+
+def test_a_model_that_mlflow_cannot_save_is_no_failure(tmp_path: Path, empty_database: Path) -> None:
+    shutil.copy(empty_database, tmp_path / "m.db")
+    tracker, run = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db", required=True)), sample_run()
+    external = tracker.begin(run, claimed=True)
+    artifact = Artifact(digest="0" * 64, materializer="sklearn", type="models:Unsavable", marked=True)
+    output = Traced(
+        name="output",
+        artifact=artifact,
+        step="fit",
+        output="output",
+        address="",
+        files=lambda: tmp_path,
+        load=Unsavable,
+    )
+    for _ in range(2):
+        tracker.log(_batch(run, external, points=_points([1.0]), outputs=(output,)))
+    with reader(tracker) as client:
+        found = client.get_run(external)
+        assert found.data.metrics == {"fit/loss": 1.0}
+        assert "not to be written down" in found.data.tags["turnout.unsaved.fit"]
+        assert client.search_logged_models([found.info.experiment_id]) == []
+    given = {"step": "fit", "output": "output", "artifact": artifact, "files": tmp_path, "load": Unsavable}
+    assert tracker.register(Promotion(run=run, external_id=external, alias="champion", **given)) is None
 
 
 def test_a_database_that_has_not_the_run_is_told_from_one_that_is_down(tmp_path: Path, empty_database: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from turnout.plugin_api import Artifact, Traced
-from turnout_mlflow.tags import DIGEST, OUTPUT, STEP, Origin
+from turnout_mlflow.tags import DIGEST, OUTPUT, STEP, UNSAVED, Origin
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,6 +32,7 @@ _FLAVOURS = {
 """The module of MLflow that saves the models of a library."""
 
 _ROWS = 5
+_LONGEST = 2000
 _OUTSIDE_NAMES = re.compile(r"[^\w\- ]")
 
 
@@ -64,7 +65,11 @@ def log(
         return None
     with tempfile.TemporaryDirectory(prefix="turnout-model-") as folder, _silenced():
         path = Path(folder) / "model"
-        _save(value, library, path, _example(value, inputs))
+        try:
+            _save(value, library, path, _example(value, inputs))
+        except Exception as error:  # the value is an artifact all the same
+            client.set_tag(run, f"{UNSAVED}.{_name(origin)}", f"{type(error).__name__}: {error}"[:_LONGEST])
+            return None
         model = known or client.create_logged_model(
             experiment, name=_name(origin), source_run_id=run, tags=origin.tags(), model_type=library
         )

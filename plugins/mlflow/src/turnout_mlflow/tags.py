@@ -9,6 +9,8 @@ from turnout.plugin_api import Registered
 
 RUN, STEP, STATE = "turnout.run", "turnout.step", "turnout.state"
 """Of a run, of a step's nested run, and how a run ended."""
+UNSAVED = "turnout.unsaved"
+"""Of a run, with the name of a model after it: why MLflow could not save that."""
 INDEX, OUTPUT, DIGEST = "turnout.index", "turnout.output", "turnout.digest"
 """Of a model, with ``turnout.run`` and ``turnout.step``: which output it is."""
 
