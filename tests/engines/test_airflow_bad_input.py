@@ -77,13 +77,15 @@ def test_values_given_at_run_time(airflow_server: Any, project: Project) -> None
         airflow_server.trigger("proof.little", {"number": "1; touch was_here"})
     with pytest.raises(RuntimeError, match=r": 4\d\d "):
         airflow_server.call("POST", "/dags/proof.little/dagRuns", {"logical_date": None, "conf": {}, "dag_run_id": RUN})
-    for name, one in started.items():
+    for one in started.values():
         assert airflow_server.wait("proof.little", one) == "success", airflow_server.explain("proof.little", one)
-        assert _made(project, one, "pair") == [texts[name], 1]
     assert airflow_server.wait("proof.little", wrong) == "failed"
     assert "no_such_parameter" in airflow_server.log("proof.little", wrong, "pair")
     assert airflow_server.wait("proof.wild", run) == "success", airflow_server.explain("proof.wild", run)
-    assert _made(project, run, "several") == [given["text"], given["dag"], given["files"], given["table"]]
+    ids = _ids(project)
+    for name, one in started.items():
+        assert _made(project, ids[one], "pair") == [texts[name], 1]
+    assert _made(project, ids[run], "several") == [given["text"], given["dag"], given["files"], given["table"]]
     _nothing_was_executed(airflow_server, project)
 
 
@@ -108,11 +110,15 @@ def test_names_are_refused(project: Project, tmp_path: Path, old: str, new: str,
     assert not (tmp_path / "out").exists()
 
 
-def _made(project: Project, engine_run: str, step: str) -> Any:
-    """What a step of a run made, which Airflow calls so."""
+def _ids(project: Project) -> dict[str, str]:
+    """The runs by what Airflow calls them."""
     listed = project.json("runs", "list", "--stack", "airflow", "--limit", "50")
     shown = [project.json("runs", "show", one["run"], "--stack", "airflow") for one in listed]
-    (run,) = (one["run"] for one in shown if one["engine_run"] == engine_run)
+    return {one["engine_run"]: one["run"] for one in shown}
+
+
+def _made(project: Project, run: str, step: str) -> Any:
+    """What a step of a run made."""
     return ast.literal_eval(project.call("artifacts", "load", run, step, "--stack", "airflow"))
 
 
