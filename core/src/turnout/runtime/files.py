@@ -13,6 +13,7 @@ from turnout import canonical
 from turnout.errors import ArtifactError, ConfigError
 from turnout.files import File, Folder
 from turnout.records.model import Artifact
+from turnout.runtime.blobs import short
 from turnout.runtime.session import Session
 from turnout.spec.types import ParamType
 from turnout.stores import layout
@@ -52,7 +53,8 @@ def parameter_file(session: Session, name: str, value: dict[str, Any], type_: Pa
             raise
         raise ArtifactError(
             f"the content of {name!r}, a local file or folder, is not in the store {session.store.address}",
-            why="it is sent there when a run is submitted, or the pipeline is published",
+            why=f"nothing there has the digest {short(value['digest'])}; it is sent when a run is submitted, or the "
+            "pipeline is published",
             fix="`turnout publish PIPELINE`, or `turnout export PIPELINE --upload`",
         ) from error
     path = session.artifacts.materialise_file(artifact, f"{'input'}{value.get('suffix', '')}")
