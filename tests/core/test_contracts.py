@@ -8,23 +8,29 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomllib
 
 ROOT = Path(__file__).parents[2]
 
 BREAKS = {
-    "layers": ("spec/model.py", "from turnout.runtime import step"),
-    "definition-and-runtime": ("definition/step.py", "from turnout.runtime.step import run_step"),
-    "no-tools": ("local/engine.py", "def later():\n    import mlflow"),
+    "layers": ("turnout/spec/model.py", "from turnout.runtime import step"),
+    "definition-and-runtime": ("turnout/definition/step.py", "from turnout.runtime.step import run_step"),
+    "no-tools": ("turnout/local/engine.py", "def later():\n    import mlflow"),
+    "plugins-apart": ("turnout_airflow/dag.py", "def later():\n    import turnout_kubeflow.pipeline"),
+    "public-core": ("turnout_mlflow/tracker.py", "def later():\n    from turnout.runtime import step"),
 }
+SOURCES = [ROOT / "core" / "src" / "turnout", *ROOT.glob("plugins/*/src/turnout_*")]
+SOURCES += (ROOT / "tests" / "sample_plugin" / "src").glob("turnout_*")
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
-    """A copy of the core's source under the contracts of the workspace."""
+    """A copy of the sources of core and plugins under the contracts of the workspace."""
     root = tmp_path_factory.mktemp("checkout")
     shutil.copy(ROOT / "pyproject.toml", root)
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "core" / "src" / "turnout", root / "turnout", ignore=ignored)
+    for source in SOURCES:
+        shutil.copytree(source, root / source.name, ignore=ignored)
     return root
 
 
@@ -45,7 +51,7 @@ def test_a_contract_holds_and_fails_when_it_is_broken(contract, checkout):
     held = lint(checkout, contract)
     assert held.returncode == 0, held.stdout + held.stderr
     file, line = BREAKS[contract]
-    path = checkout / "turnout" / file
+    path = checkout / file
     before = path.read_text()
     path.write_text(f"{before}\n{line}\n")
     try:
@@ -54,3 +60,21 @@ def test_a_contract_holds_and_fails_when_it_is_broken(contract, checkout):
         path.write_text(before)
     assert broken.returncode == 1
     assert "BROKEN" in broken.stdout
+
+
+def contracts() -> dict[str, dict]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    return {one["id"]: one for one in settings["contracts"]} | {"": settings}
+
+
+def test_every_plugin_is_under_contract():
+    names = sorted(one.name for one in SOURCES)
+    assert contracts()[""]["root_packages"] == names
+    assert contracts()["plugins-apart"]["modules"] == names[1:]
+
+
+def test_all_of_the_core_is_private_but_what_is_public():
+    core = ROOT / "core" / "src" / "turnout"
+    modules = {path.stem for path in core.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    public = {"__init__", "plugin_api", "testing"}
+    assert contracts()["public-core"]["protected_modules"] == [f"turnout.{name}" for name in sorted(modules - public)]
