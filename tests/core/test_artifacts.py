@@ -27,7 +27,8 @@ from turnout.materializers.classes import name_of, names_of
 from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord
 from turnout.runtime import blobs
-from turnout.runtime.artifacts import INLINE, Artifacts, path_artifact, unprofiled
+from turnout.runtime.artifacts import Artifacts, path_artifact, unprofiled
+from turnout.runtime.small import LIMIT
 from turnout.spec.types import ANY, TypeName
 from turnout.stores import layout
 from turnout.stores.local import LocalConfig, LocalStore
@@ -116,8 +117,8 @@ def test_small_plain_values_live_in_the_record(artifacts: Artifacts, store: Loca
 
 
 def test_the_limit_of_what_lives_in_the_record(artifacts: Artifacts) -> None:
-    assert saved(artifacts, "x" * (INLINE - 2)).inline
-    assert not saved(artifacts, "x" * (INLINE - 1)).inline
+    assert saved(artifacts, "x" * (LIMIT - 2)).inline
+    assert not saved(artifacts, "x" * (LIMIT - 1)).inline
 
 
 def test_a_list_output_is_an_artifact_an_element(artifacts: Artifacts) -> None:

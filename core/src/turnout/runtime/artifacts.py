@@ -26,15 +26,12 @@ from turnout.materializers.sameness import same
 from turnout.materializers.table import TABLES
 from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord, Profile
-from turnout.runtime import blobs, outputs
+from turnout.runtime import blobs, outputs, small
 from turnout.runtime.blobs import Blobs, short
 from turnout.spec.types import ANY, TypeName
 
-INLINE = 4096
-"""A value whose plain form has at most this many bytes lives in the record itself."""
 PROFILED = 20
 """How many elements of a list output have their profiles on record, the first ones."""
-_INLINE_BY = ("json", "text", "dataclass", "pydantic")
 _CONTENT = {"file": FILE, "folder": FOLDER}
 ContentKind = Literal["file", "folder"]
 
@@ -109,8 +106,8 @@ class Artifacts:
         candidates = self._candidates(value, output)
         first = next(candidates)
         kind = _CONTENT.get(first.name) or name_of(type(value))
-        if first.name in _INLINE_BY and (small := _inline(value, kind, first.name)):
-            return small
+        if first.name in small.MATERIALIZERS and (packed := small.pack(value, kind, first.name)):
+            return packed
         reason: ArtifactError | None = None
         for materializer in itertools.chain([first], candidates):
             with self.blobs.staging() as folder:
@@ -169,7 +166,7 @@ class Artifacts:
             ArtifactError: when the artifact is gone, damaged or refused, or cannot be read here.
         """
         if artifact.inline:
-            return self._load_inline(artifact)
+            return small.unpack(artifact)
         manifest = self._manifest(artifact)
         if manifest.materializer in _CONTENT or wanted.name in (FILE, FOLDER):
             return self._content(manifest, "input")
@@ -233,7 +230,7 @@ class Artifacts:
         """
         if not artifact.inline:
             return self.blobs.folder(self._manifest(artifact))
-        self._load_inline(artifact)
+        small.unpack(artifact)
         folder = self._made(self.work / "inline" / artifact.digest)
         (folder / "value.json").write_bytes(canonical.pretty(artifact.value))
         return folder
@@ -260,7 +257,7 @@ class Artifacts:
             ArtifactError: when it is gone or damaged.
         """
         if artifact.inline:
-            self._load_inline(artifact)
+            small.unpack(artifact)
         else:
             self.blobs.verify(self._manifest(artifact))
 
@@ -296,15 +293,6 @@ class Artifacts:
                 why="the record was changed after it was written",
             )
         return manifest
-
-    def _load_inline(self, artifact: Artifact) -> Any:
-        if artifact.digest != _inline_digest(artifact.materializer, artifact.type, canonical.encode(artifact.value)):
-            raise ArtifactError(
-                f"the value {short(artifact.digest)} is damaged: it is not what its digest says",
-                why="its record was changed after it was written",
-                fix="`turnout runs invalidate` removes the record, so that the step runs again",
-            )
-        return plain.lift(artifact.value)
 
     def _content(self, manifest: Manifest, name: str) -> File | Folder:
         """A copy of the artifact's file, or of its folder, that the step may do with as it likes."""
@@ -366,31 +354,6 @@ def unprofiled(artifact: Artifact) -> Artifact:
 
 def _neutral(name: str, suffix: str) -> str:
     return f"file{suffix_of(name) or suffix_of(f'file{suffix}')}"
-
-
-def _inline(value: Any, kind: str, materializer: str) -> Artifact | None:
-    """The value as an artifact that lives in the record, or None where it is too large or not plain."""
-    if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset, range)) and len(value) > INLINE:
-        return None
-    try:
-        tree = plain.lower(value)
-    except (Unfit, RecursionError):
-        return None
-    data = canonical.encode(tree)
-    if len(data) > INLINE:
-        return None
-    return Artifact(
-        digest=_inline_digest(materializer, kind, data),
-        materializer=materializer,
-        type=kind,
-        size=len(data),
-        inline=True,
-        value=tree,
-    )
-
-
-def _inline_digest(materializer: str, kind: str, data: bytes) -> str:
-    return canonical.digest(canonical.encode([materializer, kind, msgspec.Raw(data)]))
 
 
 def _asked(materializer: Materializer, wanted: TypeName, saved: str) -> TypeName:
