@@ -33,7 +33,7 @@ from turnout.stack.find import load_stack, open_stack
 from turnout.stack.references import resolve_worker
 from turnout.stack.render import to_plain, to_yaml
 from turnout.stack.schema import json_schema
-from turnout.stack.sources import stacks
+from turnout.stack.sources import BUILTIN, stacks
 
 
 def concrete(base, name, config=Config, **more):
@@ -257,6 +257,15 @@ def test_a_base_outside_the_project_is_refused(world, tmp_path_factory):
     assert "lies outside the project" in world.refusal(f"extends: {base}\n")
     (world.root / "link.yaml").symlink_to(other / "x.yaml")
     assert "lies outside the project" in world.refusal("extends: ../link.yaml\n")
+
+
+def test_a_stack_of_another_folder_extends_the_built_in_one_by_a_link(world, tmp_path_factory):
+    other = tmp_path_factory.mktemp("ready-made")
+    (other / "local.yaml").symlink_to(BUILTIN / "local.yaml")
+    (other / "engine.yaml").write_text("extends: local\norchestrator: {type: engine}\n")
+    stack = world.load(given=str(other / "engine.yaml"))
+    assert stack.files == (str(other / "engine.yaml"), "turnout:local.yaml")
+    assert plain(stack, "artifact_store") == {"root": ".turnout/store"}
 
 
 def test_a_circle_is_named(world):

@@ -54,7 +54,9 @@ def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
         newest = run_infos(store, project, limit=1)
         if newest:
             return newest[0]
-        raise ConfigError(f"the project {project} has no runs in {store.address}", fix="start one: turnout run PIPELINE")
+        raise ConfigError(
+            f"the project {project} has no runs in {store.address}", fix="start one: turnout run PIPELINE"
+        )
     if _WHOLE_ID.match(wanted.lower()) and (data := store.read(layout.run(project, wanted.lower()))) is not None:
         return records.decode(data, RunInfo, layout.run(project, wanted.lower()))
     matches = [run for run in store.children(layout.runs(project)) if run.startswith(wanted.lower())]

@@ -116,6 +116,8 @@ def extended(base: str, child: Source, where: Location, project: Project) -> Sou
     for name in (base, *(base + suffix for suffix in SUFFIXES)):
         path = home / name
         if path.is_file() and not path.samefile(child.path):
+            if path.resolve().parent == BUILTIN.resolve():  # linked from among the ready-made stacks
+                return _source(path.resolve(), project, builtin=True)
             if Path(base).is_absolute() or not path.resolve().is_relative_to(limit):
                 what = f"extends {base!r}, which lies outside the {'project' if limit == project.root else 'folder'}"
                 raise ConfigError(what, where=where, fix="extend a file of the project, or package data")
@@ -137,7 +139,7 @@ def _source(path: Path, project: Project, *, builtin: bool = False) -> Source:
     for place in (path.absolute(), path.resolve()):  # a link in the project goes by its own name
         if place.is_relative_to(project.root) and ".." not in place.parts:
             return Source(path, place.relative_to(project.root).as_posix(), path.stem)
-    return Source(path, str(path), path.stem)
+    return Source(path, str(path.resolve()), path.stem)
 
 
 def _packaged(package: str, file: str, where: Location | None) -> Source:
