@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -84,7 +85,10 @@ def build(distribution: Distribution) -> Wheel:
     with tempfile.TemporaryDirectory(prefix="turnout-wheel-") as folder:
         resolver.run(
             f"a wheel of {distribution.name} cannot be built",
-            ["build", "--quiet", "--wheel", "--no-sources", "--out-dir", folder, str(distribution.folder)],
+            [
+                *("build", "--quiet", "--wheel", "--no-sources", "--python", sys.executable),
+                *("--out-dir", folder, str(distribution.folder)),
+            ],
             fix="see that the folder it was installed from is still there, and builds",
         )
         file = next(Path(folder).glob("*.whl"))
