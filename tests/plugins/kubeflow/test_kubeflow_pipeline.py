@@ -215,6 +215,15 @@ def test_names_are_valid_and_never_meet():
     assert [again.take(name) for name in given] == taken
 
 
+def test_no_name_meets_one_that_kubeflow_makes():
+    """Its back end makes a task ``fit-driver`` beside ``fit``, and templates ``…-iteration`` of a loop."""
+    made = ("", "-driver", "-iteration", "-each-iterator")
+    for given in itertools.permutations(["fit", "fit_driver", "fit.driver", "fit_iteration", "fit_each_iterator"]):
+        names = Names()
+        taken = [names.take(name) + more for name in given for more in made]
+        assert len(set(taken)) == len(taken)
+
+
 def test_the_longest_name_of_a_pipeline_is_cut():
     info = document(sample_plan(sample_step("fit"), name="n" * 300))["pipelineInfo"]
     assert len(info["name"]) <= LONGEST

@@ -8,6 +8,8 @@ from turnout.plugin_api import digest
 
 LONGEST = 56
 """Characters of a task's name: with ``comp-`` before it, it still fits a label of Kubernetes (63)."""
+_MADE = ("", "-driver", "-iteration", "-each-iterator")
+"""What Kubeflow's back end puts behind a name to make names of its own beside it."""
 
 
 def valid(name: str) -> str:
@@ -17,7 +19,11 @@ def valid(name: str) -> str:
 
 
 class Names:
-    """Gives each name once: where two come to the same, or one is too long, a part of a digest tells them apart."""
+    """Gives each name once: where two come to the same, or one is too long, a part of a digest tells them apart.
+
+    Two come to the same also where Kubeflow's back end would make one of the other: beside the task ``fit`` it makes
+    ``fit-driver``.
+    """
 
     def __init__(self, *taken: str) -> None:
         self._taken = set(taken)
@@ -25,9 +31,12 @@ class Names:
     def take(self, name: str) -> str:
         """A valid name for *name* that nothing else has; the same names in the same order give the same."""
         plain = valid(name)
-        if len(plain) > LONGEST or plain in self._taken:
+        if len(plain) > LONGEST or self._meets(plain):
             plain = f"{plain[: LONGEST - 9].rstrip('-')}-{digest(name.encode())[:8]}"
-        while plain in self._taken:
+        while self._meets(plain):
             plain = f"{plain[: LONGEST - 9].rstrip('-')}-{digest(plain.encode())[:8]}"
-        self._taken.add(plain)
+        self._taken.update(f"{plain}{made}" for made in _MADE)
         return plain
+
+    def _meets(self, plain: str) -> bool:
+        return any(f"{plain}{made}" in self._taken for made in _MADE)
