@@ -198,6 +198,22 @@ def test_a_run_is_told_apart_by_kubeflows_id_of_it():
         assert set(names) <= set(found["components"]["comp-fit"]["inputDefinitions"]["parameters"])
 
 
+def test_times_and_cores_are_decimals():
+    """A duration has no exponent, whatever its length."""
+    step = sample_step(
+        "fit",
+        retry=Retry(count=1, delay=0.00001, backoff=2.0, max_delay=1234567.5),
+        timeout=1234567.5,
+        resources=Resources(cpu=0.00005),
+    )
+    found = document(sample_plan(step))
+    policy = found["components"]["comp-steps"]["dag"]["tasks"]["fit"]["retryPolicy"]
+    assert (policy["backoffDuration"], policy["backoffMaxDuration"]) == ("0.00001s", "1234567.5s")
+    container = found["deploymentSpec"]["executors"]["exec-fit"]["container"]
+    assert {"name": "TURNOUT_TIMEOUT", "value": "1234567.5"} in container["env"]
+    assert container["resources"]["resourceCpuLimit"] == "0.00005"
+
+
 def test_what_older_back_ends_find_by_its_shown_name_is_shown_by_its_own():
     found = document(one_of_each())
     for owner in (found["root"], *found["components"].values()):

@@ -164,9 +164,9 @@ class Builder:
         if step.retry.count:
             task["retryPolicy"] = {
                 "maxRetryCount": step.retry.count,
-                "backoffDuration": f"{step.retry.delay:g}s",
+                "backoffDuration": f"{_decimal(step.retry.delay)}s",
                 "backoffFactor": step.retry.backoff,
-                "backoffMaxDuration": f"{step.retry.max_delay:g}s",
+                "backoffMaxDuration": f"{_decimal(step.retry.max_delay)}s",
             }
         return task
 
@@ -209,7 +209,7 @@ class Builder:
         told = {"TURNOUT_PLAN": self._plan.digest, "TURNOUT_STEP": "" if step is None else step.name}
         told["TURNOUT_JSON_INPUTS"] = self._json
         if step is not None and step.timeout:
-            told["TURNOUT_TIMEOUT"] = f"{step.timeout:g}"
+            told["TURNOUT_TIMEOUT"] = _decimal(step.timeout)
         environment = {**settings.environment, **{name: value for name, value in told.items() if value}}
         if settings.launch == "image":
             command, args = ["python3", "-m", "turnout_kubeflow.launch"], ["--executor-input", "{{$}}"]
@@ -232,7 +232,7 @@ class Builder:
         asked = step.resources
         found: Document = {}
         if asked.cpu != 1:
-            found["resourceCpuRequest"] = found["resourceCpuLimit"] = f"{asked.cpu:g}"
+            found["resourceCpuRequest"] = found["resourceCpuLimit"] = _decimal(asked.cpu)
             found["cpuRequest"] = found["cpuLimit"] = float(asked.cpu)
         if asked.memory:
             found["resourceMemoryRequest"] = found["resourceMemoryLimit"] = str(asked.memory)
@@ -265,6 +265,11 @@ def _sources(plan: Plan) -> dict[str, tuple[str, str]]:
 def _guard(number: int) -> str:
     """The input that holds what a guard decided. Not by the gate's name: kfp.local takes some for an output's."""
     return f"guard-{number}"
+
+
+def _decimal(number: float) -> str:
+    """A number in decimals, to a thousandth of a millionth: neither a duration nor Kubernetes takes an exponent."""
+    return f"{number:.9f}".rstrip("0").rstrip(".")
 
 
 def _from_task(task: str, output: str) -> Document:
