@@ -199,6 +199,24 @@ def test_artifacts_carry_digest_and_address():
     assert shown["logged-metrics"]["metadata"]["loss"] == 0.125
 
 
+def test_numbers_that_json_cannot_hold_are_shown_as_texts():
+    """A back end would refuse the bare word NaN, and fail a step that did its work."""
+    nan = {"$float": "nan"}
+    record = Record(
+        run="r",
+        step="fit",
+        state="succeeded",
+        outputs={
+            name: OutputRecord(artifact=Artifact(digest="d", materializer="json", type="t", inline=True, value=value))
+            for name, value in (("one", nan), ("scores", {"r2": nan, "rows": 3}))
+        },
+    )
+    found = answered(record, StepResult(state="succeeded"), artifacts=waiting("one", "scores"))
+    shown = {name: one["artifacts"][0]["metadata"] for name, one in found["artifacts"].items()}
+    assert shown["one"]["value"] == "nan"
+    assert (shown["scores"]["r2"], shown["scores"]["rows"]) == ("nan", 3)
+
+
 def test_of_many_elements_only_the_number_is_told():
     many = tuple(Artifact(digest=f"d{number}", materializer="json", type="builtins:int") for number in range(101))
     record = Record(run="r", step="fit", state="succeeded", outputs={"parts": OutputRecord(elements=many)})

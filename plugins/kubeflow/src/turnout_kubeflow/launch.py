@@ -166,9 +166,15 @@ def _metadata(output: OutputRecord, store: str) -> dict[str, Any]:
     found = {"digest": artifact.digest, "type": artifact.type, "materializer": artifact.materializer}
     if not artifact.inline:
         return {**found, "size": artifact.size, "uri": f"{store.rstrip('/')}/artifacts/{artifact.digest}"}
-    numbers = artifact.value if isinstance(artifact.value, dict) else {"value": artifact.value}
-    plain = {name: value for name, value in numbers.items() if isinstance(value, (bool, int, float, str))}
+    value = _number(artifact.value)
+    values = {name: _number(one) for name, one in value.items()} if isinstance(value, dict) else {"value": value}
+    plain = {name: one for name, one in values.items() if isinstance(one, (bool, int, float, str))}
     return {**plain, **found}
+
+
+def _number(value: Any) -> Any:
+    """A value of a record, in which a number that JSON cannot hold is ``{"$float": "nan"}``, as its text."""
+    return value["$float"] if isinstance(value, dict) and value.keys() == {"$float"} else value
 
 
 def _logs() -> Path | None:
