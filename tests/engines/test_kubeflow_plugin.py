@@ -85,6 +85,43 @@ def test_an_exported_pipeline_runs_in_anyones_kfp(turnout_corpus: Any, tmp_path:
     assert shown["whole"]["metadata"]["value"] == 6
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "given", "step", "names"),
+    [
+        ("outputs", {"number": 6}, "gather", {"tree", "raw", "whole"}),
+        ("guarded_map", {"count": 2, "wanted": True}, "square.1", {"number"}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_kubeflow_knows_what_a_step_reads(
+    pipeline: str, given: dict[str, Any], step: str, names: set[str], turnout_corpus: Any, tmp_path: Path
+) -> None:
+    """What kfp tells the last call of a step: artifacts with the digests that the step's own record says it read."""
+    stack = {"orchestrator": {"type": "kubeflow"}, "artifact_store": {"root": str(tmp_path / "store")}}
+    trial = Trial(turnout_corpus, stack, tmp_path)
+    launch = trial.launch(pipeline)
+    launch.publish()
+    exported = launch.export().files["pipeline.yaml"].decode()
+    listening = f"printf '%s' \"$0\" > {tmp_path}/told-$TURNOUT_STEP\n          exec python3"
+    (tmp_path / "pipeline.yaml").write_text(exported.replace("exec python3", listening), encoding="utf-8")
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", BY_HAND, json.dumps({**given, "turnout": '{"engine_run": "by-hand"}'})],
+        cwd=tmp_path,
+        env={**os.environ, **trial.workspace.store.environment()},
+        capture_output=True,
+        check=True,
+    )
+    plan = launch.plan
+    run = Run(run_id(plan.project, plan.name, plan.instance, "by-hand"), workspace=trial.workspace)
+    told = json.loads((tmp_path / f"told-{step.partition('.')[0]}").read_text(encoding="utf-8"))["inputs"]["artifacts"]
+    shown = {name: one["artifacts"][0]["metadata"] for name, one in told.items()}
+    assert set(shown) == names
+    read = run[step].record.inputs
+    for name in names:
+        assert shown[name]["step"] == read[name].step
+        assert set(read[name].digests) <= {shown[name].get("digest"), *shown[name].get("digests", [])}
+
+
 BY_HAND = """
 import json, sys
 from kfp import components, local

@@ -134,15 +134,31 @@ def test_no_task_is_answered_from_kubeflows_cache():
     assert all(task["cachingOptions"] == {} for task in calls)
 
 
+def type_of(source, around, siblings, components):
+    """The type of what an artifact comes from: an input of the pipeline around it, or an output of a task beside it."""
+    if "componentInputArtifact" in source:
+        return around[source["componentInputArtifact"]]["artifactType"]
+    told = source["taskOutputArtifact"]
+    producer = components[siblings[told["producerTask"]]["componentRef"]["name"]]
+    return producer["outputDefinitions"]["artifacts"][told["outputArtifactKey"]]["artifactType"]
+
+
 def test_every_reference_leads_somewhere():
-    """Each input comes from an output or an input that there is."""
+    """Each input comes from an output or an input that there is, of the same type."""
     found = document(one_of_each())
     components = found["components"]
     for owner in (found["root"], *components.values()):
         given = owner.get("inputDefinitions", {}).get("parameters", {})
+        lineage = owner.get("inputDefinitions", {}).get("artifacts", {})
         siblings = owner.get("dag", {}).get("tasks", {})
         for task in siblings.values():
-            wanted = components[task["componentRef"]["name"]]["inputDefinitions"]["parameters"]
+            definitions = components[task["componentRef"]["name"]]["inputDefinitions"]
+            assert set(definitions["parameters"]).isdisjoint(definitions.get("artifacts", {}))
+            assert {name: one["artifactType"] for name, one in definitions.get("artifacts", {}).items()} == {
+                name: type_of(source, lineage, siblings, components)
+                for name, source in task["inputs"].get("artifacts", {}).items()
+            }
+            wanted = definitions["parameters"]
             iterated = {task["parameterIterator"]["itemInput"]} if "parameterIterator" in task else set()
             assert set(wanted) == set(task["inputs"]["parameters"]) | iterated
             for source in task["inputs"]["parameters"].values():
@@ -196,6 +212,41 @@ def test_a_run_is_told_apart_by_kubeflows_id_of_it():
             assert told == {name: {"runtimeValue": {"constant": PLACEHOLDERS[name]}} for name in names}
         assert "{{$." not in json.dumps(found["deploymentSpec"])
         assert set(names) <= set(found["components"]["comp-fit"]["inputDefinitions"]["parameters"])
+
+
+def test_kubeflow_is_told_what_a_step_reads_of_others():
+    """Lineage, as far as Kubeflow can follow it: it takes nothing out of a condition or a loop that may be empty."""
+    found = document(one_of_each())["components"]
+    assert {name: one["inputs"].get("artifacts") for name, one in found["comp-steps"]["dag"]["tasks"].items()} == {
+        "load": None,
+        "fit": {"rows": made("load", "rows")},
+        "good": {"model": made("fit", "output")},
+        "publish": {"model": made("fit", "output")},
+        "score": {"part": made("load", "parts"), "model": made("fit", "output")},
+        "label": None,
+        "total": None,
+    }
+    (each,) = found["comp-if-score"]["dag"]["tasks"].values()
+    (one,) = found["comp-one-score"]["dag"]["tasks"].values()
+    passed = {name: {"componentInputArtifact": name} for name in ("part", "model")}
+    assert each["inputs"]["artifacts"] == one["inputs"]["artifacts"] == passed
+    assert found["comp-score"]["inputDefinitions"]["artifacts"] == {
+        "part": {"artifactType": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}},
+        "model": {"artifactType": {"schemaTitle": "system.Model", "schemaVersion": "0.0.1"}},
+    }
+
+
+def made(task, key):
+    return {"taskOutputArtifact": {"producerTask": task, "outputArtifactKey": key}}
+
+
+def test_what_a_step_reads_may_be_called_like_a_parameter():
+    plan = sample_plan(
+        sample_step("clean"),
+        sample_step("fit", inputs={"rows": output("clean"), "turnout": output("clean")}),
+        params=(ParamSpec(name="rows", type=ParamType(kind="int"), required=False, default=1),),
+    )
+    assert set(tasks(plan)["fit"]["inputs"]["artifacts"]) == {"rows-artifact", "turnout-artifact"}
 
 
 def test_times_and_cores_are_decimals():

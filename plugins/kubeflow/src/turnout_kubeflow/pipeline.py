@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from turnout.plugin_api import Element, Plan, StepPlan, memory_bytes
+from turnout.plugin_api import Element, Output, Plan, StepPlan, memory_bytes
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.names import Names
 from turnout_kubeflow.options import TaskOptions
@@ -39,6 +39,8 @@ _SCRIPT = """\
 {install}exec python3 -m turnout_kubeflow.launch --executor-input "$0" "$@"
 """
 Document = dict[str, Any]
+Reads = dict[str, Output | Element]
+"""What a step reads of others, by the names of its task's inputs."""
 
 
 class Builder:
@@ -64,6 +66,7 @@ class Builder:
         self._json = ",".join(param.name for param in inputs.given(plan) if inputs.is_json(param.type))
         self._sources = _sources(plan)
         self._counted = set(self._sources.values())
+        self._types = {(one.name, output.name): output.type for one in plan.steps for output in one.outputs}
         self._tasks: dict[str, str] = {}
         self.labels = {"": f"exec-{FINISH}"}
         """The executor of each step by its name, once the document is made; that of the run's end by no name."""
@@ -116,23 +119,60 @@ class Builder:
     def _task(self, step: StepPlan) -> tuple[str, Document]:
         """A step's task, or that of the pipeline in which it is guarded or repeated."""
         name = self._tasks[step.name] = self._names.take(step.name)
-        call = self._call(step, name)
+        reads = self._reads(step)
+        call = self._call(step, name, reads)
         guarded = () if self._told(step) else step.guards
         given: Document = {}
         if step.mapped:
             producer, output = self._sources[step.name]
             given[INDICES] = _from_task(self._tasks[producer], f"{output}-indices")
-            call = self._loop(call, name, self._options(step).parallelism)
+            call = self._loop(call, name, reads, self._options(step).parallelism)
         if guarded:
             given.update({_guard(n): _from_task(self._tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
-            call = self._condition(call, name, len(guarded), mapped=step.mapped)
+            call = self._condition(call, name, reads, len(guarded), mapped=step.mapped)
         elif step.mapped:
-            call = self._nested(f"each-{name}", {"each": call}, {INDICES: "LIST"})
+            call = self._nested(f"each-{name}", {"each": call}, reads, {INDICES: "LIST"})
         call["taskInfo"] = {"name": name}
-        call["inputs"] = {"parameters": {**self._passed, **given}}
+        call["inputs"] = self._given(reads, given)
+        for key, source in reads.items():
+            call["inputs"]["artifacts"][key] = _artifact_from_task(self._tasks[source.step], source.output)
         if needs := sorted({self._tasks[upstream] for upstream in step.upstream} | self._producers(given)):
             call["dependentTasks"] = needs
         return name, call
+
+    def _reads(self, step: StepPlan) -> Reads:
+        """The outputs that the step reads, by the names of its inputs: what Kubeflow draws lineage from.
+
+        Not among them: outputs of steps that lie in a condition or a loop. Where nothing was made in there, Kubeflow
+        would not begin who reads it.
+        """
+        found: Reads = {}
+        for name, given in step.inputs.items():
+            source = given.source
+            if isinstance(source, (Output, Element)) and self._plain_task(self._plan.by_name[source.step]):
+                found[f"{name}-artifact" if name in self._plain else name] = source
+        return found
+
+    def _plain_task(self, step: StepPlan) -> bool:
+        """Whether the step's task is its own, in no pipeline of conditions and loops."""
+        return not step.mapped and (not step.guards or self._told(step))
+
+    def _given(self, reads: Reads, more: Document) -> Document:
+        """The inputs of a task: those that the pipeline around it has, and more parameters."""
+        found: Document = {"parameters": {**self._passed, **more}}
+        if reads:
+            found["artifacts"] = {name: {"componentInputArtifact": name} for name in reads}
+        return found
+
+    def _defined(self, reads: Reads, more: dict[str, str]) -> Document:
+        """The definitions of a component's inputs: those that all have, what its step reads, and more parameters."""
+        found: Document = {
+            "parameters": {**self._plain, **{key: {"parameterType": kind} for key, kind in more.items()}}
+        }
+        if reads:
+            types = {name: self._types[source.step, source.output] for name, source in reads.items()}
+            found["artifacts"] = {name: artifacts.definition(artifacts.schema(kind)) for name, kind in types.items()}
+        return found
 
     def _producers(self, given: Document) -> set[str]:
         return {one["taskOutputParameter"]["producerTask"] for one in given.values()}
@@ -141,10 +181,10 @@ class Builder:
         """Whether Kubeflow is told something by the step: what a gate decided, or the indices of a list."""
         return step.kind == "gate" or any(producer == step.name for producer, _ in self._counted)
 
-    def _call(self, step: StepPlan, name: str) -> Document:
+    def _call(self, step: StepPlan, name: str, reads: Reads) -> Document:
         """The component and the executor of a step, and a task that calls it."""
-        given = {**self._plain, INDEX: {"parameterType": "NUMBER_INTEGER"}} if step.mapped else self._plain
-        component: Document = {"executorLabel": f"exec-{name}", "inputDefinitions": {"parameters": given}}
+        given = self._defined(reads, {INDEX: "NUMBER_INTEGER"} if step.mapped else {})
+        component: Document = {"executorLabel": f"exec-{name}", "inputDefinitions": given}
         parameters: Document = {
             f"{output}-indices": {"parameterType": "LIST"}
             for producer, output in self._counted
@@ -170,38 +210,36 @@ class Builder:
             }
         return task
 
-    def _loop(self, call: Document, name: str, limit: int | None) -> Document:
+    def _loop(self, call: Document, name: str, reads: Reads, limit: int | None) -> Document:
         """A task that makes the call for each of the indices of the pipeline around it."""
         call["taskInfo"] = {"name": name}
-        call["inputs"] = {"parameters": {**self._passed, INDEX: {"componentInputParameter": INDEX}}}
-        loop = self._nested(f"one-{name}", {name: call}, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
+        call["inputs"] = self._given(reads, {INDEX: {"componentInputParameter": INDEX}})
+        loop = self._nested(f"one-{name}", {name: call}, reads, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
         loop["taskInfo"] = {"name": "each"}
-        loop["inputs"] = {"parameters": {**self._passed, INDICES: {"componentInputParameter": INDICES}}}
+        loop["inputs"] = self._given(reads, {INDICES: {"componentInputParameter": INDICES}})
         loop["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
         if limit is not None:
             loop["iteratorPolicy"] = {"parallelismLimit": limit}
         return loop
 
-    def _condition(self, call: Document, name: str, guards: int, *, mapped: bool) -> Document:
+    def _condition(self, call: Document, name: str, reads: Reads, guards: int, *, mapped: bool) -> Document:
         """A task for a pipeline that makes the call if all guards are true."""
         given = {_guard(number): "BOOLEAN" for number in range(1, guards + 1)}
         more = {INDICES: "LIST"} if mapped else {}
         if not mapped:
             call["taskInfo"] = {"name": name}
-            call["inputs"] = {"parameters": self._passed}
-        inner = self._nested(f"if-{name}", {"each" if mapped else name: call}, {**given, **more})
+            call["inputs"] = self._given(reads, {})
+        inner = self._nested(f"if-{name}", {"each" if mapped else name: call}, reads, {**given, **more})
         inner["taskInfo"] = {"name": "if"}
-        passed = {key: {"componentInputParameter": key} for key in (*given, *more)}
-        inner["inputs"] = {"parameters": {**self._passed, **passed}}
+        inner["inputs"] = self._given(reads, {key: {"componentInputParameter": key} for key in (*given, *more)})
         terms = [f"inputs.parameter_values['{key}'] == true" for key in given]
         inner["triggerPolicy"] = {"condition": " && ".join(terms)}
-        return self._nested(f"when-{name}", {"if": inner}, {**given, **more})
+        return self._nested(f"when-{name}", {"if": inner}, reads, {**given, **more})
 
-    def _nested(self, name: str, tasks: Document, more: dict[str, str]) -> Document:
+    def _nested(self, name: str, tasks: Document, reads: Reads, more: dict[str, str]) -> Document:
         """A task for a pipeline of these tasks, with inputs of its own beside those that all have."""
         label = f"comp-{self._names.take(name)}"
-        definitions = {**self._plain, **{key: {"parameterType": kind} for key, kind in more.items()}}
-        self._components[label] = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": definitions}}
+        self._components[label] = {"dag": {"tasks": tasks}, "inputDefinitions": self._defined(reads, more)}
         return {"componentRef": {"name": label}}
 
     def _container(self, step: StepPlan | None) -> Document:
@@ -274,6 +312,10 @@ def _decimal(number: float) -> str:
 
 def _from_task(task: str, output: str) -> Document:
     return {"taskOutputParameter": {"producerTask": task, "outputParameterKey": output}}
+
+
+def _artifact_from_task(task: str, output: str) -> Document:
+    return {"taskOutputArtifact": {"producerTask": task, "outputArtifactKey": output}}
 
 
 def _without_text(definition: Document) -> Document:
