@@ -35,9 +35,10 @@ from turnout.testing.trial import Trial
 from turnout_kubeflow.artifacts import schema
 from turnout_kubeflow.local import KubeflowLocalOrchestrator
 from turnout_kubeflow.names import LONGEST, Names
-from turnout_kubeflow.orchestrator import KubeflowOrchestrator, rendered
+from turnout_kubeflow.orchestrator import KubeflowOrchestrator
 from turnout_kubeflow.pipeline import PLACEHOLDERS
 from turnout_kubeflow.settings import KubeflowLocalSettings, KubeflowSettings
+from turnout_kubeflow.text import rendered
 
 GOLDEN = Path(__file__).with_name("pipeline.yaml")
 INT = TypeName(name="builtins:int", text="int")
@@ -249,6 +250,17 @@ def test_what_a_step_reads_may_be_called_like_a_parameter():
     assert set(tasks(plan)["fit"]["inputs"]["artifacts"]) == {"rows-artifact", "turnout-artifact"}
 
 
+def test_what_is_told_to_begin_with():
+    """Comments a person reads: where a step is in the files, and what it is for, whatever is written there."""
+    doc = "  Fit\ta \x07model: it's # the {{best}}.\n\nMore of it."
+    plan = sample_plan(sample_step("a.fit", doc=doc), gate("good"), sample_step("publish", guards=("good",)))
+    head = compiled(plan).files["pipeline.yaml"].decode().split("pipelineInfo:")[0]
+    assert "#   a-fit (steps.py:7): Fit a model: it's # the {{best}}.\n" in head
+    assert "A guarded step" in head
+    assert "loops over the indices" not in head
+    assert all(line.startswith("#") for line in head.splitlines())
+
+
 def test_times_and_cores_are_decimals():
     """A duration has no exponent, whatever its length."""
     step = sample_step(
@@ -310,10 +322,15 @@ def test_it_grows_with_the_steps_and_no_faster():
 def test_yaml_is_the_same_with_and_without_the_library_in_c(monkeypatch):
     plan = sample_plan(
         sample_step("fit", doc="it's {{ a }}: 漢字 ☃\n\tnew line"),
+        sample_step("plain", image="several\n  lines: # of 'plain' text, ² 漢\n\nwith a blank one"),
+        sample_step("odd", image="ends in a blank \nline\u2028\n\n"),
         doc='it\'s "quoted" {{ 1 + 1 }}: - # 漢字 ☃ \u2028\n\nnew line\t end \\ ' + "long " * 60,
         params=(ParamSpec(name="text", type=ParamType(kind="str"), required=False, default=" a\n\n b: '#' \x85 é 🚂"),),
     )
     quick = rendered(plan, KubeflowSettings(), timed=True)
+    read = yaml.safe_load(quick)["deploymentSpec"]["executors"]
+    for step in plan.steps[1:]:
+        assert read[f"exec-{step.name}"]["container"]["image"] == step.image
     monkeypatch.delattr(yaml, "CSafeDumper", raising=False)
     assert rendered(plan, KubeflowSettings(), timed=True) == quick
 

@@ -20,13 +20,13 @@ from turnout.plugin_api import (
 )
 from turnout_kubeflow import inputs
 from turnout_kubeflow.options import PipelineOptions, TaskOptions
-from turnout_kubeflow.pipeline import Builder
-from turnout_kubeflow.platform import platform, unknown_secrets
+from turnout_kubeflow.platform import unknown_secrets
 from turnout_kubeflow.publishing import Publication
 from turnout_kubeflow.remote import RUNS, Server
 from turnout_kubeflow.run import KubeflowRun
 from turnout_kubeflow.schedules import recurrence
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
+from turnout_kubeflow.text import rendered
 
 SettingsT = TypeVar("SettingsT", bound=CompileSettings)
 ENTRYPOINT = "pipeline.yaml"
@@ -145,32 +145,3 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         Server(self.config).stop(engine_run)
-
-
-def rendered(plan: Plan, settings: CompileSettings, *, timed: bool) -> bytes:
-    """The specification as YAML, the same bytes for the same plan."""
-    import yaml
-
-    builder = Builder(plan, settings, timed=timed)
-    documents = [builder.document()]
-    if isinstance(settings, KubeflowSettings) and (more := platform(plan, settings, builder.labels)):
-        documents.append(more)
-    head = (
-        f"# The pipeline {_comment(plan.name)} for Kubeflow Pipelines, made by turnout from the plan {plan.digest}.\n"
-    )
-    dumper = _dumper(yaml)
-    texts = [
-        yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
-        for document in documents
-    ]
-    return (head + "---\n".join(texts)).encode()
-
-
-def _comment(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _dumper(yaml: Any) -> Any:
-    """PyYAML's safe dumper (in C where it is built with it), that repeats a value rather than refer to it."""
-    base = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return type("Dumper", (base,), {"ignore_aliases": lambda *_: True})

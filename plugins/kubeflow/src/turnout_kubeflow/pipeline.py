@@ -67,7 +67,8 @@ class Builder:
         self._sources = _sources(plan)
         self._counted = set(self._sources.values())
         self._types = {(one.name, output.name): output.type for one in plan.steps for output in one.outputs}
-        self._tasks: dict[str, str] = {}
+        self.tasks: dict[str, str] = {}
+        """The task of each step by its name, once the document is made."""
         self.labels = {"": f"exec-{FINISH}"}
         """The executor of each step by its name, once the document is made; that of the run's end by no name."""
         self._components: Document = {}
@@ -76,7 +77,7 @@ class Builder:
     def document(self) -> Document:
         """The whole specification."""
         tasks = dict(self._task(step) for step in self._plan.steps)
-        self._components[f"comp-{STEPS}"] = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": self._plain}}
+        steps = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": self._plain}}
         info = {"name": Names().take(self._plan.name), "displayName": self._plan.name}
         if self._plan.doc:
             info["description"] = self._plan.doc
@@ -88,7 +89,7 @@ class Builder:
                 "inputDefinitions": {"parameters": self._inputs},
                 "dag": {"tasks": {STEPS: self._all_steps(), FINISH: self._finish()}},
             },
-            "components": self._components,
+            "components": {f"comp-{STEPS}": steps, **self._components},
             "deploymentSpec": {"executors": self._executors},
         }
 
@@ -118,25 +119,25 @@ class Builder:
 
     def _task(self, step: StepPlan) -> tuple[str, Document]:
         """A step's task, or that of the pipeline in which it is guarded or repeated."""
-        name = self._tasks[step.name] = self._names.take(step.name)
+        name = self.tasks[step.name] = self._names.take(step.name)
         reads = self._reads(step)
         call = self._call(step, name, reads)
         guarded = () if self._told(step) else step.guards
         given: Document = {}
         if step.mapped:
             producer, output = self._sources[step.name]
-            given[INDICES] = _from_task(self._tasks[producer], f"{output}-indices")
+            given[INDICES] = _from_task(self.tasks[producer], f"{output}-indices")
             call = self._loop(call, name, reads, self._options(step).parallelism)
         if guarded:
-            given.update({_guard(n): _from_task(self._tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
+            given.update({_guard(n): _from_task(self.tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
             call = self._condition(call, name, reads, len(guarded), mapped=step.mapped)
         elif step.mapped:
             call = self._nested(f"each-{name}", {"each": call}, reads, {INDICES: "LIST"})
         call["taskInfo"] = {"name": name}
         call["inputs"] = self._given(reads, given)
         for key, source in reads.items():
-            call["inputs"]["artifacts"][key] = _artifact_from_task(self._tasks[source.step], source.output)
-        if needs := sorted({self._tasks[upstream] for upstream in step.upstream} | self._producers(given)):
+            call["inputs"]["artifacts"][key] = _artifact_from_task(self.tasks[source.step], source.output)
+        if needs := sorted({self.tasks[upstream] for upstream in step.upstream} | self._producers(given)):
             call["dependentTasks"] = needs
         return name, call
 
