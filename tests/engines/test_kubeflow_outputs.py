@@ -83,3 +83,19 @@ def test_a_failed_element_stops_what_it_stops_here(project: Path) -> None:
         states[stack] = {(step["step"], step.get("index")): step["state"] for step in run["steps"]}
     assert states["kfp.yaml"] == states["local"]
     assert list(states["local"].values()).count("succeeded") == 3
+
+
+def test_a_run_goes_on_under_its_id(project: Path, tmp_path: Path) -> None:
+    """What was committed is not run again, and is given to what was not."""
+    place = tmp_path / "place"
+    run = turnout(project, "run", "again.py", "-p", f"place={place}", "--stack", "kfp.yaml", code=1)
+    assert {step["step"]: step["state"] for step in run["steps"]} == {
+        "begin": "succeeded",
+        "read": "failed",
+        "double": "not run",
+    }
+    place.write_text("four", encoding="utf-8")
+    turnout(project, "runs", "resume", run["run"], "--stack", "kfp.yaml")
+    shown = turnout(project, "runs", "show", run["run"], "--stack", "kfp.yaml")
+    assert (shown["run"], shown["state"]) == (run["run"], "succeeded")
+    assert {step["step"]: step["attempts"] for step in shown["steps"]} == {"begin": 1, "read": 2, "double": 1}

@@ -12,6 +12,7 @@ import msgspec
 
 from turnout.api.run import Run, StepRun
 from turnout.cli.live import MARKS
+from turnout.components.orchestrator import Orchestrator
 from turnout.packaging.project import root_of
 from turnout.records.model import Failure
 from turnout.runtime import clock
@@ -147,10 +148,12 @@ def _next(run: Run, state: str, target: str, stack: str | None) -> list[str]:
     short, pipeline = run.id[:8], shlex.quote(target)
     if state != "succeeded":
         again = f"turnout run {pipeline}{on} --reuse {short}"
-        resume = f"turnout runs resume {short}{on}  # the same again, with the same code"
+        resume = [f"turnout runs resume {short}{on}  # the same again, with the same code"]
+        if run.workspace.stack.orchestrator_type.resume is Orchestrator.resume:
+            resume = []  # the engine has its own way to go on
         failed = next((part for step in run for part in _parts(step) if _failure(part) is not None), None)
         look = [] if failed is None else [f"turnout {do} {short} {failed.label}{on}" for do in ("runs logs", "debug")]
-        return [*there, *look, f"{again}  # when it is mended: goes on from there", resume]
+        return [*there, *look, f"{again}  # when it is mended: goes on from there", *resume]
     commands = [*there, f"turnout runs show {short}{on}"]
     made = [step for step in run if step.plan.kind == "task" and step.plan.outputs and step.state == "succeeded"]
     if made:

@@ -82,6 +82,12 @@ def locked(folder: Path) -> bool:
     return False
 
 
+def forget(folder: Path) -> None:
+    """Forget that a run in this folder began and ended: it goes on."""
+    for mark in ("begun", _STOPPED, "finished", "ended"):
+        (folder / mark).unlink(missing_ok=True)
+
+
 def ask_to_stop(folder: Path) -> None:
     """Ask the driver of this folder to stop its run."""
     (folder / _STOPPED).touch()

@@ -24,6 +24,7 @@ from turnout.plugin_api import (
     PluginError,
     RunError,
     RunHandle,
+    RunInfo,
     RunState,
     RunStatus,
     Submission,
@@ -95,13 +96,29 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings]):
             PluginError: where kfp, or what containers take, is not installed.
             RunError: where steps start in containers, and nothing answers that could start them.
         """
+        engine_run = submission.options.uuid or str(uuid.uuid4())
+        return self._start(plan, bundle, engine_run, submission, store)
+
+    def resume(self, plan: Plan, run: RunInfo, store: Any) -> RunHandle:
+        """Start kfp.local again for the same run: it calls every step, and those that are committed say so at once."""
+        folder = self._folder(plan, run.engine_run)
+        if driver.locked(folder):
+            raise RunError(
+                f"the run {run.id} is in progress",
+                why="its driver lives on this machine",
+                fix=f"wait for it, or stop it: turnout runs cancel {run.id[:8]}",
+            )
+        driver.forget(folder)
+        submission = Submission(params=run.params, options=run.options)
+        return self._start(plan, self.compile(plan), run.engine_run, submission, store)
+
+    def _start(self, plan: Plan, bundle: Bundle, engine_run: str, submission: Submission, store: Any) -> RunHandle:
         if find_spec("kfp") is None:
             raise PluginError("kfp is not installed", fix='pip install "turnout-kubeflow[kfp]"')
         if self.config.launch == "image":
             containers.check([self.config.image, *(step.image for step in plan.steps if step.image)])
-        engine_run = submission.options.uuid or str(uuid.uuid4())
         folder = self._folder(plan, engine_run)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / ENTRYPOINT).write_bytes(bundle.files[ENTRYPOINT])
         options = msgspec.to_builtins(submission.options)
         more = {"engine_run": engine_run, "options": options}
