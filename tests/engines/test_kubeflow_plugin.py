@@ -136,6 +136,29 @@ def test_it_is_parsed_as_the_golden_says() -> None:
     parse(golden.read_bytes())
 
 
+def test_it_has_the_form_of_kfps_own(tmp_path: Path) -> None:
+    """Each field of the golden specification is one that kfp's own compiler writes at that place."""
+    own = tmp_path / "own.yaml"
+    source = Path(__file__).parent / "kubeflow_project" / "own.py"
+    subprocess.run([sys.executable, "-W", "ignore", str(source), str(own)], check=True, capture_output=True)
+    golden = Path(__file__).parents[1] / "plugins" / "kubeflow" / "pipeline.yaml"
+    ours, theirs = (fields(yaml.safe_load(file.read_text(encoding="utf-8"))) for file in (golden, own))
+    assert ours - theirs == set()
+
+
+NAMED = {"components", "executors", "tasks", "parameters", "artifacts"}
+
+
+def fields(value: Any, *place: str) -> set[tuple[str, ...]]:
+    """The places of all fields, whatever those are called that have names of the pipeline's own."""
+    if isinstance(value, list):
+        return set().union(*(fields(one, *place) for one in value))
+    if not isinstance(value, dict):
+        return {place}
+    named = bool(place) and place[-1] in NAMED
+    return {place}.union(*(fields(one, *place, "*" if named else name) for name, one in value.items()))
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_outlives_its_driver(turnout_corpus: Any, tmp_path: Path) -> None:
     """Killed without a word, the driver takes kfp.local and the step that runs with it; the run counts as failed."""
