@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +27,13 @@ from evidence import Evidence, gather, run_of, without  # noqa: E402
 from installed import need  # noqa: E402
 
 SHIMS = HERE / "shims"
+
+
+def pytest_configure() -> None:
+    """Ctrl-C reaches what the tests start, also where these run in the background, for which shells have it ignored."""
+    here = threading.current_thread() is threading.main_thread()
+    if here and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
