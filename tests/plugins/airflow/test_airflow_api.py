@@ -1,15 +1,12 @@
 """The REST API as it may answer: each mistake of a stack names what to do. A stand-in answers, on loopback."""
 
 import json
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-import msgspec
 import pytest
-from fsspec.core import url_to_fs
 
 from turnout.plugin_api import Change, ConfigError, RunError, Submission
 from turnout.plugin_api import Options as RunOptions
@@ -129,10 +126,16 @@ def test_other_refusals(server, api, status, kind):
 def test_waiting_for_a_version(server, api):
     placed = Placed(DAG, f"/dags/{DAG}", 0.0)
     server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": []}
-    tags = iter([(404, {}), (200, {"tags": [{"name": "turnout:old"}]}), (200, {"tags": [{"name": "turnout:new"}]})])
+    tags = iter([
+        (404, {}),
+        (200, {"is_stale": False, "tags": [{"name": "turnout:old"}]}),
+        (200, {"is_stale": True, "tags": [{"name": "turnout:new"}]}),
+        (200, {"is_stale": False, "tags": [{"name": "turnout:new"}]}),
+    ])  # fmt: skip
     server.answers[f"GET /api/v2/dags/{DAG}"] = lambda *_: next(tags)
     api.wait_parsed(DAG, "turnout:new", placed, 60)
-    server.answers[f"GET /api/v2/dags/{DAG}"] = 200, {"tags": []}
+    assert next(tags, None) is None, "a DAG that Airflow has lost is waited for, though it bears the version"
+    server.answers[f"GET /api/v2/dags/{DAG}"] = 200, {"is_stale": False, "tags": []}
     with pytest.raises(RunError, match=r"has not parsed the new version of the DAG sample\.sample in 0\.1 s"):
         api.wait_parsed(DAG, "turnout:new", placed, 0.1)
 
@@ -145,6 +148,29 @@ def test_an_import_error_of_this_file_ends_the_wait(server, api):
     server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": [old, other, new]}
     with pytest.raises(RunError, match="ImportError: no DAG in airflow"):
         api.wait_parsed(DAG, "turnout:new", placed, 60)
+
+
+def test_pools_that_would_hold_a_step_up_for_ever(server, tmp_path):
+    settings = AirflowSettings(url=server.url, dags_folder=str(tmp_path), parse_timeout=0.1)
+    step = sample_step("fit", options={"airflow": {"pool": "big ones", "pool_slots": 3}})
+    other = sample_step("load", options={"airflow": {"pool": "big ones"}})
+    orchestrator, plan = AirflowOrchestrator(settings), sample_plan(other, step)
+
+    def publish():
+        orchestrator.publish(plan, orchestrator.compile(plan), LocalStore.from_url(str(tmp_path / "store")))
+
+    with pytest.raises(RunError, match="Airflow has no pool 'big ones', which the step fit takes a slot of") as caught:
+        publish()
+    assert "airflow pools set 'big ones' 3 turnout" in str(caught.value)
+    assert list(tmp_path.iterdir()) == [], "nothing was placed"
+    server.answers["GET /api/v2/pools/big%20ones"] = 200, {"slots": 2}
+    with pytest.raises(RunError, match="the step fit takes 3 slots of the pool 'big ones', which has 2"):
+        publish()
+    server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": []}
+    for answer in [(200, {"slots": 3}), (200, {"slots": -1}), (403, {"detail": "may not ask"})]:
+        server.answers["GET /api/v2/pools/big%20ones"] = answer
+        with pytest.raises(RunError, match="has not parsed"):
+            publish()
 
 
 def task(name, state, index=-1, tries=1):
@@ -207,66 +233,6 @@ def test_waiting_gives_up_when_told_to(server, monkeypatch):
     assert time.monotonic() - begun < 60
 
 
-def test_placing_and_taking_away(tmp_path):
-    orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=str(tmp_path / "dags")))
-    plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
-    bundle = orchestrator.compile(plan)
-    with pytest.raises(ConfigError, match="there is no folder"):
-        orchestrator.publish(plan, bundle, store)
-    (tmp_path / "dags").mkdir()
-    place = orchestrator.publish(plan, bundle, store)
-    files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dags" / DAG).iterdir()}
-    assert set(files) == {"sample_dag.py", "environment.json"}
-    assert orchestrator.publish(plan, bundle, store) == place
-    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dags" / DAG).iterdir()} == files
-    assert orchestrator.unpublish(plan) == place
-    assert list((tmp_path / "dags").iterdir()) == []
-    with pytest.raises(ConfigError, match="does not say where Airflow reads DAG files from"):
-        AirflowOrchestrator(AirflowSettings()).publish(plan, bundle, store)
-
-
-@pytest.mark.parametrize("scheme", ["memory", "file"])
-def test_placing_behind_a_url(tmp_path, scheme):
-    url = f"{scheme}://{tmp_path}/dags"
-    files, root = url_to_fs(url)
-    orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=f"{url}/"))
-    plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
-    bundle = orchestrator.compile(plan)
-    if scheme == "file":
-        with pytest.raises(RunError, match="cannot be written"):
-            orchestrator.publish(plan, bundle, store)
-    files.makedirs(root)
-    assert orchestrator.publish(plan, bundle, store) == f"{url}/{DAG}"
-    assert sorted(files.find(root)) == [f"{root}/{DAG}/environment.json", f"{root}/{DAG}/sample_dag.py"]
-    assert files.cat_file(f"{root}/{DAG}/sample_dag.py") == bundle.files["sample_dag.py"]
-    written = files.modified(f"{root}/{DAG}/sample_dag.py")
-    other = orchestrator.compile(sample_plan(doc="other"))
-    assert orchestrator.publish(plan, bundle, store) == f"{url}/{DAG}"
-    assert files.modified(f"{root}/{DAG}/sample_dag.py") == written
-    orchestrator.publish(plan, other, store)
-    assert files.cat_file(f"{root}/{DAG}/sample_dag.py") == other.files["sample_dag.py"]
-    files.pipe_file(f"{root}/{DAG}/notes.txt", b"of a user's own")
-    assert orchestrator.unpublish(plan) == f"{url}/{DAG}"
-    assert files.find(root) == [f"{root}/{DAG}/notes.txt"]
-
-
-def test_urls_that_cannot_be_written_to(tmp_path, monkeypatch):
-    plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
-
-    def publish(url):
-        orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=url))
-        orchestrator.publish(plan, orchestrator.compile(plan), store)
-
-    with pytest.raises(ConfigError, match="DAG files cannot be sent to nosuch://x"):
-        publish("nosuch://x/dags")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot be written"):
-        publish(f"file://{tmp_path}/file/dags")
-    monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    with pytest.raises(ConfigError, match="fsspec is not installed"):
-        publish("memory://dags")
-
-
 def test_a_submission_becomes_the_configuration_of_a_run(server, tmp_path):
     settings = AirflowSettings(url=server.url, dags_folder=str(tmp_path))
     orchestrator, plan = AirflowOrchestrator(settings), sample_plan()
@@ -275,7 +241,7 @@ def test_a_submission_becomes_the_configuration_of_a_run(server, tmp_path):
     def parsed(*_):
         nonlocal file
         file = (tmp_path / f"{DAG}.run" / "sample_dag.py").read_text()
-        return 200, {"tags": [{"name": file.split('tags=["')[1].split('"')[0]}]}
+        return 200, {"is_stale": False, "tags": [{"name": file.split('tags=["')[1].split('"')[0]}]}
 
     server.answers[f"GET /api/v2/dags/{DAG}.run"] = parsed
     server.answers[f"PATCH /api/v2/dags/{DAG}.run"] = 200, {}
@@ -339,21 +305,6 @@ def test_airflow_may_fail_to_answer_now_and_then(server, monkeypatch):
     server.answers[path] = 500, {"detail": "database is locked"}
     with pytest.raises(RunError, match="database is locked"):
         handle.wait(60)
-
-
-def test_what_a_user_put_beside_a_dag_file_stays(tmp_path):
-    orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=str(tmp_path)))
-    plan, store = sample_plan(), LocalStore.from_url(str(tmp_path / "store"))
-    orchestrator.publish(plan, orchestrator.compile(plan), store)
-    (tmp_path / DAG / "notes.txt").touch()
-    orchestrator.unpublish(plan)
-    assert [path.name for path in (tmp_path / DAG).iterdir()] == ["notes.txt"]
-
-
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "x\n", "-x"])
-def test_the_id_of_a_dag_is_the_name_of_a_folder(name):
-    with pytest.raises(msgspec.ValidationError):
-        AirflowOrchestrator(AirflowSettings()).compile(sample_plan(options={"airflow": {"dag_id": name}}))
 
 
 def test_it_signs_in_again_when_its_token_has_expired(server):

@@ -80,7 +80,7 @@ def test_where_containers_find_plan_and_code():
     def notes(**changes):
         return AirflowOrchestrator(settings(**changes)).compile(sample_plan()).notes
 
-    store = "containers take plan and code from the store: `publish` sends them there, or `export --upload`"
+    store = "containers take plan and code from the store, where `publish` and `export --upload` put them"
     assert notes(launch="python") == ()
     assert notes(launch="docker") == (store,)
     assert notes(launch="docker", docker={"mount_bundle": True}) == ()

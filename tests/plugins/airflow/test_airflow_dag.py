@@ -152,6 +152,21 @@ def test_callbacks_that_are_no_paths_are_refused(options):
         msgspec.convert(options, DagOptions)
 
 
+def test_what_is_said_of_a_schedule_without_a_start():
+    def notes(**fields):
+        return AirflowOrchestrator(AirflowSettings()).compile(sample_plan(**fields)).notes
+
+    since = ParamSpec(name="since", type=ParamType(kind="datetime"), source="interval_start")
+    (said,) = notes(schedule=Schedule(cron="@daily"))
+    assert said.endswith("its first run is the next one after the DAG is activated")
+    (said,) = notes(schedule=Schedule(every=60.0))
+    assert said.endswith("its first run begins as soon as the DAG is activated")
+    (said,) = notes(schedule=Schedule(cron="@daily"), params=(since,))
+    assert said.endswith("its first run is of the interval that ended last, as soon as the DAG is activated")
+    assert notes(schedule=Schedule(assets=("table",))) == ()
+    assert notes(schedule=Schedule(cron="@daily", start="2026-01-01T00:00:00Z")) == ()
+
+
 def test_submitted_runs_have_a_dag_of_their_own_without_a_schedule():
     plan, settings = everything(), AirflowSettings()
     published, manual = DagFile(plan, settings), DagFile(plan, settings, manual=True)

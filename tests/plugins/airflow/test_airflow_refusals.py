@@ -2,7 +2,16 @@
 
 import pytest
 
-from turnout.plugin_api import ParamSpec, ParamType, PlanError, Schedule
+from turnout.plugin_api import (
+    Element,
+    InputSpec,
+    OutputPlan,
+    ParamSpec,
+    ParamType,
+    PlanError,
+    Schedule,
+    TypeName,
+)
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.refusals import check
 
@@ -25,6 +34,23 @@ def test_names_of_assets(name, reason):
     with pytest.raises(PlanError, match=reason) as caught:
         check(sample_plan(sample_step("make", options={"airflow": {"outlets": ["fine", name]}})))
     assert "the step make" in str(caught.value)
+
+
+@pytest.mark.parametrize(("length", "refused"), [(49, False), (51, True)])
+def test_names_of_the_tasks_of_further_lists(length, refused):
+    ints = TypeName(name="builtins:int", text="int", collection=True)
+    step = ".".join(["x" * 99, "y" * 100])
+    outputs = tuple(OutputPlan(name=name, type=ints) for name in ("output", "z" * length))
+    takers = [
+        sample_step(f"take_{number}", inputs={"one": InputSpec(source=Element(step=step, output=output.name))})
+        for number, output in enumerate(outputs)
+    ]
+    plan = sample_plan(sample_step(step, outputs=outputs), *takers)
+    if refused:
+        with pytest.raises(PlanError, match="is mapped over by a task with a name of 252 characters"):
+            check(plan)
+    else:
+        check(plan)
 
 
 def test_what_looks_odd_and_is_taken():

@@ -115,6 +115,9 @@ def test_what_keeps_it_from_starting(home, port, python, monkeypatch):
     monkeypatch.setattr("turnout_airflow.trial.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="there is no Airflow in this environment"):
         Trial(home).up(port)
+    (home.parent / "file").touch()
+    with pytest.raises(ConfigError, match="file/home cannot be written: Not a directory"):
+        Trial(home.parent / "file" / "home").up(port, python)
     with pytest.raises(ConfigError, match="cannot be started: No such file"):
         Trial(home).up(port, str(home / "none"))
     (home / "broken").touch()

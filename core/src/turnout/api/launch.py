@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ class Launch:
         """The plan."""
         return self.planned.plan
 
+    @cached_property
+    def compiled(self) -> Bundle:
+        """The engine's files alone, and what it has to say of them."""
+        return self.workspace.orchestrator.compile(self.plan)
+
     def publish(self) -> None:
         """Put plan, code package and local files into the store, unless they are there."""
         store = self.workspace.store
@@ -65,11 +71,10 @@ class Launch:
         Raises:
             UnsupportedError: when the orchestrator needs no files.
         """
-        orchestrator = self.workspace.orchestrator
-        bundle = orchestrator.compile(self.plan)
+        bundle = self.compiled
         if not bundle.files:
             raise UnsupportedError(
-                f"the {orchestrator.name} orchestrator makes no files that could be exported",
+                f"the {self.workspace.orchestrator.name} orchestrator makes no files that could be exported",
                 fix="choose another stack: --stack NAME",
             )
         files = {**bundle.files, **bundle_files(self.workspace.store, self.plan, self.planned.package)}
@@ -80,7 +85,7 @@ class Launch:
         self.publish()
         orchestrator = self.workspace.orchestrator
         publishing.keep(self.workspace.store, self.plan, user())
-        return orchestrator.publish(self.plan, orchestrator.compile(self.plan), self.workspace.store)
+        return orchestrator.publish(self.plan, self.compiled, self.workspace.store)
 
     def deactivate(self) -> str:
         """Take the pipeline from the orchestrator again. Returns where it was."""
@@ -167,7 +172,7 @@ class Launch:
         submission = self.submission(params, options)
         self.publish()
         orchestrator = self.workspace.orchestrator
-        return orchestrator.submit(self.plan, orchestrator.compile(self.plan), submission, self.workspace.store)
+        return orchestrator.submit(self.plan, self.compiled, submission, self.workspace.store)
 
     def _git(self) -> Git | None:
         revision = self.planned.package.revision

@@ -25,7 +25,7 @@ def publish(pipeline: str, stack: str | None, accept: tuple[str, ...], as_json: 
     if as_json:
         print_json({"pipeline": launch.plan.name, "plan": launch.plan.digest, "place": place})
         return
-    for note in launch.planned.notes:
+    for note in [*launch.planned.notes, *launch.compiled.notes]:
         click.echo(f"note: {note}", err=True)
     click.echo(f"{launch.plan.name} is at {place}")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -152,8 +154,30 @@ class Api:
             fix="see the log of its API server",
         )
 
+    def see_pool(self, pool: str, slots: int, step: str) -> None:
+        """Check that a pool can ever give so many slots, where these credentials may ask for that.
+
+        Raises:
+            RunError: when it cannot: Airflow would never start the step, and say so nowhere but in a log.
+        """
+        try:
+            there = self.call("GET", f"/pools/{urllib.parse.quote(pool, safe='')}")["slots"]
+        except NotFound:
+            what = f"Airflow has no pool {pool!r}, which the step {step} takes a slot of"
+        except ConfigError:
+            return
+        else:
+            if slots <= there or there < 0:
+                return
+            what = f"the step {step} takes {slots} slots of the pool {pool!r}, which has {there}"
+        raise RunError(
+            what,
+            why="Airflow would never start it",
+            fix=f"make the pool: airflow pools set {shlex.quote(pool)} {slots} turnout; or name another in the stack",
+        )
+
     def wait_parsed(self, dag: str, version: str, placed: Placed, seconds: float) -> None:
-        """Wait until Airflow has parsed the DAG of that version, which it bears as a tag.
+        """Wait until Airflow has parsed the DAG of that version, which it bears as a tag, and has not lost it since.
 
         Raises:
             RunError: when Airflow says that it cannot import the file, or does not get to it in time.
@@ -164,7 +188,7 @@ class Api:
                 found = self.call("GET", f"/dags/{dag}")
             except NotFound:
                 found = None
-            if found and any(tag["name"] == version for tag in found["tags"]):
+            if found and not found["is_stale"] and any(tag["name"] == version for tag in found["tags"]):
                 return
             self._see_import_errors(placed)
             if time.monotonic() > deadline:
@@ -183,7 +207,8 @@ class Api:
                 raise RunError(
                     f"Airflow cannot import {path}",
                     why=error["stack_trace"].strip().splitlines()[-1],
-                    fix="use Airflow 3.3 or newer; its page of import errors has the whole of it",
+                    fix="see its page of import errors; Airflow must be 3.3 or newer, and have what the file imports, "
+                    "such as the modules of callbacks in its plugins folder",
                 )
 
 

@@ -27,7 +27,7 @@ from turnout_airflow.params import packable
 from turnout_airflow.placement import Placed, dags_folder
 from turnout_airflow.refusals import check
 from turnout_airflow.run import AirflowRun, cancel, status_of, task_path, tasks
-from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
+from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions, task_options
 
 if TYPE_CHECKING:
     from turnout_airflow.api import Api
@@ -95,22 +95,22 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         file = DagFile(plan, self.config)
         name = f"{plan.name}_dag.py"
         notes = []
-        if plan.schedule is not None and plan.schedule.start is None:
-            notes.append("the schedule has no start: its first run is the next one after the DAG is activated")
+        if plan.schedule is not None and plan.schedule.start is None and not plan.schedule.assets:
+            notes.append(f"the schedule has no start: {_first_run(plan)}")
         seen = self.config.launch == "docker" and self.config.docker.mount_bundle
         if self.config.launch != "python" and not seen:
-            notes.append(
-                "containers take plan and code from the store: `publish` sends them there, or `export --upload`"
-            )
+            notes.append("containers take plan and code from the store, where `publish` and `export --upload` put them")
         return Bundle(files={name: file.source.encode()}, entrypoint=name, notes=tuple(notes))
 
     # placing DAGs
 
     def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
         """Place the DAG file, and, where the stack says the API's URL, wait until it is parsed and activate it."""
+        api = self._api() if self.config.url else None
+        if api is not None:
+            _see_pools(api, plan)
         placed = self._place(plan, bundle.files, store, manual=False)
-        if self.config.url:
-            api = self._api()
+        if api is not None:
             self._await(api, DagFile(plan, self.config), placed)
             api.call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": False})
         return placed.address
@@ -135,6 +135,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         """Place the DAG for submitted runs, wait until this very version is parsed, and start a run of it."""
         check(plan)
         api = self._api()
+        _see_pools(api, plan)
         file = DagFile(plan, self.config, manual=True)
         placed = self._place(plan, {bundle.entrypoint: file.source.encode()}, store, manual=True)
         self._await(api, file, placed)
@@ -185,6 +186,26 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         from turnout_airflow.api import Api  # with it comes what speaks HTTP
 
         return Api(self.config)
+
+
+def _first_run(plan: Plan) -> str:
+    """What Airflow does of a schedule without a start."""
+    if any(spec.source.startswith("interval") for spec in plan.params):
+        return "its first run is of the interval that ended last, as soon as the DAG is activated"
+    if plan.schedule is not None and plan.schedule.every is not None:
+        return "its first run begins as soon as the DAG is activated"
+    return "its first run is the next one after the DAG is activated"
+
+
+def _see_pools(api: Api, plan: Plan) -> None:
+    """See that the pools are there, each asked for once with the most slots that a step takes of it."""
+    wanted: dict[str, tuple[int, str]] = {}
+    for step in plan.steps:
+        options = task_options(step)
+        if options.pool and options.pool_slots > wanted.get(options.pool, (0, ""))[0]:
+            wanted[options.pool] = options.pool_slots, step.name
+    for pool, (slots, step_name) in wanted.items():
+        api.see_pool(pool, slots, step_name)
 
 
 def _lines(entry: Any) -> Iterator[str]:

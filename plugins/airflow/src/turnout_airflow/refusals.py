@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 from turnout.plugin_api import Plan, PlanError
 from turnout_airflow.settings import task_options
+from turnout_airflow.shape import Shape
 
 LONGEST_TASK = 200
+LONGEST_LIST = 250
 LONGEST_ASSET = 1500
 
 
@@ -27,6 +29,15 @@ def check(plan: Plan) -> None:
                 why="Airflow allows 250 for a task, with room for what belongs to it",
                 fix="give it or a sub-pipeline a shorter name: .named(…)",
             )
+    for name, outputs in Shape(plan).lists.items():
+        for output in outputs[1:]:
+            if (length := len(f"{name}-{output}")) > LONGEST_LIST:
+                raise PlanError(
+                    f"the output {output[:40]}… of the step {name[:40]}… is mapped over by a task with a name "
+                    f"of {length} characters",
+                    why=f"Airflow allows {LONGEST_LIST}",
+                    fix="give the output, the step or a sub-pipeline a shorter name",
+                )
     for name, where in _assets(plan):
         if reason := _problem(name):
             raise PlanError(

@@ -36,16 +36,21 @@ class Trial:
         """
         if set(self._background.running) == set(PARTS):
             return str(self._background.known["url"])
-        self.down()
         interpreter = python or sys.executable
         if python is None and find_spec("airflow") is None:
             raise ConfigError(
                 "there is no Airflow in this environment",
                 fix='pip install "turnout-airflow[airflow]" here, or in another and give it: --python PATH',
             )
+        try:
+            for folder in ("dags", "server-logs"):
+                (self.home / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.home} cannot be written: {error.strerror}", fix="choose another: --home"
+            ) from error
+        self.down()
         see_free(port, "choose another: turnout airflow up --port 8081")
-        (self.home / "dags").mkdir(parents=True, exist_ok=True)
-        (self.home / "server-logs").mkdir(exist_ok=True)
         url = f"http://127.0.0.1:{port}"
         environment = self._environment(url, port)
         self._migrate(interpreter, environment)
