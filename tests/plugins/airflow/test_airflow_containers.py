@@ -76,6 +76,11 @@ def test_everything_at_once(snapshot, launch):
     assert source(launch, plan()) == snapshot
 
 
+def test_files_are_as_a_formatter_leaves_them(as_formatted):
+    mounted = source("docker", plan(), docker={"mount_bundle": True})
+    as_formatted([mounted, *(source(launch, plan()) for launch in ("docker", "kubernetes"))])
+
+
 def test_where_containers_find_plan_and_code():
     def notes(**changes):
         return AirflowOrchestrator(settings(**changes)).compile(sample_plan()).notes

@@ -20,6 +20,7 @@ from turnout.plugin_api import (
     StepPlan,
     TypeName,
 )
+from turnout.testing.cases import LONG
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.dag import DagFile
 from turnout_airflow.orchestrator import AirflowOrchestrator
@@ -96,6 +97,23 @@ def test_a_small_pipeline(snapshot):
 
 def test_everything_at_once(snapshot):
     assert source(everything()) == snapshot
+
+
+def test_files_are_as_a_formatter_leaves_them(as_formatted):
+    quotes = 'it\'s "a" {{ x }}\n\tb "\u2028" \\ c\n'
+    paths = [f"a.m.{LONG}", "a.n", f"b.{LONG}", "a.o", LONG]
+    steps = [sample_step(path, doc=quotes * (1 + 2 * number)) for number, path in enumerate(paths)]
+    alike = {"outlets": ["x" * 30, "y" * 60, 'q"'], "on_failure_callback": [f"a.b:{'f' * 30}_{n}" for n in range(3)]}
+    last = sample_step(
+        "last",
+        doc="One line, but a long one; " * 9,
+        inputs=reads(**{f"i{number}": Output(step=path, output="output") for number, path in enumerate(paths)}),
+        options={"airflow": {**alike, "on_retry_callback": "b.c:Decide"}},
+    )
+    assets = Schedule(assets=("x" * 60, "y" * 70))
+    wide = sample_plan(*steps, last, doc=quotes * 4, tags={"long": "x" * 70, "longer": "y" * 90}, schedule=assets)
+    late = {"options": {"airflow": {"deadline": 90, "on_deadline_callback": "a.b:late"}}}
+    as_formatted([source(sample_plan()), source(everything()), source(everything(**late)), source(wide)])
 
 
 @pytest.mark.parametrize(

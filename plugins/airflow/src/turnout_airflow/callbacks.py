@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from turnout.plugin_api import Plan
 from turnout_airflow.settings import Callbacks, dag_options, task_options
-from turnout_airflow.source import Code, nested
+from turnout_airflow.source import Code, imported, nested
 
 OF_RUNS = ("on_success_callback", "on_failure_callback")
 """The options of a pipeline that name functions which are imported."""
@@ -41,10 +41,14 @@ def names(plan: Plan, taken: Iterable[str]) -> dict[str, str]:
 def imports(named: dict[str, str]) -> list[str]:
     """The lines that import them."""
     modules: dict[str, list[str]] = {}
+    renamed = []
     for path, name in sorted(named.items()):
         module, _, function = path.partition(":")
-        modules.setdefault(module, []).append(function if name == function else f"{function} as {name}")
-    return [f"from {module} import {', '.join(functions)}" for module, functions in modules.items()]
+        if name == function:
+            modules.setdefault(module, []).append(function)
+        else:
+            renamed.append(f"from {module} import {function} as {name}")
+    return [*(imported(module, functions) for module, functions in modules.items()), *renamed]
 
 
 def argument(given: Callbacks, named: dict[str, str]) -> Code:

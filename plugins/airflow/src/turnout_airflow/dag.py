@@ -15,7 +15,7 @@ from turnout_airflow.launch import base, launcher
 from turnout_airflow.params import params
 from turnout_airflow.settings import AirflowSettings, TaskOptions, dag_options, task_options
 from turnout_airflow.shape import FINISH, Shape
-from turnout_airflow.source import Code, arguments, call, literal, nested, text
+from turnout_airflow.source import Code, arguments, call, imported, laid, literal, nested, text
 
 OPTIONS = "turnout.options"
 """The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
@@ -85,8 +85,7 @@ class DagFile:
         if self.options.deadline is not None:
             sdk += ["DeadlineAlert", "DeadlineReference", "SyncCallback"]
         names = sorted(sdk, key=lambda name: (not name.isupper(), name[0].islower(), name))
-        sdk_line = f"from airflow.sdk import {', '.join(names)}"
-        others = [*self._launcher.others, sdk_line, *callbacks.imports(self.shape.callbacks)]
+        others = [*self._launcher.others, imported("airflow.sdk", names), *callbacks.imports(self.shape.callbacks)]
         imports = [*sorted(standard, key=_place), "", *sorted(others, key=_place)]
         slots = {
             "@NAME": self.plan.name,
@@ -144,21 +143,21 @@ class DagFile:
         if schedule is None:
             return Code("None")
         if schedule.assets:
-            return Code("[" + ", ".join(_asset(name) for name in schedule.assets) + "]")
+            return nested("[", map(_asset, schedule.assets), "]")
         timetable = next(iter(self._timetables), None)
         if schedule.every is not None:
             span = _span(schedule.every)
-            return Code(f"{timetable}({span})") if timetable else span
+            return nested(f"{timetable}(", [span], ")") if timetable else span
         if timetable is None:
             return Code(literal(schedule.cron))
-        return Code(f"{timetable}({literal(schedule.cron)}, timezone={literal(schedule.timezone)})")
+        return nested(f"{timetable}(", [literal(schedule.cron), f"timezone={literal(schedule.timezone)}"], ")")
 
     def _dag(self, version: str) -> list[str]:
         plan, schedule, options = self.plan, self._schedule, self.options
         given: dict[str, Any] = {"dag_id": self.dag_id, "schedule": self._when()}
         if plan.doc:
             given["description"] = plan.doc.strip().splitlines()[0] if plan.doc.strip() else ""
-            given["doc_md"] = text(_doc(plan.doc), 4)
+            given["doc_md"] = text(_doc(plan.doc))
         if schedule is not None:
             if schedule.start is not None:
                 given["start_date"] = _moment(schedule.start)
@@ -193,21 +192,36 @@ class DagFile:
 
     def _body(self) -> list[str]:
         variables, lines = self.shape.variables, []
-        for path in self.shape.groups:
-            parent = {} if len(path) == 1 else {"parent_group": Code(variables[".".join(path[:-1]) + "."])}
-            made = call("TaskGroup", [literal(path[-1]), *arguments(parent)])
-            lines.append(f"    {variables['.'.join(path) + '.']} = {made}\n")
         group: tuple[str, ...] = ()
+        opened: set[tuple[str, ...]] = set()
         for step in self.plan.steps:
             if step.group != group and step.group:
-                lines.append(f"    with {variables['.'.join(step.group) + '.']}:\n")
+                lines += self._open(step.group, opened)
             group = step.group
             lines += self._task(step, 8 if group else 4)
         ends = [variables[name] for name in self.shape.ends]
         function, given, end = self._launcher.task("finish_run", None, {"task_id": FINISH, "retries": 2}, {}, None)
         lines.append(f"    finish = {call(function, given, 4, end)}\n\n")
         lines += [f"    {edge}\n" for step in self.plan.steps for edge in self._edges(step)]
-        lines.append(f"    {_several(ends)} >> finish.as_teardown()\n")
+        lines.append(f"    {_edge(ends, 'finish.as_teardown()')}\n")
+        return lines
+
+    def _open(self, path: tuple[str, ...], opened: set[tuple[str, ...]]) -> list[str]:
+        """The line that enters a group, after those that make the ones around it; *opened* are those that are made."""
+        variables, lines = self.shape.variables, []
+        for depth in range(1, len(path) + 1):
+            one = path[:depth]
+            variable = variables[".".join(one) + "."]
+            if one in opened:
+                made = f"with {variable}:"
+            else:
+                parent = {} if depth == 1 else {"parent_group": Code(variables[".".join(one[:-1]) + "."])}
+                given = [literal(one[-1]), *arguments(parent)]
+                inner = one == path
+                made = call(f"{'with ' if inner else f'{variable} = '}TaskGroup", given, 4, f" as {variable}:" * inner)
+            if one == path or one not in opened:
+                lines.append(f"    {made}\n")
+            opened.add(one)
         return lines
 
     def _task(self, step: StepPlan, indent: int) -> list[str]:
@@ -246,7 +260,7 @@ class DagFile:
     def _about(self, step: StepPlan, indent: int) -> dict[str, Any]:
         given: dict[str, Any] = {"task_id": step.name.rpartition(".")[2]}
         if step.doc:
-            given["doc_md"] = text(_doc(step.doc), indent + 4)
+            given["doc_md"] = text(_doc(step.doc))
         given.update(self._rule(step))
         if step.retry.count:
             given["retries"] = step.retry.count
@@ -264,7 +278,7 @@ class DagFile:
             if name in callbacks.OF_TASKS:
                 given[name] = callbacks.argument(value, self.shape.callbacks)
             elif name == "outlets":
-                given[name] = Code("[" + ", ".join(_asset(one) for one in value) + "]")
+                given[name] = nested("[", map(_asset, value), "]")
             else:
                 given[name] = value
         return given
@@ -282,7 +296,7 @@ class DagFile:
             root, output = self.shape.root(step.name)
             if self.shape.lists[root][0] == output:  # .expand has said so
                 before = [name for name in before if name != root]
-        edges = [f"{_several([variables[name] for name in before])} >> {variables[step.name]}"] if before else []
+        edges = [_edge([variables[name] for name in before], variables[step.name])] if before else []
         further = self.shape.lists.get(step.name, ())[1:]
         return edges + [f"{variables[step.name]} >> {variables[f'{step.name}:{output}']}" for output in further]
 
@@ -299,8 +313,9 @@ def _defaults() -> dict[str, Any]:
     return {field.name: field.default for field in fields if field.name not in {"docker", "kubernetes"}}
 
 
-def _several(variables: list[str]) -> str:
-    return variables[0] if len(variables) == 1 else f"[{', '.join(variables)}]"
+def _edge(before: list[str], after: str) -> str:
+    """That one task comes after others."""
+    return laid(before[0] if len(before) == 1 else nested("[", before, "]"), 4, f" >> {after}")
 
 
 def _span(seconds: float) -> Code:
@@ -321,8 +336,8 @@ def _moment(canonical: str) -> Code:
     return Code(f"datetime({', '.join(map(str, parts))}, tzinfo=timezone.utc)")
 
 
-def _asset(name: str) -> str:
-    return f"Asset(name={literal(name)})"
+def _asset(name: str) -> Code:
+    return nested("Asset(", [f"name={literal(name)}"], ")")
 
 
 def _tag(given: str) -> str:

@@ -8,6 +8,8 @@ from functools import cached_property
 from turnout.plugin_api import Collected, Element, Output, Plan, StepPlan
 from turnout_airflow import callbacks
 
+LONGEST_VARIABLE = 40
+"""How many characters of a step's name are the name of its variable: two of them fit onto a line."""
 FINISH = "finish-run"
 """The id of the task that marks the end; no step can have it, for their names have no hyphen."""
 _TAKEN = frozenset(
@@ -140,7 +142,7 @@ class Shape:
         further = [f"{name}:{output}" for name, outputs in self.lists.items() for output in outputs[1:]]
         groups = [".".join(path) + "." for path in self.groups]
         for name in (*self.plan.by_name, *groups, *further):
-            plain = name.rstrip(".").replace(".", "_").replace(":", "_")
+            plain = name.rstrip(".").replace(".", "_").replace(":", "_")[:LONGEST_VARIABLE]
             while plain in used or keyword.iskeyword(plain) or keyword.issoftkeyword(plain):
                 plain += "_"
             found[name] = plain

@@ -1,32 +1,43 @@
-"""Python source as a formatter would leave it: values as literals, calls on one line where they fit."""
+"""Python source as ``ruff format`` and ``black`` leave it: values as literals, calls on one line where they fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-WIDTH = 100
+WIDTH = 88
+"""How long lines may be: what both formatters take where nobody says otherwise."""
+
+
+class Lines(NamedTuple):
+    """How source is laid out that does not fit onto its line: what opens it, what stands in it, what closes it.
+
+    ``comma`` follows each item; ``joined`` is all items as one, where that is a line of its own if it fits there.
+    """
+
+    opening: str
+    items: tuple[str, ...]
+    closing: str
+    comma: str = ","
+    joined: str | None = None
 
 
 class Code(str):
-    """Source that stands as it is; any other value is written as a literal.
+    """Source that stands as it is; any other value is written as a literal."""
 
-    ``parts`` are what opens it, what stands in it one by one, and what closes it, where it can be laid out in lines.
-    """
+    __slots__ = ("lines",)
+    lines: Lines | None
 
-    __slots__ = ("parts",)
-    parts: tuple[str, tuple[str, ...], str] | None
-
-    def __new__(cls, source: str, parts: tuple[str, tuple[str, ...], str] | None = None) -> Code:  # noqa: PYI034 - Self is of 3.11
+    def __new__(cls, source: str, lines: Lines | None = None) -> Code:  # noqa: PYI034 - Self is of 3.11
         code = super().__new__(cls, source)
-        code.parts = parts
+        code.lines = lines
         return code
 
 
 def nested(opening: str, items: Iterable[str], closing: str) -> Code:
     """Source that goes onto one line if it fits, else a line an item."""
     items = tuple(items)
-    return Code(f"{opening}{', '.join(items)}{closing}", (opening, items, closing) if items else None)
+    return Code(f"{opening}{', '.join(items)}{closing}", Lines(opening, items, closing) if items else None)
 
 
 def literal(value: Any) -> str:
@@ -34,9 +45,9 @@ def literal(value: Any) -> str:
     if isinstance(value, Code):
         return value
     if isinstance(value, str):
-        text = repr(value)
-        plain = text[0] == "'" and '"' not in text and "\\'" not in text
-        return f'"{text[1:-1]}"' if plain else text
+        quote = '"' if value.count('"') <= value.count("'") else "'"
+        parts = (repr(part)[1:-1] for part in value.split(quote))
+        return f"{quote}{f'{chr(92)}{quote}'.join(parts)}{quote}"
     if isinstance(value, dict):
         return nested("{", [_named(f"{literal(key)}: ", item) for key, item in value.items()], "}")
     if isinstance(value, (list, tuple)):
@@ -51,10 +62,16 @@ def arguments(given: dict[str, Any]) -> list[str]:
 
 def _named(name: str, value: Any) -> str:
     source = literal(value)
-    if isinstance(source, Code) and source.parts:
-        opening, items, closing = source.parts
-        return nested(f"{name}{opening}", items, closing)
+    if isinstance(source, Code) and source.lines:
+        return Code(f"{name}{source}", source.lines._replace(opening=f"{name}{source.lines.opening}"))
     return f"{name}{source}"
+
+
+def imported(module: str, names: Iterable[str]) -> str:
+    """The line, or lines, that import names from a module."""
+    names = tuple(names)
+    opening = f"from {module} import "
+    return laid(Code(f"{opening}{', '.join(names)}", Lines(f"{opening}(", names, ")")), 0, "")
 
 
 def call(function: str, given: Iterable[str], indent: int = 0, end: str = "") -> str:
@@ -62,27 +79,30 @@ def call(function: str, given: Iterable[str], indent: int = 0, end: str = "") ->
 
     The spaces before its first line are left to the caller.
     """
-    return _laid(nested(f"{function}(", given, ")"), indent, end)
+    return laid(nested(f"{function}(", given, ")"), indent, end)
 
 
-def _laid(source: str, indent: int, end: str) -> str:
-    if indent + len(source) + len(end) <= WIDTH or not isinstance(source, Code) or not source.parts:
+def laid(source: str, indent: int, end: str) -> str:
+    """Source after *indent* spaces, which are left to the caller, on one line if it fits with its *end*."""
+    if indent + len(source) + len(end) <= WIDTH or not isinstance(source, Code) or not source.lines:
         return f"{source}{end}"
-    opening, items, closing = source.parts
+    opening, items, closing, comma, joined = source.lines
+    if joined is not None and indent + 4 + len(joined) <= WIDTH:
+        items = (joined,)
     lead = " " * indent
-    return "\n".join([opening, *(f"{lead}    {_laid(one, indent + 4, ',')}" for one in items), f"{lead}{closing}{end}"])
+    made = [opening, *(f"{lead}    {laid(one, indent + 4, comma)}" for one in items), f"{lead}{closing}{end}"]
+    return "\n".join(made)
 
 
 def mapping(given: dict[str, Any]) -> str:
     """A dictionary at the top of a file, with an entry a line."""
-    lines = [f"    {_laid(_named(f'{literal(name)}: ', value), 4, ',')}" for name, value in given.items()]
+    lines = [f"    {laid(_named(f'{literal(name)}: ', value), 4, ',')}" for name, value in given.items()]
     return "\n".join(["{", *lines, "}"])
 
 
-def text(value: str, indent: int) -> Code:
-    """A text of several lines as a line of source each, in parentheses."""
-    lines = value.splitlines(keepends=True)
+def text(value: str) -> Code:
+    """A text that, where it has several lines and is too long for one, is a line of source each, in parentheses."""
+    lines, joined = value.splitlines(keepends=True), literal(value)
     if len(lines) < 2:
-        return Code(literal(value))
-    lead = " " * indent
-    return Code("\n".join(["(", *(f"{lead}    {literal(line)}" for line in lines), f"{lead})"]))
+        return Code(joined)
+    return Code(joined, Lines("(", tuple(map(literal, lines)), ")", comma="", joined=joined))

@@ -15,9 +15,9 @@ Kind = Literal["run_step", "decide", "finish_run"]
 _CLASSES: dict[Kind, str] = {"run_step": "RunStep", "decide": "Decide", "finish_run": "FinishRun"}
 
 HEAD = '''\
-"""The pipeline @NAME of the project @PROJECT as an Airflow DAG, for Airflow 3.3 and newer.
+"""The pipeline @NAME of the project @PROJECT, as a DAG for Airflow 3.3 and newer.
 
-Made by turnout; change the pipeline, not this file. Parsing it takes @PARSING.
+Made by turnout: change the pipeline, not this file. Parsing it takes @PARSING.
 @HOW
 """
 
@@ -123,7 +123,10 @@ class Launcher(ABC):
 
 _STEP = '''\
 class RunStep(@BASES):
-    """Run a step, or one element of a mapped one; for a list that is mapped over, return its indices."""
+    """Run a step, or one element of a mapped one.
+
+    Where its list *count* is mapped over, the indices of that are what it returns.
+    """
 
     def __init__(self, *, step, index=None, count=None, **given):
         element = [] if index is None else ["--index", str(index)]
@@ -137,7 +140,9 @@ class RunStep(@BASES):
             return None
         length = outcome["elements"][self.count]
         if length > @LIMIT:
-            raise AirflowFailException(f"{length} elements are to be mapped over; Airflow takes @LIMIT at most")
+            raise AirflowFailException(
+                f"{length} elements are to be mapped over; Airflow takes @LIMIT at most"
+            )
         return list(range(length))
 
 

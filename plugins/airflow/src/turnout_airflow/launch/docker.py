@@ -9,7 +9,7 @@ from turnout.plugin_api import StepPlan, memory_bytes
 from turnout_airflow.container_settings import DockerOptions
 from turnout_airflow.launch.container import ContainerLauncher
 from turnout_airflow.settings import TaskOptions, task_options
-from turnout_airflow.source import Code, literal, nested
+from turnout_airflow.source import Code, imported, literal, nested
 
 
 class DockerLauncher(ContainerLauncher):
@@ -21,18 +21,18 @@ class DockerLauncher(ContainerLauncher):
     @property
     def how(self) -> str:
         """Where the container looks."""
-        place = "store by the folder that this file lies in" if self.settings.docker.mount_bundle else _PLACE
-        return f"A task runs turnout's runtime in a container, which finds plan, code and {place}."
+        place = _BUNDLE if self.settings.docker.mount_bundle else _PLACE
+        return f"A task runs turnout's runtime in a container, which finds plan, code and\n{place}."
 
     @property
     def others(self) -> list[str]:
         """The operator, and what it takes."""
         types = [name for name, used in (("DeviceRequest", self._has_gpu), ("Mount", self._has_mounts)) if used]
         return [
-            "from airflow.providers.docker.exceptions import DockerContainerFailedException",
-            "from airflow.providers.docker.operators.docker import DockerOperator",
-            "from airflow.sdk.exceptions import AirflowFailException",
-            *([f"from docker.types import {', '.join(types)}"] if types else []),
+            imported("airflow.providers.docker.exceptions", ["DockerContainerFailedException"]),
+            imported("airflow.providers.docker.operators.docker", ["DockerOperator"]),
+            imported("airflow.sdk.exceptions", ["AirflowFailException"]),
+            *([imported("docker.types", types)] if types else []),
         ]
 
     @property
@@ -109,6 +109,7 @@ def _docker_memory(quantity: int | str) -> int | str:
     return size
 
 
+_BUNDLE = "store by the folder that this file lies in"
 _PLACE = "files in the store that environment.json names"
 _STORE = """\
         store = json.loads((BUNDLE / "environment.json").read_text(encoding="utf-8"))
@@ -116,7 +117,8 @@ _STORE = """\
 _CALL = '''\
 def outcome_of(lines):
     """What the runtime tells of the outcome: the last line that it prints."""
-    return next((json.loads(line) for line in reversed(lines or []) if line.startswith('{"')), {})
+    told = [line for line in lines or [] if line.startswith('{"')]
+    return json.loads(told[-1]) if told else {}
 
 
 class CallRuntime(DockerOperator):
@@ -126,18 +128,19 @@ class CallRuntime(DockerOperator):
     template_ext = ()
 
     def __init__(self, *, words, **given):
-        command = [*words, "--plan", PLAN, "--engine-run", "{{ run_id }}"@BUNDLE]
-        super().__init__(command=command, **{**CONTAINER, **given})
+        run = ["--plan", PLAN, "--engine-run", "{{ run_id }}"@BUNDLE]
+        super().__init__(command=[*words, *run], **{**CONTAINER, **given})
 
     def execute(self, context):
-@STORE        given = submission(context["dag_run"])
-        self.environment = {@ALSO**self.environment, "TURNOUT_PARAMS": given}
+@STORE        given = {@ALSO**self.environment}
+        given["TURNOUT_PARAMS"] = submission(context["dag_run"])
+        self.environment = given
         try:
             return outcome_of(super().execute(context))
         except DockerContainerFailedException as error:
             outcome = outcome_of(error.logs)
             if outcome.get("state") == "failed" and not outcome.get("retryable"):
-                raise AirflowFailException("another try would fail as well; the reason is above") from error
+                raise AirflowFailException("would fail again: see above") from error
             raise
 
 

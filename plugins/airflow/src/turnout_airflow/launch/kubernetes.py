@@ -10,7 +10,7 @@ from turnout.plugin_api import StepPlan, digest
 from turnout_airflow.container_settings import KubernetesOptions, Toleration
 from turnout_airflow.launch.container import ContainerLauncher
 from turnout_airflow.settings import TaskOptions
-from turnout_airflow.source import Code, arguments, literal, nested
+from turnout_airflow.source import Code, arguments, imported, literal, nested
 
 
 class KubernetesLauncher(ContainerLauncher):
@@ -28,8 +28,8 @@ class KubernetesLauncher(ContainerLauncher):
     def others(self) -> list[str]:
         """The operator, and what it takes."""
         return [
-            "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator",
-            "from airflow.sdk.exceptions import AirflowException, AirflowFailException",
+            imported("airflow.providers.cncf.kubernetes.operators.pod", ["KubernetesPodOperator"]),
+            imported("airflow.sdk.exceptions", ["AirflowException", "AirflowFailException"]),
             "from kubernetes.client import models as k8s",
         ]
 
@@ -65,10 +65,10 @@ class KubernetesLauncher(ContainerLauncher):
         shared = _pod(msgspec.structs.replace(common, volumes={}), self.settings.environment)
         for name, value in _pod(own, {}).items():
             source = literal(value)
-            if name in shared and isinstance(source, Code) and source.parts:
-                opening, items, closing = source.parts
-                also = f"{'**' if opening == '{' else '*'}POD[{literal(name)}]"
-                given[name] = nested(opening, [also, *items], closing)
+            if name in shared and isinstance(source, Code) and source.lines:
+                lines = source.lines
+                also = f"{'**' if lines.opening == '{' else '*'}POD[{literal(name)}]"
+                given[name] = nested(lines.opening, [also, *lines.items], lines.closing)
             else:
                 given[name] = value
         return given
@@ -152,35 +152,36 @@ def _escaped(value: str) -> str:
 
 
 _HOW = """\
-A task runs turnout's runtime in a pod, which finds plan, code and files in the store that environment.json names."""
+A task runs turnout's runtime in a pod, which finds plan, code and files in the store
+that environment.json names."""
 _CALL = '''\
 class CallRuntime(KubernetesPodOperator):
-    """Call turnout's runtime in a pod; return what it tells of the outcome, if that is pushed as an XCom."""
+    """Call turnout's runtime in a pod; return the outcome, if it is pushed as an XCom."""
 
     template_fields = ("image", "arguments")
 
     def __init__(self, *, words, do_xcom_push, **given):
         outcome = ["--outcome", "/airflow/xcom/return.json"] if do_xcom_push else []
-        super().__init__(
-            arguments=[*words, "--plan", PLAN, "--engine-run", "{{ run_id }}", *outcome],
-            do_xcom_push=do_xcom_push,
-            **{**POD, **given},
-        )
+        run = ["--plan", PLAN, "--engine-run", "{{ run_id }}"]
+        given = {**POD, **given, "do_xcom_push": do_xcom_push}
+        super().__init__(arguments=[*words, *run, *outcome], **given)
 
     def execute(self, context):
         given = json.loads((BUNDLE / "environment.json").read_text(encoding="utf-8"))
         given["TURNOUT_PARAMS"] = submission(context["dag_run"])
         # Kubernetes would replace $(NAME) in a value.
         given = {name: value.replace("$", "$$") for name, value in given.items()}
-        self.env_vars = [*(k8s.V1EnvVar(name, value) for name, value in given.items()), *self.env_vars]
+        variables = [k8s.V1EnvVar(*one) for one in given.items()]
+        self.env_vars = [*variables, *self.env_vars]
         try:
             return super().execute(context)
         except AirflowException as error:
             status = self.remote_pod and self.remote_pod.status
             for container in (status and status.container_statuses) or []:
-                ended = container.name == self.base_container_name and container.state.terminated
+                base = container.name == self.base_container_name
+                ended = base and container.state.terminated
                 if ended and ended.exit_code == 2:
-                    raise AirflowFailException("another try would fail as well; the reason is above") from error
+                    raise AirflowFailException("would fail again: see above") from error
             raise
 
 

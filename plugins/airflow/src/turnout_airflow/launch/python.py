@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turnout_airflow.launch.base import Launcher
-from turnout_airflow.source import literal
+from turnout_airflow.source import imported, literal
 
 
 class PythonLauncher(Launcher):
@@ -38,7 +38,7 @@ class PythonLauncher(Launcher):
     @property
     def others(self) -> list[str]:
         """What a task tells Airflow."""
-        return ["from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException"]
+        return [imported("airflow.sdk.exceptions", [f"Airflow{one}Exception" for one in ("", "Fail", "Skip")])]
 
     @property
     def constants(self) -> str:
@@ -53,7 +53,8 @@ class PythonLauncher(Launcher):
 
 
 _HOW = """\
-A task starts a process of turnout's runtime, which finds plan, code and store by the folder that this file lies in."""
+A task starts a process of turnout's runtime, which finds plan, code and store by the
+folder that this file lies in."""
 _OPERATOR = '''\
 class CallRuntime:
     """Call turnout's runtime in a process of its own; return what it tells of the outcome."""
@@ -69,7 +70,8 @@ class CallRuntime:
         with TemporaryDirectory() as folder:
             outcome = Path(folder, "outcome.json")
             command = [PYTHON, "-m", "turnout.runtime", *self.words, "--plan", PLAN]
-            command += ["--engine-run", run.run_id, "--bundle", str(BUNDLE), "--outcome", str(outcome)]
+            command += ["--engine-run", run.run_id, "--bundle", str(BUNDLE)]
+            command += ["--outcome", str(outcome)]
             self.process = subprocess.Popen(
                 command,
                 env={**os.environ, "TURNOUT_PARAMS": submission(run)},
@@ -78,11 +80,11 @@ class CallRuntime:
             )
             code = self.process.wait()
             if code == 99:
-                raise AirflowSkipException("the step is skipped, and on record as skipped")
+                raise AirflowSkipException("the step is skipped, as its record says")
             if code == 2:
-                raise AirflowFailException("another try would fail as well; the reason is above")
+                raise AirflowFailException("another try would fail, too: see above")
             if code != 0:
-                raise AirflowException(f"the step failed with exit code {code}; the reason is above")
+                raise AirflowException(f"exit code {code}: see above")
             return json.loads(outcome.read_text(encoding="utf-8"))
 
     def on_kill(self):
