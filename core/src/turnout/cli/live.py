@@ -64,7 +64,7 @@ class PlainView:
             parts.append("taken over")
         elif change.state in {"succeeded", "failed"}:
             parts.append(f"{change.seconds:.1f} s")
-        if change.state == "retrying":
+        if change.state == "retrying" and change.seconds:
             parts.append(f"in {change.seconds:g} s")
         if change.message and change.state in {"failed", "retrying", "skipped"}:
             parts.append(change.message.splitlines()[0])

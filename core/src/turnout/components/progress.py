@@ -13,7 +13,7 @@ StepState = Literal["running", "succeeded", "skipped", "failed", "retrying", "bl
 class Change(msgspec.Struct, frozen=True):
     """A step, or an element of a mapped step, has changed its state.
 
-    ``seconds`` is how long the attempt took, or for ``retrying`` the time until the next one; ``number``
+    ``seconds`` is how long the attempt took, or for ``retrying`` the time until the next one (0: not known); ``number``
     counts attempts from 1; ``total`` is the count of elements where *index* is None and the step is mapped;
     ``adopted`` says that it was committed before and nothing ran.
     """

@@ -20,6 +20,8 @@ from turnout_airflow.source import Code, arguments, call, imported, laid, litera
 OPTIONS = "turnout.options"
 """The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
 LONGEST_TAG = 100
+FINISH_DELAY = 10
+"""How many seconds lie between two tries to mark the end of a run; Airflow's own five minutes hold its end up."""
 TRIED = "3.3.2"
 """The newest version of Airflow that the files were tried on."""
 
@@ -69,12 +71,8 @@ class DagFile:
         return bool({"interval_start", "interval_end"} & self._times)
 
     def _head(self) -> str:
-        dates = [
-            name
-            for name, used in (("datetime", self._start), ("timedelta", self._spans), ("timezone", self._start))
-            if used
-        ]
-        standard = [*self._launcher.standard, *([f"from datetime import {', '.join(dates)}"] if dates else [])]
+        dates = "datetime, timedelta, timezone" if self._start else "timedelta"
+        standard = [*self._launcher.standard, f"from datetime import {dates}"]
         sdk = ["DAG", *self._timetables, *self._launcher.sdk]
         if any(spec.source == "value" for spec in self.plan.params):
             sdk.append("Param")
@@ -115,12 +113,6 @@ class DagFile:
     @property
     def _start(self) -> bool:
         return self._schedule is not None and self._schedule.start is not None
-
-    @property
-    def _spans(self) -> bool:
-        every = self._schedule is not None and self._schedule.every is not None
-        timed = self.options.run_timeout is not None or self.options.deadline is not None
-        return every or timed or any(step.retry.count or step.timeout is not None for step in self.plan.steps)
 
     @property
     def _timetables(self) -> list[str]:
@@ -200,8 +192,9 @@ class DagFile:
             group = step.group
             lines += self._task(step, 8 if group else 4)
         ends = [variables[name] for name in self.shape.ends]
-        function, given, end = self._launcher.task("finish_run", None, {"task_id": FINISH, "retries": 2}, {}, None)
-        lines.append(f"    finish = {call(function, given, 4, end)}\n\n")
+        about = {"task_id": FINISH, "retries": 2, "retry_delay": _span(FINISH_DELAY)}
+        function, given, end = self._launcher.task("finish_run", None, about, {}, None)
+        lines.append(f"    {call(f'finish = {function}', given, 4, end)}\n\n")
         lines += [f"    {edge}\n" for step in self.plan.steps for edge in self._edges(step)]
         lines.append(f"    {_edge(ends, 'finish.as_teardown()')}\n")
         return lines

@@ -125,7 +125,7 @@ class AirflowRun(RunHandle):
                 continue
             self._seen[step, index] = (state, number)
             place = None if index < 0 else index
-            seconds = 0.0 if state == "retrying" else float(task["duration"] or 0.0)
+            seconds = 0.0 if state == "retrying" else max(0.0, float(task["duration"] or 0.0))
             self._watch(Change(step, place, state, seconds=seconds, number=number, total=totals.get(step)))
 
 
