@@ -51,6 +51,7 @@ class AirflowServer:
         self.dags = home / "dags"
         self.logs = home / "server-logs"
         self.dags.mkdir(parents=True)
+        (home / "plugins").mkdir()
         self.logs.mkdir()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._port, worker_logs, triggerer_logs = _free_ports(3)

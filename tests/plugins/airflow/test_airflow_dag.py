@@ -151,7 +151,7 @@ def test_callbacks_are_imported_by_their_paths(snapshot):
     given = {"on_success_callback": "team.alerts:done", "deadline": 7200, "on_deadline_callback": "team.alerts:late"}
     text = source(sample_plan(*steps, options={"airflow": given}))
     assert [line for line in text.splitlines() if "import" in line and "airflow" not in line] == snapshot
-    assert "Parsing it takes Airflow and the modules of its callbacks; 3.3.2 was tried." in text
+    assert "checked on Airflow\n3.2.2 and 3.3.2; parsing it takes the modules of its callbacks, too.\n" in text
     assert body(text) == snapshot
 
 

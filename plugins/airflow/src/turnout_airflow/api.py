@@ -146,7 +146,7 @@ class Api:
             return ConfigError(
                 f"Airflow at {self._url} does not accept {method} {path.partition('?')[0]} ({error.code})",
                 why=detail,
-                fix="give parameters that fit, and an Airflow of version 3.3 or newer",
+                fix="give parameters that fit, and an Airflow of version 3.2 or newer",
             )
         return RunError(
             f"Airflow at {self._url} failed at {method} {path.partition('?')[0]} ({error.code})",
@@ -207,7 +207,7 @@ class Api:
                 raise RunError(
                     f"Airflow cannot import {path}",
                     why=error["stack_trace"].strip().splitlines()[-1],
-                    fix="see its page of import errors; Airflow must be 3.3 or newer, and have what the file imports, "
+                    fix="see its page of import errors; Airflow must be 3.2 or newer, and have what the file imports, "
                     "such as the modules of callbacks in its plugins folder",
                 )
 

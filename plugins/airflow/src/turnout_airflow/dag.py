@@ -22,8 +22,8 @@ OPTIONS = "turnout.options"
 LONGEST_TAG = 100
 FINISH_DELAY = 10
 """How many seconds lie between two tries to mark the end of a run; Airflow's own five minutes hold its end up."""
-TRIED = "3.3.2"
-"""The newest version of Airflow that the files were tried on."""
+TRIED = ("3.2.2", "3.3.2")
+"""The versions of Airflow that the files were tried on; with providers on the last of them only."""
 
 
 class DagFile:
@@ -88,7 +88,7 @@ class DagFile:
         slots = {
             "@NAME": self.plan.name,
             "@PROJECT": self.plan.project,
-            "@PARSING": self._parsing,
+            "@CHECKED": self._checked,
             "@HOW": self._launcher.how,
             "@IMPORTS": "\n".join(imports),
             "@PLAN": literal(self.plan.digest),
@@ -96,13 +96,13 @@ class DagFile:
         return re.sub("@[A-Z]+", lambda found: slots[found[0]], base.HEAD) + self._launcher.constants
 
     @property
-    def _parsing(self) -> str:
-        """What parsing the file takes, and what of it was tried."""
-        also, version = self._launcher.provider
-        more = ["the modules of its callbacks"] if self.shape.callbacks else []
-        needed = " and ".join(["Airflow", *([also] if also else []), *more])
-        tried = f"{TRIED} and {version} were" if version else f"{TRIED} was"
-        return f"{needed}{'' if also or more else ' alone'}; {tried} tried"
+    def _checked(self) -> str:
+        """What such files were checked on, and what else parsing this one takes."""
+        provider = self._launcher.provider
+        on = f"{TRIED[-1]} with {provider}" if provider else " and ".join(TRIED)
+        return (
+            f"{on}; parsing it takes {'the modules of its callbacks, too' if self.shape.callbacks else 'nothing else'}"
+        )
 
     # the DAG
 

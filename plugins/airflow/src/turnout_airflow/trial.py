@@ -43,7 +43,7 @@ class Trial:
                 fix='pip install "turnout-airflow[airflow]" here, or in another and give it: --python PATH',
             )
         try:
-            for folder in ("dags", "server-logs"):
+            for folder in ("dags", "plugins", "server-logs"):  # plugins are found in a folder that was there only
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(

@@ -15,9 +15,10 @@ Kind = Literal["run_step", "decide", "finish_run"]
 _CLASSES: dict[Kind, str] = {"run_step": "RunStep", "decide": "Decide", "finish_run": "FinishRun"}
 
 HEAD = '''\
-"""The pipeline @NAME of the project @PROJECT, as a DAG for Airflow 3.3 and newer.
+"""The pipeline @NAME of the project @PROJECT, as a DAG for Airflow 3.2 and newer.
 
-Made by turnout: change the pipeline, not this file. Parsing it takes @PARSING.
+Made by turnout: change the pipeline, not this file. It was checked on Airflow
+@CHECKED.
 @HOW
 """
 
@@ -54,7 +55,7 @@ class Launcher(ABC):
     ``bases`` are the classes that the three operators of tasks derive from.
     """
 
-    provider: ClassVar[tuple[str, str]] = ("", "")
+    provider: ClassVar[str] = ""
     bases: ClassVar[tuple[str, ...]] = ("CallRuntime",)
 
     def __init__(self, plan: Plan, settings: AirflowSettings) -> None:

@@ -15,7 +15,7 @@ from turnout_airflow.source import Code, imported, literal, nested
 class DockerLauncher(ContainerLauncher):
     """A container, by Airflow's DockerOperator."""
 
-    provider = ("its provider for Docker", "4.6.1")
+    provider = "its provider for Docker 4.6.1"
     common = "CONTAINER"
 
     @property

@@ -16,7 +16,7 @@ from turnout_airflow.source import Code, arguments, imported, literal, nested
 class KubernetesLauncher(ContainerLauncher):
     """A pod, by Airflow's KubernetesPodOperator."""
 
-    provider = ("its provider for Kubernetes", "10.5.0")
+    provider = "its provider for Kubernetes 10.5.0"
     common = "POD"
 
     @property
