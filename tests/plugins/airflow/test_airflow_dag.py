@@ -26,6 +26,7 @@ from turnout_airflow.dag import DagFile
 from turnout_airflow.orchestrator import AirflowOrchestrator
 from turnout_airflow.params import packable
 from turnout_airflow.settings import AirflowSettings, DagOptions
+from turnout_airflow.shape import TAKEN
 
 LIST = OutputPlan(name="output", type=TypeName(name="builtins:int", text="int", collection=True))
 MORE = OutputPlan(name="more", type=TypeName(name="builtins:int", text="int", collection=True))
@@ -162,6 +163,8 @@ def test_callbacks_are_imported_by_their_paths(snapshot):
         {"on_deadline_callback": "a:b"},
         {"on_failure_callback": "print('x')"},
         {"on_failure_callback": "a.b"},
+        {"on_failure_callback": "a.import:b"},
+        {"on_failure_callback": ["a:b", "a:None"]},
         {"on_failure_callback": ["a:b", "a:b\nimport os"]},
     ],
 )
@@ -261,6 +264,22 @@ def test_names_of_variables_are_told_apart():
     text = body(source(sample_plan(*steps)))
     made = [line.split(" = ")[0].strip() for line in text.splitlines() if " = RunStep(" in line]
     assert made == ["a_b", "a_b_", "RunStep_", "None_", "finish_", "match_"]
+
+
+@pytest.mark.parametrize("launch", ["python", "docker", "kubernetes"])
+def test_no_step_takes_a_name_that_the_file_uses(launch):
+    late = {"options": {"airflow": {"deadline": 60, "on_deadline_callback": "a.b:late"}}}
+    tree = ast.parse(source(everything(**late), launch=launch, image="worker:1"))
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    own = {each.arg for function in functions for each in ast.walk(function) if isinstance(each, ast.arg)}
+    own |= {each.name for each in ast.walk(tree) if isinstance(each, ast.ExceptHandler)}
+    own |= {name for part in [*functions, tree.body[-1]] for name in _made(part)}
+    assert read - own <= TAKEN | {"__file__"}
+
+
+def _made(part):
+    return {node.id for node in ast.walk(part) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 def test_what_cannot_be_compiled_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from typing import Annotated, Literal
 
@@ -137,11 +138,14 @@ class TaskOptions(Config, frozen=True):
 
 
 def _check_paths(options: DagOptions | TaskOptions) -> None:
-    """See that callbacks that stand alone are paths; raises ValueError."""
+    """See that callbacks can be imported by their paths; raises ValueError."""
     for name in options.__struct_fields__:
-        value = getattr(options, name)
-        if name.endswith("_callback") and isinstance(value, str) and not re.match(_PATH, value):
-            raise ValueError(f"{name} is a path of the form package.module:function, or several, not {value!r}")
+        if not name.endswith("_callback"):
+            continue
+        value = getattr(options, name) or ()
+        for path in (value,) if isinstance(value, str) else value:
+            if not re.match(_PATH, path) or any(map(keyword.iskeyword, re.split("[.:]", path))):
+                raise ValueError(f"{name} is a path of the form package.module:function, or several, not {path!r}")
 
 
 def task_options(step: StepPlan) -> TaskOptions:

@@ -12,7 +12,7 @@ LONGEST_VARIABLE = 40
 """How many characters of a step's name are the name of its variable: two of them fit onto a line."""
 FINISH = "finish-run"
 """The id of the task that marks the end; no step can have it, for their names have no hyphen."""
-_TAKEN = frozenset(
+TAKEN = frozenset(
     {
         "dag",
         "json",
@@ -70,6 +70,7 @@ _TAKEN = frozenset(
         "isinstance",
     }
 )
+"""Names that a file may use, which are no step's and no callback's."""
 
 
 class Shape:
@@ -132,13 +133,13 @@ class Shape:
     @cached_property
     def callbacks(self) -> dict[str, str]:
         """A name in the file for each function that Airflow is to call, by its path."""
-        return callbacks.names(self.plan, _TAKEN)
+        return callbacks.names(self.plan, TAKEN)
 
     @cached_property
     def variables(self) -> dict[str, str]:
         """A variable's name for each step, for each group (``a.b.``), and for each further list (``step:output``)."""
         found: dict[str, str] = {}
-        used = {*_TAKEN, *self.callbacks.values()}
+        used = {*TAKEN, *self.callbacks.values()}
         further = [f"{name}:{output}" for name, outputs in self.lists.items() for output in outputs[1:]]
         groups = [".".join(path) + "." for path in self.groups]
         for name in (*self.plan.by_name, *groups, *further):
