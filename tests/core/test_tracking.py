@@ -149,7 +149,7 @@ def test_a_tracker_that_is_required_fails_the_step(demo, capfd):
     assert result.message.splitlines() == [
         "the tracker ledger failed: nobody answers",
         "  why: the stack says that the tracker is required",
-        "  fix: see that the tracker can be reached, and run the step again",
+        "  fix: see that the tracker can be reached; then run the step again",
     ]
     assert demo.record("one") is None
     (attempt,) = demo.attempts("one")

@@ -111,9 +111,37 @@ def test_an_error_shows_no_credential(monkeypatch):
     assert str(caught.value).splitlines() == [
         "MLflow at postgresql://h/db failed to be tried",
         "  why: no way to postgresql://h/db with ***, *** or ***",
-        "  fix: see that it answers there; what it missed: turnout runs sync RUN",
+        "  fix: see that it answers there",
     ]
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "fix"),
+    [
+        (OSError("failed with error code 401 != 200"), None, "check username and password, or the token"),
+        (OSError('FATAL: password authentication failed for user "ann"'), None, "check username and password"),
+        (OSError("failed with error code 403 != 200"), None, "may write there"),
+        (OSError("attempt to write a readonly database"), None, "may write there"),
+        (
+            OSError("(raised as a result of autoflush)\npermission denied for table runs"),
+            "permission denied",
+            "may write",
+        ),
+        (OSError("PERMISSION_DENIED: no"), None, "may write there"),
+        (OSError("failed with error code 404 != 200"), None, "check the uri"),
+        (OSError("Connection refused: host='h', port=4013, run 4040"), None, "see that it answers there"),
+        (ModuleNotFoundError("No module named 'psycopg'", name="psycopg"), None, "pip install psycopg"),
+    ],
+)
+def test_an_error_says_what_mends_it(monkeypatch, error, why, fix):
+    connection = Connection("http://h", username=None, password=None, token=None, timeout=1, retries=0)
+    monkeypatch.setattr("turnout_mlflow.connection.find_spec", lambda name: True)
+    monkeypatch.setitem(connection.__dict__, "_client", None)
+    with pytest.raises(RunError) as caught, connection.client("to be tried"):
+        raise error
+    assert fix in caught.value.fix
+    assert caught.value.why.startswith(why or str(error))
 
 
 def test_planning_imports_no_mlflow():

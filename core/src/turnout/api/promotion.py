@@ -94,7 +94,8 @@ def promote(
         registered = _register(session, part, setting, stored=not elsewhere)
     except Exception as error:
         why = "the stack says that the tracker is required"
-        fix = "see that the tracker can be reached, and promote again; nothing was set"
+        mend = tracking.remedy(session, error) or "see that the tracker can be reached"
+        fix = f"{mend}; then promote again: nothing was set"
         raise TurnoutError(tracking.failed(session, error), why=why, fix=fix) from None
     return Promoted(aliases.set_alias(place.store, setting), registered)
 

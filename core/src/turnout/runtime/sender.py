@@ -174,7 +174,7 @@ class Courier:
             self._send(report)
             self._answer(Answer())
         except Exception as error:
-            self._answer(Answer(tracking.reason(self._session, error)))
+            self._answer(Answer(tracking.reason(self._session, error), tracking.remedy(self._session, error)))
 
     def _send(self, report: Report) -> None:
         tracker: Tracker[Any] | None = self._session.components.tracker

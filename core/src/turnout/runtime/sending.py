@@ -56,9 +56,10 @@ class End(msgspec.Struct, frozen=True, tag="end"):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of an :class:`End`."""
+    """What became of an :class:`End`: where it failed, of what, and what mends that."""
 
     error: str | None = None
+    fix: str | None = None
 
 
 class Sender:
@@ -113,7 +114,7 @@ class Sender:
         if answer is None:
             raise RunError(f"the process that sends what steps log ended{self._last_words()}")
         if answer.error is not None:
-            raise RunError(answer.error)
+            raise RunError(answer.error, fix=answer.fix)
 
     def close(self) -> None:
         """Let the process end; what it still has it sends."""

@@ -45,7 +45,7 @@ def require(session: Session, report: Report) -> None:
             deliver(session, report)
         except Exception as error:
             why = "the stack says that the tracker is required"
-            fix = "see that the tracker can be reached, and run the step again"
+            fix = f"{remedy(session, error) or 'see that the tracker can be reached'}; then run the step again"
             raise TurnoutError(failed(session, error), why=why, fix=fix) from None
 
 
@@ -117,11 +117,19 @@ def reason(session: Session, error: Exception) -> str:
     return session.components.redactor.text(what)
 
 
+def remedy(session: Session, error: Exception) -> str | None:
+    """What mends a tracker that failed, without secrets, where it says so."""
+    fix = error.fix if isinstance(error, TurnoutError) else None
+    return None if fix is None else session.components.redactor.text(fix)
+
+
 def _reported(session: Session, action: Callable[[], object]) -> None:
     try:
         action()
     except Exception as error:
-        print(f"turnout: {failed(session, error)}", file=sys.stderr)
+        first = "" if (fix := remedy(session, error)) is None else f"{fix}; "
+        later = f"{first}what it missed is sent by: turnout runs sync {session.run.id}"
+        print(f"turnout: {failed(session, error)}\n  fix: {later}", file=sys.stderr)
 
 
 def external_id(session: Session, tracker: Tracker[Any]) -> str:

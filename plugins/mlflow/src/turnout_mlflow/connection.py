@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+_STATUS = re.compile(r"error code (\d{3})\b")
+_REFUSED = re.compile(r"authentication failed|access denied", re.IGNORECASE)
+_FORBIDDEN = re.compile(r"read-?only|permission[ _]denied", re.IGNORECASE)
+_ASIDE = "(raised as a result of "
+"""How a line begins in which SQLAlchemy says when it noticed an error, not which."""
 
 
 class Connection:
@@ -77,10 +82,11 @@ class Connection:
 
         for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):  # a database that is made says much
             logging.getLogger(name).setLevel(logging.WARNING)
+        uri = self.uri
         if self.database is not None:
             self.database.parent.mkdir(parents=True, exist_ok=True)
-            return MlflowClient(f"{SQLITE}{self.database}", f"{SQLITE}{self.database}")
-        return MlflowClient(self.uri, self.uri)
+            uri = f"{SQLITE}{self.database}"
+        return MlflowClient(uri, uri)
 
     @cached_property
     def database(self) -> Path | None:
@@ -105,19 +111,22 @@ def holds_credential(uri: str) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(_ASIDE)]
     return (lines[0] if lines else type(error).__name__)[:500]
 
 
 def _fix(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"pip install {error.name}, which this kind of address needs, where steps run"
     text = str(error)
-    if "401" in text:
+    status = found[1] if (found := _STATUS.search(text)) else None
+    if status == "401" or _REFUSED.search(text):
         return "check username and password, or the token, that the stack names"
-    if "403" in text or "readonly" in text:
+    if status == "403" or _FORBIDDEN.search(text):
         return "check that the user that the stack names may write there"
-    if "404" in text or "not found" in text:
+    if status == "404" or "not found" in text:
         return "check the uri that the stack names: what answers there is no MLflow, or not the one that has the run"
-    return "see that it answers there; what it missed: turnout runs sync RUN"
+    return "see that it answers there"
 
 
 @contextmanager
