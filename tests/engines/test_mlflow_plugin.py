@@ -312,6 +312,19 @@ def test_a_database_that_has_not_the_run_is_told_from_one_that_is_down(tmp_path:
         blocked.begin(run, claimed=True)
 
 
+def test_a_database_that_cannot_be_opened_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow itself would try ten times, for more than a minute and a half."""
+    from mlflow.store.db import utils
+
+    tried: list[str] = []
+    monkeypatch.setattr(utils, "create_sqlalchemy_engine_with_retry", tried.append)
+    (tmp_path / "m.db").mkdir()
+    tracker = MlflowTracker(MlflowSettings(uri=f"sqlite:///{tmp_path}/m.db"))
+    with pytest.raises(RunError, match="unable to open database file") as caught:
+        tracker.begin(sample_run(), claimed=True)
+    assert (tried, caught.value.fix) == ([], "see that it answers there")
+
+
 def test_flights_are_tracked_value_by_value(tmp_path: Path) -> None:
     """The flights example on the ready-made stack: all it logged is in MLflow, and its artifacts are those without."""
     from mlflow import MlflowClient

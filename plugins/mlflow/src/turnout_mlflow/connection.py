@@ -26,6 +26,7 @@ _REFUSED = re.compile(r"authentication failed|access denied", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"read-?only|permission[ _]denied", re.IGNORECASE)
 _ASIDE = "(raised as a result of "
 """How a line begins in which SQLAlchemy says when it noticed an error, not which."""
+_DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
 
 
 class Connection:
@@ -86,6 +87,8 @@ class Connection:
         if self.database is not None:
             self.database.parent.mkdir(parents=True, exist_ok=True)
             uri = f"{SQLITE}{self.database}"
+        if uri.partition(":")[0].partition("+")[0] in _DATABASES:
+            _see_open(uri)
         return MlflowClient(uri, uri)
 
     @cached_property
@@ -103,6 +106,17 @@ class Connection:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return _USERINFO.sub("", text)
+
+
+def _see_open(uri: str) -> None:
+    """Open a database once, and close it: where that fails, MLflow would try again for minutes."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 def holds_credential(uri: str) -> bool:
