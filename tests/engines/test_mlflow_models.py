@@ -230,23 +230,3 @@ def test_its_page_shows_what_was_logged(shop: Shop, logged: Any, tmp_path: Path)
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     for text in ("fit/loss", "check/score", "fit/training_r2_score", logged["run"], "load(path)"):
         assert text in done.stdout, done.stderr[-2000:] + done.stdout[-2000:]
-
-
-def test_from_kubeflow_pipelines(shop: Shop, untracked: Any) -> None:
-    need("kfp", "2.17")
-    shop.stack("kfp", "orchestrator: {type: kubeflow-local}")
-    found = same(shop, "kfp", shop.run("kfp"), untracked)
-    assert found.data.tags["turnout.orchestrator"] == "kubeflow-local"
-
-
-def test_from_airflow(shop: Shop, untracked: Any, airflow_server: Any) -> None:
-    given = {
-        "type": "airflow",
-        "url": airflow_server.url,
-        "dags_folder": str(airflow_server.dags),
-        "python": sys.executable,
-    }
-    shop.stack("airflow", f"orchestrator: {json.dumps(given)}")
-    found = same(shop, "airflow", shop.run("airflow"), untracked)
-    assert found.data.tags["turnout.engine_url"].startswith(airflow_server.url)
-    assert found.data.tags["turnout.orchestrator"] == "airflow"

@@ -35,8 +35,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own
 
 STATES = {"FINISHED": "succeeded", "FAILED": "failed", "KILLED": "cancelled", "RUNNING": "running"}
 HUGE = sys.float_info.max
-ROOT = Path(__file__).parents[2]
-FLIGHTS, STACKS = ROOT / "examples" / "flights", ROOT / "stacks"
 
 
 def free_port() -> int:
@@ -323,45 +321,6 @@ def test_a_database_that_cannot_be_opened_is_tried_once(tmp_path: Path, monkeypa
     with pytest.raises(RunError, match="unable to open database file") as caught:
         tracker.begin(sample_run(), claimed=True)
     assert (tried, caught.value.fix) == ([], "see that it answers there")
-
-
-def test_flights_are_tracked_value_by_value(tmp_path: Path) -> None:
-    """The flights example on the ready-made stack: all it logged is in MLflow, and its artifacts are those without."""
-    from mlflow import MlflowClient
-
-    folder = tmp_path / "flights"
-    shutil.copytree(FLIGHTS, folder, ignore=shutil.ignore_patterns(".turnout", "__pycache__", ".pytest_cache"))
-    (folder / "stacks").mkdir()
-    shutil.copy(STACKS / "local-mlflow.yaml", folder / "stacks")
-    sample = ("run", "pipeline.py", "-p", "rows=20000", "-p", "iterations=10", "--no-cache")
-    run, said = turnout(folder, *sample, "--stack", "local-mlflow", "--tag", "team=ops")
-    assert "tracker" not in said
-    plain, _ = turnout(folder, *sample)
-    made = {(step["step"], step["index"]): step["outputs"] for step in run["steps"]}
-    assert made == {(step["step"], step["index"]): step["outputs"] for step in plain["steps"]}
-
-    client = MlflowClient(f"sqlite:///{folder}/.turnout/mlflow/mlflow.db")
-    experiment = client.get_experiment_by_name("flights/flights")
-    (found,) = client.search_runs([experiment.experiment_id])
-    assert found.info.status == "FINISHED"
-    store = folder / ".turnout" / "store" / "flights" / "runs" / run["run"]
-    records = [json.loads(path.read_bytes()) for path in store.glob("steps/*/record.json")]
-    logged = {
-        f"{record['step']}/{point['name']}": point["value"]
-        for record in records
-        for point in record.get("logged", {}).get("points", ())
-    }
-    assert found.data.metrics == logged
-    assert len(logged) == 9
-    info = json.loads((store / "run.json").read_bytes())
-    assert found.data.params == {name: str(value) for name, value in info["params"].items()}
-    wanted = {"turnout.run": run["run"], "turnout.plan": info["plan"], "turnout.stack": "local-mlflow", "team": "ops"}
-    assert wanted.items() <= found.data.tags.items()
-    (record,) = [record for record in records if record["step"] == "evaluate"]
-    digest = record["logged"]["artifacts"]["calibration"]["digest"]
-    figure = folder / ".turnout" / "store" / "artifacts" / digest / "files" / "figure.png"
-    copy = client.download_artifacts(found.info.run_id, "evaluate/calibration/figure.png", str(tmp_path))
-    assert Path(copy).read_bytes() == figure.read_bytes()
 
 
 PIPELINE = """
