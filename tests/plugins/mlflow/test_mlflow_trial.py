@@ -67,6 +67,9 @@ def test_up_twice_and_down(home, port, python):
     ]
     assert call("up", "--home", home, "--port", port, "--python", python).output == first.output
     assert (home / "started").read_text() == "x"
+    other = call("up", "--home", home, "--port", port % 65535 + 1, "--python", python).output.splitlines()
+    assert other.pop(1) == "it was running there already; for another port: turnout mlflow down, then up again"
+    assert other == first.output.splitlines()
     assert call("down", "--home", home).output == "stopped the server\n"
     assert call("down", "--home", home).output == "nothing was running\n"
     with socket.socket() as one:
@@ -75,6 +78,10 @@ def test_up_twice_and_down(home, port, python):
 
 
 def test_what_keeps_it_from_starting(home, port, python, monkeypatch):
+    (home.parent / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be made: Not a directory"):
+        Trial(home.parent / "file" / "home").up(port, python)
+    assert Trial(home.parent / "file" / "home").down() == []
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()

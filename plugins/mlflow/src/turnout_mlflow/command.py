@@ -35,6 +35,8 @@ def up(home: Path, port: int, python: str | None) -> None:
     trial = Trial(home)
     url = trial.up(port, python)
     click.echo(f"MLflow is at {url}, its log in {trial.log}")
+    if not url.endswith(f":{port}"):
+        click.echo("it was running there already; for another port: turnout mlflow down, then up again")
     click.echo(f"for a stack: tracker: {{type: mlflow, uri: {url}}}")
 
 

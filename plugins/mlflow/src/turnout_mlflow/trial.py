@@ -27,11 +27,15 @@ class Trial:
         """Start the server unless it runs, and return its URL when it answers.
 
         Raises:
-            ConfigError: when there is no MLflow to start, or the port is taken.
+            ConfigError: when there is no MLflow to start, the port is taken, or the folder cannot be made.
             RunError: when it does not come up; nothing is left running then.
         """
         if self._background.running:
             return str(self._background.known["url"])
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self.home} cannot be made: {error.strerror}", fix="choose another: --home") from error
         self.down()
         if python is None and find_spec("mlflow") is None:
             raise ConfigError(
@@ -39,7 +43,6 @@ class Trial:
                 fix='pip install "turnout-mlflow[mlflow]" here, or in another and give it: --python PATH',
             )
         see_free(port, "choose another: turnout mlflow up --port 5001")
-        self.home.mkdir(parents=True, exist_ok=True)
         url = f"http://127.0.0.1:{port}"
         try:
             self._background.start(
@@ -55,7 +58,7 @@ class Trial:
 
     def down(self) -> list[str]:
         """Stop what :meth:`up` started and return the names of what was still running."""
-        return self._background.stop()
+        return self._background.stop() if self.home.is_dir() else []
 
     def _command(self, python: str, port: int) -> list[str]:
         options = {
