@@ -296,3 +296,17 @@ def test_every_name_of_the_plugin_api_is_there():
     public = {name for name in vars(plugin_api) if name.isidentifier() and not name.startswith("_")} - {"annotations"}
     assert public == set(plugin_api.__all__)
     assert Path(plugin_api.__file__).name == "plugin_api.py"
+
+
+def test_entry_points_of_the_backport_are_entry_points():
+    """Once `importlib_metadata` is imported, as MLflow does, Python's own `entry_points` gives those of its kind."""
+    code = """
+import importlib_metadata
+from importlib.metadata import EntryPoint
+from turnout.registry import Registry, discover
+found = Registry([importlib_metadata.EntryPoint("x", "turnout.builtin", "turnout")])
+assert not isinstance(importlib_metadata.EntryPoint("x", "y", "z"), EntryPoint)
+print([plugin.name for plugin in found.plugins()], discover().get("materializer", "text").name, *discover().problems)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "['x'] text\n", done.stderr

@@ -288,10 +288,8 @@ def discover() -> Registry:
     return Registry.discover()
 
 
-def _described(given: object | EntryPoint) -> _Plugin:
-    from importlib.metadata import EntryPoint
-
-    if isinstance(given, EntryPoint):
+def _described(given: Any) -> _Plugin:
+    if hasattr(given, "group") and hasattr(given, "load"):  # an entry point, also of the backport importlib_metadata
         dist = given.dist
         return _Plugin(given.name, dist.name if dist else "", dist.version if dist else "", given.load)
     name = getattr(given, "__name__", None) or type(given).__name__
