@@ -1,4 +1,4 @@
-"""What a run is in MLflow besides points: data sets, models, the registry, autologging; from every engine alike."""
+"""What a run is in MLflow besides points: data sets, models, the registry, autologging."""
 
 from __future__ import annotations
 

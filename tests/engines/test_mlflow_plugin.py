@@ -50,14 +50,9 @@ class Server:
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._log = folder / "server.log"
-        words = (
-            "server",
-            "--backend-store-uri",
-            f"sqlite:///{folder}/m.db",
-            "--artifacts-destination",
-            f"{folder}/art",
-        )
-        self._command = [sys.executable, "-m", "mlflow", *words, "--host", "127.0.0.1", "--port", str(self.port)]
+        words = ["--backend-store-uri", f"sqlite:///{folder}/m.db", "--artifacts-destination", f"{folder}/art"]
+        words += ["--host", "127.0.0.1", "--port", str(self.port)]
+        self._command = [sys.executable, "-m", "mlflow", "server", *words]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

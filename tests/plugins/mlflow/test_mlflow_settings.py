@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 from turnout.cli import doctor
 from turnout.errors import ConfigError, ConfigErrors, PluginError, RunError
 from turnout.packaging.project import load
+from turnout.plugin_api import Git, Options
 from turnout.registry import discover
 from turnout.stack.find import load_stack
 from turnout.testing.plans import sample_run
 from turnout_mlflow import names
 from turnout_mlflow.connection import Connection
-from turnout_mlflow.tracker import MlflowSettings, MlflowTracker
+from turnout_mlflow.tracker import MlflowSettings, MlflowTracker, _own_tags
 
 STACKS = Path(__file__).parents[3] / "stacks"
 
@@ -142,6 +144,24 @@ def test_an_error_says_what_mends_it(monkeypatch, error, why, fix):
         raise error
     assert fix in caught.value.fix
     assert caught.value.why.startswith(why or str(error))
+
+
+def test_the_tags_of_a_run_say_where_it_comes_from():
+    git, options = Git(commit="0123abc", dirty=True), Options(tags={"team": "ops", "a:b": "c"})
+    run = msgspec.structs.replace(sample_run(), git=git, options=options, engine_url="http://engine/runs/7")
+    tags = _own_tags(run)
+    assert tags[names.key("a:b")] == "c"
+    assert {
+        "team": "ops",
+        "mlflow.source.git.commit": "0123abc",
+        "turnout.git_dirty": "true",
+        "turnout.project": run.project,
+        "turnout.pipeline": run.pipeline,
+        "turnout.plan": run.plan,
+        "turnout.stack": run.stack,
+        "turnout.orchestrator": run.orchestrator,
+        "turnout.engine_url": "http://engine/runs/7",
+    }.items() <= tags.items()
 
 
 def test_planning_imports_no_mlflow():
