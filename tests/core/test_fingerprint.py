@@ -306,6 +306,30 @@ CHANGED = {
         },
         {"lib/a.py": "def g(): return 2"},
     ),
+    "a module that its package imports from itself": (
+        {
+            "flow.py": "from lib import a\ndef fit(): return a.f()",
+            "lib/__init__.py": "from . import a",
+            "lib/a.py": "def f(): return 1",
+        },
+        {"lib/a.py": "def f(): return 2"},
+    ),
+    "a value that its package sets on a module of it": (
+        {
+            "flow.py": "from lib import a\ndef fit(): return a.A",
+            "lib/__init__.py": "from lib import a\na.A = 1",
+            "lib/a.py": "A = 0",
+        },
+        {"lib/__init__.py": "from lib import a\na.A = 2"},
+    ),
+    "a name that two modules import from each other": (
+        {
+            "flow.py": "from a import f\ndef fit(): return f()",
+            "a.py": "try:\n    from b import f\nexcept ImportError:\n    def f(): return 1",
+            "b.py": "from a import f",
+        },
+        {"a.py": "try:\n    from b import f\nexcept ImportError:\n    def f(): return 2"},
+    ),
     "a conditional import": (
         {
             "flow.py": "try:\n    from a import f\nexcept ImportError:\n    from b import f\ndef fit(): return f()",

@@ -15,6 +15,10 @@ from turnout.packaging.scope import Chain, Target
 from turnout.packaging.syntax import Source, Unit
 
 
+Seen = frozenset[tuple[str, str]]
+"""Names that were looked up on the way to one: each a module's and a top-level name of it."""
+
+
 class Module(NamedTuple):
     """A module of the project. ``source`` is None for what cannot be read: a compiled or broken file, a bare folder.
 
@@ -203,7 +207,7 @@ class Links:
         assert module is not None
         for target in unit.imports.get(chain[0], ()) if unit else ():
             yield from self._follow(module, target, chain[1:])
-        yield from self._lookup(module, chain[0], chain[1:], frozenset())
+        yield from self._lookup(module, chain[0], chain[1:])
 
     def _worded(self, name: str, word: str) -> Iterator[Node]:
         """What a string may name: a statement of the same module, or ``package.module:name`` of the project."""
@@ -223,45 +227,47 @@ class Links:
             elif inner.split(".")[0] in other.source.binds:
                 yield from self._attribute(other.name, inner.split(".")[0], ())
 
-    def _lookup(self, module: Module, name: str, rest: Chain, seen: frozenset[str]) -> Iterator[Node]:
-        if module.source is None:
+    def _lookup(self, module: Module, name: str, rest: Chain, seen: Seen = frozenset()) -> Iterator[Node]:
+        """What a top-level name of a module stands for. *seen*: the names that led here, for imports go in circles."""
+        if module.source is None or (module.name, name) in seen:
             return
+        seen |= {(module.name, name)}
         numbers, targets = module.source.binds.get(name, ()), module.source.imports.get(name, ())
         yield from (Node("unit", module.name, number) for number in numbers)
         for target in targets:
-            yield from self._follow(module, target, rest)
+            yield from self._follow(module, target, rest, seen)
         if not numbers and not targets:
             for star in module.source.stars:
                 other = self.module(_absolute(module, star))
-                if other is not None and other.name not in seen:
-                    yield from self._lookup(other, name, rest, seen | {module.name})
+                if other is not None:
+                    yield from self._lookup(other, name, rest, seen)
 
-    def _follow(self, module: Module, target: Target, rest: Chain) -> Iterator[Node]:
+    def _follow(self, module: Module, target: Target, rest: Chain, seen: Seen = frozenset()) -> Iterator[Node]:
         name = _absolute(module, target)
         if target.name is None:
-            yield from self._module_value(name, rest)
+            yield from self._module_value(name, rest, seen)
         else:
-            yield from self._attribute(name, target.name, rest)
+            yield from self._attribute(name, target.name, rest, seen)
 
-    def _module_value(self, name: str, rest: Chain) -> Iterator[Node]:
+    def _module_value(self, name: str, rest: Chain, seen: Seen = frozenset()) -> Iterator[Node]:
         if self.module(name) is None:
             yield from foreign(name)
         elif rest:
-            yield from self._attribute(name, rest[0], rest[1:])
+            yield from self._attribute(name, rest[0], rest[1:], seen)
         else:
             yield Node("whole", name)
 
-    def _attribute(self, name: str, attribute: str, rest: Chain) -> Iterator[Node]:
+    def _attribute(self, name: str, attribute: str, rest: Chain, seen: Seen = frozenset()) -> Iterator[Node]:
         module = self.module(name)
         if module is None:
             yield from foreign(name)
             return
         yield Node("loaded", name)
-        found = list(self._lookup(module, attribute, rest, frozenset()))
+        found = list(self._lookup(module, attribute, rest, seen))
         if found:
             yield from found
         elif self.module(f"{name}.{attribute}") is not None:
-            yield from self._module_value(f"{name}.{attribute}", rest)
+            yield from self._module_value(f"{name}.{attribute}", rest, seen)
         elif module.source is not None and attribute not in {"__name__", "__file__", "__path__", "__package__"}:
             yield Node("whole", name)
 
