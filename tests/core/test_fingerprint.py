@@ -96,6 +96,15 @@ SAME = {
         {"flow.py": FIT + "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    x: int = Field(1)"},
         {"flow.py": FIT + "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    x: int = Field(2)"},
     ),
+    "a file that nothing names": ({"flow.py": FIT, "q.sql": "select 1"}, {"q.sql": "select 2"}),
+    "a file of the same suffix": (
+        {"flow.py": "def fit(x): return f'{x}.{x}', 'q.sql', '.sql'", "q.sql": "select 1", "other.sql": "select 1"},
+        {"other.sql": "select 2"},
+    ),
+    "a module of the name of an installed package, elsewhere": (
+        {"flow.py": "import yaml\ndef fit(): return yaml.dump(1)", "lib/yaml.py": "A = 1"},
+        {"lib/yaml.py": "A = 2"},
+    ),
     "a parameter of the same name": (
         {"flow.py": "def score(): return 1\ndef fit(score, *rest, key=None): return score, rest, key"},
         {"flow.py": "def score(): return 2\ndef fit(score, *rest, key=None): return score, rest, key"},
@@ -462,6 +471,66 @@ CHANGED = {
     "a function named by a string": (
         {"flow.py": "def load(n): ...\ndef fit(): return load('b.c:f')", "b/c.py": "def f(): return 1"},
         {"b/c.py": "def f(): return 2"},
+    ),
+    "a module in a folder put on sys.path": (
+        {
+            "flow.py": "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent / 'lib'))\n"
+            "import aside\ndef fit(): return aside.f()",
+            "lib/aside.py": "def f(): return 1",
+        },
+        {"lib/aside.py": "def f(): return 2"},
+    ),
+    "a module of a package in a folder put on sys.path": (
+        {
+            "flow.py": "import sys\nsys.path.append('my-libs')\nfrom aside.b import f\ndef fit(): return f()",
+            "my-libs/aside/b.py": "def f(): return 1",
+        },
+        {"my-libs/aside/b.py": "def f(): return 2"},
+    ),
+    "a file read beside the module": (
+        {
+            "flow.py": "from pathlib import Path\ndef fit(): return Path(__file__).with_name('q.sql').read_text()",
+            "q.sql": "select 1",
+        },
+        {"q.sql": "select 2"},
+    ),
+    "a file read at the top": (
+        {
+            "flow.py": "import json\nA = json.load(open('conf/settings.json'))\ndef fit(): return A",
+            "conf/settings.json": "1",
+        },
+        {"conf/settings.json": "2"},
+    ),
+    "a file of a name that is made up": (
+        {"flow.py": "def fit(n): return open(f'sql/{n}_daily.sql').read()", "sql/a_daily.sql": "select 1"},
+        {"sql/a_daily.sql": "select 2"},
+    ),
+    "files of a pattern": (
+        {"flow.py": "def fit(d): return sorted(d.glob('*.sql'))", "sql/a.sql": "select 1"},
+        {"sql/a.sql": "select 2"},
+    ),
+    "a file in a command": (
+        {"flow.py": "import os\ndef fit(): return os.system('sh tool.sh --fast')", "tool.sh": "echo 1"},
+        {"tool.sh": "echo 2"},
+    ),
+    "a script that cannot be imported": (
+        {"flow.py": "import runpy\ndef fit(): return runpy.run_path('my-tools/x.py')", "my-tools/x.py": "A = 1"},
+        {"my-tools/x.py": "A = 2"},
+    ),
+    "another Python started": (
+        {
+            "flow.py": "import subprocess, sys\ndef fit(m): return subprocess.run([sys.executable, '-m', m])",
+            "tool.py": "print(1)",
+        },
+        {"tool.py": "print(2)"},
+    ),
+    "a name resolved by pkgutil": (
+        {"flow.py": "import pkgutil\ndef fit(n): return pkgutil.resolve_name(n)", "a.py": "A = 1"},
+        {"a.py": "A = 2"},
+    ),
+    "a variable in a query of pandas": (
+        {"flow.py": "from a import LOW\ndef fit(d): return d.query('x > @LOW')", "a.py": "LOW = 1"},
+        {"a.py": "LOW = 2"},
     ),
     "a pickle loaded": (
         {

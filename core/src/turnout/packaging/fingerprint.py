@@ -24,7 +24,7 @@ FOREIGN = "(other packages)"
 
 
 class Fingerprint(NamedTuple):
-    """A digest, and the digests it is made of: by ``module:name``, or ``module`` where the whole of it counts."""
+    """A digest, and the digests it is made of: by ``module:name``, ``module`` where the whole of it counts, or path."""
 
     digest: str
     parts: dict[str, str]
@@ -104,8 +104,9 @@ class Fingerprints:
         others = {node.module for node in nodes if node.kind == "foreign"}
         if others:
             parts[FOREIGN] = canonical.digest_of(sorted(others))
+        parts.update({node.module: self._links.file(node.module) for node in nodes if node.kind == "file"})
         units = [node for node in nodes if node.kind == "unit"]
-        whole = {node.module for node in nodes if node.kind != "foreign" and self._is_whole(node)}
+        whole = {node.module for node in nodes if node.kind not in {"foreign", "file"} and self._is_whole(node)}
         if any(self._links.unit(node).introspects for node in units):
             parts.update({name: self._links.raw(name) for name in {*whole, *(node.module for node in units)}})
             return _made_of(parts)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from turnout import canonical
-from turnout.packaging import sources, syntax
+from turnout.packaging import syntax
+from turnout.packaging.named import Named
 from turnout.packaging.project import Project
 from turnout.packaging.scope import Chain, Target
 from turnout.packaging.syntax import Source, Unit
-
 
 Seen = frozenset[tuple[str, str]]
 """Names that were looked up on the way to one: each a module's and a top-level name of it."""
@@ -35,10 +35,11 @@ class Node(NamedTuple):
     """Something of the project that code can reach.
 
     ``unit`` is one statement of a module; ``loaded`` that the module is imported, with the effects of that;
-    ``whole`` that any of its statements may be used; ``foreign`` a package that is not the project's.
+    ``whole`` that any of its statements may be used; ``foreign`` a package that is not the project's; ``file`` a file
+    of the project that is no module, with its path as *module*.
     """
 
-    kind: Literal["unit", "loaded", "whole", "foreign"]
+    kind: Literal["unit", "loaded", "whole", "foreign", "file"]
     module: str
     number: int = 0
 
@@ -48,6 +49,7 @@ class Links:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self._named = Named(project)
         self._roots = tuple((project.root / top).resolve() for top in project.import_roots)
         self._modules: dict[str, Module | None] = {}
         self._edges: dict[Node, tuple[Node, ...]] = {}
@@ -77,6 +79,13 @@ class Links:
         """The digest of a module's file; empty for a bare folder."""
         module = self.module(name)
         return module.raw if module else ""
+
+    def file(self, path: str) -> str:
+        """The digest of a file of the project; empty for one that cannot be read."""
+        try:
+            return canonical.digest_file(self.project.root / path)[0]
+        except OSError:
+            return ""
 
     def is_readable(self, name: str) -> bool:
         """Whether a module is taken apart into statements."""
@@ -141,6 +150,8 @@ class Links:
     def _find(self, name: str) -> Module | None:
         if not name:
             return None
+        if name.endswith(".py") and (path := self.project.root / name).is_file():
+            return _read(name, path, is_package=False)
         folders = []
         for root in self._roots:
             base = root.joinpath(*name.split("."))
@@ -153,7 +164,7 @@ class Links:
                         return Module(name, False, None, canonical.digest_file(path)[0])
             if base.is_dir():
                 folders.append(base)
-        if folders and any(one.startswith(f"{name}.") for one in self._names):
+        if folders and any(one.startswith(f"{name}.") for one in self._named.modules):
             return Module(name, True, None, "")
         return None
 
@@ -170,6 +181,8 @@ class Links:
             yield from self._mentioned(node.module, chain, unit)
         for word in sorted(unit.words):
             yield from self._worded(node.module, word)
+        for file in sorted(unit.files):
+            yield from self._filed(file)
         for target in unit.loads:
             yield from self._loads(node.module, target)
         if unit.widens == syntax.MODULE:
@@ -199,7 +212,7 @@ class Links:
             for target in targets:
                 yield from self._follow(module, target, ())
         if module.is_package:
-            yield from (Node("whole", name) for name in self._names if name.startswith(f"{module.name}."))
+            yield from (Node("whole", name) for name in self._named.modules if name.startswith(f"{module.name}."))
 
     def _mentioned(self, name: str, chain: Chain, unit: Unit | None) -> Iterator[Node]:
         """What a chain in a module may stand for: an import inside the statement, or a name of the module."""
@@ -227,6 +240,14 @@ class Links:
             elif inner.split(".")[0] in other.source.binds:
                 yield from self._attribute(other.name, inner.split(".")[0], ())
 
+    def _filed(self, name: str) -> Iterator[Node]:
+        """What a string that looks like the name of a file may mean: any file of the project that is called so."""
+        for path in self._named.files(name):
+            if path.endswith(".py"):
+                yield Node("whole", self.project.module_of(self.project.root / path) or path)
+            else:
+                yield Node("file", path)
+
     def _lookup(self, module: Module, name: str, rest: Chain, seen: Seen = frozenset()) -> Iterator[Node]:
         """What a top-level name of a module stands for. *seen*: the names that led here, for imports go in circles."""
         if module.source is None or (module.name, name) in seen:
@@ -251,7 +272,7 @@ class Links:
 
     def _module_value(self, name: str, rest: Chain, seen: Seen = frozenset()) -> Iterator[Node]:
         if self.module(name) is None:
-            yield from foreign(name)
+            yield from self._outside(name)
         elif rest:
             yield from self._attribute(name, rest[0], rest[1:], seen)
         else:
@@ -260,7 +281,7 @@ class Links:
     def _attribute(self, name: str, attribute: str, rest: Chain, seen: Seen = frozenset()) -> Iterator[Node]:
         module = self.module(name)
         if module is None:
-            yield from foreign(name)
+            yield from self._outside(name)
             return
         yield Node("loaded", name)
         found = list(self._lookup(module, attribute, rest, seen))
@@ -280,7 +301,12 @@ class Links:
             if one and self.module(one) is not None:
                 yield Node("loaded", one)
             elif one == absolute:
-                yield from foreign(one)
+                yield from self._outside(one)
+
+    def _outside(self, name: str) -> Iterator[Node]:
+        """What a module stands for that no import root has: another package, or what lies elsewhere on ``sys.path``."""
+        yield from foreign(name)
+        yield from (Node("whole", one) for one in self._named.elsewhere(name.partition(".")[0]))
 
     def _acts(self, node: Node) -> bool:
         unit = self.unit(node)
@@ -314,7 +340,7 @@ class Links:
     def _children(self) -> dict[Node, list[Node]]:
         """For each class of the project those that derive from it directly."""
         found: dict[Node, list[Node]] = {}
-        for name in self._names:
+        for name in self._named.modules:
             module = self.module(name)
             for number, unit in enumerate(module.source.units if module and module.source else ()):
                 for chain in unit.bases:
@@ -322,18 +348,13 @@ class Links:
                         found.setdefault(base, []).append(Node("unit", name, number))
         return found
 
-    @cached_property
-    def _names(self) -> tuple[str, ...]:
-        found = (self.project.module_of(self.project.root / path) for path in sources.python_files(self.project))
-        return tuple(dict.fromkeys(filter(None, found)))
-
     def _package_of(self, name: str) -> tuple[str, ...]:
         """The modules that share the first part of a dotted name; all of the project for one outside packages."""
         top, dot, _ = name.partition(".")
         module = self.module(top)
         if not dot and (module is None or not module.is_package):
-            return (name, *self._names)
-        return tuple(one for one in self._names if one == top or one.startswith(f"{top}."))
+            return (name, *self._named.modules)
+        return tuple(one for one in self._named.modules if one == top or one.startswith(f"{top}."))
 
 
 def _read(name: str, path: Path, *, is_package: bool) -> Module:

@@ -71,11 +71,11 @@ def collect(project: Project) -> Sources:
     return Sources(tuple(files), untracked, tuple(sorted(notes)), listing is not None)
 
 
-def python_files(project: Project) -> tuple[str, ...]:
-    """The project's Python files, sorted: as git sees them, or all of them where it does not."""
+def names(project: Project) -> tuple[str, ...]:
+    """The paths of the project's files, sorted: as git sees them, or all of them where it does not."""
     listing = git.files(project.root)
     paths = walk(project.root) if listing is None else {*listing.tracked, *listing.untracked}
-    return tuple(sorted(path for path in paths if path.endswith(".py")))
+    return tuple(sorted(path for path in paths if not _NEVER.search(path) and not _SECRET.search(path)))
 
 
 def walk(root: Path, limit: int | None = None) -> Iterator[str]:

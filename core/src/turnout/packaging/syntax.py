@@ -22,17 +22,18 @@ class Unit(NamedTuple):
     """One top-level statement.
 
     ``digest`` is of its syntax; ``chains`` are the names it mentions, ``words`` its string constants that could be
-    names; ``imports`` and ``loads`` the imports inside it; ``received`` the names in its annotations; ``bases`` of a
-    class what it derives from, ``hooks`` whether it acts on classes derived from it; ``widens`` is 0, MODULE or
-    PACKAGE; ``introspects`` tells whether it reads docstrings or source, ``effect`` whether its execution when the
-    module is imported may change more than the names it binds, ``doubtful`` whether it may if one of the ``packages``
-    it uses is not another's but the project's own.
+    names, ``files`` the names and patterns of files in them; ``imports`` and ``loads`` the imports inside it;
+    ``received`` the names in its annotations; ``bases`` of a class what it derives from, ``hooks`` whether it acts on
+    classes derived from it; ``widens`` is 0, MODULE or PACKAGE; ``introspects`` tells whether it reads docstrings or
+    source, ``effect`` whether its execution when the module is imported may change more than the names it binds,
+    ``doubtful`` whether it may if one of the ``packages`` it uses is not another's but the project's own.
     """
 
     names: tuple[str, ...]
     digest: str
     chains: frozenset[Chain]
     words: frozenset[str]
+    files: frozenset[str]
     imports: dict[str, tuple[Target, ...]]
     loads: tuple[Target, ...]
     received: frozenset[Chain]
@@ -56,6 +57,11 @@ class Source(NamedTuple):
     stars: tuple[Target, ...]
 
 
+_NOT_IN_A_FILE = re.compile(r"[^\w.*?\[\]-]+")
+_FILE = re.compile(r"[^\n]*\.[A-Za-z]\w{0,9}\Z")
+"""The name of a file, with a suffix, or a pattern for such."""
+_VARIABLE = re.compile(r"@([^\W\d]\w*)")
+"""A variable in the text of a query of pandas, which looks it up in the module of its caller."""
 _WORD = re.compile(r"[^\W\d][\w.]{0,200}(:[^\W\d][\w.]{0,200})?\Z")
 _DYNAMIC_NAMES = {"eval": PACKAGE, "exec": PACKAGE, "compile": PACKAGE, "globals": MODULE}
 _DYNAMIC_MEMBERS = {
@@ -69,7 +75,8 @@ _DYNAMIC_MEMBERS = {
     "__globals__": MODULE,
 }
 _DYNAMIC_ORIGINS = re.compile(
-    r"(builtins\.(eval|exec|compile)|sys\.modules|pandas\.read_pickle"
+    r"(builtins\.(eval|exec|compile)|sys\.(modules|executable)|pandas\.read_pickle|pydoc\.locate"
+    r"|pkgutil\.(resolve_name|iter_modules|walk_packages)|hydra\.utils\.(instantiate|call|get_\w+)"
     r"|(pickle|_pickle|cloudpickle|dill|joblib|shelve|torch)\.(load|loads|Unpickler|open))\b"
 )
 _INTROSPECTION = frozenset({"__doc__", "getdoc", "getsource", "getsourcelines", "getcomments", "co_firstlineno"})
@@ -216,6 +223,7 @@ def _unit(statement: ast.stmt, scope: Scope) -> Unit:
     loads: list[Target] = []
     chains: set[Chain] = set()
     words: set[str] = set()
+    files: set[str] = set()
     received: set[Chain] = set()
     widens = 0
     followed: set[int] = set()
@@ -233,8 +241,10 @@ def _unit(statement: ast.stmt, scope: Scope) -> Unit:
             continue
         if isinstance(node, ast.Attribute):
             widens = max(widens, _DYNAMIC_MEMBERS.get(node.attr, 0))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORD.match(node.value):
-            words.update(() if id(node) in labels else (node.value,))
+        elif text := _text_of(node):
+            words |= {text} if _WORD.match(text) and id(node) not in labels else set()
+            chains |= {(name,) for name in _VARIABLE.findall(text)} - {(name,) for name in hidden}
+            files |= _files_in(text)
         elif isinstance(node, ast.Call):
             widens = max(widens, _reach_of(node))
             if (module := _imported_by_name(node)) is not None:
@@ -255,6 +265,7 @@ def _unit(statement: ast.stmt, scope: Scope) -> Unit:
         digest=dump(statement),
         chains=frozenset(chains),
         words=frozenset(words),
+        files=frozenset(files),
         imports=imports,
         loads=tuple(loads),
         received=frozenset(received),
@@ -311,6 +322,19 @@ def _labels_of(node: ast.AST) -> set[int]:
     if chain is None or chain[-1] != "Annotated":
         return set()
     return {id(one) for one in node.slice.elts[1:] if isinstance(one, ast.Constant)}
+
+
+def _files_in(text: str) -> set[str]:
+    """The names of files in a text: its words, and what follows its last slash."""
+    words = {*_NOT_IN_A_FILE.split(text), re.split(r"[/\\]", text)[-1]}
+    return {word for word in words if len(word) < 256 and _FILE.match(word)}
+
+
+def _text_of(node: ast.AST) -> str:
+    """The text of a string, of an f-string with ``*`` for what is only known later; empty for anything else."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join("*" if isinstance(part, ast.FormattedValue) else _text_of(part) for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _parsed(text: str) -> Iterator[ast.AST]:
