@@ -62,6 +62,16 @@ def volume(given):
     return given.volume()
 
 
+@step
+def bundle(number: int) -> dict:
+    return {"box": Box(number)}
+
+
+@step
+def opened(given: dict) -> int:
+    return given["box"].volume()
+
+
 @step(cache=True)
 def constant() -> float:
     return 1.5
@@ -77,6 +87,7 @@ def work(path: File = "data.txt", add: int = 1):
     number = scaled(size(read(path), add))
     region(number)
     volume(box(number))
+    opened(bundle(number))
     constant()
     always()
 """
@@ -91,7 +102,8 @@ class Box:
     def volume(self):
         return self.side**3
 """
-EVERYTHING = {"read", "size", "scaled", "region", "box", "volume", "constant"}
+BOXES = {"box", "volume", "bundle", "opened"}
+EVERYTHING = {"read", "size", "scaled", "region", *BOXES, "constant"}
 
 
 class Project:
@@ -158,13 +170,13 @@ def test_an_unchanged_run_takes_everything_that_may_be_cached(project):
 @pytest.mark.parametrize(
     ("file", "old", "new", "missed"),
     [
-        ("helpers.py", "value * FACTOR", "value + FACTOR", {"scaled", "region", "box", "volume"}),
-        ("helpers.py", "FACTOR = 2", "FACTOR = 3", {"scaled", "region", "box", "volume"}),
+        ("helpers.py", "value * FACTOR", "value + FACTOR", {"scaled", "region", *BOXES}),
+        ("helpers.py", "FACTOR = 2", "FACTOR = 3", {"scaled", "region", *BOXES}),
         ("helpers.py", '"""Scale a value."""', '"""Scale it."""  # as agreed', set()),
         ("helpers.py", "def unrelated(value):\n    return value", "def unrelated(value):\n    return -value", set()),
-        ("shapes.py", "self.side**3", "self.side**3 + 0", {"box", "volume"}),
+        ("shapes.py", "self.side**3", "self.side**3 + 0", BOXES),
         ("data.txt", "some data", "more data", {"read", "size"}),
-        ("data.txt", "some data", "a little more data", {"read", "size", "scaled", "region", "box", "volume"}),
+        ("data.txt", "some data", "a little more data", {"read", "size", "scaled", "region", *BOXES}),
         ("work.py", "len(data) + add", "add + len(data)", {"size"}),
     ],
     ids=["helper", "constant", "comment", "unrelated", "method", "content", "other-content", "step"],
@@ -241,6 +253,7 @@ def test_explain_names_the_parts_of_the_key_that_changed(project):
     project.run()
     assert changes(project, "scaled") == {("code", "helpers:scale"), ("code", "helpers:FACTOR")}
     assert ("code", "shapes:Box") in changes(project, "volume")
+    assert ("code", "shapes:Box") in changes(project, "opened"), "though nothing in the step names the class"
     assert changes(project, "read") == {("parameter", "path")}
     assert changes(project, "size") == {("input", "data")}
     (change,) = why(project, "size")["changes"]
@@ -267,6 +280,13 @@ def test_explain_says_why_a_step_with_an_unchanged_key_ran_or_did_not(project):
     shutil.rmtree(project.root / ".turnout" / "store" / "cached" / "cache")
     project.run()
     assert "gone" in why(project, "size")["reason"]
+
+
+def test_explain_says_that_a_class_is_not_declared(project):
+    project.edit("work.py", "def box(number: int) -> Box:", "def box(number: int):")
+    project.run()
+    assert "volume" not in project.cached()
+    assert "box declares no type and gave a value of the project's class shapes:Box" in why(project, "volume")["reason"]
 
 
 def test_explain_names_declared_files_materializers_and_the_first_run(project):

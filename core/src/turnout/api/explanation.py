@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from turnout import canonical
 from turnout.api.history import run_infos
 from turnout.api.run import Run, StepRun
 from turnout.errors import TurnoutError
-from turnout.packaging.fingerprint import Fingerprints
+from turnout.packaging.fingerprint import Fingerprint, Fingerprints
 from turnout.packaging.project import CodeSettings, Project, Settings
 from turnout.plan.model import Environment, Plan, StepPlan
+from turnout.planning.stepcode import Step, step_code
 from turnout.records import model as records
 from turnout.records.model import InputRecord, Record
+from turnout.runtime import cache
 from turnout.runtime.code import Code
-from turnout.runtime.session import cache_folder
-from turnout.spec.inputs import Upstream
+from turnout.runtime.session import Session, cache_folder
 from turnout.stores import layout
 
 Part = Literal[
@@ -89,6 +89,13 @@ def _ran_all_the_same(step: StepRun) -> str:
         return "everything is as it was, but the run was started with --no-cache"
     if not step.record.sealed:
         return "everything is as it was, but it ran in the submitter's own process, where nothing is cached"
+    session = Session(step.run.workspace.store, step.run.plan, step.run.info)
+    if (undeclared := cache.undeclared(session, step.plan)) is not None:
+        maker, kind = undeclared
+        return (
+            f"everything is as it was, but {maker} declares no type and gave a value of the project's class {kind}; "
+            "declare it, and the results are cached"
+        )
     if step.plan.cache is not True:
         return f"everything is as it was, but its results are cached for {step.plan.cache:g} seconds only"
     return "everything is as it was, but what was cached was gone, damaged, or not there yet"
@@ -190,18 +197,9 @@ def code_parts(step: StepRun) -> dict[str, str] | None:
 
 def _parts(prints: Fingerprints, plan: Plan, step: StepPlan) -> dict[str, str] | None:
     """The parts, if they are those that the planner has taken the step's fingerprint from."""
-    own = prints.of_class(str(step.entrypoint)) if step.entrypoint is not None else None
-    if own is None:
-        return None
-    types = {(one.name, output.name): output.type.name for one in plan.steps for output in one.outputs}
-    names = {output.materializer for output in step.outputs} | {output.type.name for output in step.outputs}
-    names |= {types[g.source.step, g.source.output] for g in step.inputs.values() if isinstance(g.source, Upstream)}
-    found = {name: prints.of_class(name) for name in sorted(names) if ":" in name}
-    classes = {name: one for name, one in found.items() if one is not None}
-    digests = {name: one.digest for name, one in classes.items()}
-    if step.fingerprint != (canonical.digest_of([own.digest, digests]) if digests else own.digest):
-        return None
-    parts = dict(own.parts)
-    for one in classes.values():
-        parts.update(one.parts)
-    return parts
+
+    def own(one: Step) -> Fingerprint | None:
+        return None if one.entrypoint is None else prints.of_class(str(one.entrypoint))
+
+    found = step_code(plan.steps, prints, own).get(step.name)
+    return found.parts if found is not None and found.digest == step.fingerprint else None

@@ -36,25 +36,19 @@ def fingerprint(function: Any, project: Project) -> Fingerprint:
 
 
 class Fingerprints:
-    """Fingerprints of a project as it is now: each file is read once, so that many steps cost little more than one.
-
-    ``parts`` holds, for each name given to :meth:`of`, the digests that its fingerprint is made of.
-    """
+    """Fingerprints of a project as it is now: each file is read once, so that many steps cost little more than one."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.parts: dict[str, dict[str, str]] = {}
         self._links = Links(project)
         self._by_start: dict[tuple[Node, ...], Fingerprint] = {}
         self._by_value: dict[int, tuple[Any, Fingerprint]] = {}
 
-    def of(self, name: str, function: Any) -> str:
-        """The digest of a function's fingerprint; its parts are kept under *name*."""
+    def of(self, function: Any) -> Fingerprint:
+        """The fingerprint of a function, made once."""
         if id(function) not in self._by_value:
             self._by_value[id(function)] = (function, self.fingerprint(function))
-        found = self._by_value[id(function)][1]
-        self.parts[name] = found.parts
-        return found.digest
+        return self._by_value[id(function)][1]
 
     def fingerprint(self, function: Any) -> Fingerprint:
         """The fingerprint of a function or class: from its source, or for one that has none in the project from what

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,17 +13,18 @@ from turnout.errors import Location, PlanError, TurnoutError, raise_all
 from turnout.materializers.choice import Materializers
 from turnout.packaging import code as packages
 from turnout.packaging import environment as environments
-from turnout.packaging.fingerprint import Fingerprints
+from turnout.packaging.fingerprint import Fingerprint, Fingerprints
 from turnout.packaging.pins import python_minor
 from turnout.packaging.project import Project
 from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan, decode
 from turnout.planning.capabilities import gaps
 from turnout.planning.overrides import engine_options, override_pipeline, override_step
 from turnout.planning.policies import forbidden
+from turnout.planning.stepcode import Step, step_code
 from turnout.planning.uploads import Uploads
 from turnout.registry import Registry
 from turnout.runtime.artifacts import ContentKind
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param, Upstream
+from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.spec.model import ParamSpec, PipelineSpec, StepSpec
 from turnout.spec.types import ParamType
 from turnout.stack.model import Stack
@@ -37,8 +37,6 @@ class Planned(NamedTuple):
     package: packages.CodePackage
     uploads: Uploads
     notes: tuple[str, ...]
-    fingerprints: Mapping[str, Mapping[str, str]]
-    """For each step the digests of the parts of its code, by name."""
 
 
 def make_plan(
@@ -66,7 +64,7 @@ def make_plan(
     params = tuple(_param(param, uploads, problems, spec) for param in spec.params)
     materializers = Materializers(registry.all("materializer"))
     locks = _Locks(project, stack, problems)
-    code = _Code(traced, project)
+    code = _code(spec, traced, project)
     planned = []
     for one in steps:
         step = one.spec
@@ -90,7 +88,7 @@ def make_plan(
                 cache=_cache(step, spec.params),
                 profile=step.profile,
                 options=one.options,
-                fingerprint=code.fingerprint(step),
+                fingerprint=code[step.name].digest if step.name in code else "",
                 doc=step.doc,
                 place=step.place,
             )
@@ -120,7 +118,7 @@ def make_plan(
     )
     plan = decode(plan.encode())  # in canonical order: an adapter sees the same here as who reads the plan elsewhere
     raise_all(f"{spec.name} is not allowed on the stack {stack.name}", forbidden(plan, package.revision, registry))
-    return Planned(plan, package, uploads, (*package.notes, *locks.notes), code.prints.parts)
+    return Planned(plan, package, uploads, (*package.notes, *locks.notes))
 
 
 def _where(step: StepSpec) -> Location | None:
@@ -196,36 +194,19 @@ def _looks_up_features(step: StepSpec) -> bool:
     )
 
 
-class _Code:
-    """The fingerprints of steps: of the function, and of every class of the project that goes in or out."""
+def _code(spec: PipelineSpec, traced: Traced, project: Project) -> dict[str, Fingerprint]:
+    """The fingerprints of the steps; of one whose function is not here, by its name."""
+    prints = Fingerprints(project)
 
-    def __init__(self, traced: Traced, project: Project) -> None:
-        self.traced = traced
-        self.prints = Fingerprints(project)
-        self._classes: dict[str, str] = {}
-        self._types = {
-            (step.name, output.name): output.type.name for step in traced.spec.steps for output in step.outputs
-        }
+    def own(step: Step) -> Fingerprint | None:
+        if (function := traced.functions.get(step.name)) is not None:
+            return prints.of(function)
+        if step.entrypoint is None:
+            return None
+        name = str(step.entrypoint)
+        return Fingerprint(canonical.digest_of(name), {name: canonical.digest_of(name)})
 
-    def fingerprint(self, step: StepSpec) -> str:
-        """The digest of the code a step reaches."""
-        function = self.traced.functions.get(step.name)
-        if function is None:
-            return "" if step.entrypoint is None else canonical.digest_of(str(step.entrypoint))
-        own = self.prints.of(step.name, function)
-        names = {output.materializer for output in step.outputs if output.materializer}
-        names |= {output.type.name for output in step.outputs}
-        for given in step.inputs.values():
-            if isinstance(given.source, Upstream):
-                names.add(self._types[given.source.step, given.source.output])
-        classes = {name: digest for name in sorted(names) if (digest := self._class(name))}
-        return canonical.digest_of([own, classes]) if classes else own
-
-    def _class(self, name: str) -> str:
-        if name not in self._classes:
-            found = self.prints.of_class(name) if ":" in name else None
-            self._classes[name] = "" if found is None else found.digest
-        return self._classes[name]
+    return step_code(spec.steps, prints, own)
 
 
 def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> dict[str, str]:

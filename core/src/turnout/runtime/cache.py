@@ -35,20 +35,27 @@ def applies(session: Session, step: StepPlan) -> bool:
     """
     if not step.cache or step.kind != "task" or session.in_process or session.run.options.no_cache:
         return False
-    upstream = (given.source for given in step.inputs.values() if isinstance(given.source, Upstream))
-    return not any(_of_unknown_class(session, source) for source in upstream)
+    return undeclared(session, step) is None
 
 
-def _of_unknown_class(session: Session, source: Output | Element | Collected) -> bool:
+def undeclared(session: Session, step: StepPlan) -> tuple[str, str] | None:
+    """The step whose output a step is given without a declared type, and the project's class that it came to."""
+    for given in step.inputs.values():
+        if isinstance(given.source, Upstream) and (kind := _unknown_class(session, given.source)) is not None:
+            return given.source.step, kind
+    return None
+
+
+def _unknown_class(session: Session, source: Output | Element | Collected) -> str | None:
     step = session.plan.by_name[source.step]
     declared = next(output.type.name for output in step.outputs if output.name == source.output)
     if declared != "any":
-        return False
+        return None
     count = (session.resolver.count(step.name) or 0) if step.mapped else 1
     indices: Iterable[int | None] = range(count) if step.mapped else (None,)
     found = (session.record(step.name, index) for index in indices)
-    types = {artifact.type.partition(":")[0] for record in found if record for artifact in _artifacts(record)}
-    return any(session.code.has_module(module) for module in types)
+    types = (artifact.type for record in found if record for artifact in _artifacts(record))
+    return next((name for name in types if session.code.has_module(name.partition(":")[0])), None)
 
 
 def look_up(
