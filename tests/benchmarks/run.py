@@ -40,7 +40,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEXT = """# Benchmarks
 
 Made by `make bench`: this page is written by it, figures and all. What counts are the ratios, each of two things
-measured in turn in the same run; seconds and milliseconds are for orientation only.
+measured in turn in the same run; seconds and milliseconds are for orientation only. Where the time goes, and what was
+done about it, is told in [profiles.md](profiles.md).
 
 {machine}
 

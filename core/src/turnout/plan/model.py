@@ -191,6 +191,14 @@ class _Header(msgspec.Struct):
     runtime: str = "0"
 
 
+def settled(plan: Plan) -> Plan:
+    """The plan as who reads its bytes elsewhere sees it, in canonical order; the bytes are kept with it."""
+    data = plan.encode()
+    found = decode(data)
+    found.__dict__["_encoded"] = data
+    return found
+
+
 def decode(data: bytes, where: str = "the plan") -> Plan:
     """Read a plan's bytes.
 

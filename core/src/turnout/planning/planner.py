@@ -16,7 +16,7 @@ from turnout.packaging import environment as environments
 from turnout.packaging.fingerprint import Fingerprint, Fingerprints
 from turnout.packaging.pins import python_minor
 from turnout.packaging.project import Project
-from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan, decode
+from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan, settled
 from turnout.planning.capabilities import gaps
 from turnout.planning.overrides import engine_options, override_pipeline, override_step
 from turnout.planning.policies import forbidden
@@ -116,7 +116,7 @@ def make_plan(
         options=options,
         accepted=accepted,
     )
-    plan = decode(plan.encode())  # in canonical order: an adapter sees the same here as who reads the plan elsewhere
+    plan = settled(plan)  # in canonical order: an adapter sees the same here as who reads the plan elsewhere
     raise_all(f"{spec.name} is not allowed on the stack {stack.name}", forbidden(plan, package.revision, registry))
     return Planned(plan, package, uploads, (*package.notes, *locks.notes))
 

@@ -195,7 +195,7 @@ def _save(session: Session, step: StepPlan, result: Any) -> dict[str, OutputReco
 @contextmanager
 def _surroundings(session: Session, step: StepPlan, environ: dict[str, str]) -> Iterator[None]:
     """A fresh working directory with the declared files in it, and the secrets as variables, while the step runs."""
-    home, before = _here(), dict(os.environ)
+    home, before = _here(), dict(os.environb)
     folder = _empty_folder(session.work)
     try:
         for name in step.files:
@@ -231,12 +231,14 @@ def _here() -> Path:
         return Path(tempfile.gettempdir())
 
 
-def _restore(before: dict[str, str]) -> None:
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
+def _restore(before: dict[bytes, bytes]) -> None:
+    """Undo what a step has changed among the variables: as bytes and each read once, which halves what it costs."""
+    now = dict(os.environb)
+    for name in now.keys() - before.keys():
+        del os.environb[name]
     for name, value in before.items():
-        if os.environ.get(name) != value:
-            os.environ[name] = value
+        if now.get(name) != value:
+            os.environb[name] = value
 
 
 def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
