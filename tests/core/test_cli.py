@@ -330,6 +330,18 @@ def test_artifacts_are_copied_out(call, project):
     call("artifacts", "load", "latest", "square", "--to", "squares")
     assert sorted(path.name for path in (project / "squares").iterdir()) == ["0", "1", "2"]
     assert "out exists already" in call("artifacts", "load", "latest", "report", "--to", "out").err
+    paths = json.loads(call("artifacts", "load", "latest", "square", "--to", "more", "--json").out)
+    assert paths == ["more/0/output", "more/1/output", "more/2/output"]
+
+
+def test_values_are_printed_as_json(call, project):
+    text = (project / "flow.py").read_text()
+    write(project, {"flow.py": text.replace("-> str:", "-> complex:").replace("    return f", "    return 1j or f")})
+    call("run", "flow.py")
+    assert json.loads(call("artifacts", "load", "latest", "square", "--json").out) == [1, 4, 9]
+    answer = call("artifacts", "load", "latest", "report", "--json")
+    assert (answer.code, answer.out) == (2, "")
+    assert "a complex cannot be printed as JSON" in answer.err
 
 
 WRONG = {
@@ -575,6 +587,8 @@ def test_logs_of_steps_in_workers(project):
     assert said("runs", "logs", "latest", "square.1", "--stack", "local") == "squaring 2\n"
     shown = said("runs", "logs", "latest", "square", "--stack", "local").splitlines()
     assert shown == [line for n in (0, 1, 2) for line in (f"--- square.{n}", f"squaring {n + 1}")]
+    document = json.loads(said("runs", "logs", "latest", "square", "--stack", "local", "--json"))
+    assert document["logs"] == {f"square.{n}": [f"squaring {n + 1}"] for n in (0, 1, 2)}
 
 
 def on_a_terminal(command: list[str], cwd: Path, **environ: str) -> tuple[int, str]:

@@ -123,13 +123,20 @@ def _outputs(step: StepRun, wanted: str | None) -> list[tuple[str, OutputRecord]
 @_from_option
 @stack_option
 @click.option("--to", type=click.Path(path_type=Path), help="Copy the artifact's files into this new folder.")
+@json_option
 def load(
-    run: str, step: str | None, output: str | None, source: Source | None, stack: str | None, to: Path | None
+    run: str,
+    step: str | None,
+    output: str | None,
+    source: Source | None,
+    stack: str | None,
+    to: Path | None,
+    as_json: bool,
 ) -> None:
     """Load an output of STEP (or STEP.INDEX) of RUN, verified, and print it, or copy its files.
 
     An alias in place of RUN, without a STEP, loads what it names. Printing needs the packages that the value is made
-    of; copying needs none.
+    of; copying needs none. --json prints numbers, texts, lists and dicts, or where they were copied to.
     """
     if to is not None and to.exists():
         from turnout.errors import ConfigError
@@ -140,28 +147,51 @@ def load(
 
         named = find(run, stack=stack, source=source)
         if to is None:
-            click.echo(_shown(named.load()))
+            _print(named.load(), as_json=as_json)
         else:
             named.copy_to(to)
-            click.echo(str(to))
+            _print_paths([to], as_json=as_json)
         return
     from turnout.api.run import Run
 
     found = Run(run, stack=stack)
     if to is None:
-        click.echo(_shown(found[step].load(output)))
+        _print(found[step].load(output), as_json=as_json)
         return
+    copied = []
     for part in _parts(found[step].checked(output)):
         for name, one in _outputs(part, output):
             for number, artifact in listing.artifacts_of(one):
                 folder = to if part.index is None else to / str(part.index)
                 target = folder / name if number is None else folder / name / str(number)
                 found.artifacts.copy_to(artifact, target)
-                click.echo(str(target))
+                copied.append(target)
+    _print_paths(copied, as_json=as_json)
 
 
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
+def _print(value: Any, *, as_json: bool) -> None:
+    if not as_json:
+        click.echo(value if isinstance(value, str) else repr(value))
+        return
+    from turnout.errors import ConfigError
+    from turnout.materializers import plain
+
+    try:
+        print_json(plain.simplify(value))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"a {type(value).__name__} cannot be printed as JSON",
+            why=str(error),
+            fix="copy its files: --to FOLDER; in Python, load()",
+        ) from None
+
+
+def _print_paths(paths: list[Path], *, as_json: bool) -> None:
+    if as_json:
+        print_json([str(path) for path in paths])
+        return
+    for path in paths:
+        click.echo(str(path))
 
 
 @artifacts.command()

@@ -63,7 +63,8 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
 @click.argument("run")
 @click.argument("step")
 @stack_option
-def logs(run: str, stack: str | None, step: str) -> None:
+@json_option
+def logs(run: str, stack: str | None, step: str, as_json: bool) -> None:
     """Print what STEP (or STEP.INDEX) of RUN printed, all attempts in order; of a mapped step, all elements."""
     from turnout.api.run import Run
 
@@ -71,22 +72,30 @@ def logs(run: str, stack: str | None, step: str) -> None:
     one = found[step]
     orchestrator = found.workspace.orchestrator_of(found.info)
     parts = one.elements if one.plan.mapped and one.index is None else [one]
-    for part in parts:
+    lines = {part.label: orchestrator.logs(found.plan, found.info.engine_run, part.name, part.index) for part in parts}
+    if as_json:
+        print_json({"run": found.id, "logs": {label: list(several) for label, several in lines.items()}})
+        return
+    for label, several in lines.items():
         if len(parts) > 1:
-            click.echo(f"--- {part.label}")
-        for line in orchestrator.logs(found.plan, found.info.engine_run, part.name, part.index):
+            click.echo(f"--- {label}")
+        for line in several:
             click.echo(line)
 
 
 @runs.command()
 @click.argument("run")
 @stack_option
-def cancel(run: str, stack: str | None) -> None:
+@json_option
+def cancel(run: str, stack: str | None, as_json: bool) -> None:
     """Stop RUN; what it has committed stays."""
     from turnout.api.run import Run
 
     found = Run(run, stack=stack)
     found.workspace.orchestrator_of(found.info).cancel(found.plan, found.info.engine_run)
+    if as_json:
+        print_json({"run": found.id, "asked": "to stop"})
+        return
     click.echo(f"asked the run {found.id} to stop")
 
 
