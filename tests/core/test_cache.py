@@ -26,10 +26,11 @@ def unrelated(value):
 '''
 PIPELINE = """\
 import os
+from datetime import datetime
 
 from helpers import scale
 from shapes import Box
-from turnout import File, pipeline, step
+from turnout import LOGICAL_TIME, File, pipeline, step
 
 
 @step
@@ -40,6 +41,11 @@ def read(path: File) -> bytes:
 @step
 def size(data: bytes, add: int) -> int:
     return len(data) + add
+
+
+@step
+def dated(data: bytes, day: datetime) -> str:
+    return f"{day:%Y-%m-%d}: {len(data)}"
 
 
 @step
@@ -83,8 +89,10 @@ def always() -> int:
 
 
 @pipeline
-def work(path: File = "data.txt", add: int = 1):
-    number = scaled(size(read(path), add))
+def work(path: File = "data.txt", add: int = 1, day: datetime = LOGICAL_TIME):
+    data = read(path)
+    dated(data, day)
+    number = scaled(size(data, add))
     region(number)
     volume(box(number))
     opened(bundle(number))
@@ -189,6 +197,15 @@ def test_an_edit_misses_what_it_reaches_and_nothing_else(file, old, new, missed,
 def test_a_parameter_and_a_declared_variable_are_part_of_the_key(project):
     assert "size" not in project.cached("-p", "add=2")
     assert project.cached(REGION="north") == EVERYTHING - {"region"}
+
+
+def test_the_run_of_the_next_day_is_no_stale_hit(project):
+    first = project.run("--at", "2026-01-02")
+    assert "dated" in project.cached("--at", "2026-01-02")
+    following = project.run("--at", "2026-01-03")
+    assert {name for name, one in following.items() if one["cached_from"]} == EVERYTHING
+    assert following["dated"]["outputs"] != first["dated"]["outputs"]
+    assert changes(project, "dated") == {("parameter", "day")}
 
 
 def test_the_name_of_a_file_is_not_its_content(project):
