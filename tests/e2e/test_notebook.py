@@ -47,14 +47,17 @@ def sums(count: int = 3, by: int = 2):
 
 
 def execute(notebook: Any, folder: Path, *, allow_errors: bool = False) -> None:
-    """Execute all cells in a kernel of their own."""
+    """Execute all cells in a kernel of their own. What a cell prints is one output, however it arrived."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder / "home"))
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
         patch.delenv("TURNOUT_STACK", raising=False)
         resources = {"metadata": {"path": str(folder)}}
-        NotebookClient(notebook, kernel_name="python3", allow_errors=allow_errors, resources=resources).execute()
+        client = NotebookClient(
+            notebook, kernel_name="python3", allow_errors=allow_errors, resources=resources, coalesce_streams=True
+        )
+        client.execute()
 
 
 @pytest.fixture(scope="module")
