@@ -45,6 +45,8 @@ class KubeflowServer:
         self.token = TOKEN
         self.cookie = ""
         """What is asked for instead of a token, where it is not empty."""
+        self.held: threading.Event | None = None
+        """What the answer to a run that has been started waits for."""
         self._made = 0
         server = self
 
@@ -123,6 +125,8 @@ class KubeflowServer:
                 made.update(run_id=f"run-{len(self.runs)}", state="RUNNING")
                 self._see(made)
                 self.runs[made["run_id"]] = made
+                if self.held is not None:
+                    self.held.wait(60)
                 return 200, made
             case "GET", "runs", run if run in self.runs:
                 return 200, self.runs[run]

@@ -228,6 +228,21 @@ def test_a_run_is_stopped_where_its_command_is(server: Any, command: Any) -> Non
     assert "Traceback" not in text
 
 
+def test_a_run_is_stopped_where_its_command_does_not_know_yet_that_it_began(server: Any, project: Path) -> None:
+    server.held = threading.Event()
+    process = turnout(project, "run", server.token)
+    try:
+        until(lambda: "run-0" in server.runs)
+        process.send_signal(signal.SIGINT)
+        server.held.set()
+        text, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode != 0, text
+    assert server.requests.count("POST /runs/run-0:terminate") == 1
+    assert "Traceback" not in text
+
+
 def test_a_run_is_followed_by_its_command(server: Any, command: Any, project: Path, tmp_path: Path) -> None:
     """The test does the work of the containers."""
     until(lambda: "GET /runs/run-0" in server.requests)

@@ -22,6 +22,7 @@ from turnout.components.orchestrator import (
     RunStatus,
     StepStatus,
     Support,
+    started,
 )
 from turnout.components.policy import Policy, Violation
 from turnout.components.progress import Change, Watcher
@@ -160,4 +161,5 @@ __all__ = [
     "render",
     "run_id",
     "see_free",
+    "started",
 ]

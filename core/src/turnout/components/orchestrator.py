@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, ClassVar, Literal
 
@@ -84,6 +86,39 @@ class RunHandle(ABC):
         """Ask the engine to stop the run; the steps already committed stay."""
 
 
+def started(start: Callable[[], RunHandle]) -> RunHandle:
+    """Start a run on an engine, and let no Ctrl-C leave it behind: one that is pressed meanwhile stops the run.
+
+    An engine that is asked to start a run may have started it before its answer is here. Pressed twice, Ctrl-C no
+    longer waits for that answer.
+
+    Args:
+        start: asks the engine, and returns the handle of the run.
+
+    Raises:
+        KeyboardInterrupt: when Ctrl-C was pressed; the run has been asked to stop.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in {None, signal.SIG_IGN}:
+        return start()
+    pressed: list[bool] = []
+
+    def press(*_: object) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(True)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        handle = start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        handle.cancel()
+        raise KeyboardInterrupt
+    return handle
+
+
 class Orchestrator(Component[ConfigT], ABC):
     """Decides *when* a step runs. What running it means is the runtime's, the same on every engine.
 
@@ -119,7 +154,10 @@ class Orchestrator(Component[ConfigT], ABC):
 
     @abstractmethod
     def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
-        """Start a run. The plan and its code are in *store* already. Does not block until the run ends."""
+        """Start a run. The plan and its code are in *store* already. Does not block until the run ends.
+
+        An engine that is asked over a network is asked by :func:`started`.
+        """
 
     def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
         """Place the bundle where the engine finds it and activate its schedule; run nothing. Returns where it is."""

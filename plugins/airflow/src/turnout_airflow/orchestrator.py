@@ -20,6 +20,7 @@ from turnout.plugin_api import (
     Submission,
     Support,
     pretty,
+    started,
 )
 from turnout_airflow.clearing import clear
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
@@ -144,8 +145,12 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         url = f"{self.config.url.rstrip('/')}/dags/{file.dag_id}/runs/{engine_run}"
         options = msgspec.to_builtins(msgspec.structs.replace(submission.options, engine_url=url))
         conf = {**packable(msgspec.to_builtins(submission.params)), OPTIONS: packable(options)}
-        api.start(file.dag_id, engine_run, conf)
-        return AirflowRun(api, plan, file.dag_id, engine_run, url, self.watch)
+
+        def start() -> RunHandle:
+            api.start(file.dag_id, engine_run, conf)
+            return AirflowRun(api, plan, file.dag_id, engine_run, url, self.watch)
+
+        return started(start)
 
     def _await(self, api: Api, file: DagFile, placed: Placed) -> None:
         api.wait_parsed(file.dag_id, file.version, placed, self.config.parse_timeout)

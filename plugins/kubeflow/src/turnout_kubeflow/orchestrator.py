@@ -17,6 +17,7 @@ from turnout.plugin_api import (
     RunStatus,
     Submission,
     Support,
+    started,
 )
 from turnout_kubeflow import inputs
 from turnout_kubeflow.options import PipelineOptions, TaskOptions
@@ -108,8 +109,12 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         options = {key: value for key, value in msgspec.to_builtins(submission.options).items() if key != "uuid"}
         more = {"options": options, "page": server.page(RUNS)}
         arguments = inputs.arguments(plan, submission.params, more)
-        engine_run = server.start(bundle.files[ENTRYPOINT], arguments, f"{plan.name} {submission.options.at}")
-        return KubeflowRun(plan, engine_run, server, store, self.config.poll, self.watch)
+
+        def start() -> RunHandle:
+            engine_run = server.start(bundle.files[ENTRYPOINT], arguments, f"{plan.name} {submission.options.at}")
+            return KubeflowRun(plan, engine_run, server, store, self.config.poll, self.watch)
+
+        return started(start)
 
     def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
         """Upload the pipeline, or a new version of it, and let its schedule start runs of that; start none now.
