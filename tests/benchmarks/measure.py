@@ -34,7 +34,7 @@ class Result(NamedTuple):
     value: str
     target: str
     met: bool | None
-    """None where there is nothing to hold it to, or it could not be measured."""
+    """None where there is nothing to hold it to (``target`` is empty then), or it could not be measured."""
     detail: str
 
 

@@ -96,7 +96,8 @@ def _page(results: list[Result], load: float) -> str:
 
 
 def _met(result: Result) -> str:
-    return {True: "yes", False: "no", None: "not measured"}[result.met]
+    unheld = "not measured" if result.target else ""
+    return {True: "yes", False: "no", None: unheld}[result.met]
 
 
 def _machine(load: float) -> str:
