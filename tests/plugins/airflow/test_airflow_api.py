@@ -107,6 +107,26 @@ def test_it_signs_in_when_it_is_first_refused(server):
     assert "who are you" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "given"), [(201, {"access_token": "t0ken"}), (403, {"detail": "sign in"}), (200, b"<html>"), (200, {})]
+)
+def test_an_airflow_without_sign_in_may_give_everybody_a_token(server, status, given):
+    def answer(_, headers):
+        return (200, {"dags": []}) if headers["Authorization"] == "Bearer t0ken" else (401, {"detail": "who are you"})
+
+    server.answers["GET /api/v2/dags"] = answer
+    server.answers["GET /auth/token"] = status, given
+    everybody = Api(AirflowSettings(url=server.url))
+    if status == 201:
+        assert everybody.call("GET", "/dags") == {"dags": []}
+        assert everybody.call("GET", "/dags") == {"dags": []}
+        assert [path for _, path, *_ in server.asked] == ["/api/v2/dags", "/auth/token", "/api/v2/dags", "/api/v2/dags"]
+    else:
+        with pytest.raises(ConfigError, match=r"refuses to GET /dags \(401\)") as caught:
+            everybody.call("GET", "/dags")
+        assert "who are you" in str(caught.value)
+
+
 def test_a_wrong_password_is_not_shown(server):
     server.answers["GET /api/v2/dags"] = 401, {"detail": "no"}
     server.answers["POST /auth/token"] = 401, {"detail": "wrong"}

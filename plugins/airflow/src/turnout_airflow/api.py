@@ -63,8 +63,8 @@ class Api:
                 return self._send(method, f"/api/v2{path}", body)
             except urllib.error.HTTPError as error:
                 with error:
-                    if error.code == 401 and not signed and self._settings.user and not self._settings.token:
-                        signed, self._token = True, self._sign_in()
+                    if error.code == 401 and not signed and not self._settings.token:
+                        signed, self._token = True, self._sign_in() if self._settings.user else self._everybodys()
                     elif error.code >= 500 and failures < TRIES - 1 and method != "POST":
                         time.sleep(PAUSE * 2**failures)
                         failures += 1
@@ -102,6 +102,16 @@ class Api:
             raise self._refusal(error, "POST", "/auth/token") from None
         except (KeyError, TypeError):
             raise ConfigError(f"{self._url} gives no token for user and password", fix="set `token` instead") from None
+
+    def _everybodys(self) -> str:
+        """The token that an Airflow without sign-in gives to everybody who asks; 3.1 wants it, others need none."""
+        try:
+            return str(self._send("GET", "/auth/token", None)["access_token"])
+        except urllib.error.HTTPError as error:
+            error.close()
+        except (ConfigError, KeyError, TypeError):
+            pass
+        return ""
 
     def _send(self, method: str, path: str, body: Any) -> Any:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -146,7 +156,7 @@ class Api:
             return ConfigError(
                 f"Airflow at {self._url} does not accept {method} {path.partition('?')[0]} ({error.code})",
                 why=detail,
-                fix="give parameters that fit, and an Airflow of version 3.2 or newer",
+                fix="give parameters that fit, and an Airflow of version 3.0 or newer",
             )
         return RunError(
             f"Airflow at {self._url} failed at {method} {path.partition('?')[0]} ({error.code})",
@@ -207,8 +217,8 @@ class Api:
                 raise RunError(
                     f"Airflow cannot import {path}",
                     why=error["stack_trace"].strip().splitlines()[-1],
-                    fix="see its page of import errors; Airflow must be 3.2 or newer, and have what the file imports, "
-                    "such as the modules of callbacks in its plugins folder",
+                    fix="see its page of import errors; Airflow must be as new as the file's first line says, and have "
+                    "what it imports, such as the modules of callbacks in its plugins folder",
                 )
 
 

@@ -11,18 +11,21 @@ import msgspec
 
 from turnout.plugin_api import Plan, Schedule, StepPlan, digest
 from turnout_airflow import callbacks
+from turnout_airflow.imports import imports
 from turnout_airflow.launch import base, launcher
 from turnout_airflow.params import params
 from turnout_airflow.settings import AirflowSettings, TaskOptions, dag_options, task_options
 from turnout_airflow.shape import FINISH, Shape
-from turnout_airflow.source import Code, arguments, call, imported, laid, literal, nested, text
+from turnout_airflow.source import Code, arguments, call, laid, literal, nested, text
 
 OPTIONS = "turnout.options"
 """The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
 LONGEST_TAG = 100
+DOUBLING = {1.0: False, 2.0: True}
+"""Growths of a delay that every Airflow 3 knows, as it calls them; others take 3.2."""
 FINISH_DELAY = 10
 """How many seconds lie between two tries to mark the end of a run; Airflow's own five minutes hold its end up."""
-TRIED = ("3.2.2", "3.3.2")
+TRIED = {"3.0": "3.0.6", "3.1": "3.1.8", "3.2": "3.2.2", "3.3": "3.3.2"}
 """The versions of Airflow that the files were tried on; with providers on the last of them only."""
 
 
@@ -82,24 +85,31 @@ class DagFile:
             sdk.append("Asset")
         if self.options.deadline is not None:
             sdk += ["DeadlineAlert", "DeadlineReference", "SyncCallback"]
-        names = sorted(sdk, key=lambda name: (not name.isupper(), name[0].islower(), name))
-        others = [*self._launcher.others, imported("airflow.sdk", names), *callbacks.imports(self.shape.callbacks)]
-        imports = [*sorted(standard, key=_place), "", *sorted(others, key=_place)]
+        others = [*self._launcher.others, *callbacks.imports(self.shape.callbacks)]
         slots = {
             "@NAME": self.plan.name,
             "@PROJECT": self.plan.project,
+            "@SINCE": self._since,
             "@CHECKED": self._checked,
             "@HOW": self._launcher.how,
-            "@IMPORTS": "\n".join(imports),
+            "@IMPORTS": imports(standard, sdk, others),
             "@PLAN": literal(self.plan.digest),
         }
         return re.sub("@[A-Z]+", lambda found: slots[found[0]], base.HEAD) + self._launcher.constants
 
     @property
+    def _since(self) -> str:
+        """The first version of Airflow that has what the file asks for."""
+        retries = [step.retry for step in self.plan.steps if step.retry.count]
+        newer = self.options.deadline is not None or any(retry.backoff not in DOUBLING for retry in retries)
+        return "3.2" if newer else "3.0"
+
+    @property
     def _checked(self) -> str:
         """What such files were checked on, and what else parsing this one takes."""
         provider = self._launcher.provider
-        on = f"{TRIED[-1]} with {provider}" if provider else " and ".join(TRIED)
+        *more, last = [tried for version, tried in TRIED.items() if version >= self._since]
+        on = f"{last} with {provider}" if provider else f"{', '.join(more)} and {last}"
         return (
             f"{on}; parsing it takes {'the modules of its callbacks, too' if self.shape.callbacks else 'nothing else'}"
         )
@@ -259,7 +269,7 @@ class DagFile:
             given["retries"] = step.retry.count
             given["retry_delay"] = _span(step.retry.delay)
             if step.retry.backoff != 1:
-                given["retry_exponential_backoff"] = step.retry.backoff
+                given["retry_exponential_backoff"] = DOUBLING.get(step.retry.backoff, step.retry.backoff)
                 given["max_retry_delay"] = _span(step.retry.max_delay)
         if step.timeout is not None:
             given["execution_timeout"] = _span(step.timeout)
@@ -341,9 +351,3 @@ def _tag(given: str) -> str:
 def _doc(given: str) -> str:
     """A docstring as Markdown; its line feed keeps Airflow from taking one that ends in ``.md`` for a file's name."""
     return given.strip() + "\n"
-
-
-def _place(line: str) -> tuple[bool, str]:
-    """Where a line of imports stands among others: modules first, then by their names."""
-    words = line.split()
-    return words[0] == "from", words[1]

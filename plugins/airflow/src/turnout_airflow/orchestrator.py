@@ -38,7 +38,7 @@ SUBMITTED = "turnout__"
 
 
 class AirflowOrchestrator(Orchestrator[AirflowSettings]):
-    """Pipelines as DAGs of an Airflow of version 3.2 or newer."""
+    """Pipelines as DAGs of an Airflow of version 3.0 or newer."""
 
     name = "airflow"
     Config = AirflowSettings

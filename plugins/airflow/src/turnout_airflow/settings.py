@@ -95,7 +95,9 @@ class DagOptions(Config, frozen=True):
         Callbacks, Meta(description="What is called when a run has succeeded: package.module:function.")
     ] = ()
     on_failure_callback: Annotated[Callbacks, Meta(description="What is called when a run has failed.")] = ()
-    deadline: Annotated[Seconds | None, Meta(description="How many seconds after it is queued a run is late.")] = None
+    deadline: Annotated[
+        Seconds | None, Meta(description="How many seconds after it is queued a run is late; takes Airflow 3.2.")
+    ] = None
     on_deadline_callback: Annotated[Path | None, Meta(description="What is called when a run is late.")] = None
 
     def __post_init__(self) -> None:

@@ -68,6 +68,7 @@ TAKEN = frozenset(
         "False",
         "print",
         "isinstance",
+        "ImportError",
     }
 )
 """Names that a file may use, which are no step's and no callback's."""

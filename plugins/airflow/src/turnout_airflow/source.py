@@ -67,11 +67,11 @@ def _named(name: str, value: Any) -> str:
     return f"{name}{source}"
 
 
-def imported(module: str, names: Iterable[str]) -> str:
-    """The line, or lines, that import names from a module."""
+def imported(module: str, names: Iterable[str], indent: int = 0) -> str:
+    """The line, or lines, that import names from a module, to be put after *indent* spaces each."""
     names = tuple(names)
     opening = f"from {module} import "
-    return laid(Code(f"{opening}{', '.join(names)}", Lines(f"{opening}(", names, ")")), 0, "")
+    return laid(Code(f"{opening}{', '.join(names)}", Lines(f"{opening}(", names, ")")), indent, "")
 
 
 def call(function: str, given: Iterable[str], indent: int = 0, end: str = "") -> str:

@@ -15,7 +15,7 @@ Kind = Literal["run_step", "decide", "finish_run"]
 _CLASSES: dict[Kind, str] = {"run_step": "RunStep", "decide": "Decide", "finish_run": "FinishRun"}
 
 HEAD = '''\
-"""The pipeline @NAME of the project @PROJECT, as a DAG for Airflow 3.2 and newer.
+"""The pipeline @NAME of the project @PROJECT, as a DAG for Airflow @SINCE and newer.
 
 Made by turnout: change the pipeline, not this file. It was checked on Airflow
 @CHECKED.
@@ -50,7 +50,7 @@ INTERVAL = """\
 class Launcher(ABC):
     """One way to start steps, for one plan.
 
-    ``standard`` and ``others`` are lines of imports, of the standard library and besides ``airflow.sdk``;
+    ``standard`` and ``others`` are lines of imports, of the standard library and besides Airflow's SDK;
     ``sdk`` has the names of that. ``provider`` is what parsing the file takes beside Airflow, and the version tried.
     ``bases`` are the classes that the three operators of tasks derive from.
     """
@@ -76,13 +76,13 @@ class Launcher(ABC):
 
     @property
     def sdk(self) -> list[str]:
-        """Names to import from ``airflow.sdk``."""
+        """Names to import from Airflow's SDK."""
         return ["SkipMixin"] if self.gates else []
 
     @property
-    @abstractmethod
     def others(self) -> list[str]:
         """Further lines of imports."""
+        return []
 
     @property
     @abstractmethod

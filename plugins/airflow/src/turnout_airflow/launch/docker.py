@@ -25,13 +25,17 @@ class DockerLauncher(ContainerLauncher):
         return f"A task runs turnout's runtime in a container, which finds plan, code and\n{place}."
 
     @property
+    def sdk(self) -> list[str]:
+        """What the operator tells Airflow."""
+        return ["AirflowFailException", *super().sdk]
+
+    @property
     def others(self) -> list[str]:
         """The operator, and what it takes."""
         types = [name for name, used in (("DeviceRequest", self._has_gpu), ("Mount", self._has_mounts)) if used]
         return [
             imported("airflow.providers.docker.exceptions", ["DockerContainerFailedException"]),
             imported("airflow.providers.docker.operators.docker", ["DockerOperator"]),
-            imported("airflow.sdk.exceptions", ["AirflowFailException"]),
             *([imported("docker.types", types)] if types else []),
         ]
 

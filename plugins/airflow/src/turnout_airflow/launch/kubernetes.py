@@ -25,11 +25,15 @@ class KubernetesLauncher(ContainerLauncher):
         return _HOW
 
     @property
+    def sdk(self) -> list[str]:
+        """What the operator catches, and what it tells Airflow."""
+        return ["AirflowException", "AirflowFailException", *super().sdk]
+
+    @property
     def others(self) -> list[str]:
         """The operator, and what it takes."""
         return [
             imported("airflow.providers.cncf.kubernetes.operators.pod", ["KubernetesPodOperator"]),
-            imported("airflow.sdk.exceptions", ["AirflowException", "AirflowFailException"]),
             "from kubernetes.client import models as k8s",
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turnout_airflow.launch.base import Launcher
-from turnout_airflow.source import imported, literal
+from turnout_airflow.source import literal
 
 
 class PythonLauncher(Launcher):
@@ -32,13 +32,8 @@ class PythonLauncher(Launcher):
 
     @property
     def sdk(self) -> list[str]:
-        """What the operator derives from."""
-        return ["BaseOperator", *super().sdk]
-
-    @property
-    def others(self) -> list[str]:
-        """What a task tells Airflow."""
-        return [imported("airflow.sdk.exceptions", [f"Airflow{one}Exception" for one in ("", "Fail", "Skip")])]
+        """What the operator derives from, and what it tells Airflow."""
+        return ["BaseOperator", *(f"Airflow{one}Exception" for one in ("", "Fail", "Skip")), *super().sdk]
 
     @property
     def constants(self) -> str:
