@@ -126,3 +126,9 @@ def test_delays_that_double_are_of_every_airflow(backoff, given, since):
     assert f"as a DAG for Airflow {since} and newer." in text
     never = source("python", sample_step(retry=Retry(count=0, backoff=backoff)))
     assert "as a DAG for Airflow 3.0 and newer." in never
+
+
+def test_a_deployment_has_no_say_in_how_often_a_step_is_tried():
+    assert 'default_args={"retries": 0},' in source("python")
+    owned = source("python", options={"airflow": {"owner": "ann"}})
+    assert 'default_args={"owner": "ann", "retries": 0},' in owned

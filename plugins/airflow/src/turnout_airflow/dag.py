@@ -165,8 +165,8 @@ class DagFile:
                 given["start_date"] = _moment(schedule.start)
             given["catchup"] = schedule.catchup
         given.update(self._limits())
-        if options.owner:
-            given["default_args"] = {"owner": options.owner}
+        owner = {"owner": options.owner} if options.owner else {}
+        given["default_args"] = {**owner, "retries": 0}  # else a deployment's own number of retries would stand
         if any(spec.source == "value" for spec in plan.params):
             given["params"] = params(plan.params)
         given["tags"] = [*(_tag(f"{key}:{value}") for key, value in plan.tags.items()), version]
