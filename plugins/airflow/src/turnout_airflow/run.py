@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import urllib.parse
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from turnout.plugin_api import (
@@ -125,8 +126,17 @@ class AirflowRun(RunHandle):
                 continue
             self._seen[step, index] = (state, number)
             place = None if index < 0 else index
-            seconds = 0.0 if state == "retrying" else max(0.0, float(task["duration"] or 0.0))
+            seconds = 0.0 if state == "retrying" else _seconds(task)
             self._watch(Change(step, place, state, seconds=seconds, number=number, total=totals.get(step)))
+
+
+def _seconds(task: dict[str, Any]) -> float:
+    """How long a task took. Airflow before 3.3 counts seconds twice in ``duration`` where its database is SQLite."""
+    ends = [task["start_date"], task["end_date"]]
+    if None in ends:
+        return 0.0
+    start, end = (datetime.fromisoformat(moment.replace("Z", "+00:00")) for moment in ends)
+    return max(0.0, (end - start).total_seconds())
 
 
 def run_path(dag: str, engine_run: str) -> str:
