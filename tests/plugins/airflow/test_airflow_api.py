@@ -20,6 +20,9 @@ from turnout_airflow.placement import Placed
 from turnout_airflow.settings import AirflowSettings
 
 DAG = "sample.sample"
+OLD = {"filename": f"{DAG}/sample_dag.py", "timestamp": "2020-01-01T00:00:00Z", "stack_trace": "ImportError: old"}
+NEW = {**OLD, "timestamp": "2999-01-01T00:00:00+00:00", "stack_trace": "Traceback\nImportError: no DAG in airflow"}
+OTHER = {**NEW, "filename": "elsewhere/sample_dag.py", "stack_trace": "other"}
 
 
 class Server:
@@ -162,12 +165,31 @@ def test_waiting_for_a_version(server, api):
 
 def test_an_import_error_of_this_file_ends_the_wait(server, api):
     placed = Placed(DAG, f"/dags/{DAG}", time.time())
-    old = {"filename": f"{DAG}/sample_dag.py", "timestamp": "2020-01-01T00:00:00Z", "stack_trace": "old"}
-    new = {**old, "timestamp": "2999-01-01T00:00:00+00:00", "stack_trace": "Traceback\nImportError: no DAG in airflow"}
-    other = {**new, "filename": "elsewhere/sample_dag.py", "stack_trace": "other"}
-    server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": [old, other, new]}
+    answers = iter([[OTHER], [OTHER, NEW]])
+    server.answers["GET /api/v2/importErrors"] = lambda *_: (200, {"import_errors": next(answers)})
     with pytest.raises(RunError, match="ImportError: no DAG in airflow"):
         api.wait_parsed(DAG, "turnout:new", placed, 60)
+    assert next(answers, None) is None
+
+
+def test_an_import_error_from_before_is_not_that_of_the_new_file(server, api):
+    placed = Placed(DAG, f"/dags/{DAG}", time.time())
+    under_way = {**OLD, "timestamp": "2998-01-01T00:00:00Z"}  # recorded after the file was written, of the one before
+    mended = iter([[OLD], [OLD], [under_way], [under_way]])
+    tags = iter([404, 404, 404, 404, 200])
+    server.answers["GET /api/v2/importErrors"] = lambda *_: (200, {"import_errors": next(mended)})
+    server.answers[f"GET /api/v2/dags/{DAG}"] = lambda *_: (
+        next(tags), {"is_stale": False, "tags": [{"name": "turnout:new"}]}
+    )  # fmt: skip
+    api.wait_parsed(DAG, "turnout:new", placed, 60)
+    del server.answers[f"GET /api/v2/dags/{DAG}"]
+    still = iter([[OLD], [under_way], [NEW]])
+    server.answers["GET /api/v2/importErrors"] = lambda *_: (200, {"import_errors": next(still)})
+    with pytest.raises(RunError, match="ImportError: no DAG in airflow"):
+        api.wait_parsed(DAG, "turnout:new", placed, 60)
+    server.answers["GET /api/v2/importErrors"] = 200, {"import_errors": [under_way]}
+    with pytest.raises(RunError, match="ImportError: old"):
+        api.wait_parsed(DAG, "turnout:new", placed, 0.1)
 
 
 def test_pools_that_would_hold_a_step_up_for_ever(server, tmp_path):

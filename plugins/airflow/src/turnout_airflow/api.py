@@ -189,10 +189,15 @@ class Api:
     def wait_parsed(self, dag: str, version: str, placed: Placed, seconds: float) -> None:
         """Wait until Airflow has parsed the DAG of that version, which it bears as a tag, and has not lost it since.
 
+        A file that Airflow could not import before may be parsed as it was while it is written anew: what is said of
+        that must be said twice.
+
         Raises:
             RunError: when Airflow says that it cannot import the file, or does not get to it in time.
         """
         deadline = time.monotonic() + seconds
+        broken: bool | None = None
+        said: set[str] = set()
         while True:
             try:
                 found = self.call("GET", f"/dags/{dag}")
@@ -200,8 +205,14 @@ class Api:
                 found = None
             if found and not found["is_stale"] and any(tag["name"] == version for tag in found["tags"]):
                 return
-            self._see_import_errors(placed)
-            if time.monotonic() > deadline:
+            late = time.monotonic() > deadline
+            error = self._import_error(placed)
+            broken = error is not None if broken is None else broken
+            if error is not None and _seconds(error["timestamp"]) >= placed.written:
+                said.add(error["timestamp"])
+                if late or len(said) > broken:
+                    raise _unimportable(error)
+            if late:
                 raise RunError(
                     f"Airflow has not parsed {'the new version of ' if found else ''}the DAG {dag} in {seconds:g} s",
                     why=f"the file lies in {placed.address}",
@@ -210,16 +221,19 @@ class Api:
                 )
             time.sleep(0.5)
 
-    def _see_import_errors(self, placed: Placed) -> None:
-        for error in self.call("GET", "/importErrors?limit=100&order_by=-timestamp")["import_errors"]:
-            path = Path(error["filename"] or "")
-            if path.parent.name == placed.name and _seconds(error["timestamp"]) >= placed.written:
-                raise RunError(
-                    f"Airflow cannot import {path}",
-                    why=error["stack_trace"].strip().splitlines()[-1],
-                    fix="see its page of import errors; Airflow must be as new as the file's first line says, and have "
-                    "what it imports, such as the modules of callbacks in its plugins folder",
-                )
+    def _import_error(self, placed: Placed) -> dict[str, Any] | None:
+        """What Airflow said last of a file that it cannot import."""
+        errors = self.call("GET", "/importErrors?limit=100&order_by=-timestamp")["import_errors"]
+        return next((error for error in errors if Path(error["filename"] or "").parent.name == placed.name), None)
+
+
+def _unimportable(error: dict[str, Any]) -> RunError:
+    return RunError(
+        f"Airflow cannot import {error['filename']}",
+        why=error["stack_trace"].strip().splitlines()[-1],
+        fix="see its page of import errors; Airflow must be as new as the file's first line says, and have what it"
+        " imports, such as the modules of callbacks in its plugins folder",
+    )
 
 
 def _trust(file: str) -> ssl.SSLContext:
