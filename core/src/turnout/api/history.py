@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, Literal
 
 import msgspec
 
-from turnout.catalog.index import Index
 from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import RunStatus
@@ -40,6 +39,8 @@ class StepSummary(msgspec.Struct, frozen=True):
 
 def run_infos(store: ArtifactStore[Any], project: str, limit: int | None = None) -> list[RunInfo]:
     """The runs of a project, newest first; one whose ``run.json`` cannot be read is left out."""
+    from turnout.catalog.index import Index  # brings SQLite, which most commands do without
+
     with closing(Index(store, project)) as index:
         return [one.info for one in index.runs(limit=limit)]
 
@@ -72,28 +73,35 @@ def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
     raise ConfigError(f"{wanted!r} is the start of {len(matches)} run ids", fix="give more of it")
 
 
-def step_summaries(store: ArtifactStore[Any], plan: Plan, run: str) -> list[StepSummary]:
-    """Every step of a run that left something behind, in the plan's order, elements by index."""
+def step_summaries(
+    store: ArtifactStore[Any], plan: Plan, run: str, known: Mapping[tuple[str, int | None], Record]
+) -> list[StepSummary]:
+    """Every step of a run that left something behind, in the plan's order, elements by index.
+
+    Args:
+        known: records that need not be read.
+    """
     folder = layout.steps(plan.project, run)
     position = {step.name: number for number, step in enumerate(plan.steps)}
-    kept: dict[tuple[str, int | None], dict[str, bytes]] = {}
+    kept: dict[tuple[str, int | None], Record | None] = {}
+    attempts: dict[tuple[str, int | None], list[Attempt]] = {}
     for entry in store.list(folder):
-        name, _, rest = entry.key.removeprefix(folder + "/").partition("/")
-        data = store.read(entry.key)
-        if data is not None:
-            kept.setdefault(step_of(name), {})[rest] = data
-    found = [_summary(step, index, files) for (step, index), files in kept.items()]
+        label, _, name = entry.key.removeprefix(folder + "/").partition("/")
+        step = step_of(label)
+        record = known.get(step) if name == "record.json" else None
+        data = None if record is not None else store.read(entry.key)
+        if name != "record.json" and data is not None:
+            kept.setdefault(step, None)
+            attempts.setdefault(step, []).append(records.decode(data, Attempt, f"the attempt {name} of {label}"))
+        elif record is not None or data is not None:
+            kept[step] = record or records.decode(data or b"", Record, f"the record of {label}")
+    found = [
+        StepSummary(*step, record, tuple(sorted(attempts.get(step, ()), key=lambda one: (one.started, one.id))))
+        for step, record in kept.items()
+    ]
     return sorted(
         found, key=lambda one: (position.get(one.step, len(position)), -1 if one.index is None else one.index)
     )
-
-
-def _summary(step: str, index: int | None, files: dict[str, bytes]) -> StepSummary:
-    data = files.pop("record.json", None)
-    label = step if index is None else f"{step}.{index}"
-    record = None if data is None else records.decode(data, Record, f"the record of {label}")
-    attempts = [records.decode(one, Attempt, f"the attempt {key} of {label}") for key, one in files.items()]
-    return StepSummary(step, index, record, tuple(sorted(attempts, key=lambda one: (one.started, one.id))))
 
 
 def newest_mark(store: ArtifactStore[Any], project: str, run: str) -> FinishMark | None:

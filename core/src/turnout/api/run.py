@@ -244,6 +244,8 @@ class Run:
         self.id = self.info.id
         self.handle: RunHandle | None = None
         """The engine's handle, where this process has submitted the run."""
+        self.known: Mapping[tuple[str, int | None], Record] = {}
+        """Records that need not be read, until the next :meth:`refresh`."""
 
     @cached_property
     def plan(self) -> Plan:
@@ -266,11 +268,13 @@ class Run:
 
     @cached_property
     def _summaries(self) -> dict[tuple[str, int | None], StepSummary]:
-        return {(one.step, one.index): one for one in step_summaries(self.workspace.store, self.plan, self.id)}
+        found = step_summaries(self.workspace.store, self.plan, self.id, self.known)
+        return {(one.step, one.index): one for one in found}
 
     def refresh(self) -> Run:
         """Forget what was read, so that the next look sees what has come since."""
         self.__dict__.pop("_summaries", None)
+        self.known = {}
         return self
 
     @property

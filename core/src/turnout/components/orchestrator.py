@@ -14,7 +14,7 @@ import msgspec
 from turnout.components.base import Component, ConfigT
 from turnout.components.progress import Watcher, ignore
 from turnout.plan.model import Plan
-from turnout.records.model import RunInfo, RunState, State, Submission
+from turnout.records.model import Record, RunInfo, RunState, State, Submission
 
 
 class Capability(str, Enum):
@@ -76,6 +76,11 @@ class RunHandle(ABC):
     run_id: str
     engine_run: str
     url: str = ""
+
+    @property
+    def records(self) -> Mapping[tuple[str, int | None], Record]:
+        """The records of committed steps and elements that this process knows, by name and index: they never change."""
+        return {}
 
     @abstractmethod
     def wait(self, timeout: float | None = None) -> RunState:

@@ -24,6 +24,28 @@ from turnout.spec.inputs import InputSpec, Output
 from turnout.spec.model import OutputSpec, StepSpec
 
 
+class _Declared:
+    """What a function declares, read on first use: once, whatever names it goes by in pipelines."""
+
+    def __init__(self, function: Callable[..., Any], scope: Mapping[str, Any]) -> None:
+        self._function = function
+        self._scope = scope
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        return Signature(self._function, self._scope)
+
+    @functools.cached_property
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        where = places.defined(self._function.__code__)
+        declared = outputs(self.signature.returns, self._function.__name__, where)
+        return tuple(OutputSpec(name=o.name, type=o.type, materializer=materializer.find(o.type)) for o in declared)
+
+    @functools.cached_property
+    def doc(self) -> str:
+        return inspect.getdoc(self._function) or ""
+
+
 class Step:
     """A function as a step of pipelines: ``function`` is the function itself, ``name`` what the step is called.
 
@@ -35,7 +57,7 @@ class Step:
         self.function = function
         self.name = name
         self.settings = config
-        self._scope = scope
+        self._declared = _Declared(function, scope)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function; in a pipeline, write down the call and return a handle for each output.
@@ -89,20 +111,15 @@ class Step:
         other.name = name
         return other
 
-    @functools.cached_property
+    @property
     def signature(self) -> Signature:
         """What the function takes and returns; its annotations are read on first use."""
-        return Signature(self.function, self._scope)
+        return self._declared.signature
 
-    @functools.cached_property
+    @property
     def outputs(self) -> tuple[OutputSpec, ...]:
         """The outputs the function declares."""
-        declared = outputs(self.signature.returns, self.function.__name__, places.defined(self.function.__code__))
-        return tuple(OutputSpec(name=o.name, type=o.type, materializer=materializer.find(o.type)) for o in declared)
-
-    @functools.cached_property
-    def _doc(self) -> str:
-        return inspect.getdoc(self.function) or ""
+        return self._declared.outputs
 
     def _record(self, trace: Trace, inputs: dict[str, InputSpec], where: Location, *, mapped: bool) -> Any:
         signature = self.signature
@@ -128,7 +145,7 @@ class Step:
             cache=config.cache,
             profile=config.profile,
             options=config.options,
-            doc=self._doc,
+            doc=self._declared.doc,
             place=places.place(where),
         )
         trace.add(spec, self.function)

@@ -20,7 +20,7 @@ from turnout.local.control import CANCEL, send
 from turnout.local.engine import Engine
 from turnout.local.inline import run_inline
 from turnout.plan.model import Plan
-from turnout.records.model import FinishMark, RunInfo, RunState, Submission
+from turnout.records.model import FinishMark, Record, RunInfo, RunState, Submission
 from turnout.runtime.session import Session
 
 
@@ -51,6 +51,11 @@ class LocalRun(RunHandle):
         self._ended = threading.Event()  # unlike Thread.join, its wait can be interrupted and begun again
         self._thread = threading.Thread(target=self._work, name=f"turnout-{self.run_id}", daemon=True)
         self._thread.start()
+
+    @property
+    def records(self) -> Mapping[tuple[str, int | None], Record]:
+        """What the engine has read to mark the end."""
+        return self.session.records if self._ended.is_set() else {}
 
     def _work(self) -> None:
         try:

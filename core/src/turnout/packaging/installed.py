@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 import msgspec
 
@@ -177,9 +176,7 @@ def _scan(_path: tuple[tuple[str, int], ...]) -> dict[str, Distribution]:
 def _headers(text: str) -> dict[str, list[str]]:
     """The headers of a metadata file that matter here; the email package reads them ten times slower."""
     found: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if not line:
-            break
+    for line in text.partition("\n\n")[0].splitlines():  # what follows is the project's description
         key, _, value = line.partition(":")
         if key.lower() in {"name", "version", "requires-dist"}:
             found.setdefault(key.lower(), []).append(value.strip())
@@ -206,6 +203,10 @@ def _origin(text: str | None) -> tuple[Origin, str]:
 
 def _path_of(url: str) -> Path | None:
     parts = urlsplit(url)
-    return (
-        Path(url2pathname(parts.path) if os.name == "nt" else unquote(parts.path)) if parts.scheme == "file" else None
-    )
+    if parts.scheme != "file":
+        return None
+    if os.name == "nt":
+        from urllib.request import url2pathname
+
+        return Path(url2pathname(parts.path))
+    return Path(unquote(parts.path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     materializer: str = "auto"
 
 
-class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):
     """One step, bound: see :class:`turnout.spec.model.StepSpec` for what it shares with the definition.
 
     ``environment`` names one of the plan's environments; ``image`` is a container image, for engines that use one;
@@ -60,12 +60,12 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     doc: str = ""
     place: Place | None = None
 
-    @property
+    @cached_property
     def mapped(self) -> bool:
         """Whether the step runs once an element."""
         return any(isinstance(given.source, Element) for given in self.inputs.values())
 
-    @property
+    @cached_property
     def upstream(self) -> tuple[str, ...]:
         """The names of the steps and gates it needs, each once, in order of their first use."""
         names = [i.source.step for i in self.inputs.values() if isinstance(i.source, (Output, Element, Collected))]
@@ -219,7 +219,7 @@ def decode(data: bytes, where: str = "the plan") -> Plan:
                 f"{where} needs turnout {header.runtime} or newer on its workers; this is {__version__}",
                 fix=f"install turnout>={header.runtime} where the step runs",
             )
-        return _decoder.decode(data)
+        return _decoded(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PlanError(
             f"{where} cannot be read: {error}",
@@ -228,6 +228,12 @@ def decode(data: bytes, where: str = "the plan") -> Plan:
 
 
 _decoder = msgspec.json.Decoder(Plan)
+
+
+@lru_cache(maxsize=4)
+def _decoded(data: bytes) -> Plan:
+    """A plan is decoded once: who submits a run, who runs it and who sums it up are often one process."""
+    return _decoder.decode(data)
 
 
 def _release(version: str) -> tuple[int, ...]:

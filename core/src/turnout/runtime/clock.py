@@ -12,7 +12,7 @@ def now() -> str:
 
 def written(moment: datetime) -> str:
     """An aware datetime as records write it."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(timezone.utc).isoformat(timespec='microseconds')[: -len('+00:00')]}Z"
 
 
 def seconds_between(start: str, end: str) -> float:

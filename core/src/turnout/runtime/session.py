@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,11 @@ class Session:
             if data is not None:
                 found = self._records[step, index] = records.decode(data, Record, key)
         return found
+
+    @property
+    def records(self) -> Mapping[tuple[str, int | None], Record]:
+        """The records that were read or committed, by name and index."""
+        return self._records
 
     def commit(self, record: Record) -> tuple[Record, bool]:
         """Create a step's record unless there is one; return the record that stands and whether it is this one."""

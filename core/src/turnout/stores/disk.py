@@ -90,7 +90,10 @@ def link(source: str, target: str, descriptor: int) -> bool:
 def _make_folders(folder: str) -> None:
     """Make a folder and those above it, or fail to because others are being removed at the same time."""
     try:
-        os.makedirs(folder, exist_ok=True)
+        try:
+            os.mkdir(folder)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
     except FileNotFoundError:
         return
     except FileExistsError as error:  # it is a file, or was a folder a moment ago

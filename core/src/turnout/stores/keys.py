@@ -6,6 +6,8 @@ import re
 
 from turnout.errors import ArtifactError
 
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*\Z")
+"""Most keys, found good at once."""
 _BAD = re.compile(
     r"(?:^|/)\.{0,2}(?:/|\Z)"  # an empty part, '.' or '..'
     r"|^\."  # the store's own, such as .staging
@@ -20,7 +22,7 @@ def check(key: str) -> None:
         ArtifactError: when a part is empty, ``.`` or ``..``, when the key starts with a dot or a slash, or
             holds a control character.
     """
-    if _BAD.search(key):
+    if not _PLAIN.match(key) and _BAD.search(key):
         raise ArtifactError(
             f"the key {key!r} cannot be used in an artifact store",
             why="a part is empty, '.' or '..', it starts with a dot, or it holds a control character",

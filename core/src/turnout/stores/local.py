@@ -261,7 +261,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
         """Refuse a folder that a symbolic link leads out of the root."""
         if folder in self._known or len(folder) <= len(self._root):
             return
-        self._confine(os.path.dirname(folder))
+        self._confine(folder[: folder.rfind("/")])
         try:
             mode = os.lstat(folder).st_mode
         except OSError:  # it is not there yet, or what comes next will tell why it cannot be reached
