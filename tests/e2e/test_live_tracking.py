@@ -258,3 +258,46 @@ def test_a_worker_that_is_gone_before_its_sender_begins(project, tracked):
     )
     assert (done.returncode, done.stdout) == (0, b""), done.stderr
     assert [value for _, _, value in points(project, run)["late"]] == list(range(20))
+
+
+LOGS = """
+    @step
+    def one() -> int:
+        log_metric("loss", 1)
+        return 1
+
+    @step
+    def two(x: int) -> int:
+        {last}
+        return 2
+
+    @pipeline
+    def flow():
+        two(one())
+    """
+
+
+def test_the_end_is_told_by_the_process_that_knows_the_tracker(project, tracked, monkeypatch):
+    from turnout.runtime import tracking
+
+    monkeypatch.setattr(tracking, "send_end", None)  # of this process, which would have to import a client
+    run, state, _ = tracked(LOGS.format(last="pass"), flush=0.01)
+    assert state == "succeeded"
+    assert json.loads((project.folder / "seen" / run.id / "state.json").read_text()) == "succeeded"
+
+
+def test_where_that_process_is_gone_the_engine_tells_the_end(project, tracked):
+    # on one worker, so that the step that ends the process is the one whose it is
+    run, state, _ = tracked(LOGS.format(last="os.kill(sender(), 9)"), flush=0.01)
+    assert state == "succeeded"
+    assert json.loads((project.folder / "seen" / run.id / "state.json").read_text()) == "succeeded"
+
+
+def test_an_end_that_cannot_be_told_is_reported_by_the_engine(project, tracked, capfd):
+    folder = project.folder / "seen"
+    last = f"import shutil; shutil.rmtree({str(folder)!r}); open({str(folder)!r}, 'w').close()"
+    run, state, _ = tracked(LOGS.format(last=last), flush=0.01)
+    assert state == "succeeded"
+    said = capfd.readouterr().err
+    assert "turnout: the tracker specimen failed: [Errno " in said
+    assert f"turnout runs sync {run.id}" in said

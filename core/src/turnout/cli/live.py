@@ -66,7 +66,7 @@ class PlainView:
             parts.append(f"{change.seconds:.1f} s")
         if change.state == "retrying" and change.seconds:
             parts.append(f"in {change.seconds:g} s")
-        if change.message and change.state in {"failed", "retrying", "skipped"}:
+        if change.message and not change.adopted:
             parts.append(change.message.splitlines()[0])
         print("  ".join(parts), flush=True)
 
@@ -135,7 +135,7 @@ class LiveView:
         if change is None:
             return "waiting", "", ""
         state = STATES.get(change.state, change.state)
-        note = change.message.splitlines()[0] if change.message and state in {"failed", "retrying", "skipped"} else ""
+        note = change.message.splitlines()[0] if change.message else ""
         if change.adopted and change.index is None:
             return state, "", "taken over"
         if mapped and change.index is not None:

@@ -24,17 +24,20 @@ from turnout.local.queue import Demand, Queue
 from turnout.local.schedule import Schedule, Task
 from turnout.local.workers import Worker, WorkerKind
 from turnout.plan.model import StepPlan
-from turnout.records.model import Failure, FinishMark, StepResult, Submission
-from turnout.runtime import clock, sealed
+from turnout.records.model import Failure, FinishMark, RunState, StepResult, Submission
+from turnout.runtime import clock, sealed, tracking
 from turnout.runtime.execution import FINAL
 from turnout.runtime.finish import finish_run
 from turnout.runtime.interpreter import interpreter_for
-from turnout.runtime.server import OpenRun, RunStep
+from turnout.runtime.server import EndRun, OpenRun, RunStep
 from turnout.runtime.session import WORK, Session
-from turnout.runtime.step import report_lost, result_of
+from turnout.runtime.step import report_lost, result_of, take
+from turnout.stores import layout
 
 ORPHAN_POLL = 0.2
 """Seconds between two looks for workers of an earlier engine."""
+SLICE = 0.05
+"""Seconds after which an engine that takes over results looks at what else has happened."""
 
 
 class Running(NamedTuple):
@@ -96,6 +99,9 @@ class Engine:
         self._demands: dict[str, Demand] = {}
         self._interpreters: dict[str, str | TurnoutError | None] = {}
         self._unprepared: dict[str, list[Task]] = {}
+        self._looked_up: set[Task] = set()
+        # what lies near is looked at here; a store behind a network keeps an engine waiting
+        self._near = session.store.local_path(layout.run(session.run.project, session.run.id)) is not None
         self._control = Control(logs)
         self._selector = selectors.DefaultSelector()
         self._cancelled = False
@@ -109,17 +115,17 @@ class Engine:
         """Call every step that can be called, then mark the end of the run."""
         self._selector.register(self._control, selectors.EVENT_READ)
         try:
-            try:
-                if self.resumed:
-                    self._await_orphans()
-                while not self._cancelled and self._more():
-                    self._start()
-                    if self._busy or self._delayed or self._unprepared:
-                        self._wait()
-            finally:
+            if self.resumed:
+                self._await_orphans()
+            while not self._cancelled and self._more():
+                self._start()
+                if self._more():
+                    self._wait()
+            if self._busy:
                 self._shut_down()
-            return finish_run(self.session, cancelled=self._cancelled)
+            return finish_run(self.session, cancelled=self._cancelled, tell=self._tell_tracker)
         finally:
+            self._shut_down()
             self._selector.close()
             self._control.close()
 
@@ -143,17 +149,36 @@ class Engine:
         now = time.monotonic()
         while self._delayed and self._delayed[0][0] <= now:
             self._enqueue(heapq.heappop(self._delayed)[2])
-        while self.schedule.ready:
-            self._enqueue(self.schedule.ready.popleft())
+        self._enqueue_ready(now + SLICE)
         while not self._stopping and (task := self._queue.take()) is not None:
             self._launch(task)
-            while self.schedule.ready:
-                self._enqueue(self.schedule.ready.popleft())
+            self._enqueue_ready(now + SLICE)
+
+    def _enqueue_ready(self, until: float) -> None:
+        """Enqueue what is ready, and what becomes so by what is taken over; one at least, more until that time."""
+        while self.schedule.ready and not self._stopping:
+            task = self.schedule.ready.popleft()
+            if (result := self._take(task)) is not None:
+                change = Change(*task, result.state, message=result.message, adopted=result.adopted)
+                self._end(task, result, change)
+            else:
+                self._enqueue(task)
+            if time.monotonic() >= until:
+                return
+
+    def _take(self, task: Task) -> StepResult | None:
+        """What a task comes to without a worker, or None where one is to be asked."""
+        if not self._near:
+            record = self.session.record(*task) if self.resumed else None
+            return None if record is None else result_of(record, adopted=True)
+        result = take(self.session, *task)
+        if isinstance(result, StepResult):
+            return result
+        if result.looked_up:
+            self._looked_up.add(task)
+        return None
 
     def _enqueue(self, task: Task) -> None:
-        if self.resumed and (record := self.session.record(*task)) is not None:
-            self._end(task, result_of(record, adopted=True), Change(*task, record.state, adopted=True))
-            return
         step = self.plan.by_name[task[0]]
         if step.environment not in self._interpreters:
             self._prepare(step)
@@ -199,7 +224,9 @@ class Engine:
             self._lost(running, f"{_label(task)}: no worker could be started: {error}", "NoWorker")
             return
         self._busy[worker] = running
-        worker.send(RunStep(step=name, index=index, log=str(self.log_file(name, index))))
+        log, look_up = str(self.log_file(name, index)), task not in self._looked_up
+        self._looked_up.discard(task)  # when it is tried again, another run may have made it
+        worker.send(RunStep(step=name, index=index, log=log, look_up=look_up))
 
     def log_file(self, name: str, index: int | None) -> Path:
         """Where a step's output goes."""
@@ -229,6 +256,8 @@ class Engine:
         events += [when for when, _, _ in self._delayed[:1]]
         nearest = min(events, default=math.inf)
         timeout = None if nearest == math.inf else max(0.0, nearest - time.monotonic())
+        if self.schedule.ready and not self._stopping:
+            timeout = 0.0
         for key, _ in self._selector.select(timeout):
             if key.data is None:
                 self._cancelled |= self._control.cancelled()
@@ -322,6 +351,18 @@ class Engine:
         except Exception:
             self._watch = ignore
 
+    def _tell_tracker(self, session: Session, state: RunState) -> None:
+        """Let a worker tell that has sent what its steps logged: to import a tracker's client once more takes long."""
+        for worker in [one for idle in self._idle.values() for one in idle]:
+            worker.send(EndRun(state))
+            while (answers := worker.receive()) == []:
+                continue
+            if answers and answers[0].state != "skipped":
+                if answers[0].message:
+                    print(answers[0].message, file=sys.stderr)
+                return
+        tracking.finish(session, state)
+
     def _shut_down(self) -> None:
         for worker in self._opened:
             if worker in self._busy:
@@ -330,6 +371,8 @@ class Engine:
                 worker.release()
         for worker in self._opened:
             worker.close()
+        self._opened.clear()
+        self._idle.clear()
         processes.end(self._family)
 
 

@@ -230,7 +230,7 @@ class Artifacts:
         """
         if not artifact.inline:
             return self.blobs.folder(self._manifest(artifact))
-        small.unpack(artifact)
+        small.check(artifact)
         folder = self._made(self.work / "inline" / artifact.digest)
         (folder / "value.json").write_bytes(canonical.pretty(artifact.value))
         return folder
@@ -257,7 +257,7 @@ class Artifacts:
             ArtifactError: when it is gone or damaged.
         """
         if artifact.inline:
-            small.unpack(artifact)
+            small.check(artifact)
         else:
             self.blobs.verify(self._manifest(artifact))
 

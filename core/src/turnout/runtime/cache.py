@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import timedelta
 
 import msgspec
 
 from turnout import canonical
-from turnout.errors import ArtifactError
+from turnout.errors import ArtifactError, TurnoutError
 from turnout.plan.model import StepPlan
 from turnout.records import model as records
-from turnout.records.model import Artifact, InputRecord, Record
+from turnout.records.model import InputRecord, Logged, Record
 from turnout.runtime import clock
+from turnout.runtime.policies import artifacts_of
 from turnout.runtime.session import Session
 from turnout.spec.inputs import Collected, Element, Output, Upstream
 from turnout.stores import layout
+
+
+class TooLarge(TurnoutError):
+    """Verifying what the cache has would take long."""
 
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +31,9 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     index: int | None
     ended: str
+
+
+_decoder = msgspec.json.Decoder(Pointer)
 
 
 def applies(session: Session, step: StepPlan) -> bool:
@@ -54,29 +63,42 @@ def _unknown_class(session: Session, source: Output | Element | Collected) -> st
     count = (session.resolver.count(step.name) or 0) if step.mapped else 1
     indices: Iterable[int | None] = range(count) if step.mapped else (None,)
     found = (session.record(step.name, index) for index in indices)
-    types = (artifact.type for record in found if record for artifact in _artifacts(record))
+    types = (artifact.type for record in found if record for artifact in artifacts_of(record.outputs, Logged()))
     return next((name for name in types if session.code.has_module(name.partition(":")[0])), None)
 
 
 def look_up(
-    session: Session, step: StepPlan, index: int | None, key: str, inputs: dict[str, InputRecord]
+    session: Session,
+    step: StepPlan,
+    index: int | None,
+    key: str,
+    inputs: dict[str, InputRecord],
+    most: float = math.inf,
 ) -> Record | None:
     """The record to commit for a step whose result is known: of the newest entry that is whole, or None.
 
     An entry whose artifacts are gone or damaged is removed with them, so that they are made again.
+
+    Args:
+        most: how many bytes are read, at most, to verify artifacts.
+
+    Raises:
+        TooLarge: when it would be more.
     """
     pointers = []
-    for entry in session.store.list(layout.cache(session.run.project, key)):
-        data = session.store.read(entry.key)
+    folder = layout.cache(session.run.project, key)
+    for name in session.store.children(folder):
+        place = f"{folder}/{name}"
+        data = session.store.read(place)
         if data is not None:
             try:
-                pointers.append((msgspec.json.decode(data, type=Pointer), entry.key))
+                pointers.append((_decoder.decode(data), place))
             except msgspec.MsgspecError:
-                session.store.delete(entry.key)
+                session.store.delete(place)
     for pointer, place in sorted(pointers, key=lambda one: one[0].ended, reverse=True):
         if _expired(step, pointer):
             return None
-        found = _whole(session, pointer, key)
+        found = _whole(session, pointer, key, most)
         if found is not None:
             return _taken_over(session, step, index, found, pointer, inputs)
         session.store.delete(place)
@@ -89,7 +111,7 @@ def _expired(step: StepPlan, pointer: Pointer) -> bool:
     return clock.parse(clock.now()) - clock.parse(pointer.ended) > timedelta(seconds=step.cache)
 
 
-def _whole(session: Session, pointer: Pointer, key: str) -> Record | None:
+def _whole(session: Session, pointer: Pointer, key: str, most: float) -> Record | None:
     """The record a pointer names, if it is there, has that key, and all it refers to verifies."""
     place = layout.record(session.run.project, pointer.run, pointer.step, pointer.index)
     data = session.store.read(place)
@@ -101,21 +123,16 @@ def _whole(session: Session, pointer: Pointer, key: str) -> Record | None:
         return None
     if record.cache_key != key or record.state != "succeeded" or not record.sealed:
         return None
-    whole, _ = True, session.code.folder  # a value of a class of the project's is read by that class
-    for artifact in (*_artifacts(record), *record.logged.artifacts.values()):
+    artifacts, whole = tuple(artifacts_of(record.outputs, record.logged)), True
+    if sum(artifact.size for artifact in artifacts if not artifact.inline) > most:
+        raise TooLarge("the artifacts of a cached step are large")
+    for artifact in artifacts:
         try:
             session.artifacts.verify(artifact)
         except ArtifactError:
             session.artifacts.discard(artifact)
             whole = False
     return record if whole else None
-
-
-def _artifacts(record: Record) -> Iterable[Artifact]:
-    for output in record.outputs.values():
-        yield from output.elements or ()
-        if output.artifact is not None:
-            yield output.artifact
 
 
 def _taken_over(

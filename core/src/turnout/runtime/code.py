@@ -45,7 +45,7 @@ class Code:
         importlib.invalidate_caches()
         return folder
 
-    @property
+    @cached_property
     def unpacked(self) -> Path:
         """The unpacked package, from which nothing is imported yet."""
         return unpacking.ensure(self.reference.digest, self._read, self.cache / "code")
@@ -75,7 +75,7 @@ class Code:
     def has_module(self, module: str) -> bool:
         """Whether a module is the project's own: whether the package has a file for its top-level name."""
         top = module.partition(".")[0]
-        places = [self.folder / root / top for root in self.reference.roots]
+        places = [self.unpacked / root / top for root in self.reference.roots]
         return any(place.is_dir() or place.with_suffix(".py").is_file() for place in places)
 
     def load_class(self, name: str) -> type[Any]:
@@ -116,7 +116,7 @@ class WorkTree(Code):
         self.project = project
         self.first = True
 
-    @property
+    @cached_property
     def unpacked(self) -> Path:
         """The project's folder."""
         return self.project

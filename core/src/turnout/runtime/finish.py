@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from turnout.errors import RunError
 from turnout.plan.model import StepPlan
@@ -15,11 +16,16 @@ from turnout.runtime.step import commit_skip
 from turnout.stores import layout
 
 
-def finish_run(session: Session, *, cancelled: bool = False) -> FinishMark:
+def finish_run(
+    session: Session, *, cancelled: bool = False, tell: Callable[[Session, RunState], None] = tracking.finish
+) -> FinishMark:
     """Close the run: derive and commit open skips, append a finish mark.
 
     May be called more than once (a step cleared in the engine and run again after the end): the newest
     mark counts. A step that is not committed counts as failed, whatever the engine thought of it.
+
+    Args:
+        tell: tells the tracker; once the mark is there.
     """
     counts: Counter[str] = Counter()
     settled = session.resolver.settle_all()
@@ -35,7 +41,7 @@ def finish_run(session: Session, *, cancelled: bool = False) -> FinishMark:
     if number:  # it had ended before: whoever remembers that end is to look again
         session.store.create(layout.change(session.run.project, session.run.id, f"finish-{number}"), b"{}")
     session.store.flush()
-    tracking.finish(session, state)
+    tell(session, state)
     session.components.notify(
         session,
         "run_finished",

@@ -12,6 +12,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import msgspec
@@ -22,7 +23,7 @@ from turnout.records.model import Logged, Point, Submission
 from turnout.runtime import report as reports
 from turnout.runtime import tracking
 from turnout.runtime.report import Report
-from turnout.runtime.sending import GRACE, Answer, Begin, End, Log
+from turnout.runtime.sending import GRACE, Answer, Begin, End, Finish, Log, Message
 from turnout.runtime.session import Session
 
 _WATCH = 0.5
@@ -30,7 +31,7 @@ _WATCH = 0.5
 _LAST = 3.0
 """Seconds to take in what a worker that is gone has left in the pipe."""
 
-Inbox = queue.SimpleQueue[Begin | Log | End | None]
+Inbox = queue.SimpleQueue[Message | None]
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 def _receive(inbox: Inbox) -> None:
     """Take in whatever comes, at once: a step must not wait for its tracker."""
-    decoder: msgspec.json.Decoder[Begin | Log | End] = msgspec.json.Decoder(Begin | Log | End)
+    decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
     for line in sys.stdin.buffer:
         if line.endswith(b"\n"):
             inbox.put(decoder.decode(line))
@@ -107,7 +108,7 @@ class Courier:
                 return
             self._take(message)
 
-    def _take(self, message: Begin | Log | End) -> None:
+    def _take(self, message: Message) -> None:
         match message:
             case Begin():
                 self._attempt, self._points, self._params, self._sent, self._due = message, [], {}, {}, None
@@ -117,6 +118,8 @@ class Courier:
                 self._schedule()
             case End(report=report, streamed=streamed):
                 self._end(report, streamed=streamed)
+            case Finish(state=state):
+                self._answered(lambda: tracking.send_end(self._session, state))
 
     def _schedule(self) -> None:
         """Set the time of the next sending, unless one is set or the last has failed."""
@@ -170,11 +173,15 @@ class Courier:
             logged = Logged(points=tuple(self._points), params=params, artifacts=report.logged.artifacts)
             report = msgspec.structs.replace(report, logged=logged)
         self._attempt, self._points, self._params, self._sent, self._due = None, [], {}, {}, None
+        self._answered(lambda: self._send(report))
+
+    def _answered(self, action: Callable[[], None]) -> None:
         try:
-            self._send(report)
-            self._answer(Answer())
+            action()
         except Exception as error:
             self._answer(Answer(tracking.reason(self._session, error), tracking.remedy(self._session, error)))
+        else:
+            self._answer(Answer())
 
     def _send(self, report: Report) -> None:
         tracker: Tracker[Any] | None = self._session.components.tracker

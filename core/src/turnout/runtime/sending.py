@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from turnout.errors import RunError
-from turnout.records.model import Logged, Point
+from turnout.records.model import Logged, Point, RunState
 from turnout.runtime.host import WORKER
 from turnout.runtime.report import Report
 
@@ -55,8 +55,17 @@ class End(msgspec.Struct, frozen=True, tag="end"):
     streamed: bool
 
 
+class Finish(msgspec.Struct, frozen=True, tag="finish"):
+    """The run has ended."""
+
+    state: RunState
+
+
+Message = Begin | Log | End | Finish
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """What became of an :class:`End`: where it failed, of what, and what mends that."""
+    """What became of an :class:`End` or :class:`Finish`: where it failed, of what, and what mends that."""
 
     error: str | None = None
     fix: str | None = None
@@ -113,15 +122,28 @@ class Sender:
         answer = answer or self._ask(End(report, False)) or self._ask(End(report, False))
         if answer is None:
             raise RunError(f"the process that sends what steps log ended{self._last_words()}")
-        if answer.error is not None:
-            raise RunError(answer.error, fix=answer.fix)
+        _check(answer)
+
+    def finish(self, state: RunState) -> bool:
+        """Have the tracker told how the run ended, if the process is there: whoever else does it starts anew.
+
+        Returns:
+            Whether it was told.
+
+        Raises:
+            RunError: when the tracker failed.
+        """
+        answer = None if self._process is None or os.getpid() != self._owner else self._ask(Finish(state))
+        if answer is not None:
+            _check(answer)
+        return answer is not None
 
     def close(self) -> None:
         """Let the process end; what it still has it sends."""
         if self._process is not None and os.getpid() == self._owner:
             self._stop()
 
-    def _ask(self, question: End) -> Answer | None:
+    def _ask(self, question: End | Finish) -> Answer | None:
         """The answer; None where the process is gone."""
         try:
             self._write(question)
@@ -133,7 +155,7 @@ class Sender:
         self._stop()
         return None
 
-    def _write(self, message: Begin | Log | End) -> None:
+    def _write(self, message: Message) -> None:
         pipe = self._pipes()[0]
         pipe.write(msgspec.json.encode(message) + b"\n")
         pipe.flush()
@@ -183,6 +205,11 @@ def _blocked_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _check(answer: Answer) -> None:
+    if answer.error is not None:
+        raise RunError(answer.error, fix=answer.fix)
 
 
 def _without_points(report: Report) -> Report:

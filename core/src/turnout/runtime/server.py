@@ -18,7 +18,7 @@ import msgspec
 
 from turnout import canonical
 from turnout.errors import TurnoutError
-from turnout.records.model import StepResult, Submission
+from turnout.records.model import RunState, StepResult, Submission
 
 
 class OpenRun(msgspec.Struct, frozen=True, tag="open"):
@@ -30,14 +30,24 @@ class OpenRun(msgspec.Struct, frozen=True, tag="open"):
 
 
 class RunStep(msgspec.Struct, frozen=True, tag="step"):
-    """Run a step; what it prints goes to the end of the file *log*."""
+    """Run a step; what it prints goes to the end of the file *log*; *look_up* says whether the cache may have it."""
 
     step: str
     index: int | None
     log: str
+    look_up: bool = True
 
 
-Request = OpenRun | RunStep
+class EndRun(msgspec.Struct, frozen=True, tag="end"):
+    """Tell the tracker how the run ended, where this worker has a process that knows it already.
+
+    The answer is ``succeeded`` when it was told, ``skipped`` where there is no such process, else ``failed``.
+    """
+
+    state: RunState
+
+
+Request = OpenRun | RunStep | EndRun
 _decoder = msgspec.json.Decoder(Request)
 
 
@@ -62,6 +72,8 @@ def serve(requests: int, answers: int) -> int:
                     _answer(answers, StepResult(state="failed", message=message))
                     return 1
                 _answer(answers, StepResult(state="succeeded"))
+            elif isinstance(request, EndRun):
+                _answer(answers, _end(session, request.state))
             else:
                 _answer(answers, _run(session, request))
     finally:
@@ -102,12 +114,21 @@ def _run(session: Any, request: RunStep) -> StepResult:
     sys.stdout = sys.stderr = cast("TextIO", log)
     session.before_attempt = log.begin
     try:
-        return run_step(session, request.step, request.index)
+        return run_step(session, request.step, request.index, look_up=request.look_up)
     except BaseException as error:  # a step's own KeyboardInterrupt, too: no terminal can interrupt a worker
         traceback.print_exc()
         return StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
     finally:
         _flush()
+
+
+def _end(session: Any, state: RunState) -> StepResult:
+    from turnout.runtime.tracking import finish_by_sender
+
+    try:
+        return StepResult(state="succeeded" if finish_by_sender(session, state) else "skipped")
+    except TurnoutError as error:
+        return StepResult(state="failed", message=str(error))
 
 
 class _LateLog(io.TextIOBase):

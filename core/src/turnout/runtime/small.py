@@ -46,13 +46,22 @@ def unpack(artifact: Artifact) -> Any:
     Raises:
         ArtifactError: when it is not what its digest says.
     """
+    check(artifact)
+    return plain.lift(artifact.value)
+
+
+def check(artifact: Artifact) -> None:
+    """See that such an artifact is what its digest says.
+
+    Raises:
+        ArtifactError: when it is not.
+    """
     if artifact.digest != _digest(artifact.materializer, artifact.type, canonical.encode(artifact.value)):
         raise ArtifactError(
             f"the value {short(artifact.digest)} is damaged: it is not what its digest says",
             why="its record was changed after it was written",
             fix="`turnout runs invalidate` removes the record, so that the step runs again",
         )
-    return plain.lift(artifact.value)
 
 
 def _digest(materializer: str, kind: str, data: bytes) -> str:

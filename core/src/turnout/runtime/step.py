@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from turnout.components.observer import EventKind
 from turnout.errors import PlanError, RunError, TurnoutError, UnsupportedError
@@ -23,8 +24,11 @@ from turnout.runtime.session import Session
 from turnout.runtime.sources import input_records
 from turnout.stores import layout
 
+NEAR = 8 << 20
+"""The bytes of artifacts that are verified, at most, without a worker."""
 
-def run_step(session: Session, name: str, index: int | None = None) -> StepResult:
+
+def run_step(session: Session, name: str, index: int | None = None, *, look_up: bool = True) -> StepResult:
     """Run a step, or one element of a mapped step, of the session's run, and commit it.
 
     A step that is committed already is not run again: its result is returned, ``adopted``. A skip that
@@ -32,6 +36,7 @@ def run_step(session: Session, name: str, index: int | None = None) -> StepResul
 
     Args:
         index: the element of a mapped step, from 0; None for any other.
+        look_up: whether the cache may have it; not where :func:`take` has looked.
 
     Returns:
         The result. A failure is a result, too: its attempt is on record. ``session.failure`` is then the
@@ -49,7 +54,8 @@ def run_step(session: Session, name: str, index: int | None = None) -> StepResul
         if isinstance(decision, Wait):
             return _waiting(name, decision)
         session.components.enforce(session.plan, session.run.git)
-        return _reuse_or_run(session, step, index)
+        taken = _reused(session, step, index) or (_cached(session, step, index) if look_up else None)
+        return taken or _attempt(session, step, index)
     except TurnoutError as error:
         session.failure = error
         # a RunError follows from records and options, which do not change
@@ -57,18 +63,46 @@ def run_step(session: Session, name: str, index: int | None = None) -> StepResul
         return StepResult(state="failed", retryable=retryable, message=session.components.redactor.text(str(error)))
 
 
-def _reuse_or_run(session: Session, step: StepPlan, index: int | None) -> StepResult:
+class Untaken(NamedTuple):
+    """A step that has to run, or about which only a worker can tell; ``looked_up``: the cache does not have it."""
+
+    looked_up: bool = False
+
+
+def take(session: Session, name: str, index: int | None = None) -> StepResult | Untaken:
+    """What a step, or an element, comes to without running, for an engine that asks before it calls a worker.
+
+    One that is committed is adopted, one that is to be skipped is, and what an earlier run or the cache has is taken
+    over. Whatever fails on the way is left to the worker, which meets it again, and puts it on record.
+    """
+    try:
+        step = session.plan.by_name[name]
+        decision = session.resolver.decide(name, index)
+        if isinstance(decision, Done):
+            return result_of(decision.record, adopted=True)
+        if isinstance(decision, Skip):
+            return commit_skip(session, name, decision.reason)
+        # only workers send to a tracker, and have the variables of a worker
+        if isinstance(decision, Wait) or step.env or session.plan.worker.tracker.type != "none":
+            return Untaken()
+        session.components.enforce(session.plan, session.run.git)
+        return _reused(session, step, index) or _cached(session, step, index, NEAR) or Untaken(looked_up=True)
+    except Exception:
+        return Untaken()
+
+
+def _reused(session: Session, step: StepPlan, index: int | None) -> StepResult | None:
     old = reused_record(session, step, index)
-    if old is not None:
-        standing, mine = _take_over(session, old)
-        if mine:
-            kind: EventKind = "step_skipped" if old.state == "skipped" else "step_succeeded"
-            message = f"taken over from {old.reused_from}"
-            session.components.notify(
-                session, kind, step=step.name, index=index, state=old.state, message=message, **_lineage(old)
-            )
-        return result_of(standing, adopted=not mine)
-    return _cached(session, step, index) or _attempt(session, step, index)
+    if old is None:
+        return None
+    standing, mine = _take_over(session, old)
+    if mine:
+        kind: EventKind = "step_skipped" if old.state == "skipped" else "step_succeeded"
+        message = f"taken over from {old.reused_from}"
+        session.components.notify(
+            session, kind, step=step.name, index=index, state=old.state, message=message, **_lineage(old)
+        )
+    return result_of(standing, adopted=not mine)
 
 
 def _take_over(session: Session, old: Record) -> tuple[Record, bool]:
@@ -83,7 +117,7 @@ def _take_over(session: Session, old: Record) -> tuple[Record, bool]:
     return standing, mine
 
 
-def _cached(session: Session, step: StepPlan, index: int | None) -> StepResult | None:
+def _cached(session: Session, step: StepPlan, index: int | None, most: float = math.inf) -> StepResult | None:
     """Commit what the cache has for a step, or None where it has nothing."""
     if not cache.applies(session, step):
         return None
@@ -92,7 +126,7 @@ def _cached(session: Session, step: StepPlan, index: int | None) -> StepResult |
     except TurnoutError:
         return None  # running the step meets the same, and puts it on record
     key = key_of(key_parts(session, step, inputs))
-    old = cache.look_up(session, step, index, key, inputs)
+    old = cache.look_up(session, step, index, key, inputs, most)
     if old is None:
         return None
     standing, mine = _take_over(session, old)

@@ -16,6 +16,7 @@ from turnout.errors import TurnoutError
 from turnout.records.model import RunState
 from turnout.runtime import clock
 from turnout.runtime.report import Report, batch, worth_sending
+from turnout.runtime.sending import Sender
 from turnout.runtime.session import Session
 from turnout.stores import layout
 
@@ -52,6 +53,22 @@ def require(session: Session, report: Report) -> None:
 def finish(session: Session, state: RunState) -> None:
     """Tell the tracker how the run ended."""
     _reported(session, lambda: send_end(session, state))
+
+
+def finish_by_sender(session: Session, state: RunState) -> bool:
+    """As :func:`finish`, by the process that has sent what this worker's steps logged; not where there is none.
+
+    Returns:
+        Whether the tracker was told.
+
+    Raises:
+        TurnoutError: when it failed, saying so as :func:`finish` would.
+    """
+    sender: Sender | None = session.__dict__.get("sender")
+    try:
+        return sender is not None and sender.finish(state)
+    except Exception as error:
+        raise TurnoutError(_complaint(session, error)) from None
 
 
 def around(session: Session) -> AbstractContextManager[None]:
@@ -127,9 +144,13 @@ def _reported(session: Session, action: Callable[[], object]) -> None:
     try:
         action()
     except Exception as error:
-        first = "" if (fix := remedy(session, error)) is None else f"{fix}; "
-        later = f"{first}what it missed is sent by: turnout runs sync {session.run.id}"
-        print(f"turnout: {failed(session, error)}\n  fix: {later}", file=sys.stderr)
+        print(_complaint(session, error), file=sys.stderr)
+
+
+def _complaint(session: Session, error: Exception) -> str:
+    first = "" if (fix := remedy(session, error)) is None else f"{fix}; "
+    later = f"{first}what it missed is sent by: turnout runs sync {session.run.id}"
+    return f"turnout: {failed(session, error)}\n  fix: {later}"
 
 
 def external_id(session: Session, tracker: Tracker[Any]) -> str:
