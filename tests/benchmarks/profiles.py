@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from measure import project, turnout
-from steps import SOURCE
+from steps import CACHED_SOURCE
 
 PARTS = {
     "submitter": (
@@ -24,7 +24,16 @@ PARTS = {
         "stack/find.py:load_stack",
         "cli/summary.py:run_document",
     ),
-    "engine": ("local/engine.py:_start", "local/engine.py:_wait", "runtime/finish.py:finish_run"),
+    "engine": (
+        "local/engine.py:_take",
+        "runtime/resolution.py:decide",
+        "runtime/cache_key.py:key_parts",
+        "runtime/cache.py:look_up",
+        "runtime/session.py:commit",
+        "local/engine.py:_launch",
+        "local/engine.py:_wait",
+        "runtime/finish.py:finish_run",
+    ),
     "worker": (
         "runtime/step.py:run_step",
         "stores/local.py:create",
@@ -69,7 +78,7 @@ if role:
 
 def main(steps: str = "1000") -> None:
     """Profile a run and the same once more, from the cache."""
-    folder = project(SOURCE)
+    folder = project(CACHED_SOURCE)
     site = folder / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE)
