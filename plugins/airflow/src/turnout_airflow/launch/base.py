@@ -63,6 +63,9 @@ class Launcher(ABC):
         self.settings = settings
         self.gates = any(step.kind == "gate" for step in plan.steps)
         self.steps = any(step.kind != "gate" for step in plan.steps)
+        self.maps = any(step.mapped for step in plan.steps)
+        self.told = self.maps or self.gates
+        """Whether a task is to know what became of its step: how many elements there are, what a condition came to."""
 
     @property
     @abstractmethod
@@ -92,7 +95,8 @@ class Launcher(ABC):
     @property
     def definitions(self) -> str:
         """The operators by which tasks are made."""
-        tasks = "".join([_STEP if self.steps else "", _DECIDE if self.gates else "", _FINISH])
+        step = _ELEMENT if self.maps else _STEP
+        tasks = "".join([step if self.steps else "", _DECIDE if self.gates else "", _FINISH])
         slots = {"@LIMIT": str(self.settings.max_map_length), "@BASES": ", ".join(self.bases)}
         return self.operator() + re.sub("@[A-Z]+", lambda found: slots[found[0]], tasks)
 
@@ -123,6 +127,15 @@ class Launcher(ABC):
 
 
 _STEP = '''\
+class RunStep(@BASES):
+    """Run a step."""
+
+    def __init__(self, *, step, **given):
+        super().__init__(words=["step", "--step", step], **given, do_xcom_push=False)
+
+
+'''
+_ELEMENT = '''\
 class RunStep(@BASES):
     """Run a step, or one element of a mapped one.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
 from turnout_airflow.launch.base import Launcher
 from turnout_airflow.source import literal
 
@@ -27,7 +29,7 @@ class PythonLauncher(Launcher):
         return [
             *(f"import {name}" for name in modules),
             "from pathlib import Path",
-            "from tempfile import TemporaryDirectory",
+            *(["from tempfile import TemporaryDirectory"] if self.told else []),
         ]
 
     @property
@@ -44,7 +46,12 @@ class PythonLauncher(Launcher):
 
     def operator(self) -> str:
         """Starts the process, waits for it, and kills it where Airflow stops the task."""
-        return _OPERATOR
+        outcome = 'command += ["--outcome", str(outcome)]\n' if self.told else ""
+        call = _CALL.replace("@OUTCOME", outcome)
+        if self.told:
+            call = _TOLD.replace("@CALL", indent(call, "    "))
+        returns = "; return what it tells of the outcome" if self.told else ""
+        return _OPERATOR.replace("@RETURNS", returns).replace("@CALL", indent(call, "        "))
 
 
 _HOW = """\
@@ -52,7 +59,7 @@ A task starts a process of turnout's runtime, which finds plan, code and store b
 folder that this file lies in."""
 _OPERATOR = '''\
 class CallRuntime:
-    """Call turnout's runtime in a process of its own; return what it tells of the outcome."""
+    """Call turnout's runtime in a process of its own@RETURNS."""
 
     process = None
 
@@ -62,29 +69,32 @@ class CallRuntime:
 
     def execute(self, context):
         run = context["dag_run"]
-        with TemporaryDirectory() as folder:
-            outcome = Path(folder, "outcome.json")
-            command = [PYTHON, "-m", "turnout.runtime", *self.words, "--plan", PLAN]
-            command += ["--engine-run", run.run_id, "--bundle", str(BUNDLE)]
-            command += ["--outcome", str(outcome)]
-            self.process = subprocess.Popen(
-                command,
-                env={**os.environ, "TURNOUT_PARAMS": submission(run)},
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            code = self.process.wait()
-            if code == 99:
-                raise AirflowSkipException("the step is skipped, as its record says")
-            if code == 2:
-                raise AirflowFailException("another try would fail, too: see above")
-            if code != 0:
-                raise AirflowException(f"exit code {code}: see above")
-            return json.loads(outcome.read_text(encoding="utf-8"))
-
+@CALL
     def on_kill(self):
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
 '''
+_CALL = """\
+command = [PYTHON, "-m", "turnout.runtime", *self.words, "--plan", PLAN]
+command += ["--engine-run", run.run_id, "--bundle", str(BUNDLE)]
+@OUTCOMEself.process = subprocess.Popen(
+    command,
+    env={**os.environ, "TURNOUT_PARAMS": submission(run)},
+    stdin=subprocess.DEVNULL,
+    start_new_session=True,
+)
+code = self.process.wait()
+if code == 99:
+    raise AirflowSkipException("the step is skipped, as its record says")
+if code == 2:
+    raise AirflowFailException("another try would fail, too: see above")
+if code != 0:
+    raise AirflowException(f"exit code {code}: see above")
+"""
+_TOLD = """\
+with TemporaryDirectory() as folder:
+    outcome = Path(folder, "outcome.json")
+@CALL    return json.loads(outcome.read_text(encoding="utf-8"))
+"""
