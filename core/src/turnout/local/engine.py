@@ -171,6 +171,10 @@ class Engine:
         if not self._near:
             record = self.session.record(*task) if self.resumed else None
             return None if record is None else result_of(record, adopted=True)
+        step, options = self.plan.by_name[task[0]], self.session.run.options
+        known = (step.cache and not options.no_cache) or options.reuse or options.replace or self.resumed
+        if not known and not self.schedule.skips(step):
+            return None
         result = take(self.session, *task)
         if isinstance(result, StepResult):
             return result

@@ -65,14 +65,14 @@ class Schedule:
                     continue
                 step = self.plan.by_name[below]
                 broken = any(self.ended[upstream] in {"failed", "blocked"} for upstream in step.upstream)
-                if broken and not self._skips(step):
+                if broken and not self.skips(step):
                     pending.append((below, "blocked"))
                 elif (end := self._release(step)) is not None:
                     pending.append((below, end))
 
     def _release(self, step: StepPlan) -> End | None:
         """Make a step ready; return how it ended where there is nothing to call."""
-        if not step.mapped or self._skips(step):
+        if not step.mapped or self.skips(step):
             self.ready.append((step.name, None))
             return None
         count = self._count(step)
@@ -80,7 +80,7 @@ class Schedule:
         self.ready.extend((step.name, index) for index in range(count))
         return None if count else "succeeded"
 
-    def _skips(self, step: StepPlan) -> bool:
+    def skips(self, step: StepPlan) -> bool:
         """Whether a step whose upstream has ended will be skipped: it is then called once, as a whole.
 
         A reason to skip counts whatever else has failed.

@@ -63,7 +63,7 @@ class Resolver:
         step = self.plan.by_name[name]
         if record := self.read(name, index):
             return Done(record)
-        settled = self.settle(name)
+        settled = self.settle(name, known_open=index is None)
         whole = settled[name]
         if isinstance(whole, Skip):
             return whole
@@ -74,14 +74,18 @@ class Resolver:
             waits.extend(self._missing(given, index, settled))
         return Wait(tuple(dict.fromkeys(waits))) if waits else Ready()
 
-    def settle(self, name: str) -> dict[str, Settled]:
-        """What the step and every open step above it have come to, skips derived."""
+    def settle(self, name: str, *, known_open: bool = False) -> dict[str, Settled]:
+        """What the step and every open step above it have come to, skips derived.
+
+        Args:
+            known_open: whether it was seen already that the step itself has no record.
+        """
         pending, seen = [name], {name}
         found: dict[str, Settled] = {}
         unsettled: list[str] = []
         while pending:
             current = pending.pop()
-            if record := self.read(current, None):
+            if not (known_open and current == name) and (record := self.read(current, None)):
                 found[current] = record
                 continue
             unsettled.append(current)
