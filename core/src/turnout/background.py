@@ -8,8 +8,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,23 @@ class Background:
         process.returncode = 0  # it outlives this process, which is no reason to warn
         known = self._read()
         processes = {**known.get("processes", {}), name: {"pid": process.pid, "started": _started(process.pid)}}
-        self._file.write_text(json.dumps({**known, **noted, "processes": processes}))
+        written = self._file.with_suffix(f".{os.getpid()}")
+        written.write_text(json.dumps({**known, **noted, "processes": processes}))
+        written.replace(self._file)
         return process
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Held while processes are started: whoever comes meanwhile waits, and then finds them running."""
+        import fcntl
+
+        with self._file.with_suffix(".lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"turnout: another process is starting what {self._file.parent} is for: waiting", file=sys.stderr)
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
 
     def stop(self) -> list[str]:
         """Stop what was started, the last one first, and return the names of what was still running."""

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
@@ -104,6 +105,14 @@ def test_a_process_that_took_the_id_over_is_left_alone(home):
     finally:
         other.kill()
         other.wait()
+
+
+def test_two_at_once_start_one(home, port, python, capsys):
+    with ThreadPoolExecutor(2) as threads:
+        urls = list(threads.map(lambda _: Trial(home).up(port, python), range(2)))
+    assert urls == 2 * [f"http://127.0.0.1:{port}"]
+    assert (home / "started").read_text().split().count("db") == 1
+    assert "another process is starting" in capsys.readouterr().err
 
 
 def test_what_keeps_it_from_starting(home, port, python, monkeypatch):

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
@@ -75,6 +76,14 @@ def test_up_twice_and_down(home, port, python):
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.bind(("127.0.0.1", port))
+
+
+def test_two_at_once_start_one(home, port, python, capsys):
+    with ThreadPoolExecutor(2) as threads:
+        urls = list(threads.map(lambda _: Trial(home).up(port, python), range(2)))
+    assert urls == 2 * [f"http://127.0.0.1:{port}"]
+    assert (home / "started").read_text() == "x"
+    assert "another process is starting" in capsys.readouterr().err
 
 
 def test_what_keeps_it_from_starting(home, port, python, monkeypatch):

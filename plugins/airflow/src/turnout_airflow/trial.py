@@ -34,14 +34,6 @@ class Trial:
             ConfigError: when there is no Airflow to start, or the port is taken.
             RunError: when it does not come up; nothing is left running then.
         """
-        if set(self._background.running) == set(PARTS):
-            return str(self._background.known["url"])
-        interpreter = python or sys.executable
-        if python is None and find_spec("airflow") is None:
-            raise ConfigError(
-                "there is no Airflow in this environment",
-                fix='pip install "turnout-airflow[airflow]" here, or in another and give it: --python PATH',
-            )
         try:
             for folder in ("dags", "plugins", "server-logs"):  # plugins are found in a folder that was there only
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
@@ -49,7 +41,19 @@ class Trial:
             raise ConfigError(
                 f"{self.home} cannot be written: {error.strerror}", fix="choose another: --home"
             ) from error
+        with self._background.starting():
+            if set(self._background.running) != set(PARTS):
+                self._start(port, python)
+            return str(self._background.known["url"])
+
+    def _start(self, port: int, python: str | None) -> None:
         self.down()
+        interpreter = python or sys.executable
+        if python is None and find_spec("airflow") is None:
+            raise ConfigError(
+                "there is no Airflow in this environment",
+                fix='pip install "turnout-airflow[airflow]" here, or in another and give it: --python PATH',
+            )
         see_free(port, "choose another: turnout airflow up --port 8081")
         url = f"http://127.0.0.1:{port}"
         environment = self._environment(url, port)
@@ -63,7 +67,6 @@ class Trial:
         except BaseException:
             self.down()
             raise
-        return url
 
     def down(self) -> list[str]:
         """Stop what :meth:`up` started and return the names of what was still running."""

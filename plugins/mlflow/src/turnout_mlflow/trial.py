@@ -30,12 +30,16 @@ class Trial:
             ConfigError: when there is no MLflow to start, the port is taken, or the folder cannot be made.
             RunError: when it does not come up; nothing is left running then.
         """
-        if self._background.running:
-            return str(self._background.known["url"])
         try:
             self.home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{self.home} cannot be made: {error.strerror}", fix="choose another: --home") from error
+        with self._background.starting():
+            if not self._background.running:
+                self._start(port, python)
+            return str(self._background.known["url"])
+
+    def _start(self, port: int, python: str | None) -> None:
         self.down()
         if python is None and find_spec("mlflow") is None:
             raise ConfigError(
@@ -54,7 +58,6 @@ class Trial:
         except BaseException:
             self.down()
             raise
-        return url
 
     def down(self) -> list[str]:
         """Stop what :meth:`up` started and return the names of what was still running."""
