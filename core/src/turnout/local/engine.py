@@ -175,7 +175,7 @@ class Engine:
         known = (step.cache and not options.no_cache) or options.reuse or options.replace or self.resumed
         if not known and not self.schedule.skips(step):
             return None
-        result = take(self.session, *task)
+        result = take(self.session, *task, begun=self.resumed)
         if isinstance(result, StepResult):
             return result
         if result.looked_up:

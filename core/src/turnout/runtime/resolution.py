@@ -58,10 +58,14 @@ class Resolver:
         self.read = read
         self.position = {step.name: number for number, step in enumerate(plan.steps)}
 
-    def decide(self, name: str, index: int | None = None) -> Decision:
-        """What the step, or one element of a mapped step, may do now."""
+    def decide(self, name: str, index: int | None = None, *, known_open: bool = False) -> Decision:
+        """What the step, or one element of a mapped step, may do now.
+
+        Args:
+            known_open: whether it is known to have no record.
+        """
         step = self.plan.by_name[name]
-        if record := self.read(name, index):
+        if not known_open and (record := self.read(name, index)):
             return Done(record)
         settled = self.settle(name, known_open=index is None)
         whole = settled[name]

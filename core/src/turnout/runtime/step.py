@@ -69,15 +69,18 @@ class Untaken(NamedTuple):
     looked_up: bool = False
 
 
-def take(session: Session, name: str, index: int | None = None) -> StepResult | Untaken:
+def take(session: Session, name: str, index: int | None = None, *, begun: bool = True) -> StepResult | Untaken:
     """What a step, or an element, comes to without running, for an engine that asks before it calls a worker.
 
     One that is committed is adopted, one that is to be skipped is, and what an earlier run or the cache has is taken
     over. Whatever fails on the way is left to the worker, which meets it again, and puts it on record.
+
+    Args:
+        begun: whether an earlier engine may have run it.
     """
     try:
         step = session.plan.by_name[name]
-        decision = session.resolver.decide(name, index)
+        decision = session.resolver.decide(name, index, known_open=not begun)
         if isinstance(decision, Done):
             return result_of(decision.record, adopted=True)
         if isinstance(decision, Skip):
