@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from textwrap import indent
+from typing import Any
 
-from turnout_airflow.launch.base import Launcher
+from turnout.plugin_api import StepPlan
+from turnout_airflow.launch.base import Kind, Launcher
 from turnout_airflow.source import literal
 
 
 class PythonLauncher(Launcher):
     """A process of an interpreter, on the worker of the task.
 
-    What starts it is no operator itself, but for the operators to derive from beside Airflow's own: Airflow copies the
-    parameters of the DAG for every level of operators, which is most of what parsing a task takes.
+    Airflow copies the parameters of the DAG in every level of operators that takes arguments of its own, which is most
+    of what parsing a task takes. So a pipeline without maps and conditions has an operator that takes none: the task's
+    name says which step it is. In others, what starts the process is no operator itself, but for the operators to
+    derive from beside Airflow's own.
     """
 
     bases = ("CallRuntime", "BaseOperator")
@@ -44,22 +48,54 @@ class PythonLauncher(Launcher):
             f"PYTHON = {literal(self.settings.python) if self.settings.python else 'sys.executable'}  # has turnout\n"
         )
 
+    @property
+    def definitions(self) -> str:
+        """The operators by which tasks are made."""
+        if self.told:
+            return super().definitions
+        return _PLAIN.replace("@CALL", indent(_CALL.replace("@OUTCOME", ""), "        ")).replace("@KILL", _KILL)
+
+    def task(
+        self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
+    ) -> tuple[str, list[str], str]:
+        """The call that makes a task."""
+        return super().task(kind, step, about, given if self.told else {}, elements)
+
     def operator(self) -> str:
         """Starts the process, waits for it, and kills it where Airflow stops the task."""
-        outcome = 'command += ["--outcome", str(outcome)]\n' if self.told else ""
-        call = _CALL.replace("@OUTCOME", outcome)
-        if self.told:
-            call = _TOLD.replace("@CALL", indent(call, "    "))
-        returns = "; return what it tells of the outcome" if self.told else ""
-        return _OPERATOR.replace("@RETURNS", returns).replace("@CALL", indent(call, "        "))
+        call = _CALL.replace("@OUTCOME", 'command += ["--outcome", str(outcome)]\n')
+        told = _TOLD.replace("@CALL", indent(call, "    "))
+        return _OPERATOR.replace("@CALL", indent(told, "        ")).replace("@KILL", _KILL)
 
 
 _HOW = """\
 A task starts a process of turnout's runtime, which finds plan, code and store by the
 folder that this file lies in."""
+_PLAIN = '''\
+class RunStep(BaseOperator):
+    """Run the step that the task is named after, in a process of turnout's runtime."""
+
+    process = None
+
+    @property
+    def words(self):
+        return ["step", "--step", self.task_id]
+
+    def execute(self, context):
+        run = context["dag_run"]
+@CALL
+@KILL
+
+class FinishRun(RunStep):
+    """Mark the end of the run, whatever has become of it."""
+
+    words = ["finish"]
+
+
+'''
 _OPERATOR = '''\
 class CallRuntime:
-    """Call turnout's runtime in a process of its own@RETURNS."""
+    """Call turnout's runtime in a process of its own; return what it tells of the outcome."""
 
     process = None
 
@@ -70,12 +106,14 @@ class CallRuntime:
     def execute(self, context):
         run = context["dag_run"]
 @CALL
+@KILL
+
+'''
+_KILL = """\
     def on_kill(self):
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-
-
-'''
+"""
 _CALL = """\
 command = [PYTHON, "-m", "turnout.runtime", *self.words, "--plan", PLAN]
 command += ["--engine-run", run.run_id, "--bundle", str(BUNDLE)]
