@@ -130,7 +130,7 @@ def _parsing() -> Result:
             f"operator a task, {1000 * one['functions']:.1f} ms with a decorated function a task"
             for size, one in seconds.items()
         )
-        + "; each the fastest of many. What starts and kills a process is longer than by hand, which ten tasks still show",
+        + "; each the fastest of many",
     )
 
 
