@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from turnout.local import engine
@@ -164,3 +168,31 @@ def test_reused_records_need_no_worker(project, workers):
     again = project.pipeline().run(stack=str(project.folder / "stack.yaml"), reuse=first, from_="size")
     assert again["total"].record.reused_from == f"{first.id}/total"
     assert len(workers) <= 1
+
+
+def test_what_a_url_names_is_read_by_a_worker(project, workers, tmp_path):
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "data.csv").write_text("a,b\n")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    source = f"""
+        from turnout import File
+
+        @step
+        def length(data: File) -> int:
+            return len(Path(data).read_text())
+
+        @pipeline
+        def flow(data: File = "http://127.0.0.1:{server.server_port}/data.csv"):
+            length(data)
+        """
+    try:
+        project.run(source)
+        workers.clear()
+        again, state, _ = project.run(source)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (state, cached(again), len(workers)) == ("succeeded", ["length"], 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from turnout.materializers.paths import FILE, FOLDER
 from turnout.plan.model import StepPlan
 from turnout.records.model import InputRecord, OutputRecord, Record
 from turnout.runtime.files import parameter_content
@@ -16,6 +17,16 @@ from turnout.spec.types import ParamType
 def input_records(session: Session, step: StepPlan, index: int | None) -> dict[str, InputRecord]:
     """What each input of a step that can run is: digests of artifacts, or the canonical value."""
     return {name: _input_record(session, given.source, index) for name, given in step.inputs.items()}
+
+
+def names_url(session: Session, step: StepPlan) -> bool:
+    """Whether an input of the step is a file by URL: what it is, only reading all of it can tell."""
+    values = (
+        session.run.params[given.source.name] if isinstance(given.source, Param) else given.source.value
+        for given in step.inputs.values()
+        if isinstance(given.source, (Param, Literal)) and given.type.name in (FILE, FOLDER)
+    )
+    return any(isinstance(value, dict) and "url" in value for value in values)
 
 
 def _input_record(session: Session, source: Source, index: int | None) -> InputRecord:

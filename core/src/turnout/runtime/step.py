@@ -21,7 +21,7 @@ from turnout.runtime.report import Report
 from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.reuse import reused_record
 from turnout.runtime.session import Session
-from turnout.runtime.sources import input_records
+from turnout.runtime.sources import input_records, names_url
 from turnout.stores import layout
 
 NEAR = 8 << 20
@@ -85,8 +85,13 @@ def take(session: Session, name: str, index: int | None = None, *, begun: bool =
             return result_of(decision.record, adopted=True)
         if isinstance(decision, Skip):
             return commit_skip(session, name, decision.reason)
-        # only workers send to a tracker, and have the variables of a worker
-        if isinstance(decision, Wait) or step.env or session.plan.worker.tracker.type != "none":
+        # only workers send to a tracker, have the variables of a worker, and read what a URL names
+        if (
+            isinstance(decision, Wait)
+            or step.env
+            or session.plan.worker.tracker.type != "none"
+            or names_url(session, step)
+        ):
             return Untaken()
         session.components.enforce(session.plan, session.run.git)
         return _reused(session, step, index) or _cached(session, step, index, NEAR) or Untaken(looked_up=True)
