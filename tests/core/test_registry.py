@@ -10,7 +10,7 @@ import click
 import pytest
 
 from turnout.errors import ConfigError, PluginError
-from turnout.plugin_api import Config, SecretStore, Tracker, hookimpl
+from turnout.plugin_api import Config, Lazy, SecretStore, Tracker, hookimpl
 from turnout.registry import KINDS, Registry, discover
 
 
@@ -201,6 +201,71 @@ def test_using_a_component_that_breaks_its_contract_names_the_problem():
     registry = Registry([plugin(secret_stores=[Unfinished])])
     with pytest.raises(PluginError, match="does not implement hint"):
         registry.get("secret_store", "half")
+
+
+def lazy(tmp_path, monkeypatch, source, **names):
+    """A plugin whose trackers lie in a module with that source."""
+    (tmp_path / "late_tracker.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "late_tracker", raising=False)
+    return plugin(trackers=[Lazy(name, place) for name, place in names.items()])
+
+
+LATE = """
+from turnout.plugin_api import Tracker
+class Late(Tracker):
+    name = "late"
+    def begin(self, run, *, claimed): ...
+    def log(self, batch): ...
+    def finish(self, run, external_id, state): ...
+"""
+
+
+def test_a_component_that_is_named_is_imported_when_it_is_used(tmp_path, monkeypatch):
+    registry = Registry([lazy(tmp_path, monkeypatch, LATE, late="late_tracker:Late"), plugin("one", trackers=[Good])])
+    assert registry.names("tracker") == ("late", "good")
+    assert registry.get("tracker", "good") is Good
+    assert "late_tracker" not in sys.modules
+    late = registry.get("tracker", "late")
+    assert late is sys.modules["late_tracker"].Late
+    assert registry.all("tracker") == (late, Good)
+    assert registry.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "place", "cause"),
+    [
+        (
+            "import not_there_at_all",
+            "late",
+            "late_tracker:Late",
+            "its tracker 'late' cannot be imported: ModuleNotFound",
+        ),
+        ("raise SystemExit(3)", "late", "late_tracker:Late", "its tracker 'late' cannot be imported: SystemExit: 3"),
+        ("", "late", "late_tracker:Late", "its tracker 'late' cannot be imported: AttributeError"),
+        (LATE, "early", "late_tracker:Late", "late_tracker:Late has the name 'late', and its hook says 'early'"),
+        ("Late = 3", "late", "late_tracker:Late", "3 is not a subclass of turnout.plugin_api.Tracker"),
+        ("", "late", "late_tracker.Late", "names no place: module:Class"),
+        ("", "l te", "late_tracker:Late", "has no usable name"),
+    ],
+)
+def test_what_is_named_and_cannot_be_imported_is_a_problem(tmp_path, monkeypatch, source, name, place, cause):
+    given = lazy(tmp_path, monkeypatch, source, **{name: place})
+    (problem,) = Registry([given]).problems
+    assert cause in problem.cause
+    registry = Registry([given])
+    with pytest.raises(PluginError) as caught:
+        registry.get("tracker", name)
+    assert cause in str(caught.value)
+    assert registry.all("tracker") == registry.names("tracker") == ()
+    assert [one.cause for one in registry.problems] == [problem.cause]
+
+
+def test_a_name_that_two_plugins_give_is_known_without_an_import(tmp_path, monkeypatch):
+    given = lazy(tmp_path, monkeypatch, "raise AssertionError", good="late_tracker:Late")
+    registry = Registry([given, plugin("two", trackers=[Good])])
+    with pytest.raises(PluginError, match="is also brought by two"):
+        registry.get("tracker", "good")
 
 
 def test_a_name_that_two_plugins_bring_cannot_be_used():

@@ -2,62 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from turnout.components.lazy import Lazy
 from turnout.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from turnout.components.artifact_store import ArtifactStore
-    from turnout.components.deployer import Deployer
-    from turnout.components.feature_store import FeatureStore
     from turnout.components.materializer import Materializer
-    from turnout.components.observer import Observer
-    from turnout.components.orchestrator import Orchestrator
-    from turnout.components.policy import Policy
-    from turnout.components.secret_store import SecretStore
-    from turnout.components.tracker import Tracker
 
 
 @hookimpl
-def turnout_orchestrators() -> tuple[type[Orchestrator[Any]], ...]:
+def turnout_orchestrators() -> tuple[Lazy, ...]:
     """The orchestrator of this machine."""
-    from turnout.local.orchestrator import LocalOrchestrator
-
-    return (LocalOrchestrator,)
+    return (Lazy("local", "turnout.local.orchestrator:LocalOrchestrator"),)
 
 
 @hookimpl
-def turnout_artifact_stores() -> tuple[type[ArtifactStore[Any]], ...]:
+def turnout_artifact_stores() -> tuple[Lazy, ...]:
     """A folder, and the object stores of the clouds."""
-    from turnout.stores.cloud import CloudStore
-    from turnout.stores.local import LocalStore
-
-    return LocalStore, CloudStore
+    return (
+        Lazy("local", "turnout.stores.local:LocalStore"),
+        Lazy("cloud", "turnout.stores.cloud:CloudStore"),
+    )
 
 
 @hookimpl
-def turnout_feature_stores() -> tuple[type[FeatureStore[Any]], ...]:
+def turnout_feature_stores() -> tuple[Lazy, ...]:
     """No feature store, and a folder of Parquet files."""
-    from turnout.feature_stores.local import LocalFeatureStore
-    from turnout.feature_stores.none import NoFeatureStore
-
-    return NoFeatureStore, LocalFeatureStore
+    return (
+        Lazy("none", "turnout.feature_stores.none:NoFeatureStore"),
+        Lazy("local", "turnout.feature_stores.local:LocalFeatureStore"),
+    )
 
 
 @hookimpl
-def turnout_deployers() -> tuple[type[Deployer[Any]], ...]:
+def turnout_deployers() -> tuple[Lazy, ...]:
     """No deployer."""
-    from turnout.deployers.none import NoDeployer
-
-    return (NoDeployer,)
+    return (Lazy("none", "turnout.deployers.none:NoDeployer"),)
 
 
 @hookimpl
-def turnout_trackers() -> tuple[type[Tracker[Any]], ...]:
+def turnout_trackers() -> tuple[Lazy, ...]:
     """No tracker."""
-    from turnout.trackers.none import NoTracker
-
-    return (NoTracker,)
+    return (Lazy("none", "turnout.trackers.none:NoTracker"),)
 
 
 @hookimpl
@@ -69,27 +56,25 @@ def turnout_materializers() -> tuple[type[Materializer], ...]:
 
 
 @hookimpl
-def turnout_observers() -> tuple[type[Observer[Any]], ...]:
+def turnout_observers() -> tuple[Lazy, ...]:
     """Events as lines of JSON."""
-    from turnout.observers.jsonl import JsonLines
-
-    return (JsonLines,)
+    return (Lazy("jsonl", "turnout.observers.jsonl:JsonLines"),)
 
 
 @hookimpl
-def turnout_secret_stores() -> tuple[type[SecretStore[Any]], ...]:
+def turnout_secret_stores() -> tuple[Lazy, ...]:
     """Secrets from environment variables and from files."""
-    from turnout.secret_stores.environment import EnvironmentSecrets
-    from turnout.secret_stores.files import FileSecrets
-
-    return EnvironmentSecrets, FileSecrets
+    return (
+        Lazy("env", "turnout.secret_stores.environment:EnvironmentSecrets"),
+        Lazy("files", "turnout.secret_stores.files:FileSecrets"),
+    )
 
 
 @hookimpl
-def turnout_policies() -> tuple[type[Policy[Any]], ...]:
+def turnout_policies() -> tuple[Lazy, ...]:
     """No pickles, images from allowed places, code that a commit holds."""
-    from turnout.policies.clean_git import CleanGit
-    from turnout.policies.images import Images
-    from turnout.policies.no_pickle import NoPickle
-
-    return NoPickle, Images, CleanGit
+    return (
+        Lazy("no_pickle", "turnout.policies.no_pickle:NoPickle"),
+        Lazy("images", "turnout.policies.images:Images"),
+        Lazy("clean_git", "turnout.policies.clean_git:CleanGit"),
+    )

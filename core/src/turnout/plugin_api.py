@@ -12,6 +12,7 @@ from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Component, Config, LocalPath, Secret
 from turnout.components.deployer import Deployer, EndpointStatus
 from turnout.components.feature_store import FeatureStore, FeatureView
+from turnout.components.lazy import Lazy
 from turnout.components.materializer import Materializer
 from turnout.components.observer import Event, EventKind, Observer
 from turnout.components.orchestrator import (
@@ -98,6 +99,7 @@ __all__ = [
     "FinishMark",
     "Git",
     "InputSpec",
+    "Lazy",
     "Literal",
     "LocalPath",
     "Location",

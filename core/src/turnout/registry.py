@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from turnout.components.contract import fault_of, lazy_fault, misnamed
+from turnout.components.lazy import Lazy
 from turnout.errors import ConfigError, Location, PluginError, TurnoutError, did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -31,8 +33,6 @@ KINDS: Mapping[str, str] = {
     "command": "turnout_commands",
 }
 """The kinds of components, each with the hook that collects it."""
-
-_TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,7 +66,7 @@ class PluginInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     problems: tuple[Problem, ...] = ()
 
 
-class _Plugin(NamedTuple):
+class _Plugin(msgspec.Struct, frozen=True):
     name: str
     distribution: str
     version: str
@@ -84,12 +84,12 @@ class _Plugin(NamedTuple):
         )
 
 
-class _Kind(NamedTuple):
-    """What was collected of one kind: the usable components by name, whose each is, and the problems."""
+class _Kind(msgspec.Struct, frozen=True):
+    """What was collected of one kind: the components by name (some not yet imported), whose each is, the problems."""
 
     types: dict[str, Any]
     owners: dict[str, str]
-    problems: tuple[Problem, ...]
+    problems: list[Problem]
 
 
 class Registry:
@@ -146,9 +146,9 @@ class Registry:
         except (Exception, SystemExit) as error:  # a plugin's import may raise anything
             self._load_problems.append(plugin.problem(f"it cannot be loaded: {_shown(error)}"))
         else:
-            self._load_problems.extend(self._misnamed(plugin, module))
+            self._load_problems.extend(self._unknown_hooks(plugin, module))
 
-    def _misnamed(self, plugin: _Plugin, module: object) -> Iterable[Problem]:
+    def _unknown_hooks(self, plugin: _Plugin, module: object) -> Iterable[Problem]:
         """The hooks of a plugin that turnout does not know, or that lack their decorator."""
         implemented = set()
         for caller in self._manager.get_hookcallers(module) or ():
@@ -179,7 +179,7 @@ class Registry:
                 continue
             for component in given:
                 name = getattr(component, "name", None)
-                fault = _fault(kind, component)
+                fault = lazy_fault(component) if isinstance(component, Lazy) else fault_of(kind, component)
                 if fault:
                     shown = name if isinstance(name, str) else ""
                     problems.append(plugin.problem(fault, kind=kind, type=shown))
@@ -191,7 +191,26 @@ class Registry:
                 types[name], owners[name] = bringers[0][1], bringers[0][0].name
             else:
                 problems.extend(_duplicates(kind, name, [plugin for plugin, _ in bringers]))
-        return _Kind(types, owners, tuple(problems))
+        return _Kind(types, owners, problems)
+
+    def _imported(self, kind: str, name: str) -> Any:
+        """A component that was collected, imported now where its plugin left that for later; None if it is unusable."""
+        collected = self._kind(kind)
+        given = collected.types[name]
+        if not isinstance(given, Lazy):
+            return given
+        try:
+            component = given.load()
+            fault = fault_of(kind, component) or misnamed(given, component)
+        except (Exception, SystemExit) as error:  # a plugin's import may raise anything
+            fault = f"its {kind.replace('_', ' ')} {name!r} cannot be imported: {_shown(error)}"
+        if fault is None:
+            collected.types[name] = component
+            return component
+        del collected.types[name]
+        owner = self._plugins[collected.owners.pop(name)]
+        collected.problems.append(owner.problem(fault, kind=kind, type=name))
+        return None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -200,11 +219,13 @@ class Registry:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that is wrong with the plugins. Asks all hooks."""
+        """Everything that is wrong with the plugins. Asks all hooks, and imports all components."""
+        for kind in KINDS:
+            self.all(kind)
         return (*self._load_problems, *(problem for kind in KINDS for problem in self._kind(kind).problems))
 
     def plugins(self) -> tuple[PluginInfo, ...]:
-        """The plugins, in the order they were registered. Asks all hooks."""
+        """The plugins, in the order they were registered. Asks all hooks, and imports all components."""
         problems = self.problems
         return tuple(
             PluginInfo(
@@ -223,10 +244,11 @@ class Registry:
 
     def all(self, kind: str) -> tuple[Any, ...]:
         """Every usable component of a kind, in the order of plugins."""
-        return tuple(self._kind(kind).types.values())
+        found = [self._imported(kind, name) for name in self.names(kind)]
+        return tuple(component for component in found if component is not None)
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """The names of the usable components of a kind, in the order of plugins."""
+        """The names of the components of a kind, in the order of plugins; those known to be unusable left out."""
         return tuple(self._kind(kind).types)
 
     def distribution(self, kind: str, name: str) -> str:
@@ -245,8 +267,8 @@ class Registry:
             PluginError: when a plugin that brings it is broken, naming the problem.
         """
         collected = self._kind(kind)
-        if name in collected.types:
-            return collected.types[name]
+        if name in collected.types and (component := self._imported(kind, name)) is not None:
+            return component
         noun = kind.replace("_", " ")
         for problem in (*collected.problems, *self._load_problems):
             same = problem.type == name if problem.type else name in _short_names(problem)
@@ -296,49 +318,6 @@ def _described(given: Any) -> _Plugin:
     return _Plugin(str(name), "", "", lambda: given)
 
 
-def _base(kind: str) -> type[Any]:
-    from importlib import import_module
-
-    name = "".join(part.capitalize() for part in kind.split("_"))
-    base: type[Any] = getattr(import_module(f"turnout.components.{kind}"), name)
-    return base
-
-
-def _fault(kind: str, component: Any) -> str | None:
-    """Why something that a hook gave cannot be used, or None."""
-    name = getattr(component, "name", None)
-    if kind == "command":
-        import click
-
-        if not isinstance(component, click.Command):
-            return f"{component!r} is not a click command"
-    else:
-        base = _base(kind)
-        if not (isinstance(component, type) and issubclass(component, base)):
-            return f"{_named(component)} is not a subclass of turnout.plugin_api.{base.__name__}"
-        missing = sorted(getattr(component, "__abstractmethods__", ()))
-        if missing:
-            return f"{_named(component)} does not implement {', '.join(missing)}"
-    if not isinstance(name, str) or not _TYPE_NAME.match(name):
-        return f"{_named(component)} has no usable name: {name!r}"
-    if kind in {"command", "materializer"}:
-        return None
-    return _config_fault(component)
-
-
-def _config_fault(component: Any) -> str | None:
-    from turnout.components.base import Config
-
-    config = getattr(component, "Config", None)
-    if not (isinstance(config, type) and issubclass(config, Config)):
-        return f"{_named(component)}.Config is not a subclass of turnout.plugin_api.Config"
-    try:
-        msgspec.inspect.type_info(config)
-    except (TypeError, NameError) as error:
-        return f"{_named(component)}.Config has a field of a type that settings cannot have: {error}"
-    return None
-
-
 def _duplicates(kind: str, name: str, plugins: list[_Plugin]) -> Iterable[Problem]:
     noun = kind.replace("_", " ")
     for plugin in plugins:
@@ -348,19 +327,13 @@ def _duplicates(kind: str, name: str, plugins: list[_Plugin]) -> Iterable[Proble
         yield plugin.problem(f"its {noun} {name!r} is also brought by {rivals}", fix, kind=kind, type=name)
 
 
-def _named(component: Any) -> str:
-    if isinstance(component, type):
-        return f"{component.__module__}.{component.__qualname__}"
-    return repr(component)
-
-
 def _shown(error: BaseException) -> str:
     """An exception's type and text, and the module and line that raised it."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     raised_in = ""
     for frame, line in walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
-        if not module.startswith(("importlib", "turnout.registry")):
+        if not module.startswith(("importlib", "turnout.registry", "turnout.components.lazy")):
             raised_in = f" ({module}, line {line})"
     return text + raised_in
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from turnout.plugin_api import hookimpl
+from turnout.plugin_api import Lazy, hookimpl
 
 
 @hookimpl
-def turnout_orchestrators() -> tuple[type[Any], ...]:
+def turnout_orchestrators() -> tuple[Lazy, ...]:
     """The orchestrator ``airflow``."""
-    from turnout_airflow.orchestrator import AirflowOrchestrator
-
-    return (AirflowOrchestrator,)
+    return (Lazy("airflow", "turnout_airflow.orchestrator:AirflowOrchestrator"),)
 
 
 @hookimpl
-def turnout_commands() -> tuple[Any, ...]:
+def turnout_commands() -> tuple[Lazy, ...]:
     """The command ``airflow``."""
-    from turnout_airflow.command import airflow
-
-    return (airflow,)
+    return (Lazy("airflow", "turnout_airflow.command:airflow"),)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from turnout.plugin_api import hookimpl
+from turnout.plugin_api import Lazy, hookimpl
 
 
 @hookimpl
-def turnout_orchestrators() -> tuple[type[Any], ...]:
-    from turnout_kubeflow.local import KubeflowLocalOrchestrator
-    from turnout_kubeflow.orchestrator import KubeflowOrchestrator
-
-    return (KubeflowOrchestrator, KubeflowLocalOrchestrator)
+def turnout_orchestrators() -> tuple[Lazy, ...]:
+    """The orchestrators ``kubeflow`` and ``kubeflow-local``."""
+    return (
+        Lazy("kubeflow", "turnout_kubeflow.orchestrator:KubeflowOrchestrator"),
+        Lazy("kubeflow-local", "turnout_kubeflow.local:KubeflowLocalOrchestrator"),
+    )

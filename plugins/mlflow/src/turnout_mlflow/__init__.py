@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from turnout.plugin_api import hookimpl
+from turnout.plugin_api import Lazy, hookimpl
 
 
 @hookimpl
-def turnout_trackers() -> tuple[type[Any], ...]:
+def turnout_trackers() -> tuple[Lazy, ...]:
     """The tracker ``mlflow``."""
-    from turnout_mlflow.tracker import MlflowTracker
-
-    return (MlflowTracker,)
+    return (Lazy("mlflow", "turnout_mlflow.tracker:MlflowTracker"),)
 
 
 @hookimpl
-def turnout_commands() -> tuple[Any, ...]:
+def turnout_commands() -> tuple[Lazy, ...]:
     """The command ``mlflow``."""
-    from turnout_mlflow.command import mlflow
-
-    return (mlflow,)
+    return (Lazy("mlflow", "turnout_mlflow.command:mlflow"),)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from turnout.plugin_api import hookimpl
+from turnout.plugin_api import Lazy, hookimpl
 
 
 @hookimpl
-def turnout_trackers() -> tuple[type[Any], ...]:
+def turnout_trackers() -> tuple[Lazy, ...]:
     """The tracker ``tensorboard``."""
-    from turnout_tensorboard.tracker import TensorboardTracker
-
-    return (TensorboardTracker,)
+    return (Lazy("tensorboard", "turnout_tensorboard.tracker:TensorboardTracker"),)

@@ -1,77 +1,55 @@
-"""The hooks: each returns its classes, imported when turnout asks for them."""
+"""The hooks: each says where its class is, to be imported when a stack names it."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from turnout.plugin_api import hookimpl
+from turnout.plugin_api import Lazy, hookimpl
 
 
 @hookimpl
-def turnout_orchestrators() -> tuple[type[Any], ...]:
-    from turnout_specimen.orchestrator import SpecimenOrchestrator
-
-    return (SpecimenOrchestrator,)
+def turnout_orchestrators() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.orchestrator:SpecimenOrchestrator"),)
 
 
 @hookimpl
-def turnout_artifact_stores() -> tuple[type[Any], ...]:
-    from turnout_specimen.artifact_store import SpecimenArtifactStore
-
-    return (SpecimenArtifactStore,)
+def turnout_artifact_stores() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.artifact_store:SpecimenArtifactStore"),)
 
 
 @hookimpl
-def turnout_feature_stores() -> tuple[type[Any], ...]:
-    from turnout_specimen.feature_store import SpecimenFeatureStore
-
-    return (SpecimenFeatureStore,)
+def turnout_feature_stores() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.feature_store:SpecimenFeatureStore"),)
 
 
 @hookimpl
-def turnout_deployers() -> tuple[type[Any], ...]:
-    from turnout_specimen.deployer import SpecimenDeployer
-
-    return (SpecimenDeployer,)
+def turnout_deployers() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.deployer:SpecimenDeployer"),)
 
 
 @hookimpl
-def turnout_trackers() -> tuple[type[Any], ...]:
-    from turnout_specimen.tracker import SpecimenTracker
-
-    return (SpecimenTracker,)
+def turnout_trackers() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.tracker:SpecimenTracker"),)
 
 
 @hookimpl
-def turnout_materializers() -> tuple[type[Any], ...]:
-    from turnout_specimen.materializer import SpecimenMaterializer
-
-    return (SpecimenMaterializer,)
+def turnout_materializers() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.materializer:SpecimenMaterializer"),)
 
 
 @hookimpl
-def turnout_observers() -> tuple[type[Any], ...]:
-    from turnout_specimen.observer import SpecimenObserver
-
-    return (SpecimenObserver,)
+def turnout_observers() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.observer:SpecimenObserver"),)
 
 
 @hookimpl
-def turnout_secret_stores() -> tuple[type[Any], ...]:
-    from turnout_specimen.secret_store import SpecimenSecretStore
-
-    return (SpecimenSecretStore,)
+def turnout_secret_stores() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.secret_store:SpecimenSecretStore"),)
 
 
 @hookimpl
-def turnout_policies() -> tuple[type[Any], ...]:
-    from turnout_specimen.policy import SpecimenPolicy
-
-    return (SpecimenPolicy,)
+def turnout_policies() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.policy:SpecimenPolicy"),)
 
 
 @hookimpl
-def turnout_commands() -> tuple[Any, ...]:
-    from turnout_specimen.command import specimen
-
-    return (specimen,)
+def turnout_commands() -> tuple[Lazy, ...]:
+    return (Lazy("specimen", "turnout_specimen.command:specimen"),)
