@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +49,10 @@ def check_python(declared: Declared) -> None:
     Raises:
         PlanError: when it is not.
     """
+    if not declared.requires_python:
+        return
+    import platform
+
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:

@@ -64,14 +64,16 @@ def lock(project: Project, extra: Sequence[str] = (), index: Index = dict) -> Lo
 
 
 def check(pins: Iterable[str], distributions: Sequence[str] = ("turnout",)) -> None:
-    """See that turnout and its worker-side plugins can be installed beside *pins*.
+    """See that turnout and its worker-side plugins can be installed beside those *pins* that are not installed here.
 
     Raises:
         PlanError: when one of them directly requires another version than is pinned.
     """
+    versions = _versions(missing(pins))
+    if not versions:
+        return
     from packaging.requirements import Requirement
 
-    versions = _versions(pins)
     have = installed.distributions()
     for own in distributions:
         distribution = have.get(installed.normalised(own))

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 Origin = Literal["index", "editable", "folder", "archive", "vcs"]
+_SEPARATORS = re.compile(r"[-_.]+")
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,10 +129,8 @@ def top_level(found: dict[str, Distribution]) -> tuple[str, ...]:
 
 
 def normalised(name: str) -> str:
-    """A distribution's name as package indexes compare it."""
-    from packaging.utils import canonicalize_name
-
-    return canonicalize_name(name)
+    """A distribution's name as package indexes compare it, by the rule of PEP 503."""
+    return _SEPARATORS.sub("-", name).lower()
 
 
 def folder_digest(folder: Path) -> str:
