@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from click import ClickException
 
+GARBAGE = (100_000, 20, 100)
+"""When garbage is looked for (``gc.set_threshold``): modules and plans, of which a command makes most, are none."""
+
 
 def main() -> None:
     """The entry point of the ``turnout`` command."""
+    gc.set_threshold(*GARBAGE)
     import click
 
     from turnout.cli.app import application

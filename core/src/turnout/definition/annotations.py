@@ -9,7 +9,9 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from turnout import names
 from turnout.definition.places import defined, project_of
@@ -25,7 +27,7 @@ NOTHING = object()
 """Stands for an annotation that is not there."""
 
 
-class OutputType(NamedTuple):
+class OutputType(msgspec.Struct, frozen=True):
     """A declared output: its name and type."""
 
     name: str

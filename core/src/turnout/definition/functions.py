@@ -8,7 +8,9 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from turnout.canonical import digest
 from turnout.definition.annotations import module_name
@@ -20,7 +22,7 @@ from turnout.spec.values import article
 _NOTEBOOK = {"__main__", "__mp_main__"}
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True):
     """Where a worker finds a function; ``value`` is its pickle where it travels by value."""
 
     entrypoint: Entrypoint

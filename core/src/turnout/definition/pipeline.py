@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from turnout import names
 from turnout.definition import docstrings, functions, places, schedules, settings
@@ -31,7 +33,7 @@ DefinitionT = TypeVar("DefinitionT", bound="PipelineDefinition")
 SETTINGS = ("name", "schedule", "tags", "start", "catchup", "timezone", "options")
 
 
-class Traced(NamedTuple):
+class Traced(msgspec.Struct, frozen=True):
     """A traced pipeline.
 
     ``functions`` are the project's own functions by the names of the steps that run them (turnout's own steps and

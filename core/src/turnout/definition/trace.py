@@ -91,10 +91,10 @@ class Trace:
         """Where a worker finds a step's function; one that travels by value is pickled once a trace."""
         found = self._entrypoints.get(id(function))
         if found is None:
-            found, value = functions.entrypoint(function, holder)
-            if value is not None and found.value is not None:
-                self.values[found.value] = value
-            self._entrypoints[id(function)] = found
+            placed = functions.entrypoint(function, holder)
+            found = self._entrypoints[id(function)] = placed.entrypoint
+            if placed.value is not None and found.value is not None:
+                self.values[found.value] = placed.value
         return found
 
     @contextmanager

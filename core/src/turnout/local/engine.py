@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -40,7 +39,7 @@ SLICE = 0.05
 """Seconds after which an engine that takes over results looks at what else has happened."""
 
 
-class Running(NamedTuple):
+class Running(msgspec.Struct, frozen=True):
     """A task in a worker: its number of tries, when it began (monotonic and on the clock), when it must end."""
 
     task: Task

@@ -5,14 +5,15 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from typing import NamedTuple
+
+import msgspec
 
 from turnout.local.schedule import Task
 from turnout.quantities import memory_bytes
 from turnout.spec.model import Resources
 
 
-class Demand(NamedTuple):
+class Demand(msgspec.Struct, frozen=True):
     """What a task needs: whole cores, and bytes of memory."""
 
     cores: int

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 import uuid
-from typing import NamedTuple
 
 import msgspec
 
@@ -20,7 +19,7 @@ from turnout.runtime.server import OpenRun, Request
 _decoder = msgspec.json.Decoder(StepResult)
 
 
-class WorkerKind(NamedTuple):
+class WorkerKind(msgspec.Struct, frozen=True):
     """What tells workers apart: the interpreter, and how many threads libraries may use."""
 
     interpreter: str

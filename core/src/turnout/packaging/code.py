@@ -6,7 +6,8 @@ import io
 import stat
 import zipfile
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from turnout import canonical
 from turnout.errors import PlanError
@@ -18,7 +19,7 @@ from turnout.packaging.unpacking import value_path
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-class CodePackage(NamedTuple):
+class CodePackage(msgspec.Struct, frozen=True):
     """A code package: ``digest`` is the SHA-256 of ``data``, an uncompressed zip archive.
 
     ``files`` are its paths, ``untracked`` those of them that git does not track, ``notes`` say what was left out and

@@ -2,6 +2,8 @@
 
 Two fingerprints that are equal mean the same behaviour as far as the project's own code goes. The reverse does not
 hold: what cannot be followed counts as a whole, so that a change may be seen where there is none, never the other
+import msgspec
+
 way round. Comments, formatting and docstrings do not count. Other packages are covered by the environment's pins.
 """
 
@@ -12,7 +14,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from turnout import canonical
 from turnout.packaging.links import Links, Node, foreign
@@ -23,7 +27,7 @@ FOREIGN = "(other packages)"
 """The part that stands for the names of the packages of others that are imported."""
 
 
-class Fingerprint(NamedTuple):
+class Fingerprint(msgspec.Struct, frozen=True):
     """A digest, and the digests it is made of: by ``module:name``, ``module`` where the whole of it counts, or path."""
 
     digest: str

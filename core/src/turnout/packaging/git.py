@@ -6,7 +6,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -22,7 +21,7 @@ class Revision(msgspec.Struct, frozen=True, omit_defaults=True):
     dirty: bool = False
 
 
-class Listing(NamedTuple):
+class Listing(msgspec.Struct, frozen=True):
     """Paths relative to the project's root, as git names them: those it tracks, those it neither tracks nor ignores."""
 
     tracked: tuple[str, ...]

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from turnout import canonical
 from turnout.packaging import syntax
@@ -19,7 +21,7 @@ Seen = frozenset[tuple[str, str]]
 """Names that were looked up on the way to one: each a module's and a top-level name of it."""
 
 
-class Module(NamedTuple):
+class Module(msgspec.Struct, frozen=True):
     """A module of the project. ``source`` is None for what cannot be read: a compiled or broken file, a bare folder.
 
     ``raw`` is the digest of its file, empty for a bare folder.
@@ -31,7 +33,7 @@ class Module(NamedTuple):
     raw: str
 
 
-class Node(NamedTuple):
+class Node(msgspec.Struct, frozen=True, order=True):
     """Something of the project that code can reach.
 
     ``unit`` is one statement of a module; ``loaded`` that the module is imported, with the effects of that;

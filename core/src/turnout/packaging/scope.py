@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 Chain = tuple[str, ...]
 """A name and the attributes taken from it: ``np.random.seed`` is ``("np", "random", "seed")``."""
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True):
     """What an import binds: a module (after *level* leading dots), or a *name* in it."""
 
     level: int
@@ -19,7 +20,7 @@ class Target(NamedTuple):
     name: str | None = None
 
 
-class Scope(NamedTuple):
+class Scope(msgspec.Struct, frozen=True):
     """The names a module knows: from its imports, and ``bound`` by its other statements."""
 
     imports: dict[str, tuple[Target, ...]]

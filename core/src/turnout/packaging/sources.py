@@ -8,7 +8,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from turnout.errors import Location, PlanError
 from turnout.packaging import git
@@ -27,7 +28,7 @@ _SECRET = re.compile(r"(?:^|/)(?:\.env[^/]*|[^/]*\.(?:pem|key))(?:/|$)", re.IGNO
 _TOOLS = ("__pycache__", "node_modules")
 
 
-class SourceFile(NamedTuple):
+class SourceFile(msgspec.Struct, frozen=True):
     """One file: its path relative to the root with forward slashes, where its content lies, size, permission to run."""
 
     path: str
@@ -36,7 +37,7 @@ class SourceFile(NamedTuple):
     executable: bool
 
 
-class Sources(NamedTuple):
+class Sources(msgspec.Struct, frozen=True):
     """The project's files in the order of their paths; which of them git does not track; what was left out and why."""
 
     files: tuple[SourceFile, ...]
@@ -171,7 +172,7 @@ def _resolve(root: Path, paths: Iterable[str], notes: list[str]) -> list[SourceF
 
 
 def _moved(old: str, new: str, file: SourceFile) -> SourceFile:
-    return file._replace(path=new + file.path[len(old) :])
+    return msgspec.structs.replace(file, path=new + file.path[len(old) :])
 
 
 def _target(link: Path, root: Path) -> str | None:

@@ -7,7 +7,8 @@ import hashlib
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 from turnout.packaging import effects
 from turnout.packaging.scope import Chain, Scope, Target, chain_of, parts_of, statements_of
@@ -18,7 +19,7 @@ BY_NAME = "<imported by name>"
 """Stands in the imports of a unit for the modules it imports by a literal name, without binding one."""
 
 
-class Unit(NamedTuple):
+class Unit(msgspec.Struct, frozen=True):
     """One top-level statement.
 
     ``digest`` is of its syntax; ``chains`` are the names it mentions, ``words`` its string constants that could be
@@ -46,7 +47,7 @@ class Unit(NamedTuple):
     packages: frozenset[str]
 
 
-class Source(NamedTuple):
+class Source(msgspec.Struct, frozen=True):
     """A module: its units, which of them bind a name, and its imports. ``digest`` is of its whole syntax."""
 
     digest: str

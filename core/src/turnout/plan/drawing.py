@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from turnout.plan.model import StepPlan
 from turnout.spec.model import StepSpec
@@ -27,14 +29,14 @@ LONGEST = 21
 """A label's characters."""
 
 
-class Spot(NamedTuple):
+class Spot(msgspec.Struct, frozen=True):
     """The middle of a box, or a bend of a line, in pixels."""
 
     x: float
     y: float
 
 
-class Layout(NamedTuple):
+class Layout(msgspec.Struct, frozen=True):
     """Where the boxes are, by the step's name, and the bends of each line, by its two ends."""
 
     boxes: dict[str, Spot]

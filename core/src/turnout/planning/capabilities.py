@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from turnout.components.orchestrator import Capability, Orchestrator
 from turnout.definition.mapping import ELEMENTS
@@ -12,7 +14,7 @@ from turnout.spec.inputs import Element, Literal
 from turnout.spec.model import PipelineSpec, Place, StepSpec
 
 
-class Use(NamedTuple):
+class Use(msgspec.Struct, frozen=True):
     """One thing asked for: the capability, what asks for it in words, the step if it is one, the definition's line."""
 
     capability: Capability

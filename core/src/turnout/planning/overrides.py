@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -16,7 +16,7 @@ from turnout.stack.model import Stack
 from turnout.stack.overrides import StepOverrides
 
 
-class Overridden(NamedTuple):
+class Overridden(msgspec.Struct, frozen=True):
     """A step with the stack's settings in it, those that a definition has no field for, and where each is set."""
 
     spec: StepSpec

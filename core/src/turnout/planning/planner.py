@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -30,7 +30,7 @@ from turnout.spec.types import ParamType
 from turnout.stack.model import Stack
 
 
-class Planned(NamedTuple):
+class Planned(msgspec.Struct, frozen=True):
     """A plan, what a store needs for it, and what a person should know of it."""
 
     plan: Plan

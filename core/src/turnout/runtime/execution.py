@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -48,7 +48,7 @@ NOT_THE_USERS = (str(Path(turnout.__file__).parent), str(Path(importlib.__file__
 """Where frames lie that say nothing to who wrote the step: turnout's own, and the import system's."""
 
 
-class Executed(NamedTuple):
+class Executed(msgspec.Struct, frozen=True):
     """What running a step gave: its outputs, a gate's decision, and what it logged."""
 
     outputs: dict[str, OutputRecord]
@@ -135,7 +135,7 @@ def _plain(session: Session, given: InputSpec) -> Any:
     raise AssertionError(given.source)
 
 
-class Wanted(NamedTuple):
+class Wanted(msgspec.Struct, frozen=True):
     """Who asks for a value: a function, and which of its arguments."""
 
     function: Callable[..., Any]

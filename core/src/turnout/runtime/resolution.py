@@ -2,6 +2,8 @@
 
 The rules, for a step whose record does not exist yet:
 
+import msgspec
+
 - A guard that is false or skipped skips the step.
 - A required input from a skipped step skips it; an optional one is None. A gate has no optional inputs.
 - A mapped step is skipped whole or not at all: by its guards, by a required input, or by any skipped step it
@@ -13,7 +15,8 @@ The rules, for a step whose record does not exist yet:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from turnout.errors import RunError
 from turnout.plan.model import Plan, StepPlan
@@ -23,23 +26,23 @@ from turnout.spec.inputs import Collected, Element, InputSpec, Output
 ReadRecord = Callable[[str, "int | None"], "Record | None"]
 
 
-class Ready(NamedTuple):
+class Ready(msgspec.Struct, frozen=True):
     """The step can run."""
 
 
-class Skip(NamedTuple):
+class Skip(msgspec.Struct, frozen=True):
     """The step is skipped, and why; for a mapped step, all of it."""
 
     reason: str
 
 
-class Wait(NamedTuple):
+class Wait(msgspec.Struct, frozen=True):
     """The step needs these steps (``name`` or ``name.index``) first; none of them is committed."""
 
     on: tuple[str, ...]
 
 
-class Done(NamedTuple):
+class Done(msgspec.Struct, frozen=True):
     """The step is committed."""
 
     record: Record

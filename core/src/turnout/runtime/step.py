@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sys
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from turnout.components.observer import EventKind
 from turnout.errors import PlanError, RunError, TurnoutError, UnsupportedError
@@ -63,7 +65,7 @@ def run_step(session: Session, name: str, index: int | None = None, *, look_up: 
         return StepResult(state="failed", retryable=retryable, message=session.components.redactor.text(str(error)))
 
 
-class Untaken(NamedTuple):
+class Untaken(msgspec.Struct, frozen=True):
     """A step that has to run, or about which only a worker can tell; ``looked_up``: the cache does not have it."""
 
     looked_up: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import inspect as types
@@ -15,7 +15,7 @@ from turnout.stack import references
 from turnout.stack.loader import Node, node_of
 
 
-class Bound(NamedTuple):
+class Bound(msgspec.Struct, frozen=True):
     """The settings that were given, by name: converted, or as templates that wait for the worker."""
 
     values: dict[str, Any]
@@ -31,7 +31,7 @@ class Bound(NamedTuple):
         return {**self.values, **self.waiting}
 
 
-class _Setting(NamedTuple):
+class _Setting(msgspec.Struct, frozen=True):
     """One setting on its way: its name, node, type, and whose it is for messages."""
 
     name: str
@@ -194,7 +194,7 @@ def _follow(node: Node, message: str) -> tuple[Node, str]:
 
 def _misfit(setting: _Setting, message: str, culprit: Node, path: str, *, hidden: bool) -> ConfigError:
     """Word an error of msgspec; *hidden*: without the value, which came out of a variable."""
-    named = setting._replace(name=setting.name + path)
+    named = msgspec.structs.replace(setting, name=setting.name + path)
     text = message.partition(" - at `")[0]
     if match := re.match(r"Expected `(.+)`, got `(.+)`\Z", text):
         wanted, found = match.groups()

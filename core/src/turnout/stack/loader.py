@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from turnout.errors import ConfigError, Location
 
@@ -28,8 +29,7 @@ _MAX_DIGITS = 300
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(msgspec.Struct, frozen=True, dict=True):
     """A value of a stack file and its place; of a mapping's entry, the place of its key.
 
     ``value`` is None, a bool, int, float or str, a tuple of nodes, or a dict of nodes by key.

@@ -7,7 +7,8 @@ stay. Steps and pipelines merge by their key; a pattern that a child names again
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from turnout.errors import ConfigError, TurnoutError, did_you_mean
 from turnout.packaging.project import Project
@@ -33,7 +34,7 @@ TypeOf = Callable[[str, Node], "str | None"]
 """The type that a component's node stands for, where it says so itself: by ``type``, or a store's by its URL."""
 
 
-class Chain(NamedTuple):
+class Chain(msgspec.Struct, frozen=True):
     """The files of a stack, the one that is meant first, and the document they merge to."""
 
     sources: tuple[Source, ...]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -58,7 +57,7 @@ class EnvironmentSettings(Config, frozen=True):
     ] = None
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True):
     """A component that the stack chooses: its section (``observers[0]``), kind, type, settings and place."""
 
     section: str
@@ -73,7 +72,7 @@ class Choice(NamedTuple):
         return f"{self.kind.replace('_', ' ')} {self.type!r}"
 
 
-class _Checked(NamedTuple):
+class _Checked(msgspec.Struct, frozen=True):
     """What a stack comes to, with everything that is wrong with it."""
 
     components: dict[str, tuple[Choice, type[Any], Bound]]
@@ -84,8 +83,7 @@ class _Checked(NamedTuple):
     errors: tuple[TurnoutError, ...]
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(msgspec.Struct, frozen=True, dict=True):
     """A stack bound to a project, the plugins there are, and the variables of this process.
 
     ``document`` is what its files merge to, references unresolved; ``files`` names them, the stack's own first.
@@ -313,11 +311,13 @@ def component_type(section: str, node: Node, registry: Registry, environ: Mappin
         url = references.plan(root.value, environ, root.at)
     except ConfigError:
         url = root.value
-    scheme = "file" if url.startswith("file:") else url.partition("://")[0].lower() if "://" in url else ""
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if not scheme or url.startswith("file:"):
+        return "local"
     for store in registry.all("artifact_store"):
         if scheme in store.schemes:
             return str(store.name)
-    return f"{scheme}://" if scheme else "local"
+    return f"{scheme}://"
 
 
 def _position(error: TurnoutError) -> tuple[str, int]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -122,7 +122,7 @@ class PipelineOverrides(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(error.what, where=where, why=error.why, fix=error.fix) from None
 
 
-class Rule(NamedTuple):
+class Rule(msgspec.Struct, frozen=True):
     """A pattern with its settings, converted; mappings and options flat as ``resources.gpu``, each with its place."""
 
     pattern: str

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from turnout.errors import ConfigError, Location, did_you_mean
 
@@ -21,7 +23,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*\Z")
 
 
-class Reference(NamedTuple):
+class Reference(msgspec.Struct, frozen=True):
     """A parsed reference; ``default`` is what follows ``:-``, or None."""
 
     kind: str
@@ -108,7 +110,9 @@ def plan(template: str, environ: Mapping[str, str], where: Location | None = Non
             what = f"the text before {part} ends with '$', which would make it a plain '${{'"
             raise ConfigError(what, where=where, fix="put another character between the two")
         else:
-            text += str(part._replace(kind=_SECRET_ENV) if secret and part.kind == "worker-env" else part)
+            text += str(
+                msgspec.structs.replace(part, kind=_SECRET_ENV) if secret and part.kind == "worker-env" else part
+            )
     return text
 
 
@@ -152,7 +156,7 @@ def resolve_worker(
         elif reference.kind == "env":
             raise ConfigError(f"the reference {reference} should have been resolved while planning")
         else:
-            value = _variable(reference._replace(kind="worker-env"), environ, None)
+            value = _variable(msgspec.structs.replace(reference, kind="worker-env"), environ, None)
             if reference.kind != _SECRET_ENV:
                 return value
         seen.add(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from turnout.errors import ConfigError, Location, did_you_mean
 from turnout.packaging.project import Project
@@ -18,7 +19,7 @@ BUILTIN = Path(__file__).parent / "builtin"
 _PACKAGED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*):([^:]+)\Z")
 
 
-class Source(NamedTuple):
+class Source(msgspec.Struct, frozen=True):
     """A stack file: its path, its name for messages, the name of the stack, and whether it comes with turnout."""
 
     path: Path
@@ -38,7 +39,7 @@ class Source(NamedTuple):
             raise ConfigError(f"the stack file cannot be read: {error.strerror}", where=Location(self.label)) from None
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True):
     """Which stack is asked for, and who asked: an argument, a variable, the project, or nobody."""
 
     name: str
