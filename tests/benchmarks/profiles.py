@@ -37,7 +37,7 @@ PARTS = {
     "worker": (
         "runtime/step.py:run_step",
         "stores/local.py:create",
-        "stores/local.py:_temporary",
+        "stores/local.py:_open_temporary",
         "stores/disk.py:link",
         "stores/local.py:read",
         "runtime/execution.py:_surroundings",

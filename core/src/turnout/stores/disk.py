@@ -8,7 +8,10 @@ import os
 import stat
 from typing import Any
 
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+from turnout.canonical import CHUNK
+
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FIRST = 16_384  # bytes: most files, records among them, are smaller
 _COLLISIONS = 100  # folders that other processes remove between our making and our using them
 
 _NO_LINKS = (
@@ -50,18 +53,35 @@ def explain(error: OSError) -> tuple[str, str | None]:
     return _REASONS.get(error.errno or 0, (error.strerror or str(error), None))
 
 
-def open_plainly(path: str, flags: int) -> int:
-    """An opener for :func:`open` that does not follow a symbolic link."""
-    return os.open(path, flags | _NO_FOLLOW)
+def open_plainly(path: str, flags: int = os.O_RDONLY) -> int:
+    """Open a file, not following a symbolic link."""
+    return os.open(path, flags | _PLAIN)
 
 
-def link(source: str, target: str, descriptor: int) -> bool:
+def read(path: str) -> bytes:
+    """The bytes of a file, not following a symbolic link.
+
+    Raises:
+        IsADirectoryError: when it is a folder.
+    """
+    descriptor, parts, size = open_plainly(path), [], _FIRST
+    try:
+        while part := os.read(descriptor, size):
+            parts.append(part)
+            size = CHUNK
+    finally:
+        os.close(descriptor)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def link(source: str, target: str, descriptor: int, *, bare: bool = False) -> bool:
     """Give a file a further name unless that is taken; make the folders that lead to it.
 
     Args:
         source: the name it has.
         target: the name it gets.
         descriptor: the file, open.
+        bare: whether its folder was not there a moment ago; no more than a hint.
 
     Returns:
         whether the name was free.
@@ -69,6 +89,9 @@ def link(source: str, target: str, descriptor: int) -> bool:
     Raises:
         FileNotFoundError: when the file has lost its own name.
     """
+    if bare:
+        with contextlib.suppress(OSError):
+            os.mkdir(os.path.dirname(target))
     for _ in range(_COLLISIONS):
         try:
             os.link(source, target)

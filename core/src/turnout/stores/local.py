@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -71,18 +71,8 @@ class LocalStore(ArtifactStore[LocalConfig]):
 
     def read(self, key: str) -> bytes | None:
         """The file's bytes."""
-        stream = self._open(key)
-        if stream is None:
-            return None
         try:
-            with stream:
-                return stream.read()
-        except OSError as error:
-            raise self._failure("read", key, error) from error
-
-    def _open(self, key: str) -> BinaryIO | None:
-        try:
-            return open(self._locate(key), "rb", buffering=0, opener=disk.open_plainly)
+            return disk.read(self._locate(key))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             self._check_here("read", key, error)
             return None
@@ -91,22 +81,25 @@ class LocalStore(ArtifactStore[LocalConfig]):
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a temporary file and link it to its name."""
-        path = self._locate(key)
-        if self._is_taken(key, path):
+        path, there = self._place(key)
+        if there and self._is_taken(key, path):
             return False
         try:
-            with self._temporary() as (temporary, descriptor):
+            temporary, descriptor = self._open_temporary()
+            try:
                 view = memoryview(data)
                 while view:
                     view = view[os.write(descriptor, view) :]
-                return self._commit(key, temporary, path, descriptor)
+                return self._commit(key, temporary, path, descriptor, bare=not there)
+            finally:
+                _close_temporary(temporary, descriptor)
         except OSError as error:
             raise self._failure("write", key, error) from error
 
     def create_from(self, key: str, path: Path) -> bool:
         """Move a file that lies in :meth:`staging`; copy any other."""
-        target = self._locate(key)
-        if self._is_taken(key, target):
+        target, there = self._place(key)
+        if there and self._is_taken(key, target):
             return False
         source = os.fspath(path)
         try:
@@ -116,24 +109,32 @@ class LocalStore(ArtifactStore[LocalConfig]):
                     created = self._commit(key, source, target, stream.fileno())
                     os.unlink(source)
                     return created
-                with self._temporary() as (temporary, descriptor):
+                temporary, descriptor = self._open_temporary()
+                try:
                     with os.fdopen(os.dup(descriptor), "wb") as copy:
                         shutil.copyfileobj(stream, copy, CHUNK)
                     return self._commit(key, temporary, target, descriptor)
+                finally:
+                    _close_temporary(temporary, descriptor)
         except OSError as error:
             raise self._failure("write", key, error) from error
 
     def fetch(self, key: str, path: Path) -> bool:
         """Copy the file."""
-        stream = self._open(key)
-        if stream is None:
-            return False
-        try:
-            with stream, path.open("wb") as copy:
-                shutil.copyfileobj(stream, copy, CHUNK)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise self._failure(f"copy to {path}", key, error) from error
+        with contextlib.ExitStack() as stack:
+            try:
+                stream = stack.enter_context(open(self._locate(key), "rb", buffering=0, opener=disk.open_plainly))
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+                self._check_here("read", key, error)
+                return False
+            except OSError as error:
+                raise self._failure("read", key, error) from error
+            try:
+                with path.open("wb") as copy:
+                    shutil.copyfileobj(stream, copy, CHUNK)
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                raise self._failure(f"copy to {path}", key, error) from error
         return True
 
     def exists(self, key: str) -> bool:
@@ -252,20 +253,23 @@ class LocalStore(ArtifactStore[LocalConfig]):
 
     def _locate(self, key: str) -> str:
         """The path of a key, below the root without any doubt."""
+        return self._place(key)[0]
+
+    def _place(self, key: str) -> tuple[str, bool]:
+        """The path of a key, and whether the folder was there that it lies in, as far as could be told."""
         keys.check(key)
         path = f"{self._root}/{key}"
-        self._confine(path[: path.rfind("/")])
-        return path
+        return path, self._confine(path[: path.rfind("/")])
 
-    def _confine(self, folder: str) -> None:
-        """Refuse a folder that a symbolic link leads out of the root."""
+    def _confine(self, folder: str) -> bool:
+        """Refuse a folder that a symbolic link leads out of the root; return whether anything of its name is there."""
         if folder in self._known or len(folder) <= len(self._root):
-            return
+            return True
         self._confine(folder[: folder.rfind("/")])
         try:
             mode = os.lstat(folder).st_mode
         except OSError:  # it is not there yet, or what comes next will tell why it cannot be reached
-            return
+            return False
         if stat.S_ISLNK(mode):
             raise ArtifactError(
                 f"the folder {folder} of the artifact store is reached by a symbolic link",
@@ -276,6 +280,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known.add(folder)
+        return True
 
     def _make_staging(self) -> None:
         """Make the staging folder, and the store with it; not where that was here and has gone away."""
@@ -309,9 +314,8 @@ class LocalStore(ArtifactStore[LocalConfig]):
             )
         return True
 
-    @contextlib.contextmanager
-    def _temporary(self) -> Iterator[tuple[str, int]]:
-        """A new read-only file, open for writing, that is gone at the end."""
+    def _open_temporary(self) -> tuple[str, int]:
+        """A new read-only file, open for writing: its path and descriptor."""
         path = f"{self._staging}/{os.getpid()}-{os.urandom(8).hex()}"
         try:
             descriptor = os.open(path, _CREATE, _READ_ONLY)
@@ -319,12 +323,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
             self._make_staging()
             descriptor = os.open(path, _CREATE, _READ_ONLY)
         self._was_here = True
-        try:
-            yield path, descriptor
-        finally:
-            os.close(descriptor)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        return path, descriptor
 
     def _may_move(self, source: str, descriptor: int) -> bool:
         """Whether a file is staged and has no other name by which it could be changed later."""
@@ -332,11 +331,11 @@ class LocalStore(ArtifactStore[LocalConfig]):
         staged = os.path.realpath(source).startswith(self._staging + os.sep) and not os.path.islink(source)
         return staged and stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
-    def _commit(self, key: str, source: str, target: str, descriptor: int) -> bool:
+    def _commit(self, key: str, source: str, target: str, descriptor: int, *, bare: bool = False) -> bool:
         """Give a finished file its name, making folders as needed; return whether the name was free."""
         if self.config.durable:
             os.fsync(descriptor)
-        if not disk.link(source, target, descriptor):
+        if not disk.link(source, target, descriptor, bare=bare):
             self._is_taken(key, target)
             return False
         folder = target
@@ -349,6 +348,12 @@ class LocalStore(ArtifactStore[LocalConfig]):
         why, fix = disk.explain(error)
         what = f"{key} in the artifact store {self._root}" if key else f"the artifact store {self._root}"
         return ArtifactError(f"cannot {action} {what}", why=why, fix=fix)
+
+
+def _close_temporary(path: str, descriptor: int) -> None:
+    os.close(descriptor)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _folder(root: str) -> str:
