@@ -54,14 +54,23 @@ def digest_file(path: Path) -> tuple[str, int]:
         return digest_stream(stream)
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 @lru_cache(maxsize=256)
-def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
-    """The names of a struct's fields with their defaults; ``msgspec.NODEFAULT`` for a required one."""
+def _shape(kind: type[Any]) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]] | None:
+    """A struct's tag, and the names of its fields with their defaults; None of any other type.
+
+    The default of a required field is ``msgspec.NODEFAULT``.
+    """
+    if not issubclass(kind, msgspec.Struct):
+        return None
     found = []
     for field in msgspec.structs.fields(kind):
         default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
         found.append((field.name, default))
-    return tuple(found)
+    config = kind.__struct_config__
+    return {} if config.tag is None else {str(config.tag_field): config.tag}, tuple(found)
 
 
 def without_defaults(value: Any) -> Any:
@@ -69,13 +78,15 @@ def without_defaults(value: Any) -> Any:
 
     (msgspec's own ``omit_defaults`` goes by identity: what it omits depends on how a struct was made.)
     """
-    if isinstance(value, msgspec.Struct):
-        config = value.__struct_config__
-        plain = {} if config.tag is None else {config.tag_field: config.tag}
-        for name, default in _fields(type(value)):
+    kind: type = type(value)
+    if kind in _SCALARS:
+        return value
+    if (shape := _shape(kind)) is not None:
+        plain = dict(shape[0])
+        for name, default in shape[1]:
             item = getattr(value, name)
-            if type(item) is not type(default) or item != default:
-                plain[name] = without_defaults(item)
+            if item is not default and (type(item) is not type(default) or item != default):
+                plain[name] = item if type(item) in _SCALARS else without_defaults(item)
         return plain
     if isinstance(value, (list, tuple)):
         return [without_defaults(item) for item in value]

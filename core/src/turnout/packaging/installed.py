@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 Origin = Literal["index", "editable", "folder", "archive", "vcs"]
+_HEADER = re.compile(r"^(name|version|requires-dist):(.*)$", re.IGNORECASE | re.MULTILINE)
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
@@ -176,10 +177,8 @@ def _scan(_path: tuple[tuple[str, int], ...]) -> dict[str, Distribution]:
 def _headers(text: str) -> dict[str, list[str]]:
     """The headers of a metadata file that matter here; the email package reads them ten times slower."""
     found: dict[str, list[str]] = {}
-    for line in text.partition("\n\n")[0].splitlines():  # what follows is the project's description
-        key, _, value = line.partition(":")
-        if key.lower() in {"name", "version", "requires-dist"}:
-            found.setdefault(key.lower(), []).append(value.strip())
+    for key, value in _HEADER.findall(text.partition("\n\n")[0]):  # what follows is the project's description
+        found.setdefault(key.lower(), []).append(value.strip())
     return found
 
 

@@ -77,7 +77,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
         return tuple(self.name.split(".")[:-1])
 
 
-class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):
     """Exact pins (``name==version``, sorted, names normalised) for a Python minor version such as ``3.11``.
 
     ``local`` names what no index has (an editable folder, a repository), with a digest of its content: it cannot be
@@ -87,6 +87,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     python: str
     pins: tuple[str, ...] = ()
     local: dict[str, str] = {}
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of its canonical bytes."""
+        return canonical.digest_of(self)
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -36,27 +36,41 @@ def uses(spec: PipelineSpec) -> Iterator[Use]:
         yield from _step_uses(step)
 
 
+_STEP: tuple[tuple[Capability, Callable[[StepSpec], Any], str], ...] = (
+    (Capability.RETRIES, lambda step: step.retry.count > 0, "retries"),
+    (
+        Capability.BACKOFF,
+        lambda step: step.retry.count > 0 and step.retry.backoff != 1,
+        "a growing delay between retries",
+    ),
+    (Capability.TIMEOUT, lambda step: step.timeout is not None, "a timeout"),
+    (Capability.MAP, lambda step: step.mapped, "one task an element"),
+    (Capability.GATE, lambda step: step.kind == "gate", "a decision at run time"),
+    (Capability.GROUP, lambda step: "." in step.name, "a sub-pipeline"),
+    (Capability.CPU, lambda step: step.resources.cpu != 1, "{0.resources.cpu:g} cores"),
+    (Capability.MEMORY, lambda step: step.resources.memory, "{0.resources.memory} of memory"),
+    (Capability.GPU, lambda step: step.resources.gpu > 0, "{0.resources.gpu} GPU"),
+    (
+        Capability.ACCELERATOR,
+        lambda step: step.resources.accelerator,
+        "an accelerator of type {0.resources.accelerator}",
+    ),
+    (Capability.REQUIREMENTS, lambda step: step.requirements, "requirements of its own"),
+    (Capability.SECRETS, lambda step: step.secrets, "secrets"),
+    (Capability.ENV, lambda step: step.env, "environment variables"),
+    (
+        Capability.BY_VALUE,
+        lambda step: step.entrypoint and step.entrypoint.value,
+        "a function that travels by value",
+    ),
+)
+"""What a step may ask for: the capability, whether it does, and what that is in words (of the step, ``{0}``)."""
+
+
 def _step_uses(step: StepSpec) -> Iterator[Use]:
-    resources = step.resources
-    asked = [
-        (Capability.RETRIES, step.retry.count > 0, "retries"),
-        (Capability.BACKOFF, step.retry.count > 0 and step.retry.backoff != 1, "a growing delay between retries"),
-        (Capability.TIMEOUT, step.timeout is not None, "a timeout"),
-        (Capability.MAP, step.mapped, "one task an element"),
-        (Capability.GATE, step.kind == "gate", "a decision at run time"),
-        (Capability.GROUP, "." in step.name, "a sub-pipeline"),
-        (Capability.CPU, resources.cpu != 1, f"{resources.cpu:g} cores"),
-        (Capability.MEMORY, bool(resources.memory), f"{resources.memory} of memory"),
-        (Capability.GPU, resources.gpu > 0, f"{resources.gpu} GPU"),
-        (Capability.ACCELERATOR, bool(resources.accelerator), f"an accelerator of type {resources.accelerator}"),
-        (Capability.REQUIREMENTS, bool(step.requirements), "requirements of its own"),
-        (Capability.SECRETS, bool(step.secrets), "secrets"),
-        (Capability.ENV, bool(step.env), "environment variables"),
-        (Capability.BY_VALUE, bool(step.entrypoint and step.entrypoint.value), "a function that travels by value"),
-    ]
-    for capability, asks, what in asked:
-        if asks:
-            yield Use(capability, f"the step {step.name} asks for {what}", step.place, step.name)
+    for capability, asks, what in _STEP:
+        if asks(step):
+            yield Use(capability, f"the step {step.name} asks for {what.format(step)}", step.place, step.name)
 
 
 SETTINGS = {

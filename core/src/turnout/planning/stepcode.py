@@ -41,6 +41,7 @@ def step_code(
     found: dict[str, Fingerprint] = {}
     carried: dict[str, Parts] = {}
     types = {(step.name, output.name): output.type for step in steps for output in step.outputs}
+    known: dict[tuple[str, tuple[str, ...]], Fingerprint] = {}
     for step in steps:
         function = own(step)
         given = {name: types[name] for name in _given(step)}
@@ -53,12 +54,19 @@ def step_code(
             continue
         label = str(step.entrypoint).partition(".<locals>")[0]
         _add(carried[step.name], {name: one for name, one in function.parts.items() if name not in {label, FOREIGN}})
+        classes = tuple(sorted({*_classes(step), *(type_.name for type_ in given.values())}))
+        alike = (function.digest, classes)
+        if not brought and alike in known:
+            found[step.name] = known[alike]
+            continue
         more: Parts = {}
-        for name in sorted({*_classes(step), *(type_.name for type_ in given.values())}):
+        for name in classes:
             if ":" in name and (of_class := prints.of_class(name)) is not None:
                 _add(more, of_class.parts)
         _add(more, brought)
         found[step.name] = _both(function, more)
+        if not brought:
+            known[alike] = found[step.name]
     return found
 
 

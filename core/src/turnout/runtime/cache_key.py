@@ -25,7 +25,7 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
         "expression": step.expression,
         "code": step.fingerprint,
         "inputs": {name: _input(session, step.inputs[name], given) for name, given in inputs.items()},
-        "environment": None if environment is None else canonical.digest_of(environment),
+        "environment": None if environment is None else environment.digest,
         "threads": threads_for(step.resources.cpu),
         "env": {name: os.environ.get(name) for name in step.env},
         "files": step.files,

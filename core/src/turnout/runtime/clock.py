@@ -7,12 +7,16 @@ from datetime import datetime, timezone
 
 def now() -> str:
     """The time in UTC, ISO 8601 with microseconds: ``2026-01-02T03:04:05.000006Z``."""
-    return written(datetime.now(timezone.utc))
+    return _text(datetime.now(timezone.utc))
 
 
 def written(moment: datetime) -> str:
     """An aware datetime as records write it."""
-    return f"{moment.astimezone(timezone.utc).isoformat(timespec='microseconds')[: -len('+00:00')]}Z"
+    return _text(moment.astimezone(timezone.utc))
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def seconds_between(start: str, end: str) -> float:
