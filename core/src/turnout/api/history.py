@@ -74,18 +74,24 @@ def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
 
 
 def step_summaries(
-    store: ArtifactStore[Any], plan: Plan, run: str, known: Mapping[tuple[str, int | None], Record]
+    store: ArtifactStore[Any],
+    plan: Plan,
+    run: str,
+    known: Mapping[tuple[str, int | None], Record],
+    *,
+    attempted: bool = True,
 ) -> list[StepSummary]:
     """Every step of a run that left something behind, in the plan's order, elements by index.
 
     Args:
         known: records that need not be read.
+        attempted: whether there may be more than these.
     """
     folder = layout.steps(plan.project, run)
     position = {step.name: number for number, step in enumerate(plan.steps)}
-    kept: dict[tuple[str, int | None], Record | None] = {}
+    kept: dict[tuple[str, int | None], Record | None] = {} if attempted else {**known}
     attempts: dict[tuple[str, int | None], list[Attempt]] = {}
-    for entry in store.list(folder):
+    for entry in store.list(folder) if attempted else ():
         label, _, name = entry.key.removeprefix(folder + "/").partition("/")
         step = step_of(label)
         record = known.get(step) if name == "record.json" else None

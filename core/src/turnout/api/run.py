@@ -246,6 +246,8 @@ class Run:
         """The engine's handle, where this process has submitted the run."""
         self.known: Mapping[tuple[str, int | None], Record] = {}
         """Records that need not be read, until the next :meth:`refresh`."""
+        self.attempted = True
+        """Whether steps may have been attempted; if not, the records known are all there is."""
 
     @cached_property
     def plan(self) -> Plan:
@@ -268,13 +270,13 @@ class Run:
 
     @cached_property
     def _summaries(self) -> dict[tuple[str, int | None], StepSummary]:
-        found = step_summaries(self.workspace.store, self.plan, self.id, self.known)
+        found = step_summaries(self.workspace.store, self.plan, self.id, self.known, attempted=self.attempted)
         return {(one.step, one.index): one for one in found}
 
     def refresh(self) -> Run:
         """Forget what was read, so that the next look sees what has come since."""
         self.__dict__.pop("_summaries", None)
-        self.known = {}
+        self.known, self.attempted = {}, True
         return self
 
     @property

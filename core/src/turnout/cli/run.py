@@ -92,7 +92,7 @@ def _follow(
             why="no worker has written anything of it",
             fix=f"see what the engine says of it{f': {handle.url}' if handle.url else ''}",
         ) from None
-    run.known = handle.records
+    run.known, run.attempted = handle.records, handle.attempted
     if as_json:
         print_json(run_document(run, state))
     else:

@@ -82,6 +82,11 @@ class RunHandle(ABC):
         """The records of committed steps and elements that this process knows, by name and index: they never change."""
         return {}
 
+    @property
+    def attempted(self) -> bool:
+        """Whether a step may have been attempted; False only where this process knows better."""
+        return True
+
     @abstractmethod
     def wait(self, timeout: float | None = None) -> RunState:
         """Block until the run has ended, *timeout* seconds at most (then ``running``), and return its state."""

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -84,6 +85,8 @@ class Engine:
         self.logs = logs
         self.fail_fast = fail_fast
         self.resumed = resumed
+        self.attempted = resumed
+        """Whether a step may have been attempted."""
         self._watch = watch
         self._queue = Queue(workers, _physical_memory())
         self._opening = OpenRun(plan=session.run.plan, engine_run=session.run.engine_run, submission=submission)
@@ -158,8 +161,7 @@ class Engine:
         while self.schedule.ready and not self._stopping:
             task = self.schedule.ready.popleft()
             if (result := self._take(task)) is not None:
-                change = Change(*task, result.state, message=result.message, adopted=result.adopted)
-                self._end(task, result, change)
+                self._end(task, result, message=result.message, adopted=result.adopted)
             else:
                 self._enqueue(task)
             if time.monotonic() >= until:
@@ -209,6 +211,7 @@ class Engine:
         threading.Thread(target=find, name=f"turnout-environment-{step.environment}", daemon=True).start()
 
     def _launch(self, task: Task) -> None:
+        self.attempted = True
         name, index = task
         step = self.plan.by_name[name]
         number = self._tries[task] = self._tries.get(task, 0) + 1
@@ -334,12 +337,11 @@ class Engine:
             heapq.heappush(self._delayed, (time.monotonic() + wait, next(self._ticket), running.task))
             self._tell(Change(name, index, "retrying", wait, result.message, running.number))
             return
-        message = result.message
-        self._end(running.task, result, Change(name, index, result.state, seconds, message, running.number))
+        self._end(running.task, result, seconds=seconds, message=result.message, number=running.number)
 
-    def _end(self, task: Task, result: StepResult, change: Change) -> None:
+    def _end(self, task: Task, result: StepResult, **said: Any) -> None:
         """Take note of the end of a task, and tell of it."""
-        self._tell(msgspec.structs.replace(change, total=self.schedule.total(task[0])))
+        self._tell(Change(*task, result.state, total=self.schedule.total(task[0]), **said))
         seen = len(self.schedule.blocked)
         self.schedule.finish(task, result)
         for blocked in self.schedule.blocked[seen:]:

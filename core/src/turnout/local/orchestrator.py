@@ -57,6 +57,11 @@ class LocalRun(RunHandle):
         """What the engine has read to mark the end."""
         return self.session.records if self._ended.is_set() else {}
 
+    @property
+    def attempted(self) -> bool:
+        """Whether a worker was asked to run a step, by this engine or one before it."""
+        return not self._ended.is_set() or self._engine.attempted
+
     def _work(self) -> None:
         try:
             self.mark = self._engine.run()

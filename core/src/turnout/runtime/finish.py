@@ -8,9 +8,9 @@ from collections.abc import Callable
 from turnout.errors import RunError
 from turnout.plan.model import StepPlan
 from turnout.records import model as records
-from turnout.records.model import FinishMark, RunState
+from turnout.records.model import FinishMark, Record, RunState
 from turnout.runtime import clock, tracking
-from turnout.runtime.resolution import Settled, Skip
+from turnout.runtime.resolution import Skip
 from turnout.runtime.session import Session
 from turnout.runtime.step import commit_skip
 from turnout.stores import layout
@@ -30,7 +30,11 @@ def finish_run(
     counts: Counter[str] = Counter()
     settled = session.resolver.settle_all()
     for step in session.plan.steps:
-        counts.update(_close(session, step, settled[step.name]))
+        found = settled[step.name]
+        if isinstance(found, Record):
+            counts[found.state] += 1
+        else:
+            counts.update(_close(session, step, found))
     state: RunState = "succeeded"
     if counts["failed"]:
         state = "cancelled" if cancelled else "failed"
@@ -74,12 +78,10 @@ def unfinished(session: Session) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _close(session: Session, step: StepPlan, settled: Settled) -> Counter[str]:
-    """The states of a step, or of each element of a mapped one."""
+def _close(session: Session, step: StepPlan, settled: Skip | None) -> Counter[str]:
+    """The states of a step that is not committed as a whole, or of each element of a mapped one."""
     if isinstance(settled, Skip):
         return Counter([commit_skip(session, step.name, settled.reason).state])
-    if settled is not None:
-        return Counter([settled.state])
     if not step.mapped:
         return Counter(["failed"])
     try:

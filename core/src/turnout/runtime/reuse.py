@@ -22,7 +22,10 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
     Raises:
         RunError: when the earlier run lacks the step, or its outputs have other names or types.
     """
-    options, now = session.run.options, clock.now()
+    options = session.run.options
+    if not options.replace and options.reuse is None:
+        return None
+    now = clock.now()
     if replaced := options.replace.get(step.name):
         if step.mapped:
             raise RunError(f"{step.name} is mapped, and cannot be replaced", fix="replace the step it maps over")

@@ -110,7 +110,7 @@ def _reused(session: Session, step: StepPlan, index: int | None) -> StepResult |
         kind: EventKind = "step_skipped" if old.state == "skipped" else "step_succeeded"
         message = f"taken over from {old.reused_from}"
         session.components.notify(
-            session, kind, step=step.name, index=index, state=old.state, message=message, **_lineage(old)
+            session, kind, step=step.name, index=index, state=old.state, message=message, record=old
         )
     return result_of(standing, adopted=not mine)
 
@@ -143,7 +143,7 @@ def _cached(session: Session, step: StepPlan, index: int | None, most: float = m
     if mine:
         message = f"cached from {old.cached_from}"
         session.components.notify(
-            session, "step_succeeded", step=step.name, index=index, state="succeeded", message=message, **_lineage(old)
+            session, "step_succeeded", step=step.name, index=index, state="succeeded", message=message, record=old
         )
     return result_of(standing, adopted=not mine)
 
@@ -240,7 +240,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
             "step_succeeded",
             state="succeeded",
             seconds=clock.seconds_between(record.started, record.ended),
-            **_lineage(record),
+            record=record,
             **place,
         )
     return result_of(standing, adopted=not mine)
@@ -248,13 +248,6 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
 
 def _attempt_id() -> str:
     return os.urandom(6).hex()
-
-
-def _lineage(record: Record) -> dict[str, dict[str, tuple[str, ...]]]:
-    return {
-        "inputs": {name: given.digests for name, given in record.inputs.items() if given.digests},
-        "outputs": {name: output.digests for name, output in record.outputs.items()},
-    }
 
 
 def _write_attempt(

@@ -16,7 +16,7 @@ from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Tracker
 from turnout.errors import ConfigError, raise_all
 from turnout.plan.model import Component, Plan, Worker
-from turnout.records.model import Artifact, Git
+from turnout.records.model import Artifact, Git, Record
 from turnout.registry import Registry
 from turnout.runtime import clock
 from turnout.runtime.policies import artifact_refusals, refusals
@@ -121,11 +121,18 @@ class WorkerComponents:
             found = artifact_refusals(self.policies, step, artifacts)
             raise_all(f"what the step {step} made is not allowed", found)
 
-    def notify(self, session: Session, kind: EventKind, **fields: Any) -> None:
-        """Tell every observer of an event; one that raises is reported and does no harm."""
+    def notify(self, session: Session, kind: EventKind, *, record: Record | None = None, **fields: Any) -> None:
+        """Tell every observer of an event; one that raises is reported and does no harm.
+
+        Args:
+            record: the record of the step that it is about, if it has one: what it read and made is told, too.
+        """
         if not self.worker.observers:
             return
         run = session.run
+        if record is not None:
+            fields["inputs"] = {name: given.digests for name, given in record.inputs.items() if given.digests}
+            fields["outputs"] = {name: output.digests for name, output in record.outputs.items()}
         event = Event(
             kind=kind,
             time=clock.now(),
