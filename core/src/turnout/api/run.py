@@ -13,7 +13,6 @@ from turnout.api.history import StepSummary, find_run, run_state, step_summaries
 from turnout.api.workspace import Workspace
 from turnout.components.orchestrator import RunHandle
 from turnout.errors import ConfigError, RunError, did_you_mean
-from turnout.plan import drawing
 from turnout.plan.model import Plan, StepPlan
 from turnout.records.model import InputRecord, OutputRecord, Record, RunInfo, RunState
 from turnout.runtime.artifacts import Artifacts
@@ -360,8 +359,10 @@ class Run:
         return resume(self)
 
     def _repr_html_(self) -> str:
+        from turnout.plan.drawing import draw
+
         states = {step.name: step.state for step in self}
-        return drawing.draw(self.plan.steps, states) + f"<p>run {self.id}: {self.state}</p>"
+        return draw(self.plan.steps, states) + f"<p>run {self.id}: {self.state}</p>"
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.info.pipeline}: {self.state}>"

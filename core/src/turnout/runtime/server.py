@@ -48,7 +48,6 @@ class EndRun(msgspec.Struct, frozen=True, tag="end"):
 
 
 Request = OpenRun | RunStep | EndRun
-_decoder = msgspec.json.Decoder(Request)
 
 
 def serve(requests: int, answers: int) -> int:
@@ -61,9 +60,10 @@ def serve(requests: int, answers: int) -> int:
     os.set_inheritable(answers, False)
     os.register_at_fork(after_in_child=lambda: _cut_off(requests, answers))
     session, owner = None, os.getpid()
+    decoder = msgspec.json.Decoder(Request)
     try:
         for line in _lines(requests):
-            request = _decoder.decode(line)
+            request = decoder.decode(line)
             if isinstance(request, OpenRun):
                 try:
                     session = _open(request)

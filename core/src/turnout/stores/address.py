@@ -12,11 +12,8 @@ import msgspec
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, ConfigError
 from turnout.plan.model import Component
-from turnout.stores.cloud import CloudConfig, CloudStore
 from turnout.stores.local import LocalStore
 from turnout.stores.settings import SECRETS, VARIABLE
-
-BUILTIN: tuple[type[ArtifactStore[Any]], ...] = (LocalStore, CloudStore)
 
 
 def from_environment(
@@ -72,10 +69,13 @@ def choose(
         ArtifactError: when there is none.
     """
     scheme = scheme_of(root)
-    for store in BUILTIN:
-        if store.name == kind or (kind is None and scheme in store.schemes):
-            return store
-    found = others(scheme if kind is None else kind) if others else None
+    if kind == LocalStore.name or (kind is None and scheme in LocalStore.schemes):
+        return LocalStore
+    from turnout.stores.cloud import CloudStore
+
+    if kind == CloudStore.name or (kind is None and scheme in CloudStore.schemes):
+        return CloudStore
+    found: type[ArtifactStore[Any]] | None = others(scheme if kind is None else kind) if others else None
     if found is None:
         wanted = f"with URLs of {scheme}://" if kind is None else f"of type {kind!r}"
         known = ", ".join(f"{name}://" for name in CloudStore.schemes)
@@ -96,6 +96,8 @@ def open_object(url: str, path: Path) -> None:
     Raises:
         ArtifactError: when the scheme is unknown, or there is no such object, or it cannot be read.
     """
+    from turnout.stores.cloud import CloudConfig, CloudStore
+
     parts = urlsplit(url)
     key = unquote(parts.path).strip("/")
     root = f"{parts.scheme}://{parts.netloc}"
