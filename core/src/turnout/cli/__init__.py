@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import TYPE_CHECKING
+
+from turnout import garbage
 
 if TYPE_CHECKING:
     from click import ClickException
 
-GARBAGE = (100_000, 20, 100)
-"""When garbage is looked for (``gc.set_threshold``): modules and plans, of which a command makes most, are none."""
-
 
 def main() -> None:
     """The entry point of the ``turnout`` command."""
-    gc.set_threshold(*GARBAGE)
+    garbage.seldom()
     import click
 
     from turnout.cli.app import application
@@ -35,6 +33,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    finally:
+        garbage.never()
 
 
 def _print_misuse(error: ClickException) -> None:

@@ -42,7 +42,8 @@ class Schedule:
         """Take note that a task has ended for good."""
         name, index = task
         if index is None:
-            self._lists.update({(name, output): count for output, count in result.elements.items()})
+            for output, count in result.elements.items():
+                self._lists[name, output] = count
             self._values.update(result.values)
             self._end(name, result.state)
             return

@@ -7,6 +7,11 @@ import sys
 if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]  # the folder it happens to be called in, whose files could stand for any module
 
+from turnout import garbage
+
+if __name__ == "__main__":
+    garbage.later()
+
 import os
 import traceback
 from pathlib import Path
@@ -35,10 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     if given[:1] == ["send"]:
         from turnout.runtime.sender import main as send
 
+        garbage.now()
         send(given[1:])
     if given[:1] == ["replay"]:
         from turnout.runtime.replay import main as replay
 
+        garbage.now()
         return replay(given[1:])
     options = _parser().parse_args(given)
     result = _call(options, given)
@@ -104,6 +111,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         step = session.plan.by_name.get(options.step)
         if step is not None and session.record(options.step, options.index) is None:
             _prepare(session, step, given)
+        garbage.now()
         result = run_step(session, options.step, options.index)
         if result.state == "failed":
             print(f"turnout: {result.message}", file=sys.stderr)
@@ -150,5 +158,6 @@ def _tell(result: StepResult, outcome: Path | None) -> bool:
 
 if __name__ == "__main__":
     code = main()
+    garbage.never()
     os.dup2(2, 1)  # what is printed on the way out must not come after the outcome
     sys.exit(code)

@@ -16,7 +16,7 @@ from typing import Any, TextIO, cast
 
 import msgspec
 
-from turnout import canonical
+from turnout import canonical, garbage
 from turnout.errors import TurnoutError
 from turnout.records.model import RunState, StepResult, Submission
 
@@ -71,6 +71,7 @@ def serve(requests: int, answers: int) -> int:
                     message = str(error) if isinstance(error, TurnoutError) else f"{type(error).__name__}: {error}"
                     _answer(answers, StepResult(state="failed", message=message))
                     return 1
+                garbage.now()
                 _answer(answers, StepResult(state="succeeded"))
             elif isinstance(request, EndRun):
                 _answer(answers, _end(session, request.state))

@@ -74,6 +74,21 @@ def read(path: str) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def write(descriptor: int, data: bytes) -> None:
+    """Write all of *data* to an open file."""
+    done = os.write(descriptor, data)
+    while done < len(data):
+        done += os.write(descriptor, memoryview(data)[done:])
+
+
+def remove(path: str) -> None:
+    """Remove a file, should it be there."""
+    try:  # a context that suppresses costs as much as the call
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
 def link(source: str, target: str, descriptor: int, *, bare: bool = False) -> bool:
     """Give a file a further name unless that is taken; make the folders that lead to it.
 
@@ -90,8 +105,7 @@ def link(source: str, target: str, descriptor: int, *, bare: bool = False) -> bo
         FileNotFoundError: when the file has lost its own name.
     """
     if bare:
-        with contextlib.suppress(OSError):
-            os.mkdir(os.path.dirname(target))
+        _make_folder(os.path.dirname(target))
     for _ in range(_COLLISIONS):
         try:
             os.link(source, target)
@@ -108,6 +122,14 @@ def link(source: str, target: str, descriptor: int, *, bare: bool = False) -> bo
         else:
             return True
     raise FileNotFoundError(errno.ENOENT, "folders are removed as often as they are made", target)
+
+
+def _make_folder(folder: str) -> None:
+    """Make a folder, should that be possible; who needs it will tell why it is not."""
+    try:
+        os.mkdir(folder)
+    except OSError:
+        return
 
 
 def _make_folders(folder: str) -> None:

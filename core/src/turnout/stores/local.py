@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import stat
@@ -56,6 +57,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
         super().__init__(config)
         self._root = os.path.realpath(_folder(config.root))
         self._staging = os.path.join(self._root, STAGING)
+        self._token, self._numbers = os.urandom(8).hex(), itertools.count()
         self._known: set[str] = set()
         """Folders that are there and reached without a symbolic link."""
         self._was_here = False
@@ -87,9 +89,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
         try:
             temporary, descriptor = self._open_temporary()
             try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+                disk.write(descriptor, data)
                 return self._commit(key, temporary, path, descriptor, bare=not there)
             finally:
                 _close_temporary(temporary, descriptor)
@@ -316,7 +316,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
 
     def _open_temporary(self) -> tuple[str, int]:
         """A new read-only file, open for writing: its path and descriptor."""
-        path = f"{self._staging}/{os.getpid()}-{os.urandom(8).hex()}"
+        path = f"{self._staging}/{os.getpid()}-{self._token}-{next(self._numbers)}"
         try:
             descriptor = os.open(path, _CREATE, _READ_ONLY)
         except FileNotFoundError:
@@ -352,8 +352,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
 
 def _close_temporary(path: str, descriptor: int) -> None:
     os.close(descriptor)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    disk.remove(path)
 
 
 def _folder(root: str) -> str:
