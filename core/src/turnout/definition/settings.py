@@ -115,8 +115,8 @@ def secrets(given: Any, where: Location) -> dict[str, str]:
 
 
 def env(given: Any, where: Location) -> tuple[str, ...]:
-    """The environment variables a step may read."""
-    variables = _texts("env", given, '["REGION"]', where)
+    """The environment variables a step may read, each once."""
+    variables = tuple(dict.fromkeys(_texts("env", given, '["REGION"]', where)))
     for variable in variables:
         _check_variable(variable, where, 'env=["REGION"]')
     return variables

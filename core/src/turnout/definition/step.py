@@ -105,7 +105,8 @@ class Step:
         Raises:
             DefinitionError: for a name that cannot be used.
         """
-        names.check(name, "step", places.here(), ".named({})")
+        if names.problem(name) is not None:
+            names.check(name, "step", places.here(), ".named({})")
         other = Step.__new__(Step)
         other.__dict__.update(self.__dict__)
         other.name = name

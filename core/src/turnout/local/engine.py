@@ -341,7 +341,8 @@ class Engine:
 
     def _end(self, task: Task, result: StepResult, **said: Any) -> None:
         """Take note of the end of a task, and tell of it."""
-        self._tell(Change(*task, result.state, total=self.schedule.total(task[0]), **said))
+        if self._watch is not ignore:
+            self._tell(Change(*task, result.state, total=self.schedule.total(task[0]), **said))
         seen = len(self.schedule.blocked)
         self.schedule.finish(task, result)
         for blocked in self.schedule.blocked[seen:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -210,26 +211,33 @@ def decode(data: bytes, where: str = "the plan") -> Plan:
     Raises:
         PlanError: when it is not a plan, or of a newer format than this turnout knows, or needs a newer runtime.
     """
-    from turnout import __version__
-
     try:
-        header = msgspec.json.decode(data, type=_Header)
-        if header.format > FORMAT:
-            raise PlanError(
-                f"{where} has format {header.format}; this turnout {__version__} reads up to {FORMAT}",
-                fix=f"install turnout>={header.runtime} where the step runs",
-            )
-        if _release(header.runtime) > _release(__version__):
-            raise PlanError(
-                f"{where} needs turnout {header.runtime} or newer on its workers; this is {__version__}",
-                fix=f"install turnout>={header.runtime} where the step runs",
-            )
-        return _decoded(data)
+        plan = _decoded(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):  # a newer one may have fields unknown here
+            header = msgspec.json.decode(data, type=_Header)
+            _check_version(header.format, header.runtime, where)
         raise PlanError(
             f"{where} cannot be read: {error}",
             fix="export or submit the pipeline again, with the turnout that its workers have",
         ) from error
+    _check_version(plan.format, plan.runtime, where)
+    return plan
+
+
+def _check_version(written: int, runtime: str, where: str) -> None:
+    from turnout import __version__
+
+    if written > FORMAT:
+        raise PlanError(
+            f"{where} has format {written}; this turnout {__version__} reads up to {FORMAT}",
+            fix=f"install turnout>={runtime} where the step runs",
+        )
+    if _release(runtime) > _release(__version__):
+        raise PlanError(
+            f"{where} needs turnout {runtime} or newer on its workers; this is {__version__}",
+            fix=f"install turnout>={runtime} where the step runs",
+        )
 
 
 _decoder = msgspec.json.Decoder(Plan)

@@ -15,6 +15,8 @@ from turnout.spec.values import convert
 from turnout.stack.model import Stack
 from turnout.stack.overrides import StepOverrides
 
+_NOTHING = StepOverrides()
+
 
 class Overridden(msgspec.Struct, frozen=True):
     """A step with the stack's settings in it, those that a definition has no field for, and where each is set."""
@@ -84,6 +86,9 @@ def engine_options(
 def override_step(step: StepSpec, stack: Stack, problems: list[TurnoutError]) -> Overridden:
     """The step with the stack's resources, retries, timeout, variables, cache policy, profiles and engine options."""
     over: StepOverrides = stack.step_overrides(step.name)
+    options = engine_options(step.options, stack, over.options, f"step {step.name}", step.place, problems)
+    if over == _NOTHING:  # as in most stacks, for most steps
+        return Overridden(step, options, None, {})
     retry = step.retry
     for field, value in (("count", over.retries), ("delay", over.retry_delay), ("backoff", over.retry_backoff)):
         if value is not UNSET:
@@ -97,5 +102,4 @@ def override_step(step: StepSpec, stack: Stack, problems: list[TurnoutError]) ->
         cache=step.cache if over.cache is UNSET else over.cache,
         profile=step.profile if over.profile is UNSET else over.profile,
     )
-    options = engine_options(step.options, stack, over.options, f"step {step.name}", step.place, problems)
     return Overridden(spec, options, None if over.image is UNSET else over.image or None, over.places)

@@ -21,7 +21,7 @@ def _text(moment: datetime) -> str:
 
 def seconds_between(start: str, end: str) -> float:
     """The seconds from one recorded time to another."""
-    return (parse(end) - parse(start)).total_seconds()
+    return 0.0 if start == end else (parse(end) - parse(start)).total_seconds()
 
 
 def parse(text: str) -> datetime:

@@ -119,10 +119,11 @@ def _take_over(session: Session, old: Record) -> tuple[Record, bool]:
     """Commit an earlier record, unless a policy of this run does not allow what it holds, and let the tracker know."""
     old = profiles.taken_over(session.plan.by_name[old.step], old)
     session.components.enforce_artifacts(old.step, artifacts_of(old.outputs, old.logged))
-    report = Report.of(old)
-    tracking.require(session, report)
+    report = None if session.plan.worker.tracker.type == "none" else Report.of(old)
+    if report is not None:
+        tracking.require(session, report)
     standing, mine = session.commit(old)
-    if mine:
+    if mine and report is not None:
         tracking.track_committed(session, report)
     return standing, mine
 
