@@ -17,7 +17,7 @@ from turnout.spec.model import Resources
 from turnout.stores import layout
 
 SOURCE = """
-    import atexit, os, signal, sys, time
+    import atexit, gc, os, signal, sys, time
 
     def one(given=None):
         print("hello", end="")
@@ -36,7 +36,7 @@ SOURCE = """
         return {
             "hash": hash("a text"), "zone": time.tzname[0], "seed": os.environ["PYTHONHASHSEED"],
             "threads": os.environ["OMP_NUM_THREADS"], "utf8": sys.flags.utf8_mode, "utc": time.localtime(0).tm_hour,
-            "random": sys.flags.hash_randomization,
+            "random": sys.flags.hash_randomization, "collects": gc.isenabled(),
         }
 
     def noisy():
@@ -160,6 +160,7 @@ def test_a_step_runs_sealed_whatever_the_engine_has_set(demo):
         "utf8": 1,
         "utc": 0,
         "random": 0,
+        "collects": True,
     }
     assert wide == {**first, "threads": "2"}
     assert demo.record("process", run="a").sealed

@@ -8,8 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from turnout import Run
 from turnout.local import engine
 from turnout.runtime import step as runtime_step
+from turnout.stores.local import LocalStore
 
 EVERYTHING = """
     @step(cache=True)
@@ -196,3 +198,39 @@ def test_what_a_url_names_is_read_by_a_worker(project, workers, tmp_path):
         server.shutdown()
         server.server_close()
     assert (state, cached(again), len(workers)) == ("succeeded", ["length"], 1)
+
+
+def test_what_was_not_attempted_is_summed_up_without_a_look_at_the_store(project, monkeypatch):
+    """The engine that has taken over everything knows all there is; where a step ran, the store is asked."""
+    project.run(EVERYTHING)
+    listed = []
+    monkeypatch.setattr(
+        LocalStore, "list", lambda self, prefix, real=LocalStore.list: listed.append(prefix) or real(self, prefix)
+    )
+    handle, _ = project.start(EVERYTHING)
+    assert handle.attempted
+    assert handle.wait(60) == "succeeded"
+    again = project.look(handle)
+    run = Run(handle.run_id, workspace=again.workspace)
+    run.known, run.attempted = handle.records, handle.attempted
+    assert not run.attempted
+    listed.clear()
+    assert sorted(one.label for one in run.summaries.values()) == LABELS
+    assert listed == []
+    assert run.refresh().summaries == again.summaries
+    assert listed != []
+
+
+def test_garbage_is_looked_for_while_a_step_runs(project):
+    run, _, _ = project.run("""
+        @step
+        def looked_for() -> bool:
+            import gc
+
+            return gc.isenabled()
+
+        @pipeline
+        def flow():
+            looked_for()
+        """)
+    assert run["looked_for"].load() is True
