@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -200,6 +201,39 @@ def test_a_store_that_goes_away_between_writing_and_naming_is_not_made_anew(
     with pytest.raises(ArtifactError, match="the folder has gone away"):
         store.create("c/d", b"y")
     assert not Path(store.address).exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "call"),
+    [
+        (os.path, "isdir", lambda store: store.children("a")),
+        (os.path, "isdir", lambda store: store.staging()),
+        (os, "open", lambda store: store.create("a/c", b"y")),
+    ],
+    ids=["listing", "staging", "writing"],
+)
+def test_a_store_that_another_thread_makes_meanwhile_has_not_gone_away(
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+    module: object,
+    function: str,
+    call: Callable[[LocalStore], object],
+) -> None:
+    genuine = getattr(module, function)
+
+    def late(*args: object) -> object:
+        """Look, and let another thread make the store before the answer is there."""
+        monkeypatch.undo()
+        try:
+            return genuine(*args)
+        finally:
+            other = threading.Thread(target=store.create, args=("a/b", b"x"))
+            other.start()
+            other.join()
+
+    monkeypatch.setattr(module, function, late)
+    call(store)
+    assert store.read("a/b") == b"x"
 
 
 def test_durable_writes_reach_the_disk_before_they_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

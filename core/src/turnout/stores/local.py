@@ -211,8 +211,9 @@ class LocalStore(ArtifactStore[LocalConfig]):
     def staging(self) -> Path:
         """``<root>/.staging``: files written below it are moved into the store rather than copied."""
         try:
+            was_here = self._was_here
             if not os.path.isdir(self._staging):
-                self._make_staging()
+                self._make_staging(was_here)
         except OSError as error:
             raise self._failure("write", STAGING, error) from error
         return Path(self._staging)
@@ -282,9 +283,12 @@ class LocalStore(ArtifactStore[LocalConfig]):
             self._known.add(folder)
         return True
 
-    def _make_staging(self) -> None:
-        """Make the staging folder, and the store with it; not where that was here and has gone away."""
-        if self._was_here:
+    def _make_staging(self, was_here: bool) -> None:
+        """Make the staging folder, and the store with it; not where that was here and has gone away.
+
+        Whether it was here is asked before the folder is looked for: another thread may make it in between.
+        """
+        if was_here:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._staging)
         os.makedirs(self._staging, exist_ok=True)
 
@@ -294,10 +298,11 @@ class LocalStore(ArtifactStore[LocalConfig]):
         Raises:
             ArtifactError: when this instance has seen the store, and it is gone.
         """
-        here = os.path.isdir(self._staging)
-        if self._was_here and not here:
+        was_here = self._was_here  # asked first: another thread may make the store while this one looks
+        if os.path.isdir(self._staging):
+            self._was_here = True
+        elif was_here:
             raise self._failure(action, key, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))) from error
-        self._was_here = here
 
     def _is_taken(self, key: str, path: str) -> bool:
         try:
@@ -317,10 +322,11 @@ class LocalStore(ArtifactStore[LocalConfig]):
     def _open_temporary(self) -> tuple[str, int]:
         """A new read-only file, open for writing: its path and descriptor."""
         path = f"{self._staging}/{os.getpid()}-{self._token}-{next(self._numbers)}"
+        was_here = self._was_here
         try:
             descriptor = os.open(path, _CREATE, _READ_ONLY)
         except FileNotFoundError:
-            self._make_staging()
+            self._make_staging(was_here)
             descriptor = os.open(path, _CREATE, _READ_ONLY)
         self._was_here = True
         return path, descriptor
