@@ -203,6 +203,17 @@ def test_a_store_that_goes_away_between_writing_and_naming_is_not_made_anew(
     assert not Path(store.address).exists()
 
 
+def test_nothing_is_made_where_the_disk_of_a_store_is_not_mounted_any_more(store: LocalStore, tmp_path: Path) -> None:
+    store.create("a/b", b"x")
+    root = Path(store.address)
+    root.rename(tmp_path / "away")
+    root.mkdir()
+    for key in ("a/c", "c/d", "c/d/e"):
+        with pytest.raises(ArtifactError, match="the folder has gone away"):
+            store.create(key, b"y")
+    assert not list(root.iterdir())
+
+
 @pytest.mark.parametrize(
     ("module", "function", "call"),
     [

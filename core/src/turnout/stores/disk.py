@@ -89,14 +89,13 @@ def remove(path: str) -> None:
         return
 
 
-def link(source: str, target: str, descriptor: int, *, bare: bool = False) -> bool:
+def link(source: str, target: str, descriptor: int) -> bool:
     """Give a file a further name unless that is taken; make the folders that lead to it.
 
     Args:
         source: the name it has.
         target: the name it gets.
         descriptor: the file, open.
-        bare: whether its folder was not there a moment ago; no more than a hint.
 
     Returns:
         whether the name was free.
@@ -104,8 +103,6 @@ def link(source: str, target: str, descriptor: int, *, bare: bool = False) -> bo
     Raises:
         FileNotFoundError: when the file has lost its own name.
     """
-    if bare:
-        _make_folder(os.path.dirname(target))
     for _ in range(_COLLISIONS):
         try:
             os.link(source, target)
@@ -124,12 +121,13 @@ def link(source: str, target: str, descriptor: int, *, bare: bool = False) -> bo
     raise FileNotFoundError(errno.ENOENT, "folders are removed as often as they are made", target)
 
 
-def _make_folder(folder: str) -> None:
-    """Make a folder, should that be possible; who needs it will tell why it is not."""
+def make_folder(folder: str) -> bool:
+    """Make a folder, should that be possible; return whether it is. Who needs it will tell why it is not."""
     try:
         os.mkdir(folder)
     except OSError:
-        return
+        return False
+    return True
 
 
 def _make_folders(folder: str) -> None:

@@ -83,14 +83,14 @@ class LocalStore(ArtifactStore[LocalConfig]):
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a temporary file and link it to its name."""
-        path, there = self._place(key)
+        path, there = self._place(key, make=True)
         if there and self._is_taken(key, path):
             return False
         try:
             temporary, descriptor = self._open_temporary()
             try:
                 disk.write(descriptor, data)
-                return self._commit(key, temporary, path, descriptor, bare=not there)
+                return self._commit(key, temporary, path, descriptor)
             finally:
                 _close_temporary(temporary, descriptor)
         except OSError as error:
@@ -98,7 +98,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
 
     def create_from(self, key: str, path: Path) -> bool:
         """Move a file that lies in :meth:`staging`; copy any other."""
-        target, there = self._place(key)
+        target, there = self._place(key, make=True)
         if there and self._is_taken(key, target):
             return False
         source = os.fspath(path)
@@ -256,17 +256,26 @@ class LocalStore(ArtifactStore[LocalConfig]):
         """The path of a key, below the root without any doubt."""
         return self._place(key)[0]
 
-    def _place(self, key: str) -> tuple[str, bool]:
-        """The path of a key, and whether the folder was there that it lies in, as far as could be told."""
+    def _place(self, key: str, *, make: bool = False) -> tuple[str, bool]:
+        """The path of a key, and whether the folder was there that it lies in, as far as could be told.
+
+        Args:
+            make: whether that folder is made, where the one above it is there, and is not the root, which may be
+                the place at which a disk is not mounted any more.
+        """
         keys.check(key)
         path = f"{self._root}/{key}"
-        return path, self._confine(path[: path.rfind("/")])
+        folder = path[: path.rfind("/")]
+        return path, folder in self._known or self._confine(folder, make=make)
 
-    def _confine(self, folder: str) -> bool:
-        """Refuse a folder that a symbolic link leads out of the root; return whether anything of its name is there."""
+    def _confine(self, folder: str, *, make: bool = False) -> bool:
+        """Refuse a folder that a symbolic link leads out of the root; return whether anything of its name was there."""
         if folder in self._known or len(folder) <= len(self._root):
             return True
-        self._confine(folder[: folder.rfind("/")])
+        above = folder[: folder.rfind("/")]
+        if self._confine(above) and make and len(above) > len(self._root) and disk.make_folder(folder):
+            self._remember(folder)
+            return False
         try:
             mode = os.lstat(folder).st_mode
         except OSError:  # it is not there yet, or what comes next will tell why it cannot be reached
@@ -278,10 +287,13 @@ class LocalStore(ArtifactStore[LocalConfig]):
                 fix="make it a real folder; to use another disk, mount it there or move the whole store",
             )
         if stat.S_ISDIR(mode):
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known.add(folder)
+            self._remember(folder)
         return True
+
+    def _remember(self, folder: str) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known.add(folder)
 
     def _make_staging(self, was_here: bool) -> None:
         """Make the staging folder, and the store with it; not where that was here and has gone away.
@@ -337,11 +349,11 @@ class LocalStore(ArtifactStore[LocalConfig]):
         staged = os.path.realpath(source).startswith(self._staging + os.sep) and not os.path.islink(source)
         return staged and stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
-    def _commit(self, key: str, source: str, target: str, descriptor: int, *, bare: bool = False) -> bool:
+    def _commit(self, key: str, source: str, target: str, descriptor: int) -> bool:
         """Give a finished file its name, making folders as needed; return whether the name was free."""
         if self.config.durable:
             os.fsync(descriptor)
-        if not disk.link(source, target, descriptor, bare=bare):
+        if not disk.link(source, target, descriptor):
             self._is_taken(key, target)
             return False
         folder = target
