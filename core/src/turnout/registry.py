@@ -15,7 +15,7 @@ from turnout.components.lazy import Lazy
 from turnout.errors import ConfigError, Location, PluginError, TurnoutError, did_you_mean, nearest
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
 
 GROUP = "turnout"
 """The entry-point group of plugins."""
@@ -68,9 +68,14 @@ class PluginInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class _Plugin(msgspec.Struct, frozen=True):
     name: str
-    distribution: str
-    version: str
     load: Callable[[], object]
+    distribution: str = ""
+    origin: Distribution | None = None
+
+    @property
+    def version(self) -> str:
+        """The version of its distribution, if it is of one."""
+        return "" if self.origin is None else self.origin.version
 
     def problem(self, cause: str, fix: str | None = None, *, kind: str = "", type: str = "") -> Problem:  # noqa: A002
         package = self.distribution or self.name
@@ -121,9 +126,12 @@ class Registry:
     @classmethod
     def discover(cls) -> Registry:
         """The plugins of all installed distributions: the core's first, then by name."""
-        from importlib.metadata import entry_points
+        from importlib.metadata import distribution, distributions
 
-        found = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name != "turnout", entry.name))
+        mark = f"[{GROUP}]"  # looked for first: to parse the entry points of everything installed takes twice as long
+        names = {one.name for one in distributions() if mark in (one.read_text("entry_points.txt") or "")}
+        found = [entry for name in names for entry in distribution(name).entry_points.select(group=GROUP)]
+        found.sort(key=lambda entry: (entry.name != "turnout", entry.name))
         return cls(found)
 
     def _register(self, plugin: _Plugin) -> None:
@@ -313,9 +321,9 @@ def discover() -> Registry:
 def _described(given: Any) -> _Plugin:
     if hasattr(given, "group") and hasattr(given, "load"):  # an entry point, also of the backport importlib_metadata
         dist = given.dist
-        return _Plugin(given.name, dist.name if dist else "", dist.version if dist else "", given.load)
+        return _Plugin(given.name, given.load, dist.name if dist else "", dist)
     name = getattr(given, "__name__", None) or type(given).__name__
-    return _Plugin(str(name), "", "", lambda: given)
+    return _Plugin(str(name), lambda: given)
 
 
 def _duplicates(kind: str, name: str, plugins: list[_Plugin]) -> Iterable[Problem]:

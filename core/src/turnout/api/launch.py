@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -29,6 +29,9 @@ from turnout.runtime import clock, outputs, parameters, profiles
 from turnout.runtime.artifacts import Artifacts, ContentKind
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
+
+if TYPE_CHECKING:
+    from turnout.api.run import Run
 
 _DATETIME = ParamType(kind="datetime")
 
@@ -173,6 +176,20 @@ class Launch:
         self.publish()
         orchestrator = self.workspace.orchestrator
         return orchestrator.submit(self.plan, self.compiled, submission, self.workspace.store)
+
+    def ended(self, handle: RunHandle) -> Run:
+        """The run that was submitted, when it has ended; what this process knows of it is not read again.
+
+        Raises:
+            ConfigError: when it ended before anything was written of it.
+        """
+        from turnout.api.run import Run
+
+        run = Run(handle.run_id, workspace=self.workspace)
+        run.known, run.attempted = handle.records, handle.attempted
+        if run.info.plan == self.plan.digest:
+            run.plan = self.plan
+        return run
 
     def _git(self) -> Git | None:
         revision = self.planned.package.revision

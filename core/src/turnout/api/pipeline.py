@@ -53,7 +53,6 @@ class Pipeline(PipelineDefinition):
         """
         from turnout.api.launch import Launch
         from turnout.api.notebook import Picture, in_notebook
-        from turnout.api.run import Run
 
         options = _options(at, tags, reuse, from_, only, no_cache)
         launch = Launch.of(self, stack=stack, accept=tuple(accept))
@@ -66,7 +65,7 @@ class Pipeline(PipelineDefinition):
         except KeyboardInterrupt:
             handle.cancel()
             raise
-        run = Run(handle.run_id, workspace=launch.workspace)
+        run = launch.ended(handle)
         if state != "succeeded":
             raise failed(run, state, getattr(handle, "failure", None))
         return run

@@ -68,7 +68,6 @@ def run(
 def _follow(
     launch: Any, params: dict[str, str], options: Any, target: str, stack: str | None, *, as_json: bool
 ) -> None:
-    from turnout.api.run import Run
     from turnout.cli.live import view
     from turnout.cli.summary import run_document, summarise
     from turnout.components.progress import ignore
@@ -85,14 +84,13 @@ def _follow(
             click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
         state = wait_for(handle, watcher)
     try:
-        run = Run(handle.run_id, workspace=launch.workspace)
+        run = launch.ended(handle)
     except ConfigError:
         raise RunError(
             f"the run {handle.run_id} {'was ' if state == 'cancelled' else ''}{state} before its first step began",
             why="no worker has written anything of it",
             fix=f"see what the engine says of it{f': {handle.url}' if handle.url else ''}",
         ) from None
-    run.known, run.attempted = handle.records, handle.attempted
     if as_json:
         print_json(run_document(run, state))
     else:

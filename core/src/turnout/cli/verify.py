@@ -64,7 +64,6 @@ def _run(
 ) -> Any:
     """A run of the pipeline that takes nothing from the cache: what is compared was made by this stack."""
     from turnout.api.launch import Launch
-    from turnout.api.run import Run
     from turnout.cli.target import find_pipeline
     from turnout.records.model import Options
 
@@ -79,7 +78,7 @@ def _run(
         raise
     if not quiet:
         click.echo(f"  {state}")
-    return Run(handle.run_id, workspace=launch.workspace)
+    return launch.ended(handle)
 
 
 def _print(verified: Any, left: Any, right: Any) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 Origin = Literal["index", "editable", "folder", "archive", "vcs"]
-_HEADER = re.compile(r"^(name|version|requires-dist):(.*)$", re.IGNORECASE | re.MULTILINE)
+_HEADER = re.compile(r"\n(name|version|requires-dist):(.*)", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[-_.]+")
 
 
@@ -177,7 +177,7 @@ def _scan(_path: tuple[tuple[str, int], ...]) -> dict[str, Distribution]:
 def _headers(text: str) -> dict[str, list[str]]:
     """The headers of a metadata file that matter here; the email package reads them ten times slower."""
     found: dict[str, list[str]] = {}
-    for key, value in _HEADER.findall(text.partition("\n\n")[0]):  # what follows is the project's description
+    for key, value in _HEADER.findall("\n" + text.partition("\n\n")[0]):  # the project's description follows
         found.setdefault(key.lower(), []).append(value.strip())
     return found
 
