@@ -16,7 +16,7 @@ def add(x: int) -> int:
 
 @pipeline
 def flow(start: int = 0):
-    ends = [start, -1]  # two chains that differ: each step has a cache key of its own
+    ends = [start, -1_000_000]  # two chains without a value in common: each step has a cache key of its own
     for number in range(int(os.environ["STEPS"])):
         ends[number % 2] = add.named(f"s{number}")(ends[number % 2])
 """

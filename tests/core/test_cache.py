@@ -233,10 +233,36 @@ def test_an_artifact_that_is_gone_or_damaged_is_made_again(harm, project):
     assert project.cached() == EVERYTHING
 
 
-def test_a_cache_entry_that_cannot_be_read_is_no_entry(project):
-    for entry in (project.root / ".turnout" / "store" / "cached" / "cache").rglob("*.json"):
+def entries(project: Project) -> list[Path]:
+    return sorted((project.root / ".turnout" / "store" / "cached" / "cache").rglob("*.json"))
+
+
+@pytest.mark.parametrize("name", ["{run}.nothing.json", "nothing.{step}.json", "{run}.{step}.txt", "nothing.json"])
+def test_a_cache_entry_that_names_no_record_is_no_entry(name, project):
+    for entry in entries(project):
+        run, step, _ = entry.name.split(".")
+        entry.rename(entry.with_name(name.format(run=run, step=step)))
+    assert project.cached() == set()
+    assert project.cached() == EVERYTHING
+    assert all(len(list(entry.parent.iterdir())) == 1 for entry in entries(project))
+
+
+def test_a_cache_entry_that_is_alone_need_not_be_read(project):
+    for entry in entries(project):
         entry.chmod(0o644)
         entry.write_bytes(b'{"run": ')
+    assert project.cached() == EVERYTHING
+
+
+def test_a_cache_entry_beside_others_that_cannot_be_read_is_no_entry(project):
+    for entry in entries(project):
+        run, step, _ = entry.name.split(".")
+        entry.with_name(f"a{run}.{step}.json").write_bytes(b'{"run": ')
+    assert project.cached() == EVERYTHING
+    for entry in entries(project):
+        entry.chmod(0o644)
+        entry.write_bytes(b'{"run": ')
+        entry.with_name(f"a{entry.name}").write_bytes(b'{"run": ')
     assert project.cached() == set()
     assert project.cached() == EVERYTHING
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -85,44 +85,54 @@ def look_up(
     Raises:
         TooLarge: when it would be more.
     """
-    pointers = []
     folder = layout.cache(session.run.project, key)
-    for name in session.store.children(folder):
-        place = f"{folder}/{name}"
-        data = session.store.read(place)
-        if data is not None:
-            try:
-                pointers.append((_decoder.decode(data), place))
-            except msgspec.MsgspecError:
-                session.store.delete(place)
-    for pointer, place in sorted(pointers, key=lambda one: one[0].ended, reverse=True):
-        if _expired(step, pointer):
+    for name in _newest_first(session, folder):
+        old = _named(session, name, key)
+        if old is not None and _expired(step, old):
             return None
-        found = _whole(session, pointer, key, most)
-        if found is not None:
-            return _taken_over(session, step, index, found, pointer, inputs)
-        session.store.delete(place)
+        if old is not None and _is_whole(session, old, most):
+            return _taken_over(session, step, index, old, inputs)
+        session.store.delete(f"{folder}/{name}")
     return None
 
 
-def _expired(step: StepPlan, pointer: Pointer) -> bool:
+def _newest_first(session: Session, folder: str) -> Sequence[str]:
+    """The names of a key's entries. Their content is read only where there are several, to put them in order."""
+    names = session.store.children(folder)
+    if len(names) < 2:
+        return names
+    ended = {}
+    for name in names:
+        data = session.store.read(f"{folder}/{name}")
+        if data is not None:
+            try:
+                ended[name] = _decoder.decode(data).ended
+            except msgspec.MsgspecError:
+                session.store.delete(f"{folder}/{name}")
+    return sorted(ended, key=ended.__getitem__, reverse=True)
+
+
+def _expired(step: StepPlan, old: Record) -> bool:
     if isinstance(step.cache, bool):
         return False
-    return clock.parse(clock.now()) - clock.parse(pointer.ended) > timedelta(seconds=step.cache)
+    return clock.parse(clock.now()) - clock.parse(old.ended) > timedelta(seconds=step.cache)
 
 
-def _whole(session: Session, pointer: Pointer, key: str, most: float) -> Record | None:
-    """The record a pointer names, if it is there, has that key, and all it refers to verifies."""
-    place = layout.record(session.run.project, pointer.run, pointer.step, pointer.index)
-    data = session.store.read(place)
-    if data is None:
+def _named(session: Session, name: str, key: str) -> Record | None:
+    """The record that an entry names, if it is there, and may be taken over for that key."""
+    place = layout.cached_record(session.run.project, name)
+    data = None if place is None else session.store.read(place)
+    if place is None or data is None:
         return None
     try:
         record = records.decode(data, Record, place)
     except ArtifactError:
         return None
-    if record.cache_key != key or record.state != "succeeded" or not record.sealed:
-        return None
+    return record if record.cache_key == key and record.state == "succeeded" and record.sealed else None
+
+
+def _is_whole(session: Session, record: Record, most: float) -> bool:
+    """Whether all that a record refers to verifies; what does not is removed."""
     artifacts, whole = tuple(artifacts_of(record.outputs, record.logged)), True
     if sum(artifact.size for artifact in artifacts if not artifact.inline) > most:
         raise TooLarge("the artifacts of a cached step are large")
@@ -132,14 +142,14 @@ def _whole(session: Session, pointer: Pointer, key: str, most: float) -> Record 
         except ArtifactError:
             session.artifacts.discard(artifact)
             whole = False
-    return record if whole else None
+    return whole
 
 
 def _taken_over(
-    session: Session, step: StepPlan, index: int | None, old: Record, pointer: Pointer, inputs: dict[str, InputRecord]
+    session: Session, step: StepPlan, index: int | None, old: Record, inputs: dict[str, InputRecord]
 ) -> Record:
     now = clock.now()
-    label = pointer.step if pointer.index is None else f"{pointer.step}.{pointer.index}"
+    label = old.step if old.index is None else f"{old.step}.{old.index}"
     return msgspec.structs.replace(
         old,
         run=session.run.id,
@@ -147,7 +157,7 @@ def _taken_over(
         step=step.name,
         index=index,
         inputs=inputs,
-        cached_from=old.cached_from or f"{pointer.run}/{label}",
+        cached_from=old.cached_from or f"{old.run}/{label}",
         started=now,
         ended=now,
     )

@@ -110,6 +110,13 @@ def cache_entry(project: str, key: str, run: str, step_name: str, index: int | N
     return f"{cache(project, key)}/{run}.{step_name}{suffix}.json"
 
 
+def cached_record(project: str, entry: str) -> str | None:
+    """The record that an entry of the cache stands for, by the entry's own name; None of what is no entry."""
+    named, _, form = entry.rpartition(".")
+    run, _, label = named.partition(".")
+    return record(project, run, label, None) if form == "json" and run and label else None
+
+
 def aliases(project: str) -> str:
     """The folder of a project's aliases."""
     return f"{project}/aliases"
