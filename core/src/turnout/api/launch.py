@@ -97,8 +97,9 @@ class Launch:
         return place
 
     def _send(self, uploads: Uploads) -> None:
-        with self._artifacts() as artifacts:
-            uploads.send(artifacts)
+        if uploads:
+            with self._artifacts() as artifacts:
+                uploads.send(artifacts)
 
     @contextmanager
     def _artifacts(self) -> Iterator[Artifacts]:

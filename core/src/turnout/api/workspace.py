@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
+import platform
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,6 @@ class Workspace:
 def user() -> str:
     """Who works here, as records say it: ``name@machine``."""
     try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
+        return f"{getpass.getuser()}@{platform.node()}"
     except (KeyError, OSError):
-        return f"{os.getuid()}@{socket.gethostname()}"
+        return f"{os.getuid()}@{platform.node()}"

@@ -49,6 +49,10 @@ class Uploads:
         found = (path for path, _, _ in self._paths.values())
         return tuple(sorted(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in found))
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self._paths)
+
     def send(self, artifacts: Artifacts) -> None:
         """Create every file's artifact in the store, unless it is there."""
         for digest, (path, kind, suffix) in self._paths.items():
