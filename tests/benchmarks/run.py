@@ -59,6 +59,8 @@ done about it, is told in [profiles.md](profiles.md).
   machine does meets all alike.
 - Processor time is user and system time of a process and of all it started, as the kernel counts it when they have
   ended. Interpreters keep their bytecode, as they do wherever a package is installed.
+- Nothing large should have been removed from the disk in the five minutes before: ext4 passes over the inodes of files that were
+  deleted lately one by one, and making a file takes up to twice as long.
 - Runs go through the command `turnout run --json` on the local stack with two workers and a fresh store: planning, the
   starts of the workers, the records of every step with its lineage and the summary at the end are all in it. The steps
   that do nothing are two chains, each step reading what the one before it made.
