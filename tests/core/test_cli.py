@@ -281,6 +281,17 @@ def test_looking_at_a_run(call, project, snapshot):
     assert plain("\n".join(answer.out for answer in shown), project) == snapshot
 
 
+def test_explaining_says_which_elements_of_a_list_differ(call, project):
+    call("run", "flow.py", "-p", "count=6")
+    call("run", "flow.py", "-p", "count=7")
+    assert "input squares made by square: 6 -> 7 elements\n" in call("explain", "latest", "total").out
+    write(project, {"flow.py": PIPELINE.replace("number * number", "number ** 3")})
+    call("run", "flow.py", "-p", "count=7")
+    explained = call("explain", "latest", "total").out
+    assert re.search(r"input squares: (\w{12}, ){4}… \(7 elements\) from square.output\n", explained)
+    assert re.search(r"input squares made by square: (\[[1-4]\] \w{12} -> \w{12}, ){4}and 2 more\n", explained)
+
+
 def test_comparing_runs(call, project, snapshot):
     call("run", "flow.py")
     call("run", "flow.py")
@@ -304,6 +315,19 @@ def test_comparing_runs(call, project, snapshot):
     assert lines[0] == f"what,name,{found['runs'][0]},{found['runs'][1]}"
     assert "parameter,count,3,2" in lines
     assert call("runs", "compare", runs[0]).code == 2
+
+
+def test_comparing_runs_tells_many_elements_by_one_digest(call, project):
+    call("run", "flow.py", "-p", "count=300")
+    write(project, {"flow.py": PIPELINE.replace("number * number", "number ** 3")})
+    call("run", "flow.py", "-p", "count=300")
+    first = json.loads(call("runs", "list", "--json").out)[1]["run"]
+    (square,) = [
+        row
+        for row in json.loads(call("runs", "compare", first, "latest", "--json").out)["rows"]
+        if (row["what"], row["name"]) == ("step", "square")
+    ]
+    assert all(re.fullmatch(r"succeeded 300 artifacts \w{12}", value) for value in square["values"])
 
 
 def test_a_run_that_has_ended_is_not_stopped(call):

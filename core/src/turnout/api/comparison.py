@@ -19,6 +19,8 @@ from turnout.errors import ConfigError
 from turnout.records.model import Profile
 from turnout.stores import layout
 
+SINGLY = 4  # artifacts of a step that are told one by one
+
 
 class Row(msgspec.Struct, frozen=True):
     """One thing and how it stands in each run, None where a run has it not.
@@ -147,9 +149,11 @@ def _environment(run: Run, name: str) -> str:
 
 
 def _came_to(step: StepRun) -> str:
-    """A step's state and what came out of it, by the starts of digests; its decision if it is a guard."""
+    """A step's state and what came out of it, by the starts of digests, many by one; its decision if it is a guard."""
     records = [part.summary.record for part in _parts(step) if part.summary is not None and part.summary.record]
     digests = [digest[:12] for record in records for output in record.outputs.values() for digest in output.digests]
+    if len(digests) > SINGLY:
+        digests = [f"{len(digests)} artifacts", _digest(canonical.encode(digests))]
     values = [str(record.value).lower() for record in records if record.value is not None]
     return " ".join([step.state, *values, *digests])
 

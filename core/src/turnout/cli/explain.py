@@ -10,6 +10,8 @@ import msgspec
 from turnout import canonical
 from turnout.cli.options import json_option, print_json, stack_option
 
+SHOWN = 4  # elements of a list that are shown one by one
+
 
 @click.command()
 @click.argument("pipeline")
@@ -130,14 +132,14 @@ def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> N
     for name, given in record.inputs.items():
         if given.step is not None:
             source = f"{given.step}.{given.output}" + ("" if given.index is None else f"[{given.index}]")
-            what = "skipped" if given.skipped else ", ".join(digest[:12] for digest in given.digests[:4])
+            what = "skipped" if given.skipped else _short(list(given.digests))
             click.echo(f"  input {name}: {what} from {source}")
         else:
             click.echo(
                 f"  input {name}: {given.value!r}" + (f" from the parameter {given.param}" if given.param else "")
             )
     for name, output in record.outputs.items():
-        click.echo(f"  output {name}: {', '.join(digest[:12] for digest in output.digests[:4])}")
+        click.echo(f"  output {name}: {_short(list(output.digests))}")
     if record.cache_key:
         click.echo(f"  key {record.cache_key[:12]}, made of {', '.join(sorted(record.key_parts))}")
         click.echo(f"why: {explanation.reason}")
@@ -151,12 +153,25 @@ def _changed(change: Any) -> str:
         became = "is new" if change.before is None else "is gone" if change.after is None else "has changed"
         return f"code {change.name} {became}"
     made_by = f" made by {change.made_by}" if change.made_by else ""
-    return f"{change.part} {change.name}{made_by}: {_short(change.before)} -> {_short(change.after)}"
+    before, after = change.before, change.after
+    if isinstance(before, list) and isinstance(after, list) and (len(before) > 1 or len(after) > 1):
+        return f"{change.part} {change.name}{made_by}: {_elements(before, after)}"
+    return f"{change.part} {change.name}{made_by}: {_short(before)} -> {_short(after)}"
+
+
+def _elements(before: list[Any], after: list[Any]) -> str:
+    """Of two lists: how many elements there were and are, and the first of those in both that differ."""
+    shared = zip(before, after, strict=False)
+    differ = [f"[{i}] {_short(old)} -> {_short(new)}" for i, (old, new) in enumerate(shared) if old != new]
+    count = [] if len(before) == len(after) else [f"{len(before)} -> {len(after)} elements"]
+    more = [f"and {len(differ) - SHOWN} more"] if len(differ) > SHOWN else []
+    return ", ".join([*count, *differ[:SHOWN], *more])
 
 
 def _short(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(_short(one) for one in value[:4]) + (" …" if len(value) > 4 else "")
+        more = f", … ({len(value)} elements)" if len(value) > SHOWN else ""
+        return ", ".join(_short(one) for one in value[:SHOWN]) + more
     text = value if isinstance(value, str) else "none" if value is None else canonical.encode(value).decode()
     digest = len(text) == 64 and all(char in "0123456789abcdef" for char in text)
     return text[:12] if digest else text if len(text) <= 80 else f"{text[:79]}…"
