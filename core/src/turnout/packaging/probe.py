@@ -28,7 +28,8 @@ def watch(event, arguments):
     elif event == "pickle.find_class":
         acts.append("it reads a pickle")
     elif event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
-        if "__pycache__" not in str(arguments[0]):
+        # bytecode is kept by the import system, which opens a descriptor once more that it has opened by its path
+        if not isinstance(arguments[0], int) and "__pycache__" not in str(arguments[0]):
             acts.append(f"it writes to {arguments[0]}")
 
 sys.addaudithook(watch)

@@ -1,0 +1,27 @@
+"""What holds for every test: whether Python keeps bytecode is not for the machine to say."""
+
+from __future__ import annotations
+
+import compileall
+import os
+import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the bytecode of turnout and its plugins, as where they are installed, and of nothing that tests write.
+
+    Bytecode is told from stale by second and size: of two modules of one name that a test writes in a second, the first
+    would run twice.
+    """
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    if hasattr(config, "workerinput"):
+        return
+    for package in sorted({"turnout", *(one.module.partition(".")[0] for one in entry_points(group="turnout"))}):
+        spec = find_spec(package)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            compileall.compile_dir(folder, quiet=2)
