@@ -1,4 +1,4 @@
-"""What holds for every test: whether Python keeps bytecode is not for the machine to say."""
+"""What holds for every test: what Python keeps, bytecode and output, is not for the machine to say."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep the bytecode of turnout and its plugins, as where they are installed, and of nothing that tests write.
 
     Bytecode is told from stale by second and size: of two modules of one name that a test writes in a second, the first
-    would run twice.
+    would run twice. And no process of a test writes what is printed at once, but for one that sees to it itself.
     """
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    os.environ.pop("PYTHONUNBUFFERED", None)
     if hasattr(config, "workerinput"):
         return
     for package in sorted({"turnout", *(one.module.partition(".")[0] for one in entry_points(group="turnout"))}):

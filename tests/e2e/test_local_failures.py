@@ -189,7 +189,7 @@ def test_a_worker_that_dies_is_a_failed_attempt_that_is_tried_again(project):
         f"""
 @step(retries=1)
 def death_{number}(folder: str) -> int:
-    print("last words", flush=True)
+    print("last words")
     if not Path(folder, "{number}").exists():
         Path(folder, "{number}").touch()
         {code}
@@ -209,6 +209,30 @@ def death_{number}(folder: str) -> int:
             f"turnout: {failure.message}",
             "last words",
         ]
+
+
+def test_what_a_step_prints_is_in_its_log_at_once_and_in_order(project):
+    run, state, _ = project.run(
+        """
+        @step
+        def tell(folder: str) -> str:
+            print("first")
+            (log,) = Path(folder).rglob("tell.log")
+            seen = log.read_text()
+            subprocess.run(["echo", "a child"], check=True)
+            print("an error", file=sys.stderr)
+            print("last")
+            return seen
+
+        @pipeline
+        def flow(folder: str):
+            tell(folder)
+        """,
+        folder=str(project.folder),
+    )
+    assert state == "succeeded"
+    assert run["tell"].load() == "first\n"
+    assert project.log(run, "tell") == "first\na child\nan error\nlast\n"
 
 
 def test_a_death_after_the_commit_is_no_failure(project):

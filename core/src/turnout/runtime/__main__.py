@@ -12,6 +12,7 @@ from turnout import garbage
 if __name__ == "__main__":
     garbage.later()
 
+import io
 import os
 import traceback
 from pathlib import Path
@@ -156,7 +157,17 @@ def _tell(result: StepResult, outcome: Path | None) -> bool:
     return True
 
 
+def _line_by_line() -> None:
+    """Let what a step prints be in its log at once, before what its children print, and also where the process dies.
+
+    Python itself keeps up to 8 KiB of what is printed to a file or a pipe.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
 if __name__ == "__main__":
+    _line_by_line()
     code = main()
     garbage.never()
     os.dup2(2, 1)  # what is printed on the way out must not come after the outcome
