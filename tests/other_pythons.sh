@@ -3,7 +3,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for version in 3.10 3.12 3.13; do
-  python=$(command -v "python$version" || ls -1 "$HOME"/.pyenv/versions/"$version".*/bin/python 2>/dev/null | tail -1 || true)
+  python=
+  for candidate in "python$version" "$HOME"/.pyenv/versions/"$version".*/bin/python; do
+    # one that is found need not run: pyenv puts a name for each of its versions on the path
+    if "$candidate" -c "" 2>/dev/null; then
+      python=$(command -v "$candidate")
+      break
+    fi
+  done
   if [ -z "$python" ]; then
     echo "Python $version is not installed: skipped"
     continue
