@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -172,17 +173,54 @@ def test_a_reader_that_goes_away_does_not_stop_the_run(project):
     assert shown(project)["state"] == "succeeded"
 
 
-def test_a_submitter_that_ends_leaves_no_worker(project):
+def submitter(project, then: str) -> subprocess.Popen[str]:
+    """A script that submits the flow, waits until its step runs, and then does something."""
     project.write(SOURCE)
     code = (
         f"import sys; sys.path.insert(0, '.'); import {project.module} as m; "
         f"m.flow.submit(folder={str(project.folder)!r}); "
-        "import os, time\nwhile not os.path.exists('pids'): time.sleep(0.02)"
+        f"import os, time\nwhile not os.path.exists('pids'): time.sleep(0.02)\n{then}"
     )
     environ = {**os.environ, "TURNOUT_STACK": str(project.folder / "stack.yaml")}
-    import sys
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=project.folder, env=environ, stderr=subprocess.PIPE, text=True
+    )
 
-    subprocess.run([sys.executable, "-c", code], cwd=project.folder, env=environ, check=True, timeout=60)
+
+def test_a_submitter_that_dies_leaves_no_worker(project):
+    process = submitter(project, "os._exit(7)")
+    assert process.wait(timeout=60) == 7
+    assert process.stderr is not None
+    process.stderr.close()
     worker, child = (int(pid) for pid in (project.folder / "pids").read_text().split())
     (project.folder / "go").touch()
     wait_for(lambda: not alive(worker) and not alive(child))
+
+
+def test_a_submitter_that_comes_to_its_end_waits_for_the_run(project):
+    process = submitter(project, "print('the script fails', file=sys.stderr)\n1 / 0")
+    assert process.stderr is not None
+    said = ""
+    while "waiting for the run" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    assert "ZeroDivisionError" in said
+    (project.folder / "go").touch()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 1
+    assert shown(project)["state"] == "succeeded"
+
+
+def test_ctrl_c_ends_a_submitter_that_waits_for_the_run(project):
+    process = submitter(project, "")
+    assert process.stderr is not None
+    assert "waiting for the run" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    (project.folder / "go").touch()  # the worker ends its step, commits it and goes
+    process.wait(timeout=60)
+    process.stderr.close()
+    worker, child = (int(pid) for pid in (project.folder / "pids").read_text().split())
+    wait_for(lambda: not alive(worker) and not alive(child))
+    assert shown(project)["state"] != "running"

@@ -80,15 +80,17 @@ class Pipeline(PipelineDefinition):
         params: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Run:
-        """Start the pipeline as :meth:`run` does, and return at once; the local engine ends with this process.
+        """Start the pipeline as :meth:`run` does, and return at once.
 
-        :meth:`Run.wait` waits for its end.
+        :meth:`Run.wait` waits for its end. A run of the local engine lives in this process, and Python waits for it
+        before it ends.
         """
         from turnout.api.launch import Launch
         from turnout.api.run import Run
 
         launch = Launch.of(self, stack=stack, accept=tuple(accept))
         handle = launch.submit({**(params or {}), **more}, _options(at, tags, None, None, (), no_cache=False))
+        handle.hold_process()
         run = Run(handle.run_id, workspace=launch.workspace)
         run.handle = handle
         return run

@@ -95,6 +95,9 @@ class RunHandle(ABC):
     def cancel(self) -> None:
         """Ask the engine to stop the run; the steps already committed stay."""
 
+    def hold_process(self) -> None:
+        """Where the engine is this very process, do not let it end before the run has; any other goes on without it."""
+
 
 def started(start: Callable[[], RunHandle]) -> RunHandle:
     """Start a run on an engine, and let no Ctrl-C leave it behind: one that is pressed meanwhile stops the run.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,9 @@ from turnout.local.inline import run_inline
 from turnout.plan.model import Plan
 from turnout.records.model import FinishMark, Record, RunInfo, RunState, Submission
 from turnout.runtime.session import Session
+
+LOOK = 0.2
+"""Seconds between two looks whether the rest of the process has ended."""
 
 
 class LocalConfig(Config, frozen=True):
@@ -85,6 +89,16 @@ class LocalRun(RunHandle):
         """Stop the steps that run now and mark the run cancelled; nothing happens to one that has ended."""
         self._engine.cancel()
         self._ended.wait()
+
+    def hold_process(self) -> None:
+        """Keep a thread that Python waits for at its end, and say so there."""
+        threading.Thread(target=self._outlast, name=f"turnout-end-of-{self.run_id}").start()
+
+    def _outlast(self) -> None:
+        while not self._ended.wait(LOOK):
+            if not threading.main_thread().is_alive():
+                print(f"turnout: waiting for the run {self.run_id}; Ctrl-C ends it", file=sys.stderr, flush=True)
+                self._ended.wait()
 
 
 def _stopped(run: str, error: TurnoutError) -> RunError:
