@@ -95,7 +95,7 @@ class RunHandle(ABC):
     def cancel(self) -> None:
         """Ask the engine to stop the run; the steps already committed stay."""
 
-    def hold_process(self) -> None:
+    def hold_process(self) -> None:  # noqa: B027 - there mostly is nothing to do
         """Where the engine is this very process, do not let it end before the run has; any other goes on without it."""
 
 
