@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -290,6 +291,32 @@ def test_explaining_says_which_elements_of_a_list_differ(call, project):
     explained = call("explain", "latest", "total").out
     assert re.search(r"input squares: (\w{12}, ){4}… \(7 elements\) from square.output\n", explained)
     assert re.search(r"input squares made by square: (\[[1-4]\] \w{12} -> \w{12}, ){4}and 2 more\n", explained)
+
+
+def test_files_are_told_apart_by_the_start_of_their_digests(call, project):
+    source = """\
+        from turnout import File, pipeline, step
+
+        @step
+        def read(path: File) -> str:
+            return path.read_text()
+
+        @pipeline
+        def flow(path: File = "a.txt"):
+            read(path)
+        """
+    write(project, {"files.py": textwrap.dedent(source), "a.txt": "one", "b.txt": "two"})
+    call("run", "files.py")
+    call("run", "files.py", "-p", "path=b.txt")
+    runs = json.loads(call("runs", "list", "--json").out)
+    one, two = (f"{run['params']['path']['digest'][:12]}.txt" for run in reversed(runs))
+    assert one != two
+    assert f"path: file = {one}\n" in call("explain", "files.py").out
+    assert f"path = {two}\n" in call("runs", "show", "latest").out
+    assert f"parameter\tpath\t{two}\t{one}\n" in call("runs", "compare", "latest", runs[1]["run"]).out
+    explained = call("explain", "latest", "read").out
+    assert f"input path: {two} from the parameter path\n" in explained
+    assert f"parameter path: {one[:12]} -> {two[:12]}\n" in explained
 
 
 def test_comparing_runs(call, project, snapshot):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from turnout import canonical
-from turnout.cli.options import json_option, print_json, stack_option, table
+from turnout.cli.options import as_text, json_option, print_json, shown_param, stack_option, table
 
 if TYPE_CHECKING:
     from turnout.api.comparison import Comparison
@@ -53,7 +52,7 @@ def _print(found: Comparison) -> None:
         return
     table(
         ["what", "name", *(run.id[:8] for run in found.runs)],
-        [(row.what, row.name, *map(_text, row.values)) for row in found.rows],
+        [(row.what, row.name, *(shown_param(one, as_text) for one in row.values)) for row in found.rows],
         head=True,
     )
 
@@ -62,15 +61,9 @@ def _write(found: Comparison, path: Path) -> None:
     import csv
 
     lines = [("what", "name", *(run.id for run in found.runs))]
-    lines += [(row.what, row.name, *("" if one is None else _text(one) for one in row.values)) for row in found.rows]
+    lines += [(row.what, row.name, *("" if one is None else as_text(one) for one in row.values)) for row in found.rows]
     if str(path) == "-":
         csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
         return
     with path.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(lines)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "none" if value is None else canonical.encode(value).decode()

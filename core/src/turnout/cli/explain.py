@@ -7,8 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from turnout import canonical
-from turnout.cli.options import json_option, print_json, stack_option
+from turnout.cli.options import as_text, json_option, print_json, shown_param, stack_option
 
 SHOWN = 4  # elements of a list that are shown one by one
 
@@ -89,7 +88,8 @@ def _print(launch: Any, document: dict[str, Any]) -> None:
     if plan.params:
         click.echo("\nparameters")
         for param in plan.params:
-            given = param.source if param.source != "value" else ("required" if param.required else repr(param.default))
+            default = "required" if param.required else shown_param(param.default, repr)
+            given = default if param.source == "value" else param.source
             click.echo(f"  {param.name}: {param.type} = {given}")
     click.echo("\nsteps")
     width = max((len(step.name) for step in plan.steps), default=4)
@@ -135,9 +135,8 @@ def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> N
             what = "skipped" if given.skipped else _short(list(given.digests))
             click.echo(f"  input {name}: {what} from {source}")
         else:
-            click.echo(
-                f"  input {name}: {given.value!r}" + (f" from the parameter {given.param}" if given.param else "")
-            )
+            source = f" from the parameter {given.param}" if given.param else ""
+            click.echo(f"  input {name}: {shown_param(given.value, repr)}{source}")
     for name, output in record.outputs.items():
         click.echo(f"  output {name}: {_short(list(output.digests))}")
     if record.cache_key:
@@ -172,6 +171,6 @@ def _short(value: Any) -> str:
     if isinstance(value, list):
         more = f", … ({len(value)} elements)" if len(value) > SHOWN else ""
         return ", ".join(_short(one) for one in value[:SHOWN]) + more
-    text = value if isinstance(value, str) else "none" if value is None else canonical.encode(value).decode()
+    text = shown_param(value, as_text)
     digest = len(text) == 64 and all(char in "0123456789abcdef" for char in text)
     return text[:12] if digest else text if len(text) <= 80 else f"{text[:79]}…"

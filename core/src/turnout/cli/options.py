@@ -51,6 +51,23 @@ def shown_time(text: str) -> str:
     return text[:19].replace("T", " ")
 
 
+def as_text(value: Any) -> str:
+    """A value on a line: a text as it is, ``none``, anything else as canonical JSON."""
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else canonical.encode(value).decode()
+
+
+def shown_param(value: Any, plain: Callable[[Any], str] = str) -> str:
+    """A parameter's value as people read it: a file or folder by its URL or the start of its digest, others *plain*."""
+    if isinstance(value, dict):
+        if value.keys() == {"url"}:
+            return str(value["url"])
+        if {"digest", "suffix"} <= value.keys() <= {"digest", "suffix", "name", "url"}:
+            return f"{value['digest'][:12]}{value['suffix']}"
+    return plain(value)
+
+
 def table(columns: list[str], rows: Iterable[Iterable[str]], *, head: bool = False) -> None:
     """Print rows as a table: aligned and coloured on a terminal, tab-separated lines elsewhere.
 
