@@ -214,6 +214,18 @@ def test_nothing_is_made_where_the_disk_of_a_store_is_not_mounted_any_more(store
     assert not list(root.iterdir())
 
 
+def test_folders_on_the_way_are_made_before_the_object_is_named(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("runs/a/record", b"x")
+    link, named = os.link, []
+    monkeypatch.setattr(os, "link", lambda source, target: (named.append(target), link(source, target)))
+    for key in ("runs/b/steps/fit/attempts/1", "runs/b/steps/fit/record"):
+        assert store.create(key, b"y")
+        assert store.read(key) == b"y"
+    assert len(named) == 2
+
+
 @pytest.mark.parametrize(
     ("module", "function", "call"),
     [

@@ -37,6 +37,11 @@ SOURCE = """
     def gone():
         os.rmdir(os.getcwd())
 
+    def in_the_way():
+        folder = os.getcwd()
+        os.rmdir(folder)
+        Path(folder).write_text("a file in its place")
+
     def see():
         found = {name: os.environ.get(name) for name in ("LEFT", "CHANGED", "REMOVED")}
         return found | {"left": Path("left.txt").exists()}
@@ -165,10 +170,12 @@ def test_what_a_step_does_to_the_environment_ends_with_it(demo, monkeypatch, tmp
     assert "LEFT" not in os.environ
 
 
-def test_a_step_that_removes_its_folder_harms_nobody(demo):
-    demo.make(demo.step("gone"), demo.step("around"))
+@pytest.mark.parametrize("first", ["gone", "in_the_way"])
+def test_a_step_that_removes_its_folder_harms_nobody(demo, first):
+    demo.make(demo.step(first), demo.step("around"))
     session = demo.open()
-    assert [run_step(session, step).exit_code for step in ("gone", "around")] == [0, 0]
+    assert [run_step(session, step).exit_code for step in (first, "around")] == [0, 0]
+    assert demo.value("around")[0] == []
 
 
 def test_a_worker_whose_folder_was_removed_still_runs(demo, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ import tempfile
 import traceback
 import typing
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -208,19 +208,27 @@ def _surroundings(session: Session, step: StepPlan, environ: dict[str, str]) -> 
     finally:
         os.chdir(home)
         _restore(before)
-        if any(folder.iterdir() if folder.is_dir() else ()):
+        if _left_in(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _empty_folder(work: Path) -> Path:
     """A folder with nothing in it: the last step's, where that left it so."""
     folder = work / "step"
+    left = _left_in(folder)
+    if left is None:
+        with suppress(FileExistsError):  # a step may have put a file in its place
+            folder.mkdir()
+            return folder
+    return folder if left == [] else Path(tempfile.mkdtemp(prefix="step-", dir=work))
+
+
+def _left_in(folder: Path) -> list[Path] | None:
+    """What lies in a folder; None where there is none."""
     try:
-        folder.mkdir()
-    except FileExistsError:
-        if any(folder.iterdir()):
-            return Path(tempfile.mkdtemp(prefix="step-", dir=work))
-    return folder
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _here() -> Path:

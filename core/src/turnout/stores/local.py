@@ -260,8 +260,8 @@ class LocalStore(ArtifactStore[LocalConfig]):
         """The path of a key, and whether the folder was there that it lies in, as far as could be told.
 
         Args:
-            make: whether that folder is made, where the one above it is there, and is not the root, which may be
-                the place at which a disk is not mounted any more.
+            make: whether that folder is made, and those that lead to it; none of them directly below the root, which
+                may be the place at which a disk is not mounted any more.
         """
         keys.check(key)
         path = f"{self._root}/{key}"
@@ -273,9 +273,13 @@ class LocalStore(ArtifactStore[LocalConfig]):
         if folder in self._known or len(folder) <= len(self._root):
             return True
         above = folder[: folder.rfind("/")]
-        if self._confine(above) and make and len(above) > len(self._root) and disk.make_folder(folder):
-            self._remember(folder)
-            return False
+        self._confine(above, make=make)
+        if len(above) > len(self._root):
+            if above not in self._known:
+                return False  # below what is not there, or is no folder, there is nothing
+            if make and disk.make_folder(folder):
+                self._remember(folder)
+                return False
         try:
             mode = os.lstat(folder).st_mode
         except OSError:  # it is not there yet, or what comes next will tell why it cannot be reached
