@@ -271,6 +271,7 @@ def test_cells_of_a_notebook_travel_by_value(module, monkeypatch, stack):
 
 
 def test_a_run_draws_itself(run):
+    pytest.importorskip("fast_sugiyama", reason="there is no fast-sugiyama for this Python", exc_type=ImportError)
     drawn = run._repr_html_()
     assert drawn.startswith("<")
     for name in ("load", "split", "when_1", "tell"):

@@ -167,15 +167,14 @@ def test_the_whole_spec(snapshot) -> None:
     found = msgspec.to_builtins(spec_of(flights, schedule="@daily", tags={"team": "ops"}, airflow={"owner": "ops"}))
 
     def without_lines(value):
-        if value == "pandas.core.frame:DataFrame":
-            return "pandas:DataFrame"  # what pandas 2 calls it
         if isinstance(value, dict):
             if set(value) == {"file", "line"}:
                 return value["file"]
             return {key: without_lines(item) for key, item in value.items() if key != "bases"}
         return [without_lines(item) for item in value] if isinstance(value, list) else value
 
-    assert canonical.pretty(without_lines(found)).decode() == snapshot
+    text = canonical.pretty(without_lines(found)).decode()
+    assert text.replace("pandas.core.frame:DataFrame", "pandas:DataFrame") == snapshot, "the first is pandas 2's name"
 
 
 def test_a_spec_survives_json() -> None:
