@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs the core's tests on the other Pythons that are installed; UV names uv.
+# Runs the core's tests on the other Pythons that are installed, or on those in PYTHONS; UV names uv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for version in 3.10 3.12 3.13; do
+failed=
+for version in ${PYTHONS:-3.10 3.12 3.13}; do
   python=
   for candidate in "python$version" "$HOME"/.pyenv/versions/"$version".*/bin/python; do
     # one that is found need not run: pyenv puts a name for each of its versions on the path
@@ -20,5 +21,10 @@ for version in 3.10 3.12 3.13; do
   grep -vE '^(mypy|import-linter|ruff|types-)' tests/requirements.in >".venv-$version/requirements.in"
   sed -i "s#^-e #-e $PWD/#" ".venv-$version/requirements.in"
   VIRTUAL_ENV=".venv-$version" "$UV" pip install --quiet --compile-bytecode -r ".venv-$version/requirements.in"
-  ".venv-$version/bin/pytest" -q tests/core tests/e2e --ignore tests/core/test_contracts.py
+  ".venv-$version/bin/pytest" -q --numprocesses auto --maxprocesses 8 --dist loadfile \
+    tests/core tests/e2e --ignore tests/core/test_contracts.py || failed="$failed $version"
 done
+if [ -n "$failed" ]; then
+  echo "there were failures on Python$failed"
+  exit 1
+fi

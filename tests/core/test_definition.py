@@ -164,7 +164,9 @@ def flights(
 
 
 def test_the_whole_spec(snapshot) -> None:
-    found = canonical.without_defaults(spec_of(flights, schedule="@daily", tags={"team": "ops"}, airflow={"owner": "ops"}))
+    found = canonical.without_defaults(
+        spec_of(flights, schedule="@daily", tags={"team": "ops"}, airflow={"owner": "ops"})
+    )
 
     def without_lines(value):
         if isinstance(value, dict):
