@@ -293,6 +293,26 @@ def test_explaining_says_which_elements_of_a_list_differ(call, project):
     assert re.search(r"input squares made by square: (\[[1-4]\] \w{12} -> \w{12}, ){4}and 2 more\n", explained)
 
 
+@pytest.mark.parametrize("command", ["run", "explain", "export", "verify"])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("total(square.map(numbers(cuont)))", "NameError: name 'cuont' is not defined"),
+        ("__import__('json').loads('{')", "JSONDecodeError: Expecting property name"),
+        ("raise SystemExit('enough')", "SystemExit: enough"),
+    ],
+)
+def test_a_pipeline_whose_function_fails_is_a_mistake_at_its_line(call, project, command, line, said):
+    text = PIPELINE.replace("    result = total(", f"    {line}\n    result = total(")
+    write(project, {"flow.py": text})
+    more = {"export": ("-o", "out"), "verify": ("--stack", "local", "--stack", "inline")}.get(command, ())
+    answer = call(command, "flow.py", *more)
+    number = text[: text.index(line)].count("\n") + 1
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: flow.py:{number}: the pipeline 'squares' cannot be defined: {said}")
+    assert "Traceback" not in answer.err
+
+
 def test_files_are_told_apart_by_the_start_of_their_digests(call, project):
     source = """\
         from turnout import File, pipeline, step

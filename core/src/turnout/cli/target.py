@@ -7,16 +7,34 @@ from pathlib import Path
 from types import ModuleType
 
 from turnout.api.pipeline import Pipeline
-from turnout.errors import ConfigError, Location, TurnoutError, did_you_mean
+from turnout.errors import ConfigError, DefinitionError, Location, TurnoutError, did_you_mean
 from turnout.packaging.project import Project, load, root_of
 
 
 def find_pipeline(target: str) -> Pipeline:
-    """The pipeline ``module:name`` or ``path.py:name``; the name may be left out where there is one.
+    """The pipeline ``module:name`` or ``path.py:name``, traced; the name may be left out where there is one.
 
     Raises:
         ConfigError: when there is no such file, module or pipeline, or more than one to choose from.
+        DefinitionError: when it is defined wrongly, or its function fails.
     """
+    found = _choose(target)
+    try:
+        found.trace()
+    except TurnoutError:
+        raise
+    except (Exception, SystemExit) as error:
+        file = Path(found.function.__code__.co_filename)
+        raise DefinitionError(
+            f"the pipeline {found.name!r} cannot be defined: {type(error).__name__}: {error}",
+            where=_raised_at(error, load(root_of(file))),
+            why="its function is called to see which steps there are",
+            fix="mend the function; what only a run can do belongs in a step",
+        ) from error
+    return found
+
+
+def _choose(target: str) -> Pipeline:
     place, _, name = target.partition(":")
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
     found = {key: value for key, value in vars(module).items() if isinstance(value, Pipeline)}
