@@ -202,7 +202,7 @@ SMALL = Plan(
 
 def test_canonical_bytes():
     assert SMALL.encode() == (
-        b'{"code":{"digest":"' + b"0" * 64 + b'"},"entrypoint":{"module":"house","qualname":"daily"},"format":1,'
+        b'{"code":{"digest":"' + b"0" * 64 + b'"},"entrypoint":{"module":"house","qualname":"daily"},"format":2,'
         b'"name":"daily","orchestrator":"local","project":"house","runtime":"0.1.0","stack":"local",'
         b'"steps":[{"entrypoint":{"module":"house","qualname":"read"},"name":"read"}]}'
     )

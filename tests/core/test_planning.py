@@ -484,4 +484,4 @@ def test_planning_writes_nothing_but_its_own_state(complete):
     assert {path.name for path in complete.iterdir()} - {"__pycache__", ".turnout"} == {
         name.partition("/")[0] for name in COMPLETE
     }
-    assert json.loads(planned(complete))["format"] == 1
+    assert json.loads(planned(complete))["format"] == 2

@@ -55,7 +55,7 @@ def test_what_the_first_worker_knows_is_kept(demo):
     assert info.logical_time == "2026-03-01T06:00:00Z"
     assert info.interval == ("2026-03-01T06:00:00Z", "2026-03-02T06:00:00Z")
     document = json.loads((demo.run_folder() / "run.json").read_bytes())
-    assert document["format"] == 1
+    assert document["format"] == 2
 
 
 def test_it_wins_over_a_redeployed_plan_and_other_parameters(demo):
@@ -231,7 +231,7 @@ def test_one_of_a_newer_format_is_refused_by_name(demo):
     demo.make(demo.step("show", value=1))
     path = demo.run_folder() / "run.json"
     path.chmod(0o644)
-    path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":7'))
+    path.write_bytes(path.read_bytes().replace(b'"format":2', b'"format":7'))
     with pytest.raises(ArtifactError, match="has format 7; this turnout"):
         demo.open()
 

@@ -15,7 +15,7 @@ from turnout.spec.inputs import Collected, Element, InputSpec, Output
 from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule, StepKind
 from turnout.spec.types import TypeName
 
-FORMAT = 1
+FORMAT = 2
 """The format version of plans that this turnout writes, and the newest it reads."""
 MINIMUM_RUNTIME = "0.1.0"
 """The oldest turnout whose runtime can execute the plans this turnout writes."""

@@ -11,7 +11,7 @@ import msgspec
 from turnout import canonical
 from turnout.errors import ArtifactError
 
-FORMAT = 1
+FORMAT = 2
 """The format version of records that this turnout writes, and the newest it reads."""
 
 State = Literal["succeeded", "skipped", "failed"]
