@@ -6,7 +6,11 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV ?= $(shell command -v uv || echo .tools/bin/uv)
 BIN := .venv/bin
-CORE := $(wildcard core/pyproject.toml plugins/*/pyproject.toml tests/sample_plugin/pyproject.toml)
+# The packages of this repository: a new folder under plugins/ is one by having a pyproject.toml.
+PACKAGES := $(wildcard core/pyproject.toml plugins/*/pyproject.toml tests/sample_plugin/pyproject.toml)
+EDITABLE := $(patsubst %/pyproject.toml,--editable ./%,$(PACKAGES))
+empty :=
+SOURCES := $(subst $(empty) ,:,$(wildcard core/src plugins/*/src tests/sample_plugin/src))
 
 # The sample plugin's engine starts two processes a step: its suite is for the longer tier.
 SLOW_ENGINE := tests/sample_plugin/tests/test_specimen_orchestrator.py
@@ -18,17 +22,17 @@ help: ## What there is to make
 	@echo "uv is not installed: fetching it into .tools"
 	@$(PYTHON) -m venv .tools && .tools/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-.venv/ready: constraints.txt tests/requirements.in $(CORE) | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+.venv/ready: constraints.txt tests/requirements.in $(PACKAGES) | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
 	@echo "making .venv (Python $$($(PYTHON) -c 'import platform; print(platform.python_version())'))"
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
-	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --compile-bytecode --constraint constraints.txt --requirement tests/requirements.in
+	@VIRTUAL_ENV=.venv $(UV) pip install --quiet --compile-bytecode --constraint constraints.txt $(EDITABLE) --requirement tests/requirements.in
 	@touch $@
 
-.venv-engines/ready: constraints.txt tests/requirements.in tests/engines/requirements.in $(CORE) | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+.venv-engines/ready: constraints.txt tests/requirements.in tests/engines/requirements.in $(PACKAGES) | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
 	@echo "making .venv-engines (Airflow, Kubeflow Pipelines, Beam)"
 	@test -x .venv-engines/bin/python || $(UV) venv --quiet --seed --python $(PYTHON) .venv-engines
 	@VIRTUAL_ENV=.venv-engines $(UV) pip install --quiet --compile-bytecode --constraint constraints.txt \
-		--requirement tests/requirements.in --requirement tests/engines/requirements.in
+		$(EDITABLE) --requirement tests/requirements.in --requirement tests/engines/requirements.in
 	@touch $@
 
 demo: .venv/ready ## Predict flight delays on the local stack, from real data
@@ -44,7 +48,7 @@ test-engines: .venv/ready .venv-engines/ready ## The tests on real engines: Airf
 	@.venv-engines/bin/pytest -q --numprocesses 2 --dist loadscope tests/engines
 
 test-pythons: .venv/ready ## The core's tests on the other Pythons that are installed
-	@UV=$(UV) tests/other_pythons.sh
+	@UV=$(UV) EDITABLE="$(EDITABLE)" tests/other_pythons.sh
 
 soak: .venv/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak
@@ -52,8 +56,8 @@ soak: .venv/ready ## Long-running tests, by hand
 lint: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@MYPYPATH=$(SOURCES) $(BIN)/mypy
+	@$(BIN)/python tests/import_contracts.py
 
 format: .venv/ready ## Let ruff mend what it can
 	@$(BIN)/ruff format .
@@ -68,8 +72,8 @@ docs: .venv/ready ## What is made from the code: docs/capabilities.md, docs/sett
 	@$(BIN)/jupyter execute --inplace examples/flights/explore.ipynb
 
 constraints: | $(if $(findstring .tools,$(UV)),.tools/bin/uv) ## Resolve constraints.txt anew
-	@$(UV) pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url --upgrade \
-		--no-emit-package turnout --no-emit-package turnout-specimen tests/requirements.in tests/engines/requirements.in --output-file constraints.new
+	@printf -- '-e %s\n' $(dir $(PACKAGES)) | $(UV) pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url --upgrade \
+		- tests/requirements.in tests/engines/requirements.in --output-file constraints.new
 	@{ echo "# The exact versions that turnout is developed and tested with (Python 3.11). Made by \`make constraints\`."; \
 		grep -v '^-e' constraints.new; } > constraints.txt && rm constraints.new
 

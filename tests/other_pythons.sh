@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the core's tests on the other Pythons that are installed, or on those in PYTHONS; UV names uv.
+# Runs the core's tests on the other Pythons that are installed, or on those in PYTHONS; UV names uv, EDITABLE the
+# options that install the packages of this repository.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 failed=
@@ -19,8 +20,7 @@ for version in ${PYTHONS:-3.10 3.12 3.13}; do
   echo "Python $version"
   test -x ".venv-$version/bin/python" || "$UV" venv --quiet --python "$python" ".venv-$version"
   grep -vE '^(mypy|import-linter|ruff|types-)' tests/requirements.in >".venv-$version/requirements.in"
-  sed -i "s#^-e #-e $PWD/#" ".venv-$version/requirements.in"
-  VIRTUAL_ENV=".venv-$version" "$UV" pip install --quiet --compile-bytecode -r ".venv-$version/requirements.in"
+  VIRTUAL_ENV=".venv-$version" "$UV" pip install --quiet --compile-bytecode $EDITABLE -r ".venv-$version/requirements.in"
   ".venv-$version/bin/pytest" -q --numprocesses auto --maxprocesses 8 --dist loadfile \
     tests/core tests/security tests/e2e --ignore tests/core/test_contracts.py || failed="$failed $version"
 done

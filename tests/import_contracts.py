@@ -1,0 +1,60 @@
+"""Hold the import contracts of pyproject.toml, with the packages that are here filled in: `make lint`.
+
+A plugin is found by its folder, and a module of the core by its file, so that none can be left out of a contract.
+"""
+
+from __future__ import annotations
+
+import configparser
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import tomllib
+from importlinter.cli import lint_imports_command
+
+ROOT = Path(__file__).parents[1]
+PUBLIC = {"__init__", "plugin_api", "testing"}
+"""What of the core anyone may import, beside the package itself."""
+
+
+def plugins() -> list[str]:
+    """The packages of the plugins in this repository, the sample plugin among them."""
+    sources = [*ROOT.glob("plugins/*/src/turnout_*"), *ROOT.glob("tests/sample_plugin/src/turnout_*")]
+    return sorted(source.name for source in sources)
+
+
+def private_modules() -> list[str]:
+    """The modules of the core that are nobody's but its own."""
+    core = ROOT / "core" / "src" / "turnout"
+    names = {path.stem for path in core.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    return [f"turnout.{name}" for name in sorted(names - PUBLIC)]
+
+
+def settings() -> dict[str, dict[str, Any]]:
+    """The sections of import-linter's own file, by name."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    contracts = {contract.pop("id"): contract for contract in table.pop("contracts")}
+    table["root_packages"] = ["turnout", *plugins()]
+    contracts["plugins-apart"]["modules"] = plugins()
+    contracts["public-core"]["protected_modules"] = private_modules()
+    return {"importlinter": table, **{f"importlinter:contract:{name}": one for name, one in contracts.items()}}
+
+
+def write(folder: Path) -> Path:
+    """Write the contracts as a file of import-linter's into *folder*; return its path."""
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+    for section, values in settings().items():
+        parser[section] = {
+            key: "\n" + "\n".join(value) if isinstance(value, list) else str(value) for key, value in values.items()
+        }
+    path = folder / "contracts.ini"
+    with path.open("w", encoding="utf-8") as file:
+        parser.write(file)
+    return path
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        lint_imports_command(["--config", str(write(Path(folder))), *sys.argv[1:]])
