@@ -26,7 +26,6 @@ from turnout_airflow.dag import DagFile
 from turnout_airflow.orchestrator import AirflowOrchestrator
 from turnout_airflow.params import packable
 from turnout_airflow.settings import AirflowSettings, DagOptions
-from turnout_airflow.shape import TAKEN
 
 LIST = OutputPlan(name="output", type=TypeName(name="builtins:int", text="int", collection=True))
 MORE = OutputPlan(name="more", type=TypeName(name="builtins:int", text="int", collection=True))
@@ -267,19 +266,47 @@ def test_names_of_variables_are_told_apart():
 
 
 @pytest.mark.parametrize("launch", ["python", "docker", "kubernetes"])
-def test_no_step_takes_a_name_that_the_file_uses(launch):
+def test_no_step_and_no_callback_takes_a_name_that_the_file_uses(launch):
     late = {"options": {"airflow": {"deadline": 60, "on_deadline_callback": "a.b:late"}}}
     tree = ast.parse(source(everything(**late), launch=launch, image="worker:1"))
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    own = {each.arg for function in functions for each in ast.walk(function) if isinstance(each, ast.arg)}
-    own |= {each.name for each in ast.walk(tree) if isinstance(each, ast.ExceptHandler)}
-    own |= {name for part in [*functions, tree.body[-1]] for name in _made(part)}
-    assert read - own <= TAKEN | {"__file__"}
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} | _bound(*tree.body)
+    assert {"range", "super", "Decide", "timedelta", "BUNDLE", "submission"} <= used
+    names = sorted(name for name in used if not name.startswith("_"))
+    callback = {"airflow": {"on_failure_callback": [f"team.alerts:{name}" for name in names]}}
+    steps = [sample_step("first", options=callback), *map(sample_step, names)]
+    plan = msgspec.structs.replace(everything(**late), steps=tuple(steps))
+    tree = ast.parse(source(plan, launch=launch, image="worker:1"))
+    rest = [node for node in tree.body[:-1] if _module(node) != "team.alerts"]
+    tasks = {node.id for node in ast.walk(tree.body[-1]) if _stored(node)}
+    alerts = _bound(*(node for node in tree.body if _module(node) == "team.alerts"))
+    assert len(tasks) == len(names) + 2
+    assert len(alerts) == len(names)
+    read = {node.id for part in rest for node in ast.walk(part) if isinstance(node, ast.Name)}
+    scopes = [node for node in rest if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    local = {
+        getattr(node, "id", None) or getattr(node, "arg", None) or getattr(node, "name", None)
+        for scope in scopes
+        for node in ast.walk(scope)
+        if _stored(node) or isinstance(node, (ast.arg, ast.ExceptHandler))
+    }
+    assert (read - local | _bound(*rest)) & (tasks - {"finish"} | alerts) == set()
+    assert not tasks & alerts
 
 
-def _made(part):
-    return {node.id for node in ast.walk(part) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+def _stored(node):
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _module(node):
+    return node.module if isinstance(node, ast.ImportFrom) else None
+
+
+def _bound(*parts):
+    inside = [node for part in parts for node in getattr(part, "body", []) + getattr(part, "handlers", [])]
+    nodes = [*parts, *(node for node in inside if isinstance(node, (ast.Import, ast.ImportFrom)))]
+    imported = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+    made = {node.name for node in nodes if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+    return made | {alias.asname or alias.name for node in imported for alias in node.names}
 
 
 def test_what_cannot_be_compiled_is_refused():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import Plan, Schedule, StepPlan, digest
+from turnout.plugin_api import Plan, StepPlan, digest
 from turnout_airflow import callbacks
-from turnout_airflow.imports import imports
+from turnout_airflow.imports import IMPORTED, imports
 from turnout_airflow.launch import base, launcher
 from turnout_airflow.params import params
+from turnout_airflow.render import globals_of, render
 from turnout_airflow.settings import AirflowSettings, TaskOptions, dag_options, task_options
 from turnout_airflow.shape import FINISH, Shape
 from turnout_airflow.source import Code, arguments, call, laid, literal, nested, text
@@ -39,90 +39,57 @@ class DagFile:
 
     def __init__(self, plan: Plan, settings: AirflowSettings, *, manual: bool = False) -> None:
         self.plan = plan
-        self.settings = settings
-        self.manual = manual
-        self.shape = Shape(plan)
         self.options = dag_options(plan)
         self.dag_id = dag_id(plan, manual=manual)
-        self._times = {spec.source for spec in plan.params}
+        self._schedule = None if manual else plan.schedule
         self._launcher = launcher(plan, settings)
+        since = self._since()
+        self._slots: dict[str, Any] = {
+            "plan": plan,
+            "since": since,
+            "tried": [tried for version, tried in TRIED.items() if version >= since],
+            "provider": self._launcher.provider,
+            "interval": self._has_interval,
+            "finish": self._finish(),
+            **self._launcher.slots,
+        }
+        every = Code(imports(IMPORTED, []))
+        bare = self._render(imports=every, callbacks={}, dag=_opening([]), tasks=Code(""), edges=Code(""))
+        self.shape = Shape(plan, globals_of(bare))
 
-    @property
+    @cached_property
     def source(self) -> str:
         """The file's text, which bears its own version as a tag of the DAG."""
-        return self._text(self.version)
+        return self._render(**self._parts, dag=_opening(self._dag(self.version)))
 
-    @property
+    @cached_property
     def version(self) -> str:
         """What tells this file from any other of the DAG."""
-        return f"turnout:{digest(self._text('').encode())[:16]}"
+        text = self._render(**self._parts, dag=_opening(self._dag("")))
+        return f"turnout:{digest(text.encode())[:16]}"
 
-    def _text(self, version: str) -> str:
-        parts = [
-            self._head(),
-            "\n\n",
-            base.SUBMISSION.replace("@INTERVAL", base.INTERVAL if self._has_interval else ""),
-            self._launcher.definitions,
-            call("with DAG", self._dag(version), end=":"),
-            "\n",
-            *self._body(),
-        ]
-        return "".join(parts)
+    @cached_property
+    def _parts(self) -> dict[str, Any]:
+        """What the template is given of the plan's steps, and the imports, which follow from all that the file uses."""
+        named = self.shape.callbacks
+        parts = {"callbacks": named, "tasks": _lines(self._tasks())}
+        used = globals_of(self._render(**parts, imports=Code(""), dag=_opening(self._dag("")), edges=Code("")))
+        return {**parts, "edges": _lines(self._edges()), "imports": Code(imports(used, callbacks.imports(named)))}
+
+    def _render(self, **parts: Any) -> str:
+        return render(self._launcher.template, **self._slots, **parts)
 
     @property
     def _has_interval(self) -> bool:
-        return bool({"interval_start", "interval_end"} & self._times)
+        return any(spec.source.startswith("interval") for spec in self.plan.params)
 
-    def _head(self) -> str:
-        dates = "datetime, timedelta, timezone" if self._start else "timedelta"
-        standard = [*self._launcher.standard, f"from datetime import {dates}"]
-        sdk = ["DAG", *self._timetables, *self._launcher.sdk]
-        if any(spec.source == "value" for spec in self.plan.params):
-            sdk.append("Param")
-        if self.shape.groups:
-            sdk.append("TaskGroup")
-        if self._assets:
-            sdk.append("Asset")
-        if self.options.deadline is not None:
-            sdk += ["DeadlineAlert", "DeadlineReference", "SyncCallback"]
-        others = [*self._launcher.others, *callbacks.imports(self.shape.callbacks)]
-        slots = {
-            "@NAME": self.plan.name,
-            "@PROJECT": self.plan.project,
-            "@SINCE": self._since,
-            "@CHECKED": self._checked,
-            "@HOW": self._launcher.how,
-            "@IMPORTS": imports(standard, sdk, others),
-            "@PLAN": literal(self.plan.digest),
-        }
-        return re.sub("@[A-Z]+", lambda found: slots[found[0]], base.HEAD) + self._launcher.constants
-
-    @property
     def _since(self) -> str:
         """The first version of Airflow that has what the file asks for."""
         retries = [step.retry for step in self.plan.steps if step.retry.count]
         newer = self.options.deadline is not None or any(retry.backoff not in DOUBLING for retry in retries)
         return "3.2" if newer else "3.0"
 
-    @property
-    def _checked(self) -> str:
-        """What such files were checked on, and what else parsing this one takes."""
-        provider = self._launcher.provider
-        *more, last = [tried for version, tried in TRIED.items() if version >= self._since]
-        on = f"{last} with {provider}" if provider else f"{', '.join(more)} and {last}"
-        return (
-            f"{on}; parsing it takes {'the modules of its callbacks, too' if self.shape.callbacks else 'nothing else'}"
-        )
-
     # the DAG
-
-    @property
-    def _schedule(self) -> Schedule | None:
-        return None if self.manual else self.plan.schedule
-
-    @property
-    def _start(self) -> bool:
-        return self._schedule is not None and self._schedule.start is not None
 
     @property
     def _timetables(self) -> list[str]:
@@ -134,11 +101,6 @@ class DagFile:
         if self._has_interval:
             return ["CronDataIntervalTimetable"]
         return [] if schedule.timezone == "UTC" else ["CronTriggerTimetable"]
-
-    @property
-    def _assets(self) -> bool:
-        scheduled = self._schedule is not None and bool(self._schedule.assets)
-        return scheduled or any(task_options(step).outlets for step in self.plan.steps)
 
     def _when(self) -> Code:
         schedule = self._schedule
@@ -192,8 +154,9 @@ class DagFile:
 
     # its tasks
 
-    def _body(self) -> list[str]:
-        variables, lines = self.shape.variables, []
+    def _tasks(self) -> list[str]:
+        """The lines that make the tasks, and the groups they lie in."""
+        lines: list[str] = []
         group: tuple[str, ...] = ()
         opened: set[tuple[str, ...]] = set()
         for step in self.plan.steps:
@@ -201,13 +164,19 @@ class DagFile:
                 lines += self._open(step.group, opened)
             group = step.group
             lines += self._task(step, 8 if group else 4)
-        ends = [variables[name] for name in self.shape.ends]
+        return lines
+
+    def _finish(self) -> Code:
+        """The task that marks the end of the run."""
         about = {"task_id": FINISH, "retries": 2, "retry_delay": _span(FINISH_DELAY)}
         function, given, end = self._launcher.task("finish_run", None, about, {}, None)
-        lines.append(f"    {call(f'finish = {function}', given, 4, end)}\n\n")
-        lines += [f"    {edge}\n" for step in self.plan.steps for edge in self._edges(step)]
-        lines.append(f"    {_edge(ends, 'finish.as_teardown()')}\n")
-        return lines
+        return Code(call(f"finish = {function}", given, 4, end))
+
+    def _edges(self) -> list[str]:
+        """The lines that put the tasks in order."""
+        ends = [self.shape.variables[name] for name in self.shape.ends]
+        lines = [edge for step in self.plan.steps for edge in self._before(step)]
+        return [*lines, _edge(ends, "finish.as_teardown()")]
 
     def _open(self, path: tuple[str, ...], opened: set[tuple[str, ...]]) -> list[str]:
         """The line that enters a group, after those that make the ones around it; *opened* are those that are made."""
@@ -223,7 +192,7 @@ class DagFile:
                 inner = one == path
                 made = call(f"{'with ' if inner else f'{variable} = '}TaskGroup", given, 4, f" as {variable}:" * inner)
             if one == path or one not in opened:
-                lines.append(f"    {made}\n")
+                lines.append(made)
             opened.add(one)
         return lines
 
@@ -242,7 +211,7 @@ class DagFile:
         lines = [self._made(variables[step.name], step, about, given, elements, indent)]
         for output in lists[1:]:
             again = {"task_id": f"{step.name.rpartition('.')[2]}-{output}", **self._rule(step)}
-            lines.append(f"{' ' * indent}# the length of another of its lists, by the record that stands\n")
+            lines.append(f"{' ' * (indent - 4)}# the length of another of its lists, by the record that stands")
             given = {"step": step.name, "count": output}
             lines.append(self._made(variables[f"{step.name}:{output}"], step, again, given, None, indent))
         return lines
@@ -258,7 +227,7 @@ class DagFile:
     ) -> str:
         kind: base.Kind = "decide" if step.kind == "gate" else "run_step"
         function, words, end = self._launcher.task(kind, step, about, given, elements)
-        return f"{' ' * indent}{call(f'{variable} = {function}', words, indent, end)}\n"
+        return f"{' ' * (indent - 4)}{call(f'{variable} = {function}', words, indent, end)}"
 
     def _about(self, step: StepPlan, indent: int) -> dict[str, Any]:
         given: dict[str, Any] = {"task_id": step.name.rpartition(".")[2]}
@@ -292,7 +261,8 @@ class DagFile:
             return {}
         return {"trigger_rule": "none_failed"}
 
-    def _edges(self, step: StepPlan) -> list[str]:
+    def _before(self, step: StepPlan) -> list[str]:
+        """The lines that say which tasks come before a step's, and that its further lists come after it."""
         variables = self.shape.variables
         before = list(step.upstream)
         if step.mapped:
@@ -314,6 +284,16 @@ def _defaults() -> dict[str, Any]:
     """Airflow's own arguments that a step may be given, with what stands for not given."""
     fields = msgspec.structs.fields(TaskOptions)
     return {field.name: field.default for field in fields if field.name not in {"docker", "kubernetes"}}
+
+
+def _lines(lines: list[str]) -> Code:
+    """The lines of the DAG's body, of which the template indents the first."""
+    return Code("\n    ".join(lines))
+
+
+def _opening(arguments: list[str]) -> Code:
+    """The line, or lines, that open the DAG."""
+    return Code(call("with DAG", arguments, end=":"))
 
 
 def _edge(before: list[str], after: str) -> str:

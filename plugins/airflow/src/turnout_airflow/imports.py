@@ -1,4 +1,5 @@
-"""The imports of a DAG file: what Airflow 3.0 and 3.1 have elsewhere is tried where it is now, then where it was."""
+"""The imports of a DAG file, by the names that it uses: what Airflow 3.0 and 3.1 have elsewhere is tried where it is
+now, then where it was."""
 
 from __future__ import annotations
 
@@ -6,52 +7,92 @@ from collections.abc import Iterable
 
 from turnout_airflow.source import imported
 
-FORMER = {
-    "AirflowException": "airflow.exceptions",
-    "AirflowFailException": "airflow.exceptions",
-    "AirflowSkipException": "airflow.exceptions",
-    "SkipMixin": "airflow.providers.standard.utils.skipmixin",
-    "CronDataIntervalTimetable": "airflow.timetables.interval",
-    "DeltaDataIntervalTimetable": "airflow.timetables.interval",
-    "CronTriggerTimetable": "airflow.timetables.trigger",
+_STANDARD = {
+    "": ("json", "os", "signal", "subprocess", "sys"),
+    "datetime": ("datetime", "timedelta", "timezone"),
+    "pathlib": ("Path",),
+    "tempfile": ("TemporaryDirectory",),
 }
-"""Where Airflow 3.0 and 3.1 have what is in its SDK since 3.2; what else a file takes of it was always there."""
+_OTHERS = {
+    "airflow.sdk": (
+        "Asset",
+        "BaseOperator",
+        "DAG",
+        "DeadlineAlert",
+        "DeadlineReference",
+        "Param",
+        "SyncCallback",
+        "TaskGroup",
+    ),
+    "airflow.providers.cncf.kubernetes.operators.pod": ("KubernetesPodOperator",),
+    "airflow.providers.docker.exceptions": ("DockerContainerFailedException",),
+    "airflow.providers.docker.operators.docker": ("DockerOperator",),
+    "docker.types": ("DeviceRequest", "Mount"),
+    "kubernetes.client": ("models as k8s",),
+}
+_MOVED = {
+    "airflow.sdk": (
+        "CronDataIntervalTimetable",
+        "CronTriggerTimetable",
+        "DeltaDataIntervalTimetable",
+        "SkipMixin",
+    ),
+    "airflow.sdk.exceptions": ("AirflowException", "AirflowFailException", "AirflowSkipException"),
+}
+_FORMER = {
+    "airflow.exceptions": _MOVED["airflow.sdk.exceptions"],
+    "airflow.providers.standard.utils.skipmixin": ("SkipMixin",),
+    "airflow.timetables.interval": ("CronDataIntervalTimetable", "DeltaDataIntervalTimetable"),
+    "airflow.timetables.trigger": ("CronTriggerTimetable",),
+}
+"""Where Airflow 3.0 and 3.1 have what has moved since; what else a file takes of it was always there."""
 
 
-def imports(standard: Iterable[str], sdk: Iterable[str], others: Iterable[str]) -> str:
+def _bound(name: str) -> str:
+    return name.rpartition(" ")[2]
+
+
+IMPORTED = frozenset(
+    _bound(name) for modules in (_STANDARD, _OTHERS, _MOVED) for names in modules.values() for name in names
+)
+"""The names that a file may import, but for those of callbacks."""
+
+
+def imports(used: Iterable[str], further: Iterable[str]) -> str:
     """The lines at the top of a file.
 
     Args:
-        standard: lines that import from the standard library.
-        sdk: names of Airflow's SDK.
-        others: further lines.
+        used: the names that the file reads.
+        further: lines that import what is not Airflow's.
     """
-    names = sorted(sdk, key=lambda name: (not name.isupper(), name[0].islower(), name))
-    moved = [name for name in names if name in FORMER]
-    steady = [name for name in names if name not in FORMER]
+    used = frozenset(used)
     lines = [
-        *sorted(standard, key=_place),
+        *sorted(_lines(_STANDARD, used), key=_place),
         "",
-        *sorted([imported("airflow.sdk", steady), *others], key=_place),
-        "",
-        "try:",
-        *_indented({name: _module(name) for name in moved}),
-        "except ImportError:  # before Airflow 3.2",
-        *_indented({name: FORMER[name] for name in moved}),
+        *sorted([*_lines(_OTHERS, used), *further], key=_place),
     ]
+    if moved := _lines(_MOVED, used, 4):
+        former = _lines(_FORMER, used, 4)
+        lines += ["", "try:", *sorted(moved, key=_place), "except ImportError:  # before Airflow 3.2"]
+        lines += sorted(former, key=_place)
     return "\n".join(lines)
 
 
-def _module(name: str) -> str:
-    return "airflow.sdk.exceptions" if name.endswith("Exception") else "airflow.sdk"
+def _lines(modules: dict[str, tuple[str, ...]], used: frozenset[str], indent: int = 0) -> list[str]:
+    """The lines that import what is used of some modules."""
+    lead, lines = " " * indent, []
+    for module, names in modules.items():
+        taken = sorted((name for name in names if _bound(name) in used), key=_order)
+        if not module:
+            lines += [f"{lead}import {name}" for name in taken]
+        elif taken:
+            lines.append(f"{lead}{imported(module, taken, indent)}")
+    return lines
 
 
-def _indented(places: dict[str, str]) -> list[str]:
-    """The lines that import names, each from its module, as the body of a block."""
-    modules: dict[str, list[str]] = {}
-    for name, module in places.items():
-        modules.setdefault(module, []).append(name)
-    return [f"    {imported(module, modules[module], 4)}" for module in sorted(modules)]
+def _order(name: str) -> tuple[bool, bool, str]:
+    """Where a name stands among others of its module: constants, classes, functions."""
+    return not name.isupper(), name[0].islower(), name
 
 
 def _place(line: str) -> tuple[bool, str]:

@@ -150,9 +150,13 @@ def _check_paths(options: DagOptions | TaskOptions) -> None:
                 raise ValueError(f"{name} is a path of the form package.module:function, or several, not {path!r}")
 
 
+_NO_OPTIONS = TaskOptions()
+
+
 def task_options(step: StepPlan) -> TaskOptions:
     """The options of a step in a plan."""
-    return msgspec.convert(step.options.get("airflow", {}), TaskOptions)
+    given = step.options.get("airflow")
+    return msgspec.convert(given, TaskOptions) if given else _NO_OPTIONS
 
 
 def dag_options(plan: Plan) -> DagOptions:

@@ -12,73 +12,18 @@ LONGEST_VARIABLE = 40
 """How many characters of a step's name are the name of its variable: two of them fit onto a line."""
 FINISH = "finish-run"
 """The id of the task that marks the end; no step can have it, for their names have no hyphen."""
-TAKEN = frozenset(
-    {
-        "dag",
-        "json",
-        "os",
-        "signal",
-        "subprocess",
-        "sys",
-        "timedelta",
-        "datetime",
-        "timezone",
-        "Path",
-        "TemporaryDirectory",
-        "Asset",
-        "DAG",
-        "Param",
-        "TaskGroup",
-        "AirflowException",
-        "AirflowFailException",
-        "AirflowSkipException",
-        "BUNDLE",
-        "PLAN",
-        "PYTHON",
-        "submission",
-        "outcome_of",
-        "BaseOperator",
-        "CallRuntime",
-        "RunStep",
-        "Decide",
-        "FinishRun",
-        "CONTAINER",
-        "POD",
-        "DeadlineAlert",
-        "DeadlineReference",
-        "DeviceRequest",
-        "DockerContainerFailedException",
-        "DockerOperator",
-        "KubernetesPodOperator",
-        "Mount",
-        "SkipMixin",
-        "SyncCallback",
-        "k8s",
-        "finish",
-        "CronTriggerTimetable",
-        "CronDataIntervalTimetable",
-        "DeltaDataIntervalTimetable",
-        "range",
-        "super",
-        "list",
-        "str",
-        "dict",
-        "None",
-        "True",
-        "False",
-        "print",
-        "isinstance",
-        "ImportError",
-    }
-)
-"""Names that a file may use, which are no step's and no callback's."""
 
 
 class Shape:
-    """A plan as Airflow sees it."""
+    """A plan as Airflow sees it.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        reserved: names that its file uses, which are no step's and no callback's.
+    """
+
+    def __init__(self, plan: Plan, reserved: frozenset[str] = frozenset()) -> None:
         self.plan = plan
+        self._reserved = reserved
         self._roots: dict[str, tuple[str, str]] = {}
         for step in plan.steps:
             for given in step.inputs.values():
@@ -134,13 +79,13 @@ class Shape:
     @cached_property
     def callbacks(self) -> dict[str, str]:
         """A name in the file for each function that Airflow is to call, by its path."""
-        return callbacks.names(self.plan, TAKEN)
+        return callbacks.names(self.plan, self._reserved)
 
     @cached_property
     def variables(self) -> dict[str, str]:
         """A variable's name for each step, for each group (``a.b.``), and for each further list (``step:output``)."""
         found: dict[str, str] = {}
-        used = {*TAKEN, *self.callbacks.values()}
+        used = {*self._reserved, *self.callbacks.values()}
         further = [f"{name}:{output}" for name, outputs in self.lists.items() for output in outputs[1:]]
         groups = [".".join(path) + "." for path in self.groups]
         for name in (*self.plan.by_name, *groups, *further):

@@ -94,10 +94,10 @@ def laid(source: str, indent: int, end: str) -> str:
     return "\n".join(made)
 
 
-def mapping(given: dict[str, Any]) -> str:
+def mapping(given: dict[str, Any]) -> Code:
     """A dictionary at the top of a file, with an entry a line."""
     lines = [f"    {laid(_named(f'{literal(name)}: ', value), 4, ',')}" for name, value in given.items()]
-    return "\n".join(["{", *lines, "}"])
+    return Code("\n".join(["{", *lines, "}"]))
 
 
 def text(value: str) -> Code:

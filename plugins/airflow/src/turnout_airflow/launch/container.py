@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from turnout.plugin_api import ConfigError, Plan, StepPlan
 from turnout_airflow.container_settings import IMAGE
@@ -19,9 +19,6 @@ class ContainerLauncher(Launcher):
     Raises:
         ConfigError: for a step without an image, or with a strange one.
     """
-
-    common: ClassVar[str]
-    """The name of the dictionary of what all tasks are given."""
 
     def __init__(self, plan: Plan, settings: AirflowSettings) -> None:
         super().__init__(plan, settings)
@@ -40,14 +37,9 @@ class ContainerLauncher(Launcher):
         self._image = settings.image or plan.steps[0].image or ""
 
     @property
-    def standard(self) -> list[str]:
-        """What reading the outcome takes."""
-        return ["import json", "from pathlib import Path"]
-
-    @property
-    def constants(self) -> str:
-        """What all tasks are given."""
-        return f"{self.common} = {mapping({**self._common(), 'skip_on_exit_code': 99})}\n"
+    def slots(self) -> dict[str, Any]:
+        """And what all tasks are given."""
+        return {**super().slots, "common": mapping({**self._common(), "skip_on_exit_code": 99})}
 
     def own(self, step: StepPlan) -> dict[str, Any]:
         """What the operator is told of the step's resources and image."""

@@ -10,32 +10,14 @@ from turnout.plugin_api import StepPlan, digest
 from turnout_airflow.container_settings import KubernetesOptions, Toleration
 from turnout_airflow.launch.container import ContainerLauncher
 from turnout_airflow.settings import TaskOptions
-from turnout_airflow.source import Code, arguments, imported, literal, nested
+from turnout_airflow.source import Code, arguments, literal, nested
 
 
 class KubernetesLauncher(ContainerLauncher):
     """A pod, by Airflow's KubernetesPodOperator."""
 
+    template = "kubernetes.jinja"
     provider = "its provider for Kubernetes 10.5.0"
-    common = "POD"
-
-    @property
-    def how(self) -> str:
-        """Where the pod looks."""
-        return _HOW
-
-    @property
-    def sdk(self) -> list[str]:
-        """What the operator catches, and what it tells Airflow."""
-        return ["AirflowException", "AirflowFailException", *super().sdk]
-
-    @property
-    def others(self) -> list[str]:
-        """The operator, and what it takes."""
-        return [
-            imported("airflow.providers.cncf.kubernetes.operators.pod", ["KubernetesPodOperator"]),
-            "from kubernetes.client import models as k8s",
-        ]
 
     def _common(self) -> dict[str, Any]:
         kubernetes = self.settings.kubernetes
@@ -95,9 +77,6 @@ class KubernetesLauncher(ContainerLauncher):
         given = {name: value for name, value in named.items() if value}
         return _model("V1ResourceRequirements", **given) if given else None
 
-    def operator(self) -> str:
-        return _CALL
-
 
 def _pod(options: KubernetesOptions, environment: dict[str, str]) -> dict[str, Any]:
     """The operator's arguments for what may be different from step to step."""
@@ -153,40 +132,3 @@ def _model(name: str, /, **fields: Any) -> Code:
 def _escaped(value: str) -> str:
     """A variable's value that Kubernetes leaves as it is: it would replace ``$(NAME)``."""
     return value.replace("$", "$$")
-
-
-_HOW = """\
-A task runs turnout's runtime in a pod, which finds plan, code and files in the store
-that environment.json names."""
-_CALL = '''\
-class CallRuntime(KubernetesPodOperator):
-    """Call turnout's runtime in a pod; return the outcome, if it is pushed as an XCom."""
-
-    template_fields = ("image", "arguments")
-
-    def __init__(self, *, words, do_xcom_push, **given):
-        outcome = ["--outcome", "/airflow/xcom/return.json"] if do_xcom_push else []
-        run = ["--plan", PLAN, "--engine-run", "{{ run_id }}"]
-        given = {**POD, **given, "do_xcom_push": do_xcom_push}
-        super().__init__(arguments=[*words, *run, *outcome], **given)
-
-    def execute(self, context):
-        given = json.loads((BUNDLE / "environment.json").read_text(encoding="utf-8"))
-        given["TURNOUT_PARAMS"] = submission(context["dag_run"])
-        # Kubernetes would replace $(NAME) in a value.
-        given = {name: value.replace("$", "$$") for name, value in given.items()}
-        variables = [k8s.V1EnvVar(*one) for one in given.items()]
-        self.env_vars = [*variables, *self.env_vars]
-        try:
-            return super().execute(context)
-        except AirflowException as error:
-            status = self.remote_pod and self.remote_pod.status
-            for container in (status and status.container_statuses) or []:
-                base = container.name == self.base_container_name
-                ended = base and container.state.terminated
-                if ended and ended.exit_code == 2:
-                    raise AirflowFailException("would fail again: see above") from error
-            raise
-
-
-'''

@@ -1,0 +1,61 @@
+"""The templates of DAG files. All that a template is given goes in as a literal, or as source made of literals."""
+
+from __future__ import annotations
+
+import symtable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from turnout_airflow.source import Code, literal
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render(template: str, **given: Any) -> str:
+    """A template's text.
+
+    Raises:
+        TypeError: where the template writes a value that is no source: it lacks ``| repr``.
+    """
+    return _environment().get_template(template).render(given)
+
+
+def globals_of(text: str) -> frozenset[str]:
+    """The names that Python source has at its top level, made there or read from anywhere in it, built-in ones too."""
+    module = symtable.symtable(text, "the DAG file", "exec")
+    return frozenset(module.get_identifiers()).union(*map(_read, module.get_children()))
+
+
+def _read(table: symtable.SymbolTable) -> frozenset[str]:
+    """The global names that a class, a function and what lies in it read."""
+    own = frozenset(symbol.get_name() for symbol in table.get_symbols() if symbol.is_global())
+    return own.union(*map(_read, table.get_children()))
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # as late as this: it is slow to import
+
+    environment = Environment(
+        loader=PackageLoader("turnout_airflow"),
+        undefined=StrictUndefined,
+        finalize=_source,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - for HTML; this is Python
+    )
+    environment.filters |= {"repr": lambda value: Code(literal(value)), "plain": _plain}
+    return environment
+
+
+def _source(value: Any) -> Code:
+    if not isinstance(value, Code):
+        raise TypeError(f"a template writes {type(value).__name__} as it is; write it as a literal: | repr")
+    return value
+
+
+def _plain(value: Any) -> Code:
+    """A text as part of a docstring: what would end it, or be an escape in it, is left out."""
+    return Code("".join(char for char in str(value) if char.isprintable() and char not in '"\\'))
