@@ -30,6 +30,11 @@ from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Batch, Promotion, Registered, Traced, Tracker, TrackerConfig
 from turnout.context import log_artifact, log_metric, log_params
+from turnout.engines.calling import LOGS, Exit, Process, finish_command, log_name, log_of, step_command
+from turnout.engines.drive import end_with_driver, finished
+from turnout.engines.driver import DriverOrchestrator, DriverRun, DriverSettings
+from turnout.engines.following import Follower, last_state
+from turnout.engines.graph import Graph
 from turnout.errors import (
     ArtifactError,
     ConfigError,
@@ -70,6 +75,7 @@ from turnout.stores.keys import check as check_key
 
 __all__ = [
     "ANY",
+    "LOGS",
     "Artifact",
     "ArtifactError",
     "ArtifactStore",
@@ -86,6 +92,9 @@ __all__ = [
     "ConfigError",
     "DeployError",
     "Deployer",
+    "DriverOrchestrator",
+    "DriverRun",
+    "DriverSettings",
     "Element",
     "EndpointStatus",
     "Entry",
@@ -93,11 +102,14 @@ __all__ = [
     "Environment",
     "Event",
     "EventKind",
+    "Exit",
     "Expression",
     "FeatureStore",
     "FeatureView",
     "FinishMark",
+    "Follower",
     "Git",
+    "Graph",
     "InputSpec",
     "Lazy",
     "Literal",
@@ -119,6 +131,7 @@ __all__ = [
     "PluginError",
     "Point",
     "Policy",
+    "Process",
     "Profile",
     "Promotion",
     "Record",
@@ -153,10 +166,16 @@ __all__ = [
     "digest",
     "digest_of",
     "encode",
+    "end_with_driver",
+    "finish_command",
+    "finished",
     "hookimpl",
     "last_line",
+    "last_state",
     "log_artifact",
     "log_metric",
+    "log_name",
+    "log_of",
     "log_params",
     "memory_bytes",
     "pretty",
@@ -164,4 +183,5 @@ __all__ = [
     "run_id",
     "see_free",
     "started",
+    "step_command",
 ]

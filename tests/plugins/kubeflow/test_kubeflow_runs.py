@@ -6,10 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from turnout.plugin_api import FinishMark, encode
+from turnout.plugin_api import DriverRun, FinishMark, encode
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step
-from turnout_kubeflow.local import KubeflowLocalRun
 from turnout_kubeflow.run import KubeflowRun
 
 PLAN = sample_plan(sample_step("fit"))
@@ -24,7 +23,7 @@ def successful(kind, folder, store):
     """A run of which kfp says that all went well."""
     if kind == "local":
         process = SimpleNamespace(poll=lambda: 0, wait=lambda timeout=None: 0)
-        return KubeflowLocalRun(PLAN, "native", folder, process, store, lambda change: None)
+        return DriverRun(PLAN, "native", folder, process, store, lambda change: None)
     server = SimpleNamespace(
         state=lambda engine_run: "succeeded", page=lambda place: f"https://kubeflow.example/{place}"
     )

@@ -1,129 +1,61 @@
-"""Runs a specification by kfp.local, in a process of its own: ``python -m turnout_kubeflow.driver FOLDER``.
+"""Runs a specification by kfp.local: ``python -m turnout_kubeflow.driver FOLDER``, which turnout's own driver starts.
 
-The folder has ``pipeline.yaml`` and ``arguments.json``; the driver adds ``driver.log`` and, from the steps, their logs.
-A file ``cancel`` in it asks for the end. While the driver lives it holds a lock on ``driver.lock``.
+The folder has ``pipeline.yaml``, and in ``arguments.json`` what kfp.local is told.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
-import time
 import warnings
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+from turnout.plugin_api import end_with_driver
 from turnout_kubeflow import containers
 
 GRACE = 10.0
-"""The seconds that steps have for their end when a run is cancelled."""
-_STOPPED = "cancel"
+"""The seconds that containers have for their end when a run is cancelled."""
 
 
-def main(folder: Path) -> int:
-    """Start kfp.local, stop it when asked to, and see that the end of the run is marked."""
-    with (folder / "driver.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        (folder / "begun").touch()
-        given = json.loads((folder / "arguments.json").read_bytes())
-        with (folder / "driver.log").open("ab") as log:
-            command = [sys.executable, "-m", "turnout_kubeflow.driver", "--kfp", str(folder)]
-            child = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-            while child.poll() is None:
-                if (folder / _STOPPED).exists():
-                    _stop(child, given)
-                time.sleep(0.05)
-            cancelled = (folder / _STOPPED).exists()
-            if cancelled or not (folder / "finished").exists():
-                finish = [sys.executable, "-m", "turnout.runtime", "finish", "--plan", given["plan"]]
-                finish += ["--engine-run", given["engine_run"], *(["--cancelled"] if cancelled else [])]
-                environ = {**os.environ, "TURNOUT_PARAMS": given["submission"]}
-                subprocess.run(finish, env=environ, cwd=folder, stdout=log, stderr=log, check=False)
-        (folder / "ended").touch()
-    return 0
-
-
-def run_kfp(folder: Path) -> None:
-    """Run the specification here; raises what kfp.local raises when a task fails."""
-    given = json.loads((folder / "arguments.json").read_bytes())
-    threading.Thread(target=_end_with, args=(os.getppid(), given), daemon=True).start()
+def main(folder: Path) -> None:
+    """Run the specification; raise what kfp.local raises when a task fails."""
+    settings = json.loads((folder / "arguments.json").read_bytes())
+    signal.signal(signal.SIGTERM, _stop(settings))
+    end_with_driver()
     warnings.simplefilter("ignore")  # kfp.local warns of display names and resources, which it does without
     from kfp import components, local
 
-    local.init(runner=_runner(given, folder), pipeline_root=str(folder / "kfp"))
+    local.init(runner=_runner(settings, folder), pipeline_root=str(folder / "kfp"))
     pipeline: Any = components.load_component_from_file(str(folder / "pipeline.yaml"))
-    pipeline(**given["arguments"])
+    pipeline(**settings["arguments"])
 
 
-def _runner(given: dict[str, Any], folder: Path) -> Any:
+def _runner(settings: dict[str, Any], folder: Path) -> Any:
     from kfp import local
 
-    settings = given["containers"]
-    if settings is None:
+    shared = settings["containers"]
+    if shared is None:
         return local.SubprocessRunner(use_venv=False)
-    told = {name: os.environ[name] for name in settings["environment"]}
-    return containers.runner(given["engine_run"], told, [*settings["folders"], str(folder)], settings["network"])
+    environment = {name: os.environ[name] for name in shared["environment"]}
+    return containers.runner(settings["engine_run"], environment, [*shared["folders"], str(folder)], shared["network"])
 
 
-def locked(folder: Path) -> bool:
-    """Whether a driver lives that works in this folder."""
-    try:
-        with (folder / "driver.lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+def _stop(settings: dict[str, Any]) -> Any:
+    """What ends this process when it is asked to: the containers of its run end first."""
 
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if settings["containers"] is not None:
+            containers.stop(settings["engine_run"], GRACE)
+        os._exit(1)
 
-def forget(folder: Path) -> None:
-    """Forget that a run in this folder began and ended: it goes on."""
-    for mark in ("begun", _STOPPED, "finished", "ended"):
-        (folder / mark).unlink(missing_ok=True)
-
-
-def ask_to_stop(folder: Path) -> None:
-    """Ask the driver of this folder to stop its run."""
-    (folder / _STOPPED).touch()
-
-
-def _end_with(parent: int, given: dict[str, Any]) -> None:
-    """End this process and all it started when the driver is gone: nobody would mark the end of the run."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    _stop_containers(given)
-    os.killpg(0, signal.SIGTERM)
-
-
-def _stop_containers(given: dict[str, Any]) -> None:
-    if given["containers"] is not None:
-        containers.stop(given["engine_run"], GRACE)
-
-
-def _stop(child: subprocess.Popen[bytes], given: dict[str, Any]) -> None:
-    """Tell kfp.local and all it started to end, and end them."""
-    for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
-        try:
-            os.killpg(child.pid, number)
-        except ProcessLookupError:
-            break
-        try:
-            child.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
-        if number == signal.SIGTERM:
-            time.sleep(0.5)  # the launchers of steps stop theirs
-    _stop_containers(given)
+    return stop
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--kfp":
-        run_kfp(Path(sys.argv[2]))
-    else:
-        sys.exit(main(Path(sys.argv[1])))
+    main(Path(sys.argv[1]))

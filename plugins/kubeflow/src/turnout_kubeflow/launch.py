@@ -7,29 +7,38 @@ the end of the run) say what is called. Needs nothing of Kubeflow.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import Options, OutputRecord, Record, StepResult, Submission, encode
+from turnout.plugin_api import (
+    LOGS,
+    Exit,
+    Options,
+    OutputRecord,
+    Process,
+    Record,
+    StepResult,
+    Submission,
+    encode,
+    finish_command,
+    finished,
+    log_of,
+    step_command,
+)
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.pipeline import INDEX, PLACEHOLDERS, RUN, TIME, VALUE
 
-SKIPPED = 99
 SHOWN = 100
 """Of how many elements Kubeflow is told the digests."""
-LOGS = "TURNOUT_KUBEFLOW_LOGS"
-"""The variable with a folder in which each step's output is kept as well, where one is set."""
 
 
 class Call:
@@ -58,14 +67,13 @@ class Call:
     def run(self, folder: Path) -> int:
         """Call the runtime, answer Kubeflow and return the exit code: a skip is a success to Kubeflow."""
         outcome, record = folder / "outcome.json", folder / "record.json"
-        command = [sys.executable, "-m", "turnout.runtime", "step" if self.step else "finish", "--plan", self.plan]
-        command += ["--engine-run", self.engine_run, "--outcome", str(outcome)]
         if self.step:
-            command += ["--step", self.step, "--record", str(record)]
-        if self.index is not None:
-            command += ["--index", str(self.index)]
+            told = ("--outcome", str(outcome), "--record", str(record))
+            command = step_command(self.plan, self.engine_run, self.step, self.index, *told)
+        else:
+            command = finish_command(self.plan, self.engine_run, "--outcome", str(outcome))
         code = self._execute(command, {**os.environ, "TURNOUT_PARAMS": encode(self.submission).decode()})
-        if code not in {0, SKIPPED}:
+        if code not in {Exit.COMMITTED, Exit.SKIPPED}:
             return code
         if self.step:
             result = msgspec.json.decode(outcome.read_bytes(), type=StepResult)
@@ -73,8 +81,8 @@ class Call:
             file = Path(self.outputs["outputFile"])
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(answer), encoding="utf-8")
-        elif logs := _logs():
-            (logs / "finished").touch()
+        elif LOGS in os.environ:
+            finished(Path(os.environ[LOGS]))
         return 0
 
     def answer(self, result: StepResult, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,30 +109,15 @@ class Call:
 
     def _execute(self, command: list[str], environ: Mapping[str, str]) -> int:
         """Run the runtime in a session of its own, all of which a signal or the end of its time stops."""
-        process = subprocess.Popen(
-            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            del frame
-            if number == signal.SIGALRM:
-                print(f"turnout: {self.step} took longer than the {self.timeout:g} seconds it has", file=sys.stderr)
-            _kill(process)
-
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, stop)
-        signal.signal(signal.SIGALRM, stop)
-        if self.timeout is not None and self.step:
-            signal.setitimer(signal.ITIMER_REAL, self.timeout)
-        with _log(self.step, self.index) as log:
-            assert process.stdout is not None
-            for line in process.stdout:
-                for stream in (sys.stdout.buffer, log):
-                    stream.write(line)
-                    stream.flush()
-        code = process.wait()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        return code if code >= 0 else 1
+        with log_of(self.step, self.index) if self.step else nullcontext() as log:
+            outputs = [sys.stdout.buffer, *([log] if log is not None else [])]
+            call = Process(command, environ, outputs, self.timeout if self.step else None)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: call.kill())
+            code = call.wait()
+        if call.timed_out:
+            print(f"turnout: {self.step} took longer than the {self.timeout:g} seconds it has", file=sys.stderr)
+        return code
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -175,22 +168,6 @@ def _metadata(output: OutputRecord, store: str) -> dict[str, Any]:
 def _number(value: Any) -> Any:
     """A value of a record, in which a number that JSON cannot hold is ``{"$float": "nan"}``, as its text."""
     return value["$float"] if isinstance(value, dict) and value.keys() == {"$float"} else value
-
-
-def _logs() -> Path | None:
-    return Path(os.environ[LOGS]) if LOGS in os.environ else None
-
-
-def _log(step: str, index: int | None) -> Any:
-    folder = _logs()
-    if folder is None or not step:
-        return Path(os.devnull).open("ab")
-    return (folder / (f"{step}.log" if index is None else f"{step}.{index}.log")).open("ab")
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import msgspec
-
-from turnout.plugin_api import FinishMark, Plan, RunHandle, RunState, Watcher, run_id
+from turnout.plugin_api import Follower, Plan, RunHandle, RunState, Watcher, last_state, run_id
 from turnout_kubeflow.remote import RUNS, Server
-from turnout_kubeflow.watching import Records
 
 
 class KubeflowRun(RunHandle):
@@ -21,12 +18,12 @@ class KubeflowRun(RunHandle):
         self.engine_run = engine_run
         self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
         self.url = f"{server.page(RUNS)}{engine_run}"
-        self._marks = f"{plan.project}/runs/{self.run_id}/finish"
+        self._plan = plan
         self._server = server
         self._store = store
         self._interval = interval
         self._due = 0.0
-        self._records = Records(plan, self.run_id, store, watch)
+        self._follower = Follower(plan, self.run_id, store, watch)
 
     def wait(self, timeout: float | None = None) -> RunState:
         limit = None if timeout is None else time.monotonic() + timeout
@@ -35,8 +32,8 @@ class KubeflowRun(RunHandle):
             if limit is not None and now >= limit:
                 return "running"
             time.sleep(max(0.0, min(self._due, limit or self._due) - now))
-        self._records.look(ended=True)
-        marked = last_mark(self._store, self._marks)
+        self._follower.look(ended=True)
+        marked = last_state(self._store, self._plan.project, self.run_id)
         if marked is not None:
             return marked
         return "unknown" if state == "succeeded" else state
@@ -53,12 +50,5 @@ class KubeflowRun(RunHandle):
         state = self._server.state(self.engine_run)
         if state == "running":
             self._due = time.monotonic() + self._interval
-            self._records.look()
+            self._follower.look()
         return state
-
-
-def last_mark(store: Any, folder: str) -> RunState | None:
-    """The state in the newest finish mark of a run, or None where there is none."""
-    numbers = sorted(int(name.removesuffix(".json")) for name in store.children(folder))
-    data = store.read(f"{folder}/{numbers[-1]}.json") if numbers else None
-    return None if data is None else msgspec.json.decode(data, type=FinishMark).state

@@ -1,0 +1,1 @@
+"""What adapters of engines share: the graph of a plan, calls of the runtime, runs followed, drivers of our own."""

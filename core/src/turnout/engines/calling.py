@@ -1,0 +1,127 @@
+"""The call that every engine makes: ``python -m turnout.runtime``, its exit codes, and the end of all it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import IO, Any
+
+LOGS = "TURNOUT_LOGS"
+"""The variable with a folder in which the output of each step is kept as well, where one is set."""
+
+
+class Exit(IntEnum):
+    """What the exit code of a call says."""
+
+    COMMITTED = 0
+    RETRY = 1
+    """It failed, and another try may succeed."""
+    FINAL = 2
+    """It failed for good."""
+    SKIPPED = 99
+
+
+def step_command(plan: str, engine_run: str, step: str, index: int | None = None, *more: str) -> list[str]:
+    """The command that runs a step, or one element of a mapped step.
+
+    Args:
+        plan: the digest of the plan.
+        engine_run: the engine's own id of the run.
+        more: further options, such as ``--outcome FILE``.
+    """
+    element = () if index is None else ("--index", str(index))
+    return [*_command("step", plan, engine_run), "--step", step, *element, *more]
+
+
+def finish_command(plan: str, engine_run: str, *more: str) -> list[str]:
+    """The command that marks the end of a run; ``--cancelled`` says that it was stopped on purpose."""
+    return [*_command("finish", plan, engine_run), *more]
+
+
+def _command(call: str, plan: str, engine_run: str) -> list[str]:
+    return [sys.executable, "-m", "turnout.runtime", call, "--plan", plan, "--engine-run", engine_run]
+
+
+def log_name(step: str, index: int | None = None) -> str:
+    """The name of the file with what a step, or an element, has printed in all its attempts."""
+    return f"{step}.log" if index is None else f"{step}.{index}.log"
+
+
+class Process:
+    """A process of the runtime, in a session of its own, so that all it started can be stopped with it.
+
+    Args:
+        environ: all its variables.
+        outputs: where its output goes, line by line; what it writes to standard error is among it.
+        timeout: the seconds after which it is killed.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        outputs: Sequence[IO[bytes]],
+        timeout: float | None = None,
+    ) -> None:
+        self.timed_out = False
+        self._outputs = outputs
+        self._timeout = timeout
+        self._process = subprocess.Popen(
+            command,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit code: :attr:`Exit.RETRY` where it was killed."""
+        timer = threading.Timer(self._timeout, self._time_out) if self._timeout is not None else None
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
+                for output in self._outputs:
+                    output.write(line)
+                    output.flush()
+            code = self._process.wait()
+        except BaseException:
+            self.kill()
+            self._process.wait()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return code if code >= 0 else Exit.RETRY
+
+    def kill(self) -> None:
+        """End the process and all it started."""
+        kill(self._process)
+
+    def _time_out(self) -> None:
+        self.timed_out = True
+        self.kill()
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """End a process that leads a session, with all of that session."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def log_of(step: str, index: int | None, environ: Mapping[str, str] = os.environ) -> Iterator[IO[bytes]]:
+    """The log file of a step in the folder that :data:`LOGS` names, open at its end; nothing is kept where none is."""
+    folder = environ.get(LOGS)
+    with (Path(folder, log_name(step, index)) if folder else Path(os.devnull)).open("ab") as log:
+        yield log
