@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 CHUNK = 1 << 20
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding a document raises: no JSON, other fields, no UTF-8, nested too deep."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 

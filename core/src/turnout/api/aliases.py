@@ -17,6 +17,7 @@ from turnout.errors import ConfigError, TurnoutError
 from turnout.records import model as records
 from turnout.records.alias import Alias
 from turnout.records.model import Artifact, Record, RunInfo
+from turnout.records.reading import read_info
 from turnout.runtime import clock
 from turnout.runtime.session import Session, read_plan
 from turnout.runtime.worker_components import WorkerComponents
@@ -171,7 +172,7 @@ def _of_registry(workspace: Workspace, alias: str, found: Registered) -> Named:
 def _info(store: ArtifactStore[Any], project: str, run: str) -> RunInfo | None:
     for key in (layout.run(project, run), f"{layout.promoted(project, run)}/run.json"):
         if (data := store.read(key)) is not None:
-            return records.decode(data, RunInfo, key)
+            return read_info(data, project, run, key)
     return None
 
 

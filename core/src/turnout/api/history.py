@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, Literal
 
 import msgspec
 
+from turnout import canonical
 from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import RunStatus
-from turnout.errors import ConfigError
+from turnout.errors import ArtifactError, ConfigError
 from turnout.plan.model import Plan
 from turnout.records import model as records
 from turnout.records.model import Attempt, FinishMark, Record, RunInfo, RunState
+from turnout.records.reading import read_info, read_record
 from turnout.stores import layout
 
 AskEngine = Callable[[RunInfo], RunStatus]
@@ -24,12 +28,16 @@ _WHOLE_ID = re.compile(r"[a-z2-7]{20}\Z")
 
 
 class StepSummary(msgspec.Struct, frozen=True):
-    """A step, or an element of a mapped step, of a run: its record if it is committed, and its attempts in order."""
+    """A step, or an element of a mapped step, of a run: its record if it is committed, and its attempts in order.
+
+    ``damaged`` is why there is no record although the step was committed.
+    """
 
     step: str
     index: int | None
     record: Record | None
     attempts: tuple[Attempt, ...]
+    damaged: ArtifactError | None = None
 
     @property
     def label(self) -> str:
@@ -59,12 +67,12 @@ def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
             f"the project {project} has no runs in {store.address}", fix="start one: turnout run PIPELINE"
         )
     if _WHOLE_ID.match(wanted.lower()) and (data := store.read(layout.run(project, wanted.lower()))) is not None:
-        return records.decode(data, RunInfo, layout.run(project, wanted.lower()))
+        return read_info(data, project, wanted.lower(), layout.run(project, wanted.lower()))
     matches = [run for run in store.children(layout.runs(project)) if run.startswith(wanted.lower())]
     if len(matches) == 1:
         key = layout.run(project, matches[0])
         if (data := store.read(key)) is not None:
-            return records.decode(data, RunInfo, key)
+            return read_info(data, project, matches[0], key)
     if not matches:
         raise ConfigError(
             f"the project {project} has no run {wanted!r} in {store.address}",
@@ -83,6 +91,8 @@ def step_summaries(
 ) -> list[StepSummary]:
     """Every step of a run that left something behind, in the plan's order, elements by index.
 
+    What cannot be read is named on standard error, and left out.
+
     Args:
         known: records that need not be read.
         attempted: whether there may be more than these.
@@ -91,18 +101,34 @@ def step_summaries(
     position = {step.name: number for number, step in enumerate(plan.steps)}
     kept: dict[tuple[str, int | None], Record | None] = {} if attempted else {**known}
     attempts: dict[tuple[str, int | None], list[Attempt]] = {}
+    damaged: dict[tuple[str, int | None], ArtifactError] = {}
     for entry in store.list(folder) if attempted else ():
         label, _, name = entry.key.removeprefix(folder + "/").partition("/")
         step = step_of(label)
         record = known.get(step) if name == "record.json" else None
         data = None if record is not None else store.read(entry.key)
-        if name != "record.json" and data is not None:
+        if record is None and data is None:
+            continue
+        if step[0] not in plan.by_name:
+            print(f"turnout: {entry.key} is of no step of the run's plan; it is left out", file=sys.stderr)
+            continue
+        try:
             kept.setdefault(step, None)
-            attempts.setdefault(step, []).append(records.decode(data, Attempt, f"the attempt {name} of {label}"))
-        elif record is not None or data is not None:
-            kept[step] = record or records.decode(data or b"", Record, f"the record of {label}")
+            if name == "record.json":
+                kept[step] = record or read_record(data or b"", plan, *step, entry.key)
+            else:
+                attempts.setdefault(step, []).append(records.decode(data or b"", Attempt, entry.key))
+        except ArtifactError as error:
+            if name == "record.json":
+                damaged[step] = error
+            print(f"turnout: {error.what}; it is left out", file=sys.stderr)
     found = [
-        StepSummary(*step, record, tuple(sorted(attempts.get(step, ()), key=lambda one: (one.started, one.id))))
+        StepSummary(
+            *step,
+            record,
+            tuple(sorted(attempts.get(step, ()), key=lambda one: (one.started, one.id))),
+            damaged.get(step),
+        )
         for step, record in kept.items()
     ]
     return sorted(
@@ -115,8 +141,11 @@ def newest_mark(store: ArtifactStore[Any], project: str, run: str) -> FinishMark
     marks = []
     for name in store.children(layout.finishes(project, run)):
         key = f"{layout.finishes(project, run)}/{name}"
-        if (data := store.read(key)) is not None:
-            marks.append(records.decode(data, FinishMark, key))
+        try:
+            if (data := store.read(key)) is not None:
+                marks.append(records.decode(data, FinishMark, key))
+        except ArtifactError as error:
+            print(f"turnout: {error.what}; it is left out", file=sys.stderr)
     return max(marks, key=lambda mark: mark.time, default=None)
 
 
@@ -147,8 +176,9 @@ def _goes_on(store: ArtifactStore[Any], info: RunInfo, since: str) -> bool:
     for entry in store.list(layout.steps(info.project, info.id)):
         step, is_attempt, name = entry.key.partition("/attempts/")
         data = store.read(entry.key) if is_attempt else None
-        if data is not None and msgspec.json.decode(data, type=_Ended).ended > since:
-            record = store.read(f"{step}/record.json")
-            if record is None or f"{msgspec.json.decode(record, type=_Committed).attempt}.json" == name:
-                return True
+        with contextlib.suppress(*canonical.UNREADABLE):  # what cannot be read tells nothing
+            if data is not None and msgspec.json.decode(data, type=_Ended).ended > since:
+                record = store.read(f"{step}/record.json")
+                if record is None or f"{msgspec.json.decode(record, type=_Committed).attempt}.json" == name:
+                    return True
     return False

@@ -68,9 +68,12 @@ class StepRun:
 
         Raises:
             RunError: when it is not committed; for a mapped step, whose elements have the records.
+            ArtifactError: when it cannot be read, or was changed.
         """
         if self.summary is not None and self.summary.record is not None:
             return self.summary.record
+        if self.summary is not None and self.summary.damaged is not None:
+            raise self.summary.damaged
         elements = [element.index for element in self.elements] if self.plan.mapped else []
         if elements and self.index is None:
             raise RunError(
@@ -89,14 +92,18 @@ class StepRun:
 
     @property
     def state(self) -> str:
-        """``succeeded``, ``skipped``, ``failed``, or ``not run``; of a mapped step, of all its elements together."""
+        """``succeeded``, ``skipped``, ``failed``, ``damaged`` (its record cannot be read) or ``not run``; of a mapped
+        step, of all its elements together."""
+        if self.summary is not None and self.summary.damaged is not None:
+            return "damaged"
         if self.summary is not None:
             return "failed" if self.summary.record is None else self.summary.record.state
         if not self.plan.mapped or self.index is not None:
             return "not run"
         states = {element.state for element in self.elements}
-        if "failed" in states:
-            return "failed"
+        for state in ("failed", "damaged"):
+            if state in states:
+                return state
         return "succeeded" if len(self.elements) == self.count and "not run" not in states else "not run"
 
     @property

@@ -11,7 +11,8 @@ from typing import Any
 
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import Orchestrator, RunStatus
-from turnout.errors import UnsupportedError
+from turnout.errors import ArtifactError, UnsupportedError
+from turnout.identity import run_id
 from turnout.packaging.project import Project, load, root_of
 from turnout.records.model import RunInfo
 from turnout.registry import Registry, discover
@@ -60,7 +61,14 @@ class Workspace:
 
         Raises:
             UnsupportedError: when it is another.
+            ArtifactError: when the run's id does not follow from what the engine is said to call it.
         """
+        if not _is_of_its_engine(info):
+            raise ArtifactError(
+                f"the run {info.id} is refused: the engine's run {info.engine_run[:60]!r} is another",
+                why="run.json was changed after it was written",
+                fix="ask the engine itself",
+            )
         if info.orchestrator != self.orchestrator.name or info.instance != self.stack.instance:
             raise UnsupportedError(
                 f"the run {info.id} is of the {info.orchestrator} orchestrator {info.instance!r}, "
@@ -71,9 +79,15 @@ class Workspace:
 
     def ask_engine(self, info: RunInfo) -> RunStatus:
         """What the run's engine says of it, where it is this stack's; ``unknown`` otherwise."""
-        if info.orchestrator != self.orchestrator.name or info.instance != self.stack.instance:
+        there = info.orchestrator == self.orchestrator.name and info.instance == self.stack.instance
+        if not there or not _is_of_its_engine(info):
             return RunStatus(state="unknown")
         return self.orchestrator.status(read_plan(self.store, info.plan), info.engine_run)
+
+
+def _is_of_its_engine(info: RunInfo) -> bool:
+    """Whether the run's id follows from what its engine calls it: else another run would be asked about, or stopped."""
+    return info.id == run_id(info.project, info.pipeline, info.instance, info.engine_run)
 
 
 def user() -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from turnout import names
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ConfigError, did_you_mean
+from turnout.errors import ArtifactError, ConfigError, did_you_mean
 from turnout.records import model as records
 from turnout.records.alias import Alias
 from turnout.stores import layout
@@ -125,4 +125,9 @@ def _numbers(store: ArtifactStore[Any], project: str, name: str) -> list[int]:
 def _read(store: ArtifactStore[Any], project: str, name: str, number: int) -> Alias | None:
     key = layout.alias(project, name, number)
     data = store.read(key)
-    return None if data is None else records.decode(data, Alias, key)
+    if data is None:
+        return None
+    alias = records.decode(data, Alias, key)
+    if (alias.name, alias.number, alias.run.project) != (name, number, project):
+        raise ArtifactError(f"{key} is refused: it is another alias'", why="it was changed after it was written")
+    return alias

@@ -100,7 +100,7 @@ class Collection:
         data = self.store.read(layout.run(project, run))
         try:
             return None if data is None else _INFO.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except canonical.UNREADABLE:
             return None
 
     def _remains(self) -> set[tuple[str, str]]:
@@ -218,7 +218,7 @@ class Collection:
                 continue
             try:
                 ended = _POINTER.decode(data).ended
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except canonical.UNREADABLE:
                 continue
             run, step, index = heir
             pointer = Pointer(run=run, step=step, index=index, ended=ended)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.records.alias import Alias
 from turnout.stores import layout
@@ -121,7 +122,7 @@ def settings(store: ArtifactStore[Any], found: Holdings) -> Iterator[tuple[str, 
 def _alias(data: bytes | None) -> Alias | None:
     try:
         return None if data is None else _ALIAS.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except canonical.UNREADABLE:
         return None
 
 
@@ -202,7 +203,7 @@ def _remember_key(live: Live, project: str, data: bytes) -> None:
     """Note whose record has a cache key, for when the run that the cache names is removed."""
     try:
         record = _KEYED.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except canonical.UNREADABLE:
         return
     if record.cache_key and record.sealed and record.state == "succeeded":
         live.by_key[project, record.cache_key] = (record.run, record.step, record.index)

@@ -11,6 +11,7 @@ from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.errors import ArtifactError
 from turnout.records import model as records
 from turnout.records.model import Artifact, Attempt, FinishMark, Record, RunInfo, RunState
+from turnout.records.reading import read_info
 from turnout.stores import layout
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -69,7 +70,7 @@ def read_run(
     data = store.read(layout.run(project, run))
     if data is None:
         return None
-    info = records.decode(data, RunInfo, layout.run(project, run))
+    info = read_info(data, project, run, layout.run(project, run))
     marks: list[FinishMark] = []
     files: dict[str, dict[str, Entry]] = {}
     for entry in store.list(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ CHANGES_KEPT = 60 * 86_400.0
 """Seconds without a refresh after which the marks of changed runs are not relied on, and all runs are read anew."""
 _READERS = 8
 _BATCH = 200
+_NAMED = 10
+"""How many runs that cannot be read are named at most."""
 
 
 class Refreshed(NamedTuple):
@@ -48,8 +51,13 @@ def refresh(db: sqlite3.Connection, store: ArtifactStore[Any], project: str) -> 
     for batch in _read(db, store, project, stale):
         with database.transaction(db):
             for run, row in batch.items():
-                unreadable += isinstance(row, ArtifactError)
+                if isinstance(row, ArtifactError):
+                    unreadable += 1
+                    if unreadable <= _NAMED:
+                        print(f"turnout: {row.what}; it is left out", file=sys.stderr)
                 _replace(db, project, run, None if isinstance(row, ArtifactError) else row)
+    if unreadable > _NAMED:
+        print(f"turnout: {unreadable - _NAMED} more runs cannot be read, and are left out", file=sys.stderr)
     removed = known.keys() - present
     with database.transaction(db):
         for run in removed:

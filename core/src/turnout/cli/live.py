@@ -18,6 +18,7 @@ MARKS = {
     "succeeded": ("✓", "green"),
     "skipped": ("-", "dim"),
     "failed": ("✗", "bold red"),
+    "damaged": ("!", "bold red"),
     "not run": ("·", "dim"),
     "running": ("▸", "cyan"),
     "retrying": ("↻", "yellow"),

@@ -90,9 +90,17 @@ def logs(run: str, stack: str | None, step: str, as_json: bool) -> None:
 def cancel(run: str, stack: str | None, as_json: bool) -> None:
     """Stop RUN; what it has committed stays."""
     from turnout.api.run import Run
+    from turnout.errors import RunError
 
     found = Run(run, stack=stack)
-    found.workspace.orchestrator_of(found.info).cancel(found.plan, found.info.engine_run)
+    orchestrator = found.workspace.orchestrator_of(found.info)
+    if (state := found.state) in {"succeeded", "failed", "cancelled"}:
+        raise RunError(
+            f"the run {found.id} does not run on this machine, nor elsewhere",
+            why=f"it has ended: {state}",
+            fix=f"see how it went: turnout runs show {found.id[:8]}",
+        )
+    orchestrator.cancel(found.plan, found.info.engine_run)
     if as_json:
         print_json({"run": found.id, "asked": "to stop"})
         return

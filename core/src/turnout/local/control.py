@@ -6,7 +6,9 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,9 @@ from turnout.errors import ConfigError, RunError
 
 NAME = "control"
 CANCEL, WAKE = b"c", b"w"
+_PLAINLY = os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | _PLAINLY
+Found = Literal["sent", "dead", "none", "other"]
 
 
 class Control:
@@ -31,20 +36,20 @@ class Control:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
         self._lock = threading.Lock()
         self._open = True
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock_file = _locked(folder)
-            self.path.unlink(missing_ok=True)
+            self._folder = _locked(folder)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(NAME, dir_fd=self._folder)
         except OSError as error:
             raise ConfigError(
                 f"the folder of the log files cannot be used: {error}", fix="choose another: orchestrator: {logs: …}"
             ) from error
         try:
-            os.mkfifo(self.path, 0o600)
-            self._reader = self._writer = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            os.mkfifo(NAME, 0o600, dir_fd=self._folder)
+            self._reader = self._writer = os.open(NAME, os.O_RDWR | _PLAINLY, dir_fd=self._folder)
         except OSError:
             self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -70,16 +75,17 @@ class Control:
         """Remove the pipe."""
         with self._lock:
             self._open = False
-            self.path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                fcntl.flock(self._lock_file, fcntl.LOCK_UN)  # a process forked from this one would keep it
-            for descriptor in {self._reader, self._writer, self._lock_file}:
+                os.unlink(NAME, dir_fd=self._folder)
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._folder, fcntl.LOCK_UN)  # a process forked from this one would keep it
+            for descriptor in {self._reader, self._writer, self._folder}:
                 os.close(descriptor)
 
 
 def _locked(folder: Path) -> int:
     """The folder, open and locked; the lock is gone with its process, however that ends."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(folder, _FOLDER)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -94,24 +100,32 @@ def _locked(folder: Path) -> int:
     return descriptor
 
 
-def send(folder: Path, message: bytes = b"") -> Literal["sent", "dead", "none"]:
+def send(folder: Path, message: bytes = b"") -> Found:
     """Write to the control of the run whose log folder this is; with no message, only look whether its engine lives.
 
     Returns:
-        ``dead`` where the engine was killed, ``none`` where the run has ended or never was here.
+        ``dead`` where the engine was killed, ``none`` where the run has ended or never was here, ``other`` where what
+        lies there is no engine's: a link, a file, another user's pipe. Nothing is written to that.
     """
     try:
-        descriptor = os.open(folder / NAME, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with _opened(folder, _FOLDER) as here, _opened(NAME, os.O_WRONLY | os.O_NONBLOCK | _PLAINLY, here) as control:
+            status = os.fstat(control)
+            if not stat.S_ISFIFO(status.st_mode) or os.getuid() not in {0, status.st_uid}:
+                return "other"
+            with contextlib.suppress(BrokenPipeError, BlockingIOError):
+                if message:
+                    os.write(control, message)
     except FileNotFoundError:
         return "none"
     except OSError as error:
-        if error.errno == errno.ENXIO:
-            return "dead"
-        raise
+        return "dead" if error.errno == errno.ENXIO else "other"
+    return "sent"
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str, flags: int, folder: int | None = None) -> Iterator[int]:
+    descriptor = os.open(path, flags, dir_fd=folder)
     try:
-        with contextlib.suppress(BrokenPipeError, BlockingIOError):
-            if message:
-                os.write(descriptor, message)
+        yield descriptor
     finally:
         os.close(descriptor)
-    return "sent"

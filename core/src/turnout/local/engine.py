@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from turnout.components.progress import Change, Watcher, ignore
-from turnout.errors import TurnoutError
+from turnout.errors import ArtifactError, TurnoutError
 from turnout.local import processes
 from turnout.local.control import CANCEL, WAKE, Control
 from turnout.local.queue import Demand, Queue
@@ -29,6 +29,7 @@ from turnout.runtime import clock, sealed, tracking
 from turnout.runtime.execution import FINAL
 from turnout.runtime.finish import finish_run
 from turnout.runtime.interpreter import interpreter_for
+from turnout.runtime.log_file import APPEND, open_log
 from turnout.runtime.server import EndRun, OpenRun, RunStep
 from turnout.runtime.session import WORK, Session
 from turnout.runtime.step import report_lost, result_of, take
@@ -322,8 +323,11 @@ class Engine:
         if record is not None:
             self._finished(running, result_of(record, adopted=False))
             return
-        with contextlib.suppress(OSError), self.log_file(name, index).open("a", encoding="utf-8") as log:
-            log.write(f"turnout: {message}\n")
+        with (
+            contextlib.suppress(OSError, ArtifactError),
+            os.fdopen(open_log(self.log_file(name, index), APPEND), "ab") as log,
+        ):
+            log.write(f"turnout: {message}\n".encode(errors="backslashreplace"))
         failure = Failure(type=kind, message=message, retryable=retryable)
         report_lost(self.session, self.plan.by_name[name], index, running.started, failure)
         self._finished(running, StepResult(state="failed", retryable=retryable, message=message))

@@ -17,11 +17,12 @@ from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, RunStatus, Support
 from turnout.errors import ArtifactError, RunError, TurnoutError
 from turnout.identity import run_id
-from turnout.local.control import CANCEL, send
+from turnout.local.control import CANCEL, NAME, send
 from turnout.local.engine import Engine
 from turnout.local.inline import run_inline
 from turnout.plan.model import Plan
 from turnout.records.model import FinishMark, Record, RunInfo, RunState, Submission
+from turnout.runtime.log_file import READ, open_log
 from turnout.runtime.session import Session
 
 LOOK = 0.2
@@ -195,12 +196,20 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         """``running`` while its engine lives on this machine, ``failed`` where that was killed."""
         found = send(self._folder_of(plan, engine_run))
-        states: dict[str, RunState] = {"sent": "running", "dead": "failed", "none": "unknown"}
-        return RunStatus(state=states[found])
+        states: dict[str, RunState] = {"sent": "running", "dead": "failed"}
+        return RunStatus(state=states.get(found, "unknown"))
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         """Ask the engine, in whatever process of this machine it runs, to stop the run."""
-        if send(self._folder_of(plan, engine_run), CANCEL) != "sent":
+        folder = self._folder_of(plan, engine_run)
+        found = send(folder, CANCEL)
+        if found == "other":
+            raise RunError(
+                f"{folder / NAME} is not the pipe of an engine of yours, so nothing was written to it",
+                why="it is a link or a file, or another user's",
+                fix="see who put it there, and remove it",
+            )
+        if found != "sent":
             raise RunError(
                 f"the run {run_id(plan.project, plan.name, plan.instance, engine_run)} does not run on this machine",
                 fix="see how it went: turnout runs list",
@@ -217,7 +226,7 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
         """The lines of a step's log file, all attempts in order."""
         path = self._folder_of(plan, engine_run) / (f"{step}.log" if index is None else f"{step}.{index}.log")
         try:
-            with path.open(encoding="utf-8", errors="replace") as stream:
+            with os.fdopen(open_log(path, READ), encoding="utf-8", errors="replace") as stream:
                 yield from (line.rstrip("\n") for line in stream)
         except FileNotFoundError:
             raise ArtifactError(

@@ -11,6 +11,7 @@ import uuid
 
 import msgspec
 
+from turnout import canonical
 from turnout.local import processes
 from turnout.records.model import StepResult
 from turnout.runtime import sealed
@@ -81,7 +82,7 @@ class Worker:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         try:
             return [_decoder.decode(line) for line in lines]
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except canonical.UNREADABLE:
             return None
 
     def death(self) -> str:

@@ -213,8 +213,8 @@ def decode(data: bytes, where: str = "the plan") -> Plan:
     """
     try:
         plan = _decoded(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):  # a newer one may have fields unknown here
+    except canonical.UNREADABLE as error:
+        with contextlib.suppress(*canonical.UNREADABLE):  # a newer one may have fields unknown here
             header = msgspec.json.decode(data, type=_Header)
             _check_version(header.format, header.runtime, where)
         raise PlanError(

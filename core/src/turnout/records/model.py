@@ -317,7 +317,7 @@ def decode(data: bytes, kind: builtins.type[T], where: str) -> T:
             decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
     try:
         document = decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except canonical.UNREADABLE as error:
         _check_format(data, where)
         raise ArtifactError(
             f"{where} cannot be read as a {kind.__name__}: {error}",
@@ -333,7 +333,7 @@ def _check_format(data: bytes, where: str) -> None:
 
     try:
         header = msgspec.json.decode(data, type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except canonical.UNREADABLE:
         return
     if header.format > FORMAT:
         raise ArtifactError(

@@ -13,6 +13,7 @@ from turnout.errors import ArtifactError, TurnoutError
 from turnout.plan.model import StepPlan
 from turnout.records import model as records
 from turnout.records.model import InputRecord, Logged, Record
+from turnout.records.reading import check_outputs
 from turnout.runtime import clock
 from turnout.runtime.policies import artifacts_of
 from turnout.runtime.session import Session
@@ -87,7 +88,7 @@ def look_up(
     """
     folder = layout.cache(session.run.project, key)
     for name in _newest_first(session, folder):
-        old = _named(session, name, key)
+        old = _named(session, step, name, key)
         if old is not None and _expired(step, old):
             return None
         if old is not None and _is_whole(session, old, most):
@@ -107,7 +108,7 @@ def _newest_first(session: Session, folder: str) -> Sequence[str]:
         if data is not None:
             try:
                 ended[name] = _decoder.decode(data).ended
-            except msgspec.MsgspecError:
+            except canonical.UNREADABLE:
                 session.store.delete(f"{folder}/{name}")
     return sorted(ended, key=ended.__getitem__, reverse=True)
 
@@ -118,7 +119,7 @@ def _expired(step: StepPlan, old: Record) -> bool:
     return clock.parse(clock.now()) - clock.parse(old.ended) > timedelta(seconds=step.cache)
 
 
-def _named(session: Session, name: str, key: str) -> Record | None:
+def _named(session: Session, step: StepPlan, name: str, key: str) -> Record | None:
     """The record that an entry names, if it is there, and may be taken over for that key."""
     place = layout.cached_record(session.run.project, name)
     data = None if place is None else session.store.read(place)
@@ -126,6 +127,7 @@ def _named(session: Session, name: str, key: str) -> Record | None:
         return None
     try:
         record = records.decode(data, Record, place)
+        check_outputs(record, step, place)
     except ArtifactError:
         return None
     return record if record.cache_key == key and record.state == "succeeded" and record.sealed else None

@@ -17,8 +17,8 @@ from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import RunError, TurnoutError
 from turnout.plan.model import Plan, StepPlan
-from turnout.records import model as records
 from turnout.records.model import Logged, OutputRecord, Record, RunInfo
+from turnout.records.reading import read_info
 from turnout.registry import Registry
 from turnout.runtime.code import WorkTree
 from turnout.runtime.execution import Executed, StepFailed, execute
@@ -206,7 +206,7 @@ def main(arguments: list[str]) -> int:
         try:
             store = worker_store()
             key = layout.run(given.project, given.run)
-            info = records.decode(store.read(key) or b"", RunInfo, key)
+            info = read_info(store.read(key) or b"", given.project, given.run, key)
             plan = read_plan(store, info.plan)
             staged = stage(store, plan, info, (given.step, given.index), Path(scratch), project=given.here)
         except TurnoutError as error:

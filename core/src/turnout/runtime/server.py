@@ -19,6 +19,7 @@ import msgspec
 from turnout import canonical, garbage
 from turnout.errors import TurnoutError
 from turnout.records.model import RunState, StepResult, Submission
+from turnout.runtime.log_file import APPEND, open_log
 
 
 class OpenRun(msgspec.Struct, frozen=True, tag="open"):
@@ -155,7 +156,7 @@ class _LateLog(io.TextIOBase):
 def _print_to(log: str) -> None:
     """Let all that is printed from now on go to the end of a file, whatever an earlier step made of the streams."""
     _flush()
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    target = open_log(log, APPEND)
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)

@@ -19,8 +19,10 @@ from turnout.identity import run_id
 from turnout.materializers.choice import Materializers
 from turnout.plan.model import Plan
 from turnout.plan.model import decode as decode_plan
+from turnout.plan.validity import check as check_plan
 from turnout.records import model as records
 from turnout.records.model import Git, Record, RunInfo, Submission
+from turnout.records.reading import read_info, read_record
 from turnout.registry import Registry, discover
 from turnout.runtime import clock, parameters
 from turnout.runtime.artifacts import Artifacts
@@ -75,7 +77,8 @@ def read_plan(store: ArtifactStore[Any], digest: str) -> Plan:
             why="its content is not what its digest says",
             fix=f"remove {layout.plan(digest)} from the store and publish the pipeline again",
         )
-    return decode_plan(data, f"the plan {digest[:12]}")
+    where = f"the plan {digest[:12]}"
+    return check_plan(decode_plan(data, where), where)
 
 
 class Session:
@@ -129,7 +132,7 @@ class Session:
             data = mine if created else store.read(key)
         if data is None:
             raise ArtifactError(f"{key} in {store.address} was there and is gone", fix="do not delete runs in progress")
-        info = records.decode(data, RunInfo, key)
+        info = read_info(data, own.project, run, key)
         plan = own if info.plan == plan_digest else read_plan(store, info.plan)
         session = cls(store, plan, info, in_process=in_process, registry=registry)
         if created:
@@ -153,7 +156,7 @@ class Session:
             key = layout.record(self.run.project, self.run.id, step, index)
             data = self.store.read(key)
             if data is not None:
-                found = self._records[step, index] = records.decode(data, Record, key)
+                found = self._records[step, index] = read_record(data, self.plan, step, index, key)
         return found
 
     @property

@@ -171,6 +171,14 @@ def _show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def inputs_of(node: Expression) -> set[str]:
+    """The names of the inputs that an expression reads."""
+    if isinstance(node, Ref):
+        return {node.input}
+    parts = (getattr(node, name) for name in node.__struct_fields__)
+    return {name for part in parts if isinstance(part, Expression) for name in inputs_of(part)}
+
+
 def render(node: Expression) -> str:
     """The expression as a person would write it."""
     match node:

@@ -39,7 +39,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
     def wait(self, retry: int) -> float:
         """The seconds to wait before retry number *retry*, from 1."""
-        return float(min(self.delay * self.backoff ** (retry - 1), self.max_delay))
+        try:
+            return float(min(self.delay * self.backoff ** (retry - 1), self.max_delay))
+        except OverflowError:
+            return self.max_delay
 
 
 class Resources(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
