@@ -17,6 +17,7 @@ from turnout.api.workspace import Workspace, user
 from turnout.components.orchestrator import Bundle, RunHandle
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.errors import ConfigError, UnsupportedError, did_you_mean
+from turnout.identity import run_id
 from turnout.materializers.choice import Materializers
 from turnout.packaging.project import load, root_of
 from turnout.plan.model import Plan, StepPlan
@@ -24,11 +25,13 @@ from turnout.planning import publishing
 from turnout.planning.planner import Planned, make_plan
 from turnout.planning.publishing import bundle_files, publish_plan
 from turnout.planning.uploads import Uploads
-from turnout.records.model import Git, Options, OutputRecord, Submission
+from turnout.records import model as records
+from turnout.records.model import Git, Options, OutputRecord, Record, Submission
 from turnout.runtime import clock, outputs, parameters, profiles
 from turnout.runtime.artifacts import Artifacts, ContentKind
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
+from turnout.stores import layout
 
 if TYPE_CHECKING:
     from turnout.api.run import Run
@@ -139,24 +142,29 @@ class Launch:
         self._send(uploads)
         return Submission(params={name: bound[name] for name in sent}, options=options)
 
-    def replacements(self, values: Mapping[str, Any]) -> dict[str, dict[str, OutputRecord]]:
-        """Values that stand in for the outputs of steps, saved in the store.
+    def replacements(self, values: Mapping[str, Any]) -> dict[str, dict[str, str | OutputRecord]]:
+        """Values that stand in for the outputs of steps, saved in the store, and by name: as outputs on record.
 
         Raises:
             ConfigError: for a step that cannot be replaced, or other outputs than it has.
             ArtifactError: for a value of another type than declared.
         """
         _check_names(self.plan, values)
-        found: dict[str, dict[str, OutputRecord]] = {}
+        named: dict[str, dict[str, str | OutputRecord]] = {}
+        plan, store = self.plan, self.workspace.store
+        place = run_id(plan.project, plan.name, plan.instance, f"replace {uuid.uuid4()}")
         with self._artifacts() as artifacts:
             for name, value in values.items():
-                given = _by_output(self.plan.by_name[name], value)
-                for output in self.plan.by_name[name].outputs:
+                given = _by_output(plan.by_name[name], value)
+                made: dict[str, OutputRecord] = {}
+                for output in plan.by_name[name].outputs:
                     if not output.type.collection:
                         outputs.check(given[output.name], output.type, output.name)
-                    saved = profiles.stripped(artifacts.save(given[output.name], output))
-                    found.setdefault(name, {})[output.name] = saved
-        return found
+                    made[output.name] = profiles.stripped(artifacts.save(given[output.name], output))
+                record = Record(run=place, step=name, state="succeeded", plan=plan.digest, outputs=made)
+                store.create(layout.record(plan.project, place, name, None), records.encode(record))
+                named[name] = {output: f"{place}/{name}:{output}" for output in made}
+        return named
 
     def submit(
         self, params: Mapping[str, Any], options: Options | None = None, replace: Mapping[str, Any] | None = None

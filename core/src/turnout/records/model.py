@@ -231,8 +231,9 @@ class Reuse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What the submitter knows of a run besides its parameters; travels in ``TURNOUT_PARAMS``.
 
-    ``at`` is the logical time, ``interval`` its start and end (ISO 8601, UTC); ``replace`` maps
-    ``step`` to output name to the artifact that stands in for it.
+    ``at`` is the logical time, ``interval`` its start and end (ISO 8601, UTC). ``replace`` says by step and output what
+    stands in for it: a digest, or an output on record, ``RUN/STEP[.INDEX]:OUTPUT``. The run's first worker puts the
+    output itself in the place of its name; who triggers a run cannot describe one.
     """
 
     uuid: str | None = None
@@ -242,7 +243,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     no_cache: bool = False
     started_by: str = ""
     reuse: Reuse | None = None
-    replace: dict[str, dict[str, OutputRecord]] = {}
+    replace: dict[str, dict[str, str | OutputRecord]] = {}
     engine_url: str = ""
     stack_digest: str = ""
     git: Git | None = None

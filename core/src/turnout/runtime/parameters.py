@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
+from turnout import canonical
 from turnout.errors import ConfigError, did_you_mean
 from turnout.plan.model import Plan
 from turnout.records.model import Options, Submission
 from turnout.spec.model import ParamSpec
 from turnout.spec.types import ParamType
-from turnout.spec.values import convert
+from turnout.spec.values import convert, shorten
 
 VARIABLE = "TURNOUT_PARAMS"
 _DATETIME = ParamType(kind="datetime")
@@ -27,13 +28,21 @@ def parse_submission(text: str | None) -> Submission:
     if not text:
         return Submission()
     try:
-        return msgspec.json.decode(text.encode(), type=Submission)
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+        submission = msgspec.json.decode(text.encode(), type=Submission)
+    except (*canonical.UNREADABLE, UnicodeEncodeError) as error:
         raise ConfigError(
             f"{VARIABLE} cannot be read: {error}",
             why='it is one JSON object: {"params": {…}, "options": {…}}',
             fix="let the engine write it with a JSON encoder",
         ) from error
+    for step, outputs in submission.options.replace.items():
+        if not all(isinstance(given, str) for given in outputs.values()):
+            raise ConfigError(
+                f"{VARIABLE} describes what stands in for {shorten(step)}",
+                why="what a description leads to would be read, and run, without being on record",
+                fix="name an output that is: RUN/STEP:OUTPUT, or a digest; `turnout run` and .run(replace=…) do",
+            )
+    return submission
 
 
 def settle(options: Options) -> Options:

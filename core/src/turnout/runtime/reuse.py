@@ -3,13 +3,16 @@ is asked for, every step that has a record there."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import msgspec
 
-from turnout.errors import RunError
+from turnout.errors import ConfigError, RunError, did_you_mean
 from turnout.materializers.table import TABLES
 from turnout.plan.model import OutputPlan, Plan, StepPlan
 from turnout.records import model as records
-from turnout.records.model import OutputRecord, Record
+from turnout.records.model import Options, OutputRecord, Record
 from turnout.runtime import clock
 from turnout.runtime.session import Session
 from turnout.spec.types import TypeName
@@ -26,7 +29,7 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
     if not options.replace and options.reuse is None:
         return None
     now = clock.now()
-    if replaced := options.replace.get(step.name):
+    if replaced := _replaced(options, step):
         if step.mapped:
             raise RunError(f"{step.name} is mapped, and cannot be replaced", fix="replace the step it maps over")
         _check_names(step, set(replaced), "the replacement")
@@ -71,6 +74,65 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
         reused_from=f"{reuse.run}/{step.name}{suffix}",
         ended=now,
         started=now,
+    )
+
+
+def _replaced(options: Options, step: StepPlan) -> dict[str, OutputRecord]:
+    """What stands in for the outputs of a step; of a run that has begun, none is a name any more."""
+    given = options.replace.get(step.name, {})
+    return {name: output for name, output in given.items() if isinstance(output, OutputRecord)}
+
+
+_NAMED = re.compile(r"(?P<run>[a-z2-7]{20})/(?P<step>[A-Za-z0-9_.]+?)(?:\.(?P<index>[0-9]{1,9}))?:(?P<output>\w+)")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_RUN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def pinned(session: Session) -> Options:
+    """The options of a new run, with the outputs that stand in for others in the place of their names.
+
+    Raises:
+        ConfigError: for a step that the plan does not have, and a name of nothing that is on record.
+    """
+    options = session.run.options
+    _check_steps(session.plan, options.replace)
+    if options.reuse is not None:
+        _check_steps(session.plan, (*options.reuse.only, *filter(None, [options.reuse.from_])))
+        if not _RUN.fullmatch(options.reuse.run):
+            raise ConfigError(f"{options.reuse.run[:60]!r} is not the id of a run to reuse", fix="give its whole id")
+    if not options.replace:
+        return options
+    replace: dict[str, dict[str, str | OutputRecord]] = {
+        step: {name: _output(session, given) if isinstance(given, str) else given for name, given in outputs.items()}
+        for step, outputs in options.replace.items()
+    }
+    return msgspec.structs.replace(options, replace=replace)
+
+
+def _check_steps(plan: Plan, steps: Iterable[str]) -> None:
+    for step in steps:
+        if step not in plan.by_name:
+            raise ConfigError(
+                f"{plan.name} has no step {step[:60]!r}. {did_you_mean(step, plan.by_name)}".rstrip(" ."),
+                fix=f"its steps are: {', '.join(plan.by_name)}",
+            )
+
+
+def _output(session: Session, name: str) -> OutputRecord:
+    """The output that a name stands for."""
+    if _DIGEST.fullmatch(name):
+        return OutputRecord(artifact=session.artifacts.find(name))
+    found = _NAMED.fullmatch(name)
+    if found is not None:
+        step, index = found["step"], None if found["index"] is None else int(found["index"])
+        key = layout.record(session.run.project, found["run"], step, index)
+        data = session.store.read(key)
+        record = None if data is None else records.decode(data, Record, key)
+        if record is not None and (record.step, record.index) == (step, index) and found["output"] in record.outputs:
+            return record.outputs[found["output"]]
+    raise ConfigError(
+        f"what is to stand in for a step, {name[:120]!r}, is no output on record",
+        fix="give a digest, or RUN/STEP:OUTPUT of this project with the run's whole id: see `turnout artifacts list`",
     )
 
 

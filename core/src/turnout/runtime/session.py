@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, ConfigError, PlanError
@@ -127,7 +129,10 @@ class Session:
         key = layout.run(own.project, run)
         data, created = store.read(key), False
         if data is None:
-            mine = records.encode(_new_run(store, own, plan_digest, run, engine_run, submission))
+            first = _new_run(store, own, plan_digest, run, engine_run, submission)
+            if first.options.replace or first.options.reuse is not None:
+                first = cls(store, own, first, in_process=in_process, registry=registry).pinned()
+            mine = records.encode(first)
             created = store.create(key, mine)
             data = mine if created else store.read(key)
         if data is None:
@@ -138,6 +143,19 @@ class Session:
         if created:
             session.announce()
         return session
+
+    def pinned(self) -> RunInfo:
+        """The run with what its options name in the place of the names; for its first worker.
+
+        Raises:
+            ConfigError: when they name what is not there.
+        """
+        from turnout.runtime.reuse import pinned
+
+        try:
+            return msgspec.structs.replace(self.run, options=pinned(self))
+        finally:
+            self.close()
 
     def announce(self) -> None:
         """Tell the observers that the run has started; by its first worker only."""
