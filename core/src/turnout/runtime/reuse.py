@@ -24,6 +24,7 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
 
     Raises:
         RunError: when the earlier run lacks the step, or its outputs have other names or types.
+        ConfigError: when the options name no run, or a step that the plan does not have.
     """
     options = session.run.options
     if not options.replace and options.reuse is None:
@@ -47,7 +48,12 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
             ended=now,
         )
     reuse = options.reuse
-    if reuse is None or step.name in _to_run(session.plan, reuse.from_, reuse.only):
+    if reuse is None:
+        return None
+    _check_steps(session.plan, (*reuse.only, *filter(None, [reuse.from_])))
+    if not _RUN.fullmatch(reuse.run):
+        raise ConfigError(f"{reuse.run[:60]!r} is not the id of a run to reuse", fix="give its whole id")
+    if step.name in _to_run(session.plan, reuse.from_, reuse.only):
         return None
     key = layout.record(session.run.project, reuse.run, step.name, index)
     data = session.store.read(key)
@@ -96,12 +102,6 @@ def pinned(session: Session) -> Options:
     """
     options = session.run.options
     _check_steps(session.plan, options.replace)
-    if options.reuse is not None:
-        _check_steps(session.plan, (*options.reuse.only, *filter(None, [options.reuse.from_])))
-        if not _RUN.fullmatch(options.reuse.run):
-            raise ConfigError(f"{options.reuse.run[:60]!r} is not the id of a run to reuse", fix="give its whole id")
-    if not options.replace:
-        return options
     replace: dict[str, dict[str, str | OutputRecord]] = {
         step: {name: _output(session, given) if isinstance(given, str) else given for name, given in outputs.items()}
         for step, outputs in options.replace.items()

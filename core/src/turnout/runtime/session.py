@@ -130,7 +130,7 @@ class Session:
         data, created = store.read(key), False
         if data is None:
             first = _new_run(store, own, plan_digest, run, engine_run, submission)
-            if first.options.replace or first.options.reuse is not None:
+            if first.options.replace:
                 first = cls(store, own, first, in_process=in_process, registry=registry).pinned()
             mine = records.encode(first)
             created = store.create(key, mine)
