@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -795,7 +795,31 @@ def test_wrong_crons(cron) -> None:
 
 def test_start_and_time_zone() -> None:
     found = schedules.schedule("@daily", start=date(2026, 1, 1), catchup=True, timezone="Europe/Berlin", where=None)
-    assert found == Schedule(cron="@daily", start="2026-01-01T00:00:00Z", catchup=True, timezone="Europe/Berlin")
+    assert found == Schedule(cron="@daily", start="2026-01-01T00:00:00", catchup=True, timezone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("start", "moment"),
+    [
+        (date(2026, 1, 1), "2025-12-31T23:00:00Z"),
+        ("2026-07-01", "2026-06-30T22:00:00Z"),
+        ("2026-07-01 06:30", "2026-07-01T04:30:00Z"),
+        ("2026-07-01T06:30Z", "2026-07-01T06:30:00Z"),
+        ("2026-07-01T06:30-05:00", "2026-07-01T11:30:00Z"),
+        (datetime(2026, 7, 1, 6, 30), "2026-07-01T04:30:00Z"),  # noqa: DTZ001
+        (datetime(2026, 7, 1, 6, 30, tzinfo=timezone.utc), "2026-07-01T06:30:00Z"),
+        ("2026-03-29T02:30", "2026-03-29T01:30:00Z"),
+    ],
+)
+def test_a_start_without_an_offset_is_in_the_time_zone_of_its_schedule(start, moment) -> None:
+    found = schedules.schedule("@daily", start=start, catchup=False, timezone="Europe/Berlin", where=None)
+    assert schedules.anchored(found).start == moment
+
+
+@pytest.mark.parametrize("start", ["0001-01-01", "9999-12-31T23:59"])
+def test_a_start_that_is_no_moment_in_every_zone_is_refused(start) -> None:
+    with pytest.raises(DefinitionError, match="is not a time that a schedule begins at"):
+        schedules.schedule("@daily", start=start, catchup=False, timezone="Asia/Tokyo", where=None)
 
 
 @pytest.mark.parametrize(

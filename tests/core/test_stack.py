@@ -594,6 +594,11 @@ def test_a_schedule_is_changed_in_part_or_whole(world):
     assert rescheduled("schedule: [a, b]").assets == ("a", "b")
     assert rescheduled("timezone: UTC, catchup: false") == Schedule(cron="@daily", start="2026-01-01T00:00:00Z")
     assert rescheduled("timezone: UTC", Schedule(every=60.0)).every == 60.0
+    local = msgspec.structs.replace(own, start="2026-01-01T00:00:00")
+    assert rescheduled("tags: {}", local).start == "2025-12-31T23:00:00Z"
+    assert rescheduled("timezone: Asia/Tokyo", local).start == "2025-12-31T15:00:00Z"
+    assert rescheduled("timezone: Asia/Tokyo").start == own.start
+    assert rescheduled("start: '2026-02-01'").start == "2026-01-31T23:00:00Z"
     assert rescheduled("schedule: '@hourly'", None) == Schedule(cron="@hourly")
     with pytest.raises(ConfigError, match=r"stacks/prod.yaml:3: start and catchup need a schedule"):
         rescheduled("start: 2026-01-01", None)

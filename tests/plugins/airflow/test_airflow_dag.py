@@ -184,7 +184,10 @@ def test_what_is_said_of_a_schedule_without_a_start():
     (said,) = notes(schedule=Schedule(cron="@daily"), params=(since,))
     assert said.endswith("its first run is of the interval that ended last, as soon as the DAG is activated")
     assert notes(schedule=Schedule(assets=("table",))) == ()
-    assert notes(schedule=Schedule(cron="@daily", start="2026-01-01T00:00:00Z")) == ()
+    began = {"cron": "@daily", "start": "2026-01-01T00:00:00Z"}
+    passed = "of the times since 2026-01-01T00:00:00Z that have passed when the schedule is activated,"
+    assert notes(schedule=Schedule(**began)) == (f"{passed} the latest is run, at once, and no other",)
+    assert notes(schedule=Schedule(**began, catchup=True)) == (f"{passed} all are run",)
 
 
 def test_submitted_runs_have_a_dag_of_their_own_without_a_schedule():

@@ -13,16 +13,17 @@ from turnout_airflow.settings import AirflowSettings
 
 EXCEPTIONS = "AirflowException AirflowFailException AirflowSkipException"
 INTERVALS = "CronDataIntervalTimetable DeltaDataIntervalTimetable"
+TRIGGERS = "CronTriggerTimetable DeltaTriggerTimetable"
 FIRST = {
     "airflow.sdk": "DAG Asset BaseOperator Param TaskGroup",
     "airflow.sdk.exceptions": "AirflowRuntimeError",
     "airflow.exceptions": EXCEPTIONS,
     "airflow.providers.standard.utils.skipmixin": "SkipMixin",
     "airflow.timetables.interval": INTERVALS,
-    "airflow.timetables.trigger": "CronTriggerTimetable",
+    "airflow.timetables.trigger": TRIGGERS,
 }
 LATER = {
-    "airflow.sdk": f"{FIRST['airflow.sdk']} {INTERVALS} CronTriggerTimetable"
+    "airflow.sdk": f"{FIRST['airflow.sdk']} {INTERVALS} {TRIGGERS}"
     " SkipMixin DeadlineAlert DeadlineReference SyncCallback",
     "airflow.sdk.exceptions": EXCEPTIONS,
 }

@@ -41,20 +41,23 @@ HOURLY = {"seconds": 3600}
     ("when", "last", "expected"),
     [
         (DAILY, None, None),
-        ({**DAILY, "start": "2026-03-01T06:00:00Z"}, None, None),
+        ({**DAILY, "start": "2026-03-01T06:00:00Z"}, None, "2026-03-01T05:59:59"),
+        ({**DAILY, "start": "2026-03-01T06:00:00Z"}, "2026-03-09T06:00:00", None),
         ({**DAILY, "start": "2026-03-20T06:00:00Z"}, None, "2026-03-20T05:59:59"),
         ({**DAILY, "start": "2026-03-01T06:00:00Z", "catchup": True}, None, "2026-03-01T05:59:59"),
         ({**DAILY, "start": "2026-03-01T06:00:00Z", "catchup": True}, "2026-03-04T06:00:00", "2026-03-04T06:00:00"),
         (HOURLY, None, None),
         (HOURLY, "2026-03-10T14:50:00", "2026-03-10T14:50:00"),
         (HOURLY, "2026-03-08T23:50:00", "2026-03-10T14:50:00"),
+        ({**HOURLY, "start": "2026-03-01T00:10:00Z"}, None, "2026-02-28T23:10:00"),
         ({**HOURLY, "start": "2026-03-01T00:10:00Z"}, "2026-03-10T14:50:00", "2026-03-10T15:10:00"),
         ({**HOURLY, "start": "2026-03-20T06:00:00Z"}, None, "2026-03-20T05:00:00"),
         ({**HOURLY, "start": "2026-03-01T06:00:00Z", "catchup": True}, None, "2026-03-01T05:00:00"),
     ],
 )
-def test_nothing_is_run_at_once_or_twice(when, last, expected):
-    """Kubeflow begins one interval, or one time of the expression, after the start that it is told."""
+def test_what_has_passed_is_run_once_at_most(when, last, expected):
+    """Kubeflow begins one interval, or one time of the expression, after the start that it is told; where that is past
+    and it is not to catch up, with the latest time since."""
     found = begin(Recurrence(**when), NOW, None if last is None else at(last), None)
     assert found == (None if expected is None else at(expected))
 

@@ -216,7 +216,7 @@ def define(
         schedule: a cron expression (``"0 6 * * *"``, ``"@daily"``), ``"every 2h"``, a ``timedelta``, or a list of
             assets whose change starts it.
         tags: texts by which runs are found.
-        start: the first logical time of the schedule.
+        start: the first logical time of the schedule; without an offset it is meant in *timezone*.
         catchup: whether runs missed since *start* are made up for.
         timezone: the IANA name of the zone the schedule is meant in.
         options: options of engines, ``{"airflow": {"owner": "ops"}}``; also as keywords, ``airflow={"owner": "ops"}``.

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from turnout.definition.durations import seconds
 from turnout.errors import ConfigError, DefinitionError, Location, did_you_mean
 from turnout.spec.model import Schedule
+from turnout.spec.times import format_datetime, has_zone
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
 
@@ -33,7 +36,7 @@ def schedule(given: Any, *, start: Any, catchup: Any, timezone: Any, where: Loca
 
     Args:
         given: a cron expression of five fields, a preset, ``every 2h`` or ``2h``, a ``timedelta``, or names of assets.
-        start: the first logical time: a text, ``date`` or ``datetime`` (naive: UTC).
+        start: the first logical time: a text, ``date`` or ``datetime``; without an offset it is meant in *timezone*.
         catchup: whether the runs missed since *start* are made up for.
         timezone: an IANA name.
 
@@ -54,6 +57,16 @@ def schedule(given: Any, *, start: Any, catchup: Any, timezone: Any, where: Loca
     _check_timezone(timezone, where)
     cron, every, assets = _kind(given, where)
     return Schedule(cron=cron, every=every, assets=assets, timezone=timezone, start=begin, catchup=catchup)
+
+
+def anchored(schedule: Schedule | None) -> Schedule | None:
+    """A schedule whose start is a moment: one without an offset is meant in the schedule's own time zone."""
+    if schedule is None or schedule.start is None or has_zone(schedule.start):
+        return schedule
+    import zoneinfo
+
+    moment = datetime.fromisoformat(schedule.start).replace(tzinfo=zoneinfo.ZoneInfo(schedule.timezone))
+    return msgspec.structs.replace(schedule, start=format_datetime(moment))
 
 
 def _kind(given: Any, where: Location) -> tuple[str | None, float | None, tuple[str, ...]]:
@@ -123,9 +136,13 @@ def _start(start: Any, where: Location) -> str:
     if isinstance(start, date) and not isinstance(start, datetime):
         start = start.isoformat()
     try:
-        return str(convert(start, ParamType(kind="datetime"), "start"))
+        moment = str(convert(start, ParamType(kind="datetime"), "start"))
     except ConfigError as error:
         raise DefinitionError(error.what, where=where, why=error.why, fix=error.fix) from None
+    if moment < "0002" or moment > "9999":  # in some time zone there is no such moment
+        raise DefinitionError(f"start={start!r} is not a time that a schedule begins at", where=where)
+    aware = start.tzinfo is not None if isinstance(start, datetime) else has_zone(start)
+    return moment if aware else moment.removesuffix("Z")
 
 
 def _check_timezone(timezone: Any, where: Location) -> None:

@@ -126,7 +126,8 @@ class ParamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """When the pipeline runs by itself: one of a cron expression (or preset), seconds between runs, or assets.
 
-    ``start`` is the first logical time (ISO 8601); ``catchup`` asks for the runs missed since then.
+    ``start`` is the first logical time (ISO 8601): in UTC in a plan; in a definition it may lack an offset, and is
+    meant in ``timezone`` then. ``catchup`` asks for the runs missed since.
     """
 
     cron: str | None = None
@@ -135,6 +136,17 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     timezone: str = "UTC"
     start: str | None = None
     catchup: bool = False
+
+    @property
+    def missed(self) -> str | None:
+        """What becomes of times since the start that have passed when the schedule is activated; None without a start.
+
+        It is the same on every engine.
+        """
+        if self.start is None or self.assets:
+            return None
+        told = f"of the times since {self.start} that have passed when the schedule is activated,"
+        return f"{told} {'all are run' if self.catchup else 'the latest is run, at once, and no other'}"
 
 
 class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

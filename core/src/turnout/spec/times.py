@@ -37,6 +37,12 @@ def parse_datetime(text: str) -> datetime:
     return moment.astimezone(timezone.utc)
 
 
+def has_zone(text: str) -> bool:
+    """Whether an ISO 8601 time says its offset; False for a text that is none."""
+    found = _DATETIME.match(text.strip())
+    return found is not None and found.groups()[-1] is not None
+
+
 def _zone(offset: str | None) -> timezone:
     if offset is None or offset in {"Z", "z"}:
         return timezone.utc

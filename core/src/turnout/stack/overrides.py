@@ -54,7 +54,9 @@ class PipelineSettings(Config, frozen=True):
         Meta(description='A cron expression, a preset, "every 2h", or a list of assets; empty for none.'),
     ] = None
     timezone: Annotated[str, Meta(description="The schedule's time zone.")] = "UTC"
-    start: Annotated[str | None, Meta(description="The first logical time, ISO 8601.")] = None
+    start: Annotated[
+        str | None, Meta(description="The first logical time, ISO 8601; without an offset in `timezone`.")
+    ] = None
     catchup: Annotated[bool, Meta(description="Whether missed runs are made up for.")] = False
     params: Annotated[dict[str, Any], Meta(description="Other defaults of parameters.")] = field(default_factory=dict)
     tags: Annotated[dict[str, str], Meta(description="Further tags.")] = field(default_factory=dict)
@@ -97,21 +99,21 @@ class PipelineOverrides(msgspec.Struct, frozen=True, kw_only=True):
     places: dict[str, Location] = {}
 
     def rescheduled(self, current: Schedule | None) -> Schedule | None:
-        """The pipeline's own schedule with what the stack says of it.
+        """The pipeline's own schedule with what the stack says of it, its start a moment.
 
         Raises:
             ConfigError: when the two do not make a schedule.
         """
         changed = [key for key in ("schedule", "timezone", "start", "catchup") if getattr(self, key) is not UNSET]
         if not changed:
-            return current
+            return schedules.anchored(current)
         if self.schedule is None:
             return None
         base = current or Schedule()
         own = base.cron or (base.assets or None if base.every is None else timedelta(seconds=base.every))
         where = self.places[changed[0]]
         try:
-            return schedules.schedule(
+            changed_schedule = schedules.schedule(
                 own if self.schedule is UNSET else self.schedule,
                 start=base.start if self.start is UNSET else self.start,
                 catchup=base.catchup if self.catchup is UNSET else self.catchup,
@@ -120,6 +122,7 @@ class PipelineOverrides(msgspec.Struct, frozen=True, kw_only=True):
             )
         except DefinitionError as error:
             raise ConfigError(error.what, where=where, why=error.why, fix=error.fix) from None
+        return schedules.anchored(changed_schedule)
 
 
 class Rule(msgspec.Struct, frozen=True):

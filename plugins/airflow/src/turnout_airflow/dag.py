@@ -91,34 +91,21 @@ class DagFile:
 
     # the DAG
 
-    @property
-    def _timetables(self) -> list[str]:
-        schedule = self._schedule
-        if schedule is None or schedule.assets:
-            return []
-        if schedule.every is not None:
-            return ["DeltaDataIntervalTimetable"] if self._has_interval else []
-        if self._has_interval:
-            return ["CronDataIntervalTimetable"]
-        return [] if schedule.timezone == "UTC" else ["CronTriggerTimetable"]
-
-    def _when(self) -> Code:
+    def _timetable(self) -> Code:
+        """When Airflow starts runs, in terms that no setting of the site changes the meaning of."""
         schedule = self._schedule
         if schedule is None:
             return Code("None")
         if schedule.assets:
             return nested("[", map(_asset, schedule.assets), "]")
-        timetable = next(iter(self._timetables), None)
+        kind = "DataIntervalTimetable" if self._has_interval else "TriggerTimetable"
         if schedule.every is not None:
-            span = _span(schedule.every)
-            return nested(f"{timetable}(", [span], ")") if timetable else span
-        if timetable is None:
-            return Code(literal(schedule.cron))
-        return nested(f"{timetable}(", [literal(schedule.cron), f"timezone={literal(schedule.timezone)}"], ")")
+            return nested(f"Delta{kind}(", [_span(schedule.every)], ")")
+        return nested(f"Cron{kind}(", [literal(schedule.cron), f"timezone={literal(schedule.timezone)}"], ")")
 
     def _dag(self, version: str) -> list[str]:
         plan, schedule, options = self.plan, self._schedule, self.options
-        given: dict[str, Any] = {"dag_id": self.dag_id, "schedule": self._when()}
+        given: dict[str, Any] = {"dag_id": self.dag_id, "schedule": self._timetable()}
         if plan.doc:
             given["description"] = plan.doc.strip().splitlines()[0] if plan.doc.strip() else ""
             given["doc_md"] = text(_doc(plan.doc))

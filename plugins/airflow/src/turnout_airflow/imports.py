@@ -35,6 +35,7 @@ _MOVED = {
         "CronDataIntervalTimetable",
         "CronTriggerTimetable",
         "DeltaDataIntervalTimetable",
+        "DeltaTriggerTimetable",
         "SkipMixin",
     ),
     "airflow.sdk.exceptions": ("AirflowException", "AirflowFailException", "AirflowSkipException"),
@@ -43,7 +44,7 @@ _FORMER = {
     "airflow.exceptions": _MOVED["airflow.sdk.exceptions"],
     "airflow.providers.standard.utils.skipmixin": ("SkipMixin",),
     "airflow.timetables.interval": ("CronDataIntervalTimetable", "DeltaDataIntervalTimetable"),
-    "airflow.timetables.trigger": ("CronTriggerTimetable",),
+    "airflow.timetables.trigger": ("CronTriggerTimetable", "DeltaTriggerTimetable"),
 }
 """Where Airflow 3.0 and 3.1 have what has moved since; what else a file takes of it was always there."""
 

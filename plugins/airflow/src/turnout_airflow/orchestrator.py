@@ -96,8 +96,8 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         file = DagFile(plan, self.config)
         name = f"{plan.name}_dag.py"
         notes = []
-        if plan.schedule is not None and plan.schedule.start is None and not plan.schedule.assets:
-            notes.append(f"the schedule has no start: {_first_run(plan)}")
+        if plan.schedule is not None and not plan.schedule.assets:
+            notes.append(plan.schedule.missed or f"the schedule has no start: {_first_run(plan)}")
         seen = self.config.launch == "docker" and self.config.docker.mount_bundle
         if self.config.launch != "python" and not seen:
             notes.append("containers take plan and code from the store, where `publish` and `export --upload` put them")

@@ -73,6 +73,8 @@ class Compiling(Orchestrator[SettingsT]):
             notes.append(STORE_NOTE)
         if self.cluster and plan.schedule is not None:
             notes.append(SCHEDULE_NOTE)
+            if plan.schedule.missed:
+                notes.append(plan.schedule.missed)
         if isinstance(self.config, KubeflowSettings) and (unknown := unknown_secrets(plan, self.config)):
             notes.append(f"{SECRETS_NOTE}: {', '.join(unknown)}")
         return Bundle(

@@ -78,7 +78,8 @@ def begin(when: Recurrence, now: datetime, last: datetime | None, since: datetim
     """The start that Kubeflow is told: a moment *before* the first run. None: it counts from now.
 
     Kubeflow runs at the first time of a cron expression after its start, or an interval after it; if that is past, it
-    runs at once. Missed runs are wanted only where the schedule catches up, and none of them twice.
+    runs at once: for each missed time where the schedule catches up, else for the latest. None is run twice: a schedule
+    that replaces another goes on behind it.
 
     Args:
         last: the time of the last run by the schedule that this one replaces.
@@ -86,7 +87,8 @@ def begin(when: Recurrence, now: datetime, last: datetime | None, since: datetim
     """
     start = None if when.start is None else datetime.fromisoformat(when.start.replace("Z", "+00:00"))
     span = timedelta(seconds=when.seconds or 1)
-    if start is not None and (when.catchup or start > now):
+    replaces = last is not None or since is not None
+    if start is not None and (when.catchup or start > now or not replaces):
         return max(start - span, last) if when.catchup and last is not None else start - span
     anchor = start or last or since
     if when.seconds is None or anchor is None:
