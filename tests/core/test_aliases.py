@@ -308,9 +308,8 @@ def test_the_command_line(runs, capsys, snapshot):
     call("artifacts", "load", "notes")
     assert said() == "{'rows': 3}\n"
     call("artifacts", "load", "champion", "--to", "out")
-    assert [path.name for path in Path("out").iterdir()] == [
-        path.name for path in first.artifacts.local_folder(turnout.artifact("champion").artifact).iterdir()
-    ]
+    files = first.artifacts.local_folder(turnout.artifact("champion").artifact).iterdir()
+    assert {path.name for path in Path("out").iterdir()} == {".turnout-files.json", *(path.name for path in files)}
     shutil.rmtree("out")
     call("promote", first.id, "rows", "-a", "table", "--json")
     shown = json.loads(capsys.readouterr().out.partition("\n")[2])

@@ -399,7 +399,7 @@ def test_artifacts_are_copied_out(call, project):
     assert answer == Answer(0, "out/output\n", "")
     assert ["the squares add up to 14" in path.read_text() for path in (project / "out" / "output").iterdir()] == [True]
     call("artifacts", "load", "latest", "square", "--to", "squares")
-    assert sorted(path.name for path in (project / "squares").iterdir()) == ["0", "1", "2"]
+    assert sorted(path.name for path in (project / "squares").iterdir()) == [".turnout-files.json", "0", "1", "2"]
     assert "out exists already" in call("artifacts", "load", "latest", "report", "--to", "out").err
     paths = json.loads(call("artifacts", "load", "latest", "square", "--to", "more", "--json").out)
     assert paths == ["more/0/output", "more/1/output", "more/2/output"]

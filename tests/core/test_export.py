@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from click.testing import CliRunner
@@ -54,7 +55,8 @@ def test_an_export_holds_the_engines_files_plan_and_code(call, tmp_path):
     plan = json.loads(done.output)["plan"]
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     (code,) = (name for name in files if name.startswith("code/"))
-    assert files == {"steps.json", "environment.json", f"plans/{plan}.json", code}
+    assert files == {"steps.json", "environment.json", f"plans/{plan}.json", code, ".turnout-files.json"}
+    assert not any(zipfile.is_zipfile(folder / name) for name in files)
     assert set(json.loads((folder / "environment.json").read_text())) >= {"TURNOUT_STORE"}
 
 
@@ -99,14 +101,12 @@ def test_the_check_says_what_differs_and_writes_nothing(call, tmp_path):
     assert call(export, *options).exit_code == 0
     assert call(export, *options, "--check").exit_code == 0
     (folder / "steps.json").write_text("{}")
-    (folder / "plans" / "0.json").write_text("{}")
     (folder / "notes.txt").write_text("of the user's own")
     changed = call(export, *options, "--check")
     assert changed.exit_code == 1
-    assert changed.output == f"{folder}/plans/0.json: of another export\n{folder}/steps.json: differs\n"
+    assert changed.output == f"{folder}/steps.json: differs\n"
     assert call(export, *options).exit_code == 0
     assert call(export, *options, "--check").exit_code == 0
-    assert not (folder / "plans" / "0.json").exists()
     assert (folder / "notes.txt").exists()
 
 

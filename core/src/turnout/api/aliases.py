@@ -14,6 +14,7 @@ from turnout.catalog import aliases
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.tracker import Registered
 from turnout.errors import ConfigError, TurnoutError
+from turnout.packaging import written
 from turnout.records import model as records
 from turnout.records.alias import Alias
 from turnout.records.model import Artifact, Record, RunInfo
@@ -84,12 +85,13 @@ class Named:
         return self._session.artifacts.load(self.artifact)
 
     def copy_to(self, folder: Path) -> None:
-        """Copy the artifact's files, verified, into a new folder.
+        """Copy the artifact's files, verified, into a new folder, with a marker that keeps them out of code packages.
 
         Raises:
             ArtifactError: when it is gone or damaged.
         """
         self._session.artifacts.copy_to(self.artifact, folder)
+        written.mark_all(folder)
 
     @cached_property
     def _session(self) -> Session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -42,18 +42,36 @@ _DATETIME = ParamType(kind="datetime")
 class Launch:
     """A pipeline planned for a workspace, ready to be exported or submitted."""
 
-    def __init__(self, definition: PipelineDefinition, workspace: Workspace, *, accept: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        definition: PipelineDefinition,
+        workspace: Workspace,
+        *,
+        accept: tuple[str, ...] = (),
+        given: Collection[str] = (),
+    ) -> None:
         self.definition = definition
         self.workspace = workspace
         self.planned: Planned = make_plan(
-            definition.trace(), workspace.project, workspace.stack, workspace.registry, accept=accept
+            definition.trace(), workspace.project, workspace.stack, workspace.registry, accept=accept, given=given
         )
 
     @classmethod
-    def of(cls, definition: PipelineDefinition, *, stack: str | None = None, accept: tuple[str, ...] = ()) -> Launch:
-        """Plan a pipeline in its own project."""
+    def of(
+        cls,
+        definition: PipelineDefinition,
+        *,
+        stack: str | None = None,
+        accept: tuple[str, ...] = (),
+        given: Collection[str] = (),
+    ) -> Launch:
+        """Plan a pipeline in its own project.
+
+        Args:
+            given: the names of the parameters that the run will be given.
+        """
         project = load(root_of(_source(definition)))
-        return cls(definition, Workspace(project, stack), accept=accept)
+        return cls(definition, Workspace(project, stack), accept=accept, given=given)
 
     @property
     def plan(self) -> Plan:

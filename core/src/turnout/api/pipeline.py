@@ -55,11 +55,12 @@ class Pipeline(PipelineDefinition):
         from turnout.api.notebook import Picture, in_notebook
 
         options = _options(at, tags, reuse, from_, only, no_cache)
-        launch = Launch.of(self, stack=stack, accept=tuple(accept))
+        values = {**(params or {}), **more}
+        launch = Launch.of(self, stack=stack, accept=tuple(accept), given=values)
         picture = Picture(launch.plan) if in_notebook() else None
         if picture is not None:
             launch.workspace.orchestrator.watch = picture
-        handle = launch.submit({**(params or {}), **more}, options, replace or {})
+        handle = launch.submit(values, options, replace or {})
         try:
             state = handle.wait() if picture is None else picture.follow(handle)
         except KeyboardInterrupt:
@@ -88,8 +89,9 @@ class Pipeline(PipelineDefinition):
         from turnout.api.launch import Launch
         from turnout.api.run import Run
 
-        launch = Launch.of(self, stack=stack, accept=tuple(accept))
-        handle = launch.submit({**(params or {}), **more}, _options(at, tags, None, None, (), no_cache=False))
+        values = {**(params or {}), **more}
+        launch = Launch.of(self, stack=stack, accept=tuple(accept), given=values)
+        handle = launch.submit(values, _options(at, tags, None, None, (), no_cache=False))
         handle.hold_process()
         run = Run(handle.run_id, workspace=launch.workspace)
         run.handle = handle
@@ -137,9 +139,9 @@ class Pipeline(PipelineDefinition):
         from turnout.api.launch import Launch
         from turnout.api.sweep import sweep
 
-        launch = Launch.of(self, stack=stack, accept=tuple(accept))
-        options = _options(at, tags, reuse, from_, only, no_cache)
         varied = {**(values or {}), **more}
+        launch = Launch.of(self, stack=stack, accept=tuple(accept), given={*varied, *(params or {})})
+        options = _options(at, tags, reuse, from_, only, no_cache)
         return sweep(launch, varied, params=params, options=options, max_parallel=max_parallel)
 
     def _repr_html_(self) -> str:

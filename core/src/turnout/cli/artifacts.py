@@ -158,6 +158,8 @@ def load(
     if to is None:
         _print(found[step].load(output), as_json=as_json)
         return
+    from turnout.packaging import written
+
     copied = []
     for part in _parts(found[step].checked(output)):
         for name, one in _outputs(part, output):
@@ -166,6 +168,8 @@ def load(
                 target = folder / name if number is None else folder / name / str(number)
                 found.artifacts.copy_to(artifact, target)
                 copied.append(target)
+    if copied:
+        written.mark_all(to)
     _print_paths(copied, as_json=as_json)
 
 

@@ -53,7 +53,12 @@ def _document(launch: Any, needs: dict[str, str]) -> dict[str, Any]:
         "stack": plan.stack,
         "orchestrator": plan.orchestrator,
         "plan": plan.digest,
-        "code": {"digest": package.digest, "files": len(package.files), "untracked": list(package.untracked)},
+        "code": {
+            "digest": package.digest,
+            "files": len(package.files),
+            "untracked": list(package.untracked),
+            "left_out": list(package.left_out),
+        },
         "environments": {name: {"python": one.python, "pins": one.pins} for name, one in plan.environments.items()},
         "params": [
             {"name": param.name, "type": str(param.type), "default": param.default, "source": param.source}
@@ -83,6 +88,8 @@ def _print(launch: Any, document: dict[str, Any]) -> None:
     click.echo(f"plan {plan.digest[:12]}, code {document['code']['digest'][:12]}: {document['code']['files']} files")
     for path in document["code"]["untracked"]:
         click.echo(f"  untracked, and packed: {path}")
+    for line in document["code"]["left_out"]:
+        click.echo(f"  no code, and left out: {line}")
     for name, environment in plan.environments.items():
         click.echo(f"environment {name}: Python {environment.python}, {len(environment.pins)} packages pinned")
     if plan.params:

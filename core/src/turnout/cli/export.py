@@ -28,28 +28,35 @@ if TYPE_CHECKING:
 def export(
     pipeline: str, stack: str | None, folder: Path, check: bool, upload: bool, accept: tuple[str, ...], as_json: bool
 ) -> None:
-    """Write the engine's own files for PIPELINE, and all that its workers need, into a folder of its own.
+    """Write the engine's own files for PIPELINE, and all that its workers need, into a folder.
 
-    The same pipeline gives the same bytes. Files of an earlier export that are not part of this one are removed:
-    plans and code packages under their digests; nothing else in the folder is touched. Local files that the pipeline
-    refers to, such as defaults of parameters, are not in it: --upload sends them to the store, and so does `publish`.
+    The same pipeline gives the same bytes. DIR may hold exports of other pipelines and files of your own: an export
+    removes only what the earlier one of the same pipeline wrote. Local files that the pipeline refers to, such as
+    defaults of parameters, are not in it: --upload sends them to the store, and so does `publish`.
     """
     from turnout.api.launch import Launch
     from turnout.cli.target import find_pipeline
+    from turnout.planning.exporting import Export
 
     launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)
     bundle = launch.export()
-    differing = _differences(folder, bundle.files)
+    files = Export(folder, launch.plan, bundle.files)
+    differing = files.differing
     if not check:
-        _write(folder, bundle.files, differing)
+        files.write()
     if upload:
         launch.publish()
-    document = {"entrypoint": bundle.entrypoint, "plan": launch.plan.digest, "changed": sorted(differing)}
+    document = {
+        "folder": str(files.folder),
+        "entrypoint": bundle.entrypoint,
+        "plan": launch.plan.digest,
+        "changed": sorted(differing),
+    }
     if as_json:
         print_json(document)
     else:
         notes = [*launch.planned.notes, *bundle.notes, *([] if upload or check else _missing(launch.planned.uploads))]
-        _print(folder, bundle, differing, notes, check=check)
+        _print(files.folder, bundle, differing, notes, check=check)
     sys.exit(1 if check and differing else 0)
 
 
@@ -59,37 +66,6 @@ def _missing(uploads: Uploads) -> list[str]:
         return []
     shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
     return [f"not in the export, and not sent to the store: {shown}; --upload sends what is not there yet"]
-
-
-def _differences(folder: Path, files: dict[str, bytes]) -> dict[str, str]:
-    """What would have to change for the folder to hold these files: each path, and what is the matter with it."""
-    found = {}
-    for name, data in files.items():
-        path = folder / name
-        if not path.is_file():
-            found[name] = "missing"
-        elif path.read_bytes() != data:
-            found[name] = "differs"
-    for pattern in ("plans/*.json", "code/*/*"):
-        for path in folder.glob(pattern):
-            name = path.relative_to(folder).as_posix()
-            if name not in files:
-                found[name] = "of another export"
-    return found
-
-
-def _write(folder: Path, files: dict[str, bytes], differing: dict[str, str]) -> None:
-    for name in sorted(differing):
-        path = folder / name
-        if name not in files:
-            path.unlink()
-            if not any(path.parent.iterdir()):
-                path.parent.rmdir()
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.part")
-        partial.write_bytes(files[name])
-        partial.replace(path)
 
 
 def _print(folder: Path, bundle: Any, differing: dict[str, str], notes: list[str], *, check: bool) -> None:

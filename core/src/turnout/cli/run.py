@@ -50,7 +50,9 @@ def run(
     from turnout.cli.target import find_pipeline
     from turnout.records.model import Options, Reuse
 
-    launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)
+    values = pairs(params, "--param")
+    given = {*values, *(name.partition("=")[0] for name in swept)}
+    launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept, given=given)
     workspace = launch.workspace
     earlier = None
     if reuse is not None:
@@ -61,8 +63,8 @@ def run(
     if swept:
         from turnout.cli.sweep import run_sweep, values_of
 
-        run_sweep(launch, values_of(swept), pairs(params, "--param"), options, max_parallel, as_json=as_json)
-    _follow(launch, pairs(params, "--param"), options, pipeline, stack, as_json=as_json)
+        run_sweep(launch, values_of(swept), values, options, max_parallel, as_json=as_json)
+    _follow(launch, values, options, pipeline, stack, as_json=as_json)
 
 
 def _follow(

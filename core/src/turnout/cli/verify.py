@@ -67,7 +67,7 @@ def _run(
     from turnout.cli.target import find_pipeline
     from turnout.records.model import Options
 
-    launch = Launch.of(find_pipeline(target), stack=stack, accept=accept)
+    launch = Launch.of(find_pipeline(target), stack=stack, accept=accept, given=params)
     handle = launch.submit(params, Options(at=at, no_cache=True))
     if not quiet:
         click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")

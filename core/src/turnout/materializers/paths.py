@@ -12,6 +12,7 @@ from turnout.components.materializer import Materializer
 from turnout.errors import ArtifactError
 from turnout.files import File, Folder
 from turnout.materializers.classes import name_of
+from turnout.packaging.written import FILES
 from turnout.spec.types import ANY, TypeName
 
 FILE = "turnout.files:File"
@@ -82,6 +83,8 @@ def _walk(folder: Path, prefix: str, follow: bool, above: frozenset[Path]) -> It
         yield prefix, folder
     for entry in found:
         path = Path(entry.path)
+        if not prefix and entry.name == FILES:  # it names what lies beside it, and is no content
+            continue
         if entry.is_dir(follow_symlinks=follow):
             real = path.resolve()
             if real in above:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -15,6 +15,7 @@ from turnout.packaging import git
 from turnout.packaging.project import Project
 from turnout.packaging.sources import SourceFile, collect
 from turnout.packaging.unpacking import value_path
+from turnout.packaging.written import Places
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -22,8 +23,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class CodePackage(msgspec.Struct, frozen=True):
     """A code package: ``digest`` is the SHA-256 of ``data``, an uncompressed zip archive.
 
-    ``files`` are its paths, ``untracked`` those of them that git does not track, ``notes`` say what was left out and
-    why; ``revision`` is the commit the files come from, None outside a repository.
+    ``files`` are its paths, ``untracked`` those of them that git does not track, ``notes`` say what cannot travel and
+    why, ``left_out`` what is no code; ``revision`` is the commit the files come from, None outside a repository.
     """
 
     digest: str
@@ -31,33 +32,46 @@ class CodePackage(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
     untracked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     revision: git.Revision | None = None
 
 
-def build(project: Project, values: Mapping[str, bytes] | None = None) -> CodePackage:
+def build(
+    project: Project,
+    values: Mapping[str, bytes] | None = None,
+    places: Places | None = None,
+    data: Collection[str] = (),
+) -> CodePackage:
     """Pack the project's files, and pickles of functions by value under their digests.
 
     The bytes depend on paths, contents and the permission to run alone: entries are sorted, stored uncompressed
     (compressors differ) and carry one fixed time.
 
+    Args:
+        places: as for :func:`turnout.packaging.sources.collect`.
+        data: likewise.
+
     Raises:
         PlanError: when the files are too large or change while they are read.
     """
-    sources = collect(project)
+    sources = collect(project, places, data)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for file in sources.files:
             archive.writestr(_entry(file.path, executable=file.executable), _read(file))
-        for digest, data in sorted((values or {}).items()):
-            archive.writestr(_entry(value_path(digest), executable=False), data)
-    data = buffer.getvalue()
-    revision = git.revision(project.root, untracked=bool(sources.untracked)) if sources.tracked_by_git else None
+        for digest, pickled in sorted((values or {}).items()):
+            archive.writestr(_entry(value_path(digest), executable=False), pickled)
+    packed = buffer.getvalue()
+    revision = None
+    if sources.tracked_by_git:
+        revision = git.revision(project.root, untracked=bool(sources.untracked), besides=sources.not_code)
     return CodePackage(
-        digest=canonical.digest(data),
-        data=data,
+        digest=canonical.digest(packed),
+        data=packed,
         files=tuple(file.path for file in sources.files),
         untracked=sources.untracked,
         notes=sources.notes,
+        left_out=sources.left_out,
         revision=revision,
     )
 

@@ -22,6 +22,7 @@ from turnout import canonical
 from turnout.packaging.links import Links, Node, foreign
 from turnout.packaging.project import Project
 from turnout.packaging.values import Values
+from turnout.packaging.written import Places
 
 FOREIGN = "(other packages)"
 """The part that stands for the names of the packages of others that are imported."""
@@ -42,9 +43,9 @@ def fingerprint(function: Any, project: Project) -> Fingerprint:
 class Fingerprints:
     """Fingerprints of a project as it is now: each file is read once, so that many steps cost little more than one."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, places: Places | None = None) -> None:
         self.project = project
-        self._links = Links(project)
+        self._links = Links(project, places)
         self._by_start: dict[tuple[Node, ...], Fingerprint] = {}
         self._by_value: dict[int, tuple[Any, Fingerprint]] = {}
 

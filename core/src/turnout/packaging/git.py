@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -51,14 +51,20 @@ def files(root: Path) -> Listing | None:
     return found if found.tracked or found.untracked else None
 
 
-def revision(root: Path, *, untracked: bool) -> Revision | None:
-    """The commit checked out at *root*, dirty where files there differ from it or *untracked* ones travel along."""
+def revision(root: Path, *, untracked: bool, besides: Collection[str] = ()) -> Revision | None:
+    """The commit checked out at *root*, dirty where files there differ from it or *untracked* ones travel along.
+
+    Args:
+        besides: paths that are no code: what becomes of them does not count.
+    """
     try:
         commit = _git(root, "rev-parse", "HEAD").decode().strip()
     except PlanError:
         return None
-    dirty = untracked or bool(_git(root, "status", "--porcelain", "-z", "-uno", "--", "."))
-    return Revision(commit, dirty)
+    if untracked:
+        return Revision(commit, dirty=True)
+    changed = _paths(_git(root, "diff", "HEAD", "--name-only", "--relative", "--no-renames", "-z", "--", "."))
+    return Revision(commit, dirty=not set(changed) <= set(besides))
 
 
 def _list(folder: Path, prefix: str) -> Listing:

@@ -16,6 +16,7 @@ from turnout.packaging.named import Named
 from turnout.packaging.project import Project
 from turnout.packaging.scope import Chain, Target
 from turnout.packaging.syntax import Source, Unit
+from turnout.packaging.written import Places
 
 Seen = frozenset[tuple[str, str]]
 """Names that were looked up on the way to one: each a module's and a top-level name of it."""
@@ -49,9 +50,9 @@ class Node(msgspec.Struct, frozen=True, order=True):
 class Links:
     """The project's modules, read as they are met. A snapshot: each file is read once."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, places: Places | None = None) -> None:
         self.project = project
-        self._named = Named(project)
+        self._named = Named(project, places)
         self._roots = tuple((project.root / top).resolve() for top in project.import_roots)
         self._modules: dict[str, Module | None] = {}
         self._edges: dict[Node, tuple[Node, ...]] = {}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from turnout.packaging import sources
 from turnout.packaging.project import Project
+from turnout.packaging.written import Places
 
 _PATTERN = re.compile(r"[*?\[]")
 
@@ -19,8 +20,9 @@ _PATTERN = re.compile(r"[*?\[]")
 class Named:
     """The files of a project, listed once, when they are first asked for."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, places: Places | None = None) -> None:
         self.project = project
+        self.places = places
         self._elsewhere: dict[str, tuple[str, ...]] = {}
 
     @cached_property
@@ -56,7 +58,7 @@ class Named:
 
     @cached_property
     def _paths(self) -> tuple[str, ...]:
-        return sources.names(self.project)
+        return sources.names(self.project, self.places)
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from turnout.errors import Location, PlanError
-from turnout.packaging import git
+from turnout.packaging import git, written
+from turnout.packaging.ignoring import Ignored
 from turnout.packaging.project import Project
 from turnout.packaging.unpacking import VALUES
+from turnout.packaging.written import Places
 
 FILE_LIMIT = 20_000_000
 """The bytes one file of a code package may have."""
@@ -38,20 +41,31 @@ class SourceFile(msgspec.Struct, frozen=True):
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """The project's files in the order of their paths; which of them git does not track; what was left out and why."""
+    """The project's files in the order of their paths; which of them git does not track; notes on what cannot travel.
+
+    ``left_out`` says what is in the project and no code of it: what turnout wrote, and data; ``not_code`` are its
+    paths.
+    """
 
     files: tuple[SourceFile, ...]
     untracked: tuple[str, ...]
     notes: tuple[str, ...]
     tracked_by_git: bool
+    left_out: tuple[str, ...] = ()
+    not_code: frozenset[str] = frozenset()
 
 
-def collect(project: Project) -> Sources:
+def collect(project: Project, places: Places | None = None, data: Collection[str] = ()) -> Sources:
     """The files that make up the project's code package.
 
     They are those that git tracks, or would: neither ignored nor, where there is no repository, in hidden folders,
     caches and virtual environments. ``[tool.turnout.code] include`` adds to them, ``exclude`` takes from them.
-    What may hold a secret (``.env*``, ``*.pem``, ``*.key``) never is among them, nor is what lies outside the root.
+    What may hold a secret (``.env*``, ``*.pem``, ``*.key``) never is among them, nor is what lies outside the root,
+    nor what turnout wrote.
+
+    Args:
+        places: where turnout writes, as the project's stacks say; what is marked needs no place.
+        data: paths of files that are no code, unless they are included.
 
     Raises:
         PlanError: when a file or all files together are too large, or a name is not UTF-8.
@@ -60,49 +74,64 @@ def collect(project: Project) -> Sources:
     notes = list(listing.notes) if listing else []
     if listing is None:
         tracked: frozenset[str] = frozenset()
-        paths = set(walk(project.root, COUNT_LIMIT))
+        paths = set(islice(walk(project.root, ignore=True), 20 * COUNT_LIMIT))  # a store has many
     else:
         tracked = frozenset(listing.tracked)
         paths = set(listing.tracked) | _without_tools(listing.untracked, notes)
-    paths |= _included(project)
+    included = _included(project)
+    not_code = {f"{path}: the content of a parameter": {path} for path in paths.intersection(data) - included}
+    paths = {path for path in paths | included if not _NEVER.search(path)}
+    not_code |= written.find(project.root, paths, places or Places())
+    paths = paths.difference(*not_code.values())
     paths -= _matching(paths, project.settings.code.exclude)
+    if listing is None and len(paths) > COUNT_LIMIT:
+        raise PlanError(
+            f"the project's folder holds more than {COUNT_LIMIT:,} files",
+            where=str(project.root),
+            why="all of them would travel as its code, since git does not say which are its own",
+            fix="keep the project in a folder of its own, and in git; or name what is none of it in .gitignore",
+        )
     files = _resolve(project.root, paths, notes)
     _check_sizes(project, files)
-    untracked = tuple(file.path for file in files if file.path not in tracked) if listing else ()
-    return Sources(tuple(files), untracked, tuple(sorted(notes)), listing is not None)
+    return Sources(
+        files=tuple(files),
+        untracked=tuple(file.path for file in files if file.path not in tracked) if listing else (),
+        notes=tuple(sorted(notes)),
+        tracked_by_git=listing is not None,
+        left_out=tuple(_counted(line, members) for line, members in sorted(not_code.items())),
+        not_code=frozenset().union(*not_code.values()),
+    )
 
 
-def names(project: Project) -> tuple[str, ...]:
+def names(project: Project, places: Places | None = None) -> tuple[str, ...]:
     """The paths of the project's files, sorted: as git sees them, or all of them where it does not."""
     listing = git.files(project.root)
-    paths = walk(project.root) if listing is None else {*listing.tracked, *listing.untracked}
+    paths = set(walk(project.root, ignore=True)) if listing is None else {*listing.tracked, *listing.untracked}
+    paths = paths.difference(*written.find(project.root, paths, places or Places()).values())
     return tuple(sorted(path for path in paths if not _NEVER.search(path) and not _SECRET.search(path)))
 
 
-def walk(root: Path, limit: int | None = None) -> Iterator[str]:
+def walk(root: Path, *, ignore: bool = False) -> Iterator[str]:
     """All files below *root*, relative, but for those in hidden folders, caches and virtual environments.
 
-    Raises:
-        PlanError: when there are more than *limit*.
+    Args:
+        ignore: whether to leave out what ``.gitignore`` files name.
     """
-    count = 0
-    for folder, folders, names in os.walk(root):
-        if "pyvenv.cfg" in names and folder != str(root):
+    ignored = Ignored()
+    for folder, folders, files in os.walk(root):
+        if "pyvenv.cfg" in files and folder != str(root):
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _TOOLS]
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"
+        if ignore:
+            if ".gitignore" in files:
+                ignored.add(prefix, Path(folder) / ".gitignore")
+            folders[:] = [name for name in folders if not ignored(f"{prefix}{name}/")]
+            files[:] = [name for name in files if not ignored(prefix + name)]
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in (*names, *links):
-            count += 1
-            if limit is not None and count > limit:
-                raise PlanError(
-                    f"the project's folder holds more than {limit:,} files",
-                    where=str(root),
-                    why="all of them would travel as its code, since git does not say which are its own",
-                    fix="keep the project in a folder of its own, and in git",
-                )
+        for name in (*files, *links):
             if not name.endswith(".pyc"):
                 yield prefix + name
 
@@ -214,6 +243,10 @@ def _check_sizes(project: Project, files: list[SourceFile]) -> None:
         why="the project's own files travel to every worker; data belongs in parameters of type File",
         fix=f"let git ignore them, or add them to [tool.turnout.code] exclude: [{patterns}]",
     )
+
+
+def _counted(line: str, members: set[str]) -> str:
+    return line if len(members) == 1 else f"{line}, {len(members):,} files"
 
 
 def _megabytes(size: int) -> str:

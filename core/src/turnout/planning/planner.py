@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from turnout.runtime.artifacts import ContentKind
 from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.spec.model import ParamSpec, PipelineSpec, StepSpec
 from turnout.spec.types import ParamType
+from turnout.stack import writing
 from turnout.stack.model import Stack
 
 
@@ -40,12 +42,21 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 def make_plan(
-    traced: Traced, project: Project, stack: Stack, registry: Registry, *, accept: tuple[str, ...] = ()
+    traced: Traced,
+    project: Project,
+    stack: Stack,
+    registry: Registry,
+    *,
+    accept: tuple[str, ...] = (),
+    given: Collection[str] = (),
 ) -> Planned:
     """Bind a traced pipeline to a stack.
 
     Reads the project's files; writes nothing and reaches no network, except that an environment which the
     running interpreter does not satisfy is resolved by uv, once.
+
+    Args:
+        given: the parameters that the run to come is given: a file that is their default need not be there.
 
     Raises:
         PlanErrors: everything that is wrong, at once.
@@ -58,13 +69,14 @@ def make_plan(
     options = engine_options(spec.options, stack, over, f"pipeline {spec.name}", spec.place, problems)
     accepted = tuple(sorted({*stack.accept, *accept}))
     _check_python(stack, problems)
-    places = {one.spec.name: one.places for one in steps}
-    problems.extend(gaps(spec, stack.component("orchestrator", resolve=False), accepted, places))
+    asked_at = {one.spec.name: one.places for one in steps}
+    problems.extend(gaps(spec, stack.component("orchestrator", resolve=False), accepted, asked_at))
     uploads = Uploads(project)
-    params = tuple(_param(param, uploads, problems, spec) for param in spec.params)
+    params = tuple(_param(param, uploads, problems, spec, param.name in given) for param in spec.params)
     materializers = Materializers(registry.all("materializer"))
     locks = _Locks(project, stack, problems)
-    code = _code(spec, traced, project)
+    places = writing.places(stack)
+    code = _code(spec, traced, Fingerprints(project, places))
     planned = []
     for one in steps:
         step = one.spec
@@ -95,7 +107,7 @@ def make_plan(
         )
     problems.sort(key=_position)
     raise_all(f"{spec.name} cannot be planned for the stack {stack.name}", problems)
-    package = packages.build(project, traced.values)
+    package = packages.build(project, traced.values, places, uploads.inside(_named(planned, code)))
     plan = Plan(
         runtime=MINIMUM_RUNTIME,
         project=project.name,
@@ -129,7 +141,9 @@ def _content(type_: ParamType) -> ContentKind:
     return "folder" if type_.kind == "folder" else "file"
 
 
-def _param(param: ParamSpec, uploads: Uploads, problems: list[TurnoutError], spec: PipelineSpec) -> ParamSpec:
+def _param(
+    param: ParamSpec, uploads: Uploads, problems: list[TurnoutError], spec: PipelineSpec, is_given: bool
+) -> ParamSpec:
     if param.type.kind not in {"file", "folder"} or not isinstance(param.default, dict) or "path" not in param.default:
         return param
     where = None if spec.place is None else Location(spec.place.file, spec.place.line)
@@ -138,6 +152,8 @@ def _param(param: ParamSpec, uploads: Uploads, problems: list[TurnoutError], spe
             param.default["path"], _content(param.type), f"the default of the parameter {param.name}", where
         )
     except TurnoutError as error:
+        if is_given:
+            return msgspec.structs.replace(param, required=True, default=None)
         problems.append(error)
         return param
     return msgspec.structs.replace(param, default=value)
@@ -194,9 +210,13 @@ def _looks_up_features(step: StepSpec) -> bool:
     )
 
 
-def _code(spec: PipelineSpec, traced: Traced, project: Project) -> dict[str, Fingerprint]:
+def _named(steps: list[StepPlan], code: Mapping[str, Fingerprint]) -> set[str]:
+    """The files that steps name: those they declare, and those their code names."""
+    return {path for step in steps for path in step.files} | {path for one in code.values() for path in one.parts}
+
+
+def _code(spec: PipelineSpec, traced: Traced, prints: Fingerprints) -> dict[str, Fingerprint]:
     """The fingerprints of the steps; of one whose function is not here, by its name."""
-    prints = Fingerprints(project)
 
     def own(step: Step) -> Fingerprint | None:
         if (function := traced.functions.get(step.name)) is not None:

@@ -11,8 +11,7 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.packaging.code import CodePackage
 from turnout.plan.model import Plan
 from turnout.records.model import Git
-from turnout.runtime import clock
-from turnout.runtime.bundle import ENVIRONMENT
+from turnout.runtime import bundle, clock
 from turnout.stores import claims, layout
 
 
@@ -20,8 +19,8 @@ def bundle_files(store: ArtifactStore[Any], plan: Plan, package: CodePackage) ->
     """What a worker needs beside an engine's own files: the plan, the code package, and where the store is."""
     return {
         layout.plan(plan.digest): plan.encode(),
-        layout.code(package.digest): package.data,
-        ENVIRONMENT: canonical.pretty(store.environment()),
+        bundle.code_file(package.digest): bundle.as_text(package.data),
+        bundle.ENVIRONMENT: canonical.pretty(store.environment()),
     }
 
 

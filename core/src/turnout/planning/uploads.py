@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,20 @@ class Uploads:
         root = self.project.root.resolve()
         found = (path for path, _, _ in self._paths.values())
         return tuple(sorted(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in found))
+
+    def inside(self, named: Collection[str]) -> set[str]:
+        """The paths of those that lie in the project and are no code: neither modules, nor *named*.
+
+        A folder that holds modules is not among them: it may hold what these read.
+        """
+        root = self.project.root.resolve()
+        found: set[str] = set()
+        for path, kind, _ in self._paths.values():
+            if path.is_relative_to(root):
+                files = [path] if kind == "file" else [file for file in path.rglob("*") if not file.is_dir()]
+                if not any(file.suffix == ".py" for file in files):
+                    found.update(file.relative_to(root).as_posix() for file in files)
+        return found.difference(named)
 
     def __bool__(self) -> bool:
         """Whether there is anything to send."""

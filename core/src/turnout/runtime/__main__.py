@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         bundle.enter(options.bundle)
     store = worker_store()
     if options.bundle:
-        bundle.upload(options.bundle, store)
+        bundle.upload(options.bundle, options.plan, store)
     session = Session.open(store, options.plan, options.engine_run, parse_submission(os.environ.get(VARIABLE)))
     try:
         if options.command == "finish":

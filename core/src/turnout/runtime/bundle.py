@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
@@ -35,25 +39,55 @@ def enter(folder: Path) -> None:
         ) from error
 
 
-def upload(folder: Path, store: ArtifactStore[Any]) -> None:
-    """Create the plan and the code package of a bundle folder in the store, unless they are there.
+def code_file(digest: str) -> str:
+    """Where in a bundle the code package lies, as text: Airflow takes any zip archive for one of DAGs."""
+    return f"{layout.code(digest)}.b64"
 
-    The folder is laid out as the store is: ``plans/<digest>.json`` and ``code/<digest>/code.zip``.
+
+def as_text(package: bytes) -> bytes:
+    """A code package as a bundle holds it."""
+    return base64.encodebytes(package)
+
+
+def upload(folder: Path, plan: str, store: ArtifactStore[Any]) -> None:
+    """Create the plan of this digest, and its code package, from a bundle folder in the store, unless they are there.
+
+    The folder is laid out as the store is, but that code is text; one of turnout 0.1 holds ``code.zip`` itself.
 
     Raises:
         PlanError: when one of them does not have the digest it is named by.
     """
-    for pattern in ("code/*/*", "plans/*.json"):
-        for path in sorted(folder.glob(pattern)):
-            key, data = path.relative_to(folder).as_posix(), path.read_bytes()
-            if key in {layout.plan(path.stem), layout.code(path.parent.name)}:
-                _check(key, data)
-            if not store.exists(key):
-                store.create(key, data)
+    path = folder / layout.plan(plan)
+    if store.exists(layout.plan(plan)) or not path.is_file():
+        return
+    data = path.read_bytes()
+    _check(layout.plan(plan), data, plan)
+    code = msgspec.json.decode(data, type=_PlanCode).code.digest
+    key, text, plain = layout.code(code), folder / code_file(code), folder / layout.code(code)
+    if not store.exists(key) and (text.is_file() or plain.is_file()):
+        package = _package(text) if text.is_file() else plain.read_bytes()
+        _check(key, package, code)
+        store.create(key, package)
+    store.create(layout.plan(plan), data)
 
 
-def _check(key: str, data: bytes) -> None:
-    if canonical.digest(data) not in key:
+class _Code(msgspec.Struct):
+    digest: str
+
+
+class _PlanCode(msgspec.Struct):
+    code: _Code
+
+
+def _package(path: Path) -> bytes:
+    try:
+        return base64.b64decode(path.read_bytes())
+    except binascii.Error:
+        return b""
+
+
+def _check(key: str, data: bytes, digest: str) -> None:
+    if canonical.digest(data) != digest:
         raise PlanError(
             f"{key} in the bundle is damaged",
             why="its content is not what its digest says",

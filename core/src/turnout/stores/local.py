@@ -20,6 +20,7 @@ from turnout.canonical import CHUNK
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config, LocalPath
 from turnout.errors import ArtifactError, ConfigError
+from turnout.packaging import written
 from turnout.stores import disk, keys
 from turnout.stores.settings import to_environment
 
@@ -228,6 +229,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
             disk.synchronise(self._root)
         with contextlib.suppress(OSError):  # another user's is not this one's to remove
             self.clean_staging()
+            written.mark_store(self._root)
 
     def clean_staging(self, age: float = 86_400.0) -> int:
         """Remove what killed processes left in :meth:`staging`.
@@ -307,6 +309,7 @@ class LocalStore(ArtifactStore[LocalConfig]):
         if was_here:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._staging)
         os.makedirs(self._staging, exist_ok=True)
+        written.mark_store(self._root)
 
     def _check_here(self, action: str, key: str, error: OSError) -> None:
         """Tell a store that has gone away (a disk that is not mounted any more) from one that lacks an object.

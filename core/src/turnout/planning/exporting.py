@@ -1,0 +1,113 @@
+"""An export in a folder, in which others lie, too: where its files go, what differs there, and what they replace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from turnout.errors import ConfigError
+from turnout.packaging import written
+from turnout.packaging.written import FILES, Entry
+from turnout.plan.model import Plan
+from turnout.runtime.bundle import ENVIRONMENT
+
+
+class Export:
+    """The files of a plan's export, in *folder*, or where another export has such names for itself, in one of its own.
+
+    What an export may replace and remove, its marker names: files that it wrote itself before.
+
+    Raises:
+        ConfigError: when a file is in the way that no export wrote, or the marker cannot be read.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, files: Mapping[str, bytes]) -> None:
+        self._own = Entry(
+            files=tuple(sorted(files)),
+            project=plan.project,
+            pipeline=plan.name,
+            orchestrator=plan.orchestrator,
+            instance=plan.instance,
+        )
+        apart = folder / ".".join(self._own.owner)
+        self.folder = apart if written.read(apart) or self._collides(folder, files) else folder
+        entries = written.read(self.folder)
+        others = tuple(entry for entry in entries if entry.owner != self._own.owner)
+        earlier = {name for entry in entries if entry.owner == self._own.owner for name in entry.files}
+        of_others = {name for entry in others for name in entry.files}
+        self._gone = earlier.difference(files, of_others)
+        self._files = {**files, FILES: written.marker([*others, self._own])}
+        self._between = written.marker(
+            [*others, msgspec.structs.replace(self._own, files=tuple(sorted(earlier | {*files})))]
+        )
+        if entries or not _is_older_export(self.folder):
+            self._refuse_strangers(earlier | of_others)
+
+    def _collides(self, folder: Path, files: Mapping[str, bytes]) -> bool:
+        """Whether another export has a file of such a name with other content; one stack's exports share a store."""
+        for entry in written.read(folder):
+            if entry.owner == self._own.owner:
+                continue
+            for name in files.keys() & set(entry.files):
+                if (
+                    not (name == ENVIRONMENT and entry.stack == self._own.stack)
+                    and _content(folder / name) != files[name]
+                ):
+                    return True
+        return False
+
+    def _refuse_strangers(self, expected: set[str]) -> None:
+        for name, data in self._files.items():
+            found = _content(self.folder / name)
+            if name not in expected and name != FILES and found not in (None, data):
+                raise ConfigError(
+                    f"{self.folder / name} is there already, and no export wrote it",
+                    why=f"what exports wrote, {FILES} beside it names",
+                    fix="remove it, or export into another folder",
+                )
+
+    @property
+    def differing(self) -> dict[str, str]:
+        """What would have to change in the folder: each path, and what is the matter with it."""
+        found = {}
+        for name, data in self._files.items():
+            content = _content(self.folder / name)
+            if content != data:
+                found[name] = "missing" if content is None else "differs"
+        found.update({name: "of an earlier export" for name in self._gone if (self.folder / name).is_file()})
+        return found
+
+    def write(self) -> None:
+        """Write what differs, and remove what an earlier export of the same wrote; the marker names all of it first."""
+        differing = self.differing
+        if not differing:
+            return
+        _write(self.folder / FILES, self._between)
+        for name in sorted(differing.keys() - {FILES}):
+            path = self.folder / name
+            if name in self._files:
+                _write(path, self._files[name])
+                continue
+            path.unlink(missing_ok=True)
+            while path.parent != self.folder and not any(path.parent.iterdir()):
+                path = path.parent
+                path.rmdir()
+        _write(self.folder / FILES, self._files[FILES])
+
+
+def _is_older_export(folder: Path) -> bool:
+    """Whether turnout 0.1 wrote it, which left no marker."""
+    return (folder / ENVIRONMENT).is_file() and any(folder.glob("code/*/code.zip"))
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_bytes(data)
+    partial.replace(path)
