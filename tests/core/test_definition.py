@@ -394,7 +394,7 @@ def test_parameters() -> None:
     assert found["colour"].default == "red"
     assert found["colour"].type.choices == ("red", "blue")
     assert found["maybe"].type.optional
-    assert found["when_"].default == "2026-01-02T00:00:00Z"
+    assert found["when_"].default == "2026-01-02T00:00:00[naive]"
     assert (found["start"].source, found["start"].type.kind) == ("interval_start", "datetime")
     assert not found["start"].required
     assert found["names"].default == ["a"]
@@ -429,10 +429,10 @@ def test_literals_are_kept_by_their_declared_type() -> None:
 
     found = steps_of(p)
     assert found["anything"].inputs["x"].source == inputs.Literal(
-        value="2026-01-02T00:00:00Z", type=ParamType(kind="datetime")
+        value="2026-01-02T00:00:00[naive]", type=ParamType(kind="datetime")
     )
     assert found["nothing"].inputs["x"].source.value is None
-    assert found["list"].inputs["x"].source.value == [1, {"a": [2, 3]}]
+    assert found["list"].inputs["x"].source.value == [1, {"a": {"$tuple": [2, 3]}}]
     assert canonical.encode(found["score"].inputs["month"].source.value) == b"3"
     assert canonical.encode(found["score"].inputs["shift"].source.value) == b"1.0"
     assert found["load"].inputs["path"].source.value == {"url": "s3://bucket/a.parquet"}

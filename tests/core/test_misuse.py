@@ -287,7 +287,7 @@ MODULES = {
     "parameter_table": "@pipeline\ndef p(x: pd.DataFrame):\n    nothing()",
     "parameter_path": "@pipeline\ndef p(x: pathlib.Path = 'a'):\n    nothing()",
     "parameter_union": "@pipeline\ndef p(x: int | str = 1):\n    nothing()",
-    "parameter_tuple": "@pipeline\ndef p(x: tuple[int, str] = (1, 'a')):\n    nothing()",
+    "parameter_tuple": "@pipeline\ndef p(x: tuple[int, str] = (1, 'a', 2)):\n    nothing()",
     "parameter_files": "@pipeline\ndef p(x: list[File] = []):\n    nothing()",
     "parameter_object_keys": "@pipeline\ndef p(x: dict[int, str] = {}):\n    nothing()",
     "parameter_enum_of_floats": "class E(enum.Enum):\n    A = 0.5\n@pipeline\ndef p(x: E = E.A):\n    nothing()",

@@ -34,7 +34,7 @@ class Colour(Enum):
     GREEN = "green"
 
 
-NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001 - taken as UTC
+NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001 - stays without a zone
 
 FITTING = [
     (3, INT, 3),
@@ -63,9 +63,9 @@ FITTING = [
     ("2026-01-02 03:04:05+02:00", DATETIME, "2026-01-02T01:04:05Z"),
     ("2026-01-02T03:04:05.25Z", DATETIME, "2026-01-02T03:04:05.250000Z"),
     ("2026-01-02T03:04:05.000000000Z", DATETIME, "2026-01-02T03:04:05Z"),
-    (NAIVE, DATETIME, "2026-01-02T00:00:00Z"),
-    (datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=1))), DATETIME, "2026-01-01T23:00:00Z"),
-    (pd.Timestamp("2026-01-02T03:04:05+01:00"), DATETIME, "2026-01-02T02:04:05Z"),
+    (NAIVE, DATETIME, "2026-01-02T00:00:00[naive]"),
+    (datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=1))), DATETIME, "2026-01-02T00:00:00+01:00[+01:00]"),
+    (pd.Timestamp("2026-01-02T03:04:05+01:00"), DATETIME, "2026-01-02T03:04:05+01:00[+01:00]"),
     (timedelta(days=200_000, seconds=1), SPAN, 17280000001),
     (date(2026, 1, 2), DATE, "2026-01-02"),
     ("2026-01-02", DATE, "2026-01-02"),
@@ -225,9 +225,10 @@ def test_revived_values_are_fresh() -> None:
 
 
 def test_an_enum_revives_to_its_member() -> None:
-    assert revive("red", COLOUR) == "red"
-    assert revive("red", COLOUR, Colour) is Colour.RED
-    assert revive(None, COLOUR, Colour) is None
+    declared = ParamType(kind="str", choices=("red", "green"), enum="shop:Colour")
+    assert revive("red", declared) == "red"
+    assert revive("red", declared, {"shop:Colour": Colour}.__getitem__) is Colour.RED
+    assert revive(None, declared, {"shop:Colour": Colour}.__getitem__) is None
 
 
 def test_files_are_left_to_the_runtime() -> None:

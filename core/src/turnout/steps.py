@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
-def elements(items: list[Any]) -> list[Any]:
+def elements(items: Sequence[Any]) -> list[Any]:
     """Give the elements of a parameter or a literal as a list output, to be mapped over."""
-    return items
+    return list(items)
 
 
 def historical(entities: Any, features: list[str], entity: str, timestamp: str | None) -> Any:

@@ -19,6 +19,7 @@ from turnout.records.model import InputRecord, Record
 from turnout.runtime import cache
 from turnout.runtime.code import Code
 from turnout.runtime.session import Session, cache_folder
+from turnout.spec.forms import plain
 from turnout.stores import layout
 
 Part = Literal[
@@ -150,7 +151,7 @@ def _input(name: str, old: Record, new: Record) -> Change:
 def _shown(given: InputRecord | None) -> Any:
     if given is None or given.skipped:
         return None if given is None else "skipped"
-    return list(given.digests) or given.value
+    return list(given.digests) or plain(given.value)
 
 
 def _environment_of(step: StepRun) -> Environment | None:

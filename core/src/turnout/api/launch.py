@@ -29,6 +29,7 @@ from turnout.records import model as records
 from turnout.records.model import Git, Options, OutputRecord, Record, Submission
 from turnout.runtime import clock, outputs, parameters, profiles
 from turnout.runtime.artifacts import Artifacts, ContentKind
+from turnout.spec.times import to_utc
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
 from turnout.stores import layout
@@ -156,7 +157,7 @@ class Launch:
                     sent[name] = uploads.add(path, kind, f"the parameter {name}")
                 else:
                     sent[name] = canonical
-        bound = parameters.bind(self.plan, sent, options)
+        bound = parameters.bind(self.plan, sent, options, canonical=False)
         self._send(uploads)
         return Submission(params={name: bound[name] for name in sent}, options=options)
 
@@ -232,7 +233,7 @@ def _source(definition: PipelineDefinition) -> Path:
 def _time(text: str) -> str:
     """The logical time in canonical form."""
     try:
-        return str(convert(text, _DATETIME, "at"))
+        return to_utc(convert(text, _DATETIME, "at"))
     except ConfigError as error:
         raise ConfigError(f"the logical time {text!r} cannot be read", why=error.why, fix=error.fix) from None
 

@@ -306,8 +306,8 @@ class Run:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The typed parameters, in canonical form."""
-        return self.info.params
+        """The typed parameters as JSON: objects in their order, tuples as lists, times as texts."""
+        return self.info.plain_params
 
     def place(self, label: str) -> tuple[str, int | None]:
         """The step and index that a label (``score`` or ``score.3``) names; ConfigError where it names none."""

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from turnout.cli.options import as_text, json_option, print_json, shown_param, stack_option
+from turnout.spec.forms import plain
 
 SHOWN = 4  # elements of a list that are shown one by one
 
@@ -61,7 +62,7 @@ def _document(launch: Any, needs: dict[str, str]) -> dict[str, Any]:
         },
         "environments": {name: {"python": one.python, "pins": one.pins} for name, one in plan.environments.items()},
         "params": [
-            {"name": param.name, "type": str(param.type), "default": param.default, "source": param.source}
+            {"name": param.name, "type": str(param.type), "default": plain(param.default), "source": param.source}
             for param in plan.params
         ],
         "steps": [
@@ -95,7 +96,7 @@ def _print(launch: Any, document: dict[str, Any]) -> None:
     if plan.params:
         click.echo("\nparameters")
         for param in plan.params:
-            default = "required" if param.required else shown_param(param.default, repr)
+            default = "required" if param.required else shown_param(plain(param.default), repr)
             given = default if param.source == "value" else param.source
             click.echo(f"  {param.name}: {param.type} = {given}")
     click.echo("\nsteps")
@@ -143,7 +144,7 @@ def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> N
             click.echo(f"  input {name}: {what} from {source}")
         else:
             source = f" from the parameter {given.param}" if given.param else ""
-            click.echo(f"  input {name}: {shown_param(given.value, repr)}{source}")
+            click.echo(f"  input {name}: {shown_param(plain(given.value), repr)}{source}")
     for name, output in record.outputs.items():
         click.echo(f"  output {name}: {_short(list(output.digests))}")
     if record.cache_key:

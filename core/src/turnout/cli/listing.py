@@ -60,7 +60,7 @@ def list_runs(
                     "created": info.created,
                     "stack": info.stack,
                     "started_by": info.started_by,
-                    "params": info.params,
+                    "params": info.plain_params,
                     "tags": info.options.tags,
                 }
                 for info, state in found

@@ -10,6 +10,7 @@ import click
 
 from turnout import canonical
 from turnout.errors import ConfigError
+from turnout.spec.scalars import Typed
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -44,6 +45,11 @@ def pairs(given: Iterable[str], option: str) -> dict[str, str]:
             raise ConfigError(f"{option} {item!r} is not of the form name=value", fix=f"write {option} name=value")
         found[key] = value
     return found
+
+
+def parameters(given: Iterable[str]) -> dict[str, str]:
+    """The values of ``-p name=value``, as a person typed them; raises ConfigError as :func:`pairs` does."""
+    return {name: Typed(value) for name, value in pairs(given, "--param").items()}
 
 
 def shown_time(text: str) -> str:

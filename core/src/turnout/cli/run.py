@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from turnout.cli.options import json_option, pairs, print_json, stack_option
+from turnout.cli.options import json_option, pairs, parameters, print_json, stack_option
 
 
 @click.command()
@@ -50,7 +50,7 @@ def run(
     from turnout.cli.target import find_pipeline
     from turnout.records.model import Options, Reuse
 
-    values = pairs(params, "--param")
+    values = parameters(params)
     given = {*values, *(name.partition("=")[0] for name in swept)}
     launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept, given=given)
     workspace = launch.workspace

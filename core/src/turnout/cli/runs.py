@@ -49,7 +49,7 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
         rows.append(("code", f"{info.git.commit[:12]}{' and changes' if info.git.dirty else ''}"))
     if found.external_id is not None:
         rows.append(("tracker", f"{found.plan.worker.tracker.type}: {found.tracker_page or found.external_id}"))
-    rows.extend(("parameter", f"{name} = {shown_param(value)}") for name, value in info.params.items())
+    rows.extend(("parameter", f"{name} = {shown_param(value)}") for name, value in info.plain_params.items())
     rows.extend(("tag", f"{name} = {value}") for name, value in info.options.tags.items())
     for name, value in rows:
         click.echo(f"{name:<10} {value}")

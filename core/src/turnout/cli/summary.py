@@ -59,7 +59,7 @@ def run_document(run: Run, state: str) -> dict[str, Any]:
         "engine_run": run.info.engine_run,
         "state": state,
         "created": run.info.created,
-        "params": msgspec.to_builtins(run.info.params),
+        "params": run.params,
         "plan": run.info.plan,
         "tags": run.info.options.tags,
         "logical_time": run.info.logical_time,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from turnout.cli.options import pairs, print_json, table
+from turnout.spec.scalars import Typed
 
 if TYPE_CHECKING:
     from turnout.api.launch import Launch
@@ -31,7 +32,7 @@ def values_of(given: Iterable[str]) -> dict[str, list[Any]]:
             listed = json.loads(text) if text.startswith("[") else None
         except ValueError:
             listed = None
-        found[name] = listed if isinstance(listed, list) else text.split(",")
+        found[name] = listed if isinstance(listed, list) else list(map(Typed, text.split(",")))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from turnout.cli.options import json_option, pairs, print_json
+from turnout.cli.options import json_option, parameters, print_json
 
 
 @click.command()
@@ -42,7 +42,7 @@ def verify(
     if other_run is None:
         if len(stacks) != 2:
             raise click.UsageError("a pipeline is verified on two stacks: --stack A --stack B")
-        given = pairs(params, "--param")
+        given = parameters(params)
         left, right = (_run(pipeline_or_run, stack, given, at, accept, quiet=as_json) for stack in stacks)
     else:
         from turnout.api.run import Run

@@ -9,7 +9,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,7 @@ from turnout.spec.types import ANY, TypeName
 
 _LISTS = (list, collections.abc.Sequence, collections.abc.MutableSequence)
 _NONE = type(None)
+_QUALIFIERS = tuple(getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly") if hasattr(typing, name))
 _UNIONS = (typing.Union, types.UnionType)
 _PATH_BASES = ("pathlib:Path", "pathlib:PurePath")
 NOTHING = object()
@@ -28,10 +29,11 @@ NOTHING = object()
 
 
 class OutputType(msgspec.Struct, frozen=True):
-    """A declared output: its name and type."""
+    """A declared output: its name, its type, and the annotation."""
 
     name: str
     type: TypeName
+    annotation: Any = NOTHING
 
 
 def resolve(function: Callable[..., Any], scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,13 +72,25 @@ def _unresolved(function: Callable[..., Any], what: str, why: str, where: Locati
     )
 
 
-def bare(annotation: Any) -> tuple[Any, bool]:
-    """The annotation without ``Annotated``, ``NewType`` and the like, and whether it allows None."""
+class Bare(NamedTuple):
+    """An annotation without ``Annotated``, ``NewType`` and the like; whether it allows None, and what was annotated."""
+
+    inner: Any
+    optional: bool
+    metadata: tuple[Any, ...]
+
+
+def peel(annotation: Any) -> Bare:
+    """Take an annotation apart."""
     optional = False
+    metadata: tuple[Any, ...] = ()
     while True:
         origin = typing.get_origin(annotation)
-        if origin in (typing.Annotated, typing.Final, typing.ClassVar):
-            annotation = annotation.__origin__ if origin is typing.Annotated else typing.get_args(annotation)[0]
+        if origin is typing.Annotated:
+            metadata = (*metadata, *annotation.__metadata__)
+            annotation = annotation.__origin__
+        elif origin in (typing.Final, typing.ClassVar, *_QUALIFIERS):
+            annotation = typing.get_args(annotation)[0]
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
         elif type(annotation).__name__ == "TypeAliasType":
@@ -86,7 +100,12 @@ def bare(annotation: Any) -> tuple[Any, bool]:
             rest = tuple(arg for arg in typing.get_args(annotation) if arg is not _NONE)
             annotation = typing.Union[rest]  # noqa: UP007 - made at run time
         else:
-            return annotation, optional
+            return Bare(annotation, optional, metadata)
+
+
+def bare(annotation: Any) -> tuple[Any, bool]:
+    """The annotation without ``Annotated``, ``NewType`` and the like, and whether it allows None."""
+    return peel(annotation)[:2]
 
 
 def type_name(annotation: Any) -> TypeName:
@@ -181,7 +200,7 @@ def outputs(annotation: Any, step: str, where: Location) -> tuple[OutputType, ..
     label = _label(annotation)
     args = typing.get_args(annotation)
     if label is None and typing.get_origin(annotation) is tuple and Ellipsis not in args and len(args) > 1:
-        found = [OutputType(_label(arg) or f"output_{n}", type_name(arg)) for n, arg in enumerate(args)]
+        found = [OutputType(_label(arg) or f"output_{n}", type_name(arg), arg) for n, arg in enumerate(args)]
     else:
         if label is None and typing.get_origin(annotation) is tuple and len(args) == 1 and _label(args[0]):
             raise DefinitionError(
@@ -189,7 +208,7 @@ def outputs(annotation: Any, step: str, where: Location) -> tuple[OutputType, ..
                 where=where,
                 fix=f'return the value itself: -> Annotated[{describe(args[0])}, "{_label(args[0])}"]',
             )
-        found = [OutputType(label or "output", type_name(annotation))]
+        found = [OutputType(label or "output", type_name(annotation), annotation)]
     _check_names(found, step, where)
     return tuple(found)
 

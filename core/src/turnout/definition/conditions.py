@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from turnout.definition import places
-from turnout.definition.parameters import type_of_value
 from turnout.definition.trace import Trace
 from turnout.definition.values import Value, foreign
 from turnout.errors import ConfigError, DefinitionError
 from turnout.spec.expressions import And, Compare, CompareOp, Const, Contains, Expression, Index, Not, Or, Ref, render
-from turnout.spec.values import convert, shorten
+from turnout.spec.types import JSON_TYPE, ParamType, ScalarKind
+from turnout.spec.values import convert, member_key, readable, shorten
 
 if TYPE_CHECKING:
     from turnout.definition.handles import Handle
+
+
+_TIMES: dict[type[Any], ScalarKind] = {datetime: "datetime", date: "date", timedelta: "timedelta"}
 
 
 class Operand(Value):
@@ -166,8 +171,12 @@ def rename(node: Expression, names: dict[str, str]) -> Expression:
 
 
 def _constant(value: Any) -> Any:
+    if isinstance(value, Enum):
+        value = member_key(value)
+    kind = next((kind for cls, kind in _TIMES.items() if isinstance(value, cls)), None)
+    type_ = JSON_TYPE if kind is None else ParamType(kind=kind)
     try:
-        return convert(value, type_of_value(value), "condition", text=False)
+        return readable(convert(value, type_, "condition", text=False), type_)
     except ConfigError as error:
         raise DefinitionError(
             f"{shorten(value)} cannot be in a condition",

@@ -16,7 +16,7 @@ from turnout.errors import DefinitionError, Location
 from turnout.spec.inputs import InputSpec, Literal, Output, Param
 from turnout.spec.model import Entrypoint, OutputSpec, StepSpec
 from turnout.spec.types import ANY, ParamType
-from turnout.spec.values import shorten
+from turnout.spec.values import is_plain, shorten
 
 ELEMENTS = Entrypoint(module="turnout.steps", qualname="elements")
 
@@ -116,8 +116,11 @@ def _written(wiring: Wiring, parameter: Parameter, items: list[Any]) -> Literal:
             where=wiring.where,
             fix="give them as one Folder to a step that returns list[File], and map over that",
         )
-    items_type = (types.pop(),) if len(types) == 1 else ()
-    return Literal(value=[literal.value for literal in literals], type=ParamType(kind="list", items=items_type))
+    values = [literal.value for literal in literals]
+    if len(types) > 1 and not all(is_plain(type_) for type_ in types):
+        each = tuple(literal.type for literal in literals)
+        return Literal(value=values, type=ParamType(kind="list", items=each, sequence="fixed"))
+    return Literal(value=values, type=ParamType(kind="list", items=(types.pop(),) if len(types) == 1 else ()))
 
 
 def _items(wiring: Wiring, step: str, source: Literal | Param | Output, type_: ParamType | None = None) -> Handle:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import collections.abc
 import os
 import typing
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
-from turnout.definition.annotations import NOTHING, bare, describe, type_name
+from msgspec.structs import replace
+
+from turnout.definition.annotations import NOTHING, class_name, describe, peel, type_name
+from turnout.definition.bounds import bounds_of
 from turnout.files import File, Folder
-from turnout.spec.types import JSON_TYPE, ParamType, ScalarKind, TypeName
-from turnout.spec.values import article
+from turnout.spec.types import JSON_TYPE, Field, ParamType, ScalarKind, TypeName
+from turnout.spec.values import article, member_key
 
 _SCALARS: dict[Any, ScalarKind] = {
     int: "int",
@@ -26,7 +30,11 @@ _SCALARS: dict[Any, ScalarKind] = {
     Folder: "folder",
 }
 _CLASSES: dict[str, Any] = {kind: cls for cls, kind in _SCALARS.items()}
-_SEQUENCES = (list, tuple, collections.abc.Sequence)
+_SEQUENCES: dict[Any, Literal["list", "tuple", "any"]] = {
+    list: "list",
+    tuple: "tuple",
+    collections.abc.Sequence: "any",
+}
 _MAPPINGS = (dict, collections.abc.Mapping)
 
 
@@ -39,16 +47,16 @@ def param_type(annotation: Any) -> ParamType:
 
     Raises:
         UnknownType: when its values cannot be given to a run as JSON.
+        Unchecked: when it has a constraint that values cannot be held to.
     """
-    inner, optional = bare(annotation)
+    inner, optional, metadata = peel(annotation)
     if inner is NOTHING or inner is Any:
-        return JSON_TYPE
+        return replace(JSON_TYPE, bounds=bounds_of(metadata, "json"))
     if inner in (None, type(None)):
         raise UnknownType("only None fits it")
     found = _inner(inner)
-    if optional and not found.optional:
-        return ParamType(kind=found.kind, optional=True, items=found.items, choices=found.choices)
-    return found
+    bounds = bounds_of(metadata, None if found.choices else found.kind)
+    return replace(found, optional=optional or found.optional, bounds=bounds)
 
 
 def _inner(inner: Any) -> ParamType:
@@ -58,27 +66,26 @@ def _inner(inner: Any) -> ParamType:
     if origin is typing.Literal:
         return _choices(args)
     if inner in _SEQUENCES or origin in _SEQUENCES:
-        return _list(origin, args)
+        return _list(origin or inner, args)
     if inner in _MAPPINGS or origin in _MAPPINGS:
         if args and args[0] not in (str, Any):
             raise UnknownType("the keys of an object are texts")
         return ParamType(kind="dict", items=(_item(args[1]),) if args and args[1] is not Any else ())
     if isinstance(inner, type):
         if issubclass(inner, Enum):
-            return _choices(tuple(member.value for member in inner))
+            return _enum(inner)
         if typing.is_typeddict(inner):
-            return ParamType(kind="dict")
+            return ParamType(kind="dict", fields=tuple(_fields(inner)))
         if issubclass(inner, os.PathLike):
             raise UnknownType("a path means nothing on another machine; a File is its content")
     raise UnknownType
 
 
 def _list(origin: Any, args: tuple[Any, ...]) -> ParamType:
-    if origin is tuple and args:
-        if len(args) != 2 or args[1] is not Ellipsis:
-            raise UnknownType("JSON knows lists only")
-        args = args[:1]
-    return ParamType(kind="list", items=(_item(args[0]),) if args and args[0] is not Any else ())
+    if origin is tuple and args and args[-1] is not Ellipsis:
+        return ParamType(kind="list", items=tuple(_item(arg) for arg in args if arg != ()), sequence="fixed")
+    items = (_item(args[0]),) if args and args[0] is not Any else ()
+    return ParamType(kind="list", items=items, sequence=_SEQUENCES[origin])
 
 
 def _item(annotation: Any) -> ParamType:
@@ -86,6 +93,25 @@ def _item(annotation: Any) -> ParamType:
     if found.kind in {"file", "folder"}:
         raise UnknownType("several files are given as one Folder")
     return found
+
+
+def _fields(inner: Any) -> Iterator[Field]:
+    """The keys of a TypedDict, by their annotations."""
+    try:
+        hints = typing.get_type_hints(inner, include_extras=True)
+    except Exception as error:
+        raise UnknownType(f"its fields cannot be understood: {error}") from None
+    for name, annotation in hints.items():
+        said = getattr(typing.get_origin(annotation), "_name", None)  # of texts, __required_keys__ does not know
+        required = said == "Required" or (said != "NotRequired" and name in inner.__required_keys__)
+        yield Field(name=name, type=_item(annotation), required=required)
+
+
+def _enum(cls: type[Enum]) -> ParamType:
+    members = tuple(cls)
+    if not members:
+        raise UnknownType("it has no members")
+    return replace(_choices(tuple(map(member_key, members))), enum=class_name(cls))
 
 
 def _choices(values: tuple[Any, ...]) -> ParamType:
@@ -99,15 +125,17 @@ def _choices(values: tuple[Any, ...]) -> ParamType:
 
 
 def type_of_value(value: Any) -> ParamType:
-    """The parameter type of a value that is written down without a declared type."""
+    """The parameter type of a value that is written down without a declared type; each keeps its class."""
     if isinstance(value, Enum):
-        value = value.value
-    for cls in (bool, int, float, str, datetime, date, timedelta, File, Folder):
-        if isinstance(value, cls):
-            return ParamType(kind=_SCALARS[cls])
-    if isinstance(value, (list, tuple)):
-        return ParamType(kind="list")
-    return ParamType(kind="dict") if isinstance(value, dict) else JSON_TYPE
+        return _enum(type(value))
+    if isinstance(value, (File, Folder)):
+        return ParamType(kind="file" if isinstance(value, File) else "folder")
+    cls = type(value)
+    if cls in _SCALARS:
+        return ParamType(kind=_SCALARS[cls])
+    if cls in (list, tuple):
+        return ParamType(kind="list", sequence=_SEQUENCES[cls])
+    return ParamType(kind="dict") if cls is dict else JSON_TYPE
 
 
 def type_name_of(type_: ParamType) -> TypeName:
@@ -117,6 +145,7 @@ def type_name_of(type_: ParamType) -> TypeName:
     cls = _CLASSES.get(type_.kind, dict)
     if type_.kind == "list":
         cls = list[_CLASSES.get(type_.items[0].kind, Any)] if type_.items else list  # type: ignore[misc]
+        cls = tuple if type_.sequence in {"tuple", "fixed"} else cls
     return type_name(cls | None if type_.optional else cls)
 
 

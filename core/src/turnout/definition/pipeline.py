@@ -279,7 +279,7 @@ def _param(parameter: Parameter, doc: str, where: Location) -> ParamSpec:
             fix="call the step in the pipeline's function",
         )
     try:
-        value = convert(default, type_, parameter.name, text=False)
+        value = convert(default, type_, parameter.name, text=False, canonical=False)
     except ConfigError as error:
         is_none = default is None
         raise DefinitionError(

@@ -12,7 +12,7 @@ import msgspec
 from turnout.definition.durations import seconds
 from turnout.errors import ConfigError, DefinitionError, Location, did_you_mean
 from turnout.spec.model import Schedule
-from turnout.spec.times import format_datetime, has_zone
+from turnout.spec.times import format_datetime, has_zone, to_utc
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
 
@@ -136,7 +136,7 @@ def _start(start: Any, where: Location) -> str:
     if isinstance(start, date) and not isinstance(start, datetime):
         start = start.isoformat()
     try:
-        moment = str(convert(start, ParamType(kind="datetime"), "start"))
+        moment = to_utc(convert(start, ParamType(kind="datetime"), "start"))
     except ConfigError as error:
         raise DefinitionError(error.what, where=where, why=error.why, fix=error.fix) from None
     if moment < "0002" or moment > "9999":  # in some time zone there is no such moment

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from turnout.definition.annotations import NOTHING, describe, resolve, type_name
+from turnout.definition.bounds import Unchecked, is_constrained
 from turnout.definition.parameters import UnknownType, param_type
 from turnout.definition.places import defined
 from turnout.errors import DefinitionError, Location, did_you_mean
@@ -24,10 +25,11 @@ _KINDS = {
 class Parameter:
     """One parameter of a function: its name, annotation, default (``NOTHING`` for none) and types.
 
-    ``type`` is what a literal is converted to, or None where its type is a class no JSON stands for.
+    ``type`` is what a literal is converted to, or None where its type is a class no JSON stands for; ``check`` is that
+    again where it has bounds, to which whatever a step is given is held when it runs.
     """
 
-    __slots__ = ("annotation", "default", "keyword_only", "misfit", "name", "type", "type_name")
+    __slots__ = ("annotation", "check", "default", "keyword_only", "misfit", "name", "type", "type_name")
 
     def __init__(self, parameter: inspect.Parameter, annotation: Any) -> None:
         self.name = parameter.name
@@ -35,11 +37,9 @@ class Parameter:
         self.default = NOTHING if parameter.default is _EMPTY else parameter.default
         self.keyword_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY
         self.type_name: TypeName = type_name(annotation)
-        self.misfit: UnknownType | None = None
-        try:
-            self.type: ParamType | None = param_type(annotation)
-        except UnknownType as error:
-            self.type, self.misfit = None, error
+        found, self.check = checked_type(annotation)
+        self.misfit = found if isinstance(found, UnknownType) else None
+        self.type: ParamType | None = None if isinstance(found, UnknownType) else found
 
     @property
     def is_content(self) -> bool:
@@ -60,7 +60,12 @@ class Signature:
         hints = resolve(function, scope)
         raw = inspect.signature(function).parameters
         self.function = function
-        self.parameters = {name: Parameter(one, hints.get(name, NOTHING)) for name, one in raw.items()}
+        self.parameters: dict[str, Parameter] = {}
+        for name, one in raw.items():
+            try:
+                self.parameters[name] = Parameter(one, hints.get(name, NOTHING))
+            except Unchecked as error:
+                raise unchecked(f"{function.__name__}: the type of {name!r}", error, function) from None
         self.positional = tuple(one.name for one in self.parameters.values() if not one.keyword_only)
         self.returns = hints.get("return", NOTHING)
 
@@ -109,6 +114,31 @@ class Signature:
     def _keyword_fix(self) -> str:
         named = [one.name for one in self.parameters.values() if one.keyword_only]
         return f"give the others by name: {named[0]}=…" if named else "leave the others out"
+
+
+def checked_type(annotation: Any) -> tuple[ParamType | UnknownType, ParamType | None]:
+    """The type of an annotation, or why it is none; and that type again where it has bounds.
+
+    Raises:
+        Unchecked: for a constraint that values cannot be held to.
+    """
+    try:
+        found = param_type(annotation)
+    except UnknownType as error:
+        if is_constrained(annotation):
+            raise Unchecked("a constraint on a value of this class cannot be checked") from None
+        return error, None
+    return found, found if found.is_bounded else None
+
+
+def unchecked(what: str, error: Unchecked, function: Callable[..., Any]) -> DefinitionError:
+    """The error for a constraint that nobody would hold a value to."""
+    return DefinitionError(
+        f"{what} declares what is not checked: {error}",
+        where=defined(function.__code__),
+        fix="take it out and check in the step, or declare gt, ge, lt, le, multiple_of, min_length, max_length or "
+        "pattern on a number, text, list or dict",
+    )
 
 
 def check_parameters(function: Callable[..., Any], kind: str) -> None:

@@ -11,17 +11,19 @@ from typing import Any, overload
 
 from turnout import names
 from turnout.definition import functions, materializer, places, settings
-from turnout.definition.annotations import outputs
+from turnout.definition.annotations import OutputType, outputs
+from turnout.definition.bounds import Unchecked
 from turnout.definition.durations import seconds
 from turnout.definition.handles import Handle, Outputs
 from turnout.definition.mapping import lists, run_map
-from turnout.definition.signature import Signature, check_parameters
+from turnout.definition.signature import Signature, check_parameters, checked_type, unchecked
 from turnout.definition.trace import Trace, current
 from turnout.definition.values import Value, foreign
 from turnout.definition.wiring import Wiring
 from turnout.errors import Location
 from turnout.spec.inputs import InputSpec, Output
 from turnout.spec.model import OutputSpec, StepSpec
+from turnout.spec.types import ParamType
 
 
 class _Declared:
@@ -39,7 +41,16 @@ class _Declared:
     def outputs(self) -> tuple[OutputSpec, ...]:
         where = places.defined(self._function.__code__)
         declared = outputs(self.signature.returns, self._function.__name__, where)
-        return tuple(OutputSpec(name=o.name, type=o.type, materializer=materializer.find(o.type)) for o in declared)
+        return tuple(
+            OutputSpec(name=o.name, type=o.type, materializer=materializer.find(o.type), check=self._check(o))
+            for o in declared
+        )
+
+    def _check(self, output: OutputType) -> ParamType | None:
+        try:
+            return checked_type(output.annotation)[1]
+        except Unchecked as error:
+            raise unchecked(f"{self._function.__name__}: the output {output.name!r}", error, self._function) from None
 
     @functools.cached_property
     def doc(self) -> str:

@@ -14,7 +14,7 @@ from turnout.definition.trace import Trace
 from turnout.definition.values import Value, foreign
 from turnout.errors import ConfigError, DefinitionError, Location
 from turnout.markers import Marker
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output
+from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Source
 from turnout.spec.types import JSON_TYPE, ParamType, TypeName
 from turnout.spec.values import article, convert, shorten
 
@@ -36,19 +36,19 @@ class Wiring:
             DefinitionError: when it cannot be one, or its type cannot fit.
         """
         if not isinstance(value, Handle):
-            return InputSpec(source=self.literal(parameter, value), type=parameter.type_name)
+            return spec_of(parameter, self.literal(parameter, value))
         self.check(value)
         source = value._source
         if isinstance(source, Literal):
-            return InputSpec(source=self._again(parameter, source), type=parameter.type_name)
+            return spec_of(parameter, self._again(parameter, source))
         given = value._type
         if value._mapped:
             assert isinstance(source, Output)
             given = collection_of(given)
             self.check_fit(parameter, given, value)
-            return InputSpec(source=Collected(step=source.step, output=source.output), type=parameter.type_name)
+            return spec_of(parameter, Collected(step=source.step, output=source.output))
         self.check_fit(parameter, given, value)
-        return InputSpec(source=source, type=parameter.type_name)
+        return spec_of(parameter, source)
 
     def element(self, parameter: Parameter, value: Handle) -> InputSpec:
         """The input of a mapped step for one of the lists it maps over.
@@ -71,7 +71,7 @@ class Wiring:
                 if value._mapped and given.collection
                 else "map over a list of what the step takes, or change one of the annotations",
             )
-        return InputSpec(source=Element(step=source.step, output=source.output), type=parameter.type_name)
+        return spec_of(parameter, Element(step=source.step, output=source.output))
 
     def check(self, value: Value) -> None:
         """Refuse a handle of another trace."""
@@ -119,12 +119,12 @@ class Wiring:
             return source
         if parameter.type.kind != source.type.kind and (source.type.kind, parameter.type.kind) != ("int", "float"):
             raise self._misfit(parameter, source.value)
-        return Literal(value=self.convert(parameter, source.value, parameter.type), type=parameter.type)
+        return Literal(value=self.convert(parameter, source.value, parameter.type, canonical=True), type=parameter.type)
 
-    def convert(self, parameter: Parameter, value: Any, type_: ParamType) -> Any:
-        """The canonical form of a literal."""
+    def convert(self, parameter: Parameter, value: Any, type_: ParamType, *, canonical: bool = False) -> Any:
+        """The canonical form of a literal, or of one that is in it already."""
         try:
-            return convert(value, type_, parameter.name, text=False)
+            return convert(value, type_, parameter.name, text=False, canonical=canonical)
         except ConfigError as error:
             if type_ == JSON_TYPE or value is None:
                 raise self._misfit(parameter, value) from None
@@ -183,6 +183,11 @@ class Wiring:
                 why="an input is one value of one step",
                 fix="give each its own input, or fan out by .map and collect",
             )
+
+
+def spec_of(parameter: Parameter, source: Source) -> InputSpec:
+    """The input of a step from a source."""
+    return InputSpec(source=source, type=parameter.type_name, check=parameter.check)
 
 
 def collection_of(element: TypeName) -> TypeName:

@@ -13,7 +13,7 @@ from turnout.errors import PlanError
 from turnout.spec.expressions import Expression
 from turnout.spec.inputs import Collected, Element, InputSpec, Output
 from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule, StepKind
-from turnout.spec.types import TypeName
+from turnout.spec.types import ParamType, TypeName
 
 FORMAT = 2
 """The format version of plans that this turnout writes, and the newest it reads."""
@@ -23,11 +23,12 @@ MINIMUM_RUNTIME = "0.1.0"
 
 class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One output. ``materializer`` is a registered name, ``module:qualname`` of the project's own, or ``auto``
-    (chosen on the worker by the value's type, and recorded)."""
+    (chosen on the worker by the value's type, and recorded). ``check`` is as in the definition."""
 
     name: str
     type: TypeName
     materializer: str = "auto"
+    check: ParamType | None = None
 
 
 class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):

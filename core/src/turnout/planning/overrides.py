@@ -54,7 +54,7 @@ def _default(params: dict[str, ParamSpec], name: str, value: Any, pipeline: str,
             fix=f"its parameters are: {', '.join(params) or 'none'}",
         )
     param = params[name]
-    default = convert(value, param.type, name, where)
+    default = convert(value, param.type, name, where, canonical=False)
     return msgspec.structs.replace(param, default=default, required=False, source="value")
 
 

@@ -177,7 +177,7 @@ def _input(given: InputSpec, uploads: Uploads, problems: list[TurnoutError], ste
 
 def _output(output: Any, materializers: Materializers) -> OutputPlan:
     chosen = output.materializer or materializers.for_type(output.type) or "auto"
-    return OutputPlan(name=output.name, type=output.type, materializer=chosen)
+    return OutputPlan(name=output.name, type=output.type, materializer=chosen, check=output.check)
 
 
 def _cache(step: StepSpec, params: tuple[ParamSpec, ...]) -> bool | float:

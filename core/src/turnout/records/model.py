@@ -10,6 +10,7 @@ import msgspec
 
 from turnout import canonical
 from turnout.errors import ArtifactError
+from turnout.spec.forms import plain
 
 FORMAT = 2
 """The format version of records that this turnout writes, and the newest it reads."""
@@ -277,6 +278,11 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance: str
     engine_run: str
     engine_url: str = ""
+
+    @property
+    def plain_params(self) -> dict[str, Any]:
+        """The parameters for people and trackers: without what keeps order and tuples, times as texts."""
+        return {name: plain(value) for name, value in self.params.items()}
 
 
 class FinishMark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

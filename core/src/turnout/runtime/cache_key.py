@@ -41,19 +41,21 @@ def _input(session: Session, spec: InputSpec, given: InputRecord) -> Any:
         return {"skipped": True}
     match spec.source:
         case Literal(type=type_):
-            return _value(given, type_)
+            return _value(given, spec, type_)
         case Param(name=name):
-            return _value(given, session.params[name].type)
+            return _value(given, spec, session.params[name].type)
         case Collected(step=step, output=output):
             found = collected(session, step, output) or []
             return {"collection": [one.digests[0] if one.elements is None else one.digests for one in found]}
     return {"collection": given.digests} if given.collection else {"artifact": given.digests}
 
 
-def _value(given: InputRecord, type_: ParamType) -> Any:
+def _value(given: InputRecord, spec: InputSpec, type_: ParamType) -> Any:
     if given.digests:
         return {type_.kind: given.digests, "suffix": given.value["suffix"]}
-    return {"value": given.value, "type": str(msgspec.structs.replace(type_, optional=False, choices=()))}
+    plain = msgspec.structs.replace(type_, optional=False, choices=())
+    enums = {} if type_.enum == spec.type.name else {"enums": found} if (found := sorted(type_.enums)) else {}
+    return {"value": given.value, "type": str(plain), **enums}
 
 
 def key_of(parts: dict[str, Any]) -> str:

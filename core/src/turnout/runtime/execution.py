@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import shutil
@@ -36,10 +37,12 @@ from turnout.runtime.policies import artifacts_of
 from turnout.runtime.redaction import Redactor, redacted_output
 from turnout.runtime.session import Session
 from turnout.runtime.sources import collected, element
+from turnout.spec.bounds import check_python
 from turnout.spec.expressions import evaluate
 from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.spec.scalars import Misfit
 from turnout.spec.types import ParamType
-from turnout.spec.values import revive
+from turnout.spec.values import readable, revive, shorten
 
 FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
 """Errors that no second try can mend."""
@@ -85,9 +88,7 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
         with _output(session), _surroundings(session, step, environ):
             assert step.entrypoint is not None
             function = session.code.load(step.entrypoint)
-            arguments = {
-                name: _argument(session, given, index, Wanted(function, name)) for name, given in step.inputs.items()
-            }
+            arguments = {name: _argument(session, step, index, Wanted(function, name)) for name in step.inputs}
             context.activate(log)
             try:
                 with tracking.around(session) if tracked else nullcontext():
@@ -124,10 +125,10 @@ def _output(session: Session) -> AbstractContextManager[None]:
 def _plain(session: Session, given: InputSpec) -> Any:
     """The value of a gate's input as JSON: what a guard's expression is over."""
     match given.source:
-        case Literal(value=value):
-            return value
+        case Literal(value=value, type=type_):
+            return readable(value, type_)
         case Param(name=name):
-            return session.run.params[name]
+            return readable(session.run.params[name], session.params[name].type)
         case Output(step=name, output=output):
             record = session.record(name, None)
             assert record is not None
@@ -141,15 +142,52 @@ class Wanted(msgspec.Struct, frozen=True):
     function: Callable[..., Any]
     argument: str
 
-    @property
-    def type(self) -> Any:
-        """The declared type, without the ``None`` of an optional one."""
-        declared = typing.get_type_hints(self.function).get(self.argument)
-        members = [member for member in typing.get_args(declared) if member is not type(None)]
-        return members[0] if len(members) == 1 else declared
+    def enum(self, session: Session, name: str) -> type[Any]:
+        """The class ``module:qualname``: the one that the argument is declared with, else as it is imported."""
+        qualname = name.partition(":")[2]
+        try:
+            declared = typing.get_type_hints(self.function).get(self.argument)
+        except Exception:  # a name that exists for type checkers only
+            declared = None
+        found = next((cls for cls in _classes_in(declared) if cls.__qualname__ == qualname), None)
+        return session.code.load_class(name) if found is None else found
 
 
-def _argument(session: Session, given: InputSpec, index: int | None, wanted: Wanted) -> Any:
+def _classes_in(annotation: Any) -> Iterator[type[Any]]:
+    """The classes that an annotation names, at any depth."""
+    if isinstance(annotation, typing.NewType):
+        annotation = annotation.__supertype__
+    if type(annotation).__name__ == "TypeAliasType":
+        annotation = annotation.__value__
+    if typing.is_typeddict(annotation):
+        for inner in typing.get_type_hints(annotation).values():
+            yield from _classes_in(inner)
+    elif isinstance(annotation, type) and not typing.get_args(annotation):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _classes_in(inner)
+
+
+def _argument(session: Session, step: StepPlan, index: int | None, wanted: Wanted) -> Any:
+    given = step.inputs[wanted.argument]
+    value = _given(session, given, index, wanted)
+    if given.check is not None:
+        _check(value, given.check, f"the input {wanted.argument!r} of {step.name}")
+    return value
+
+
+def _check(value: Any, type_: ParamType, what: str) -> None:
+    try:
+        check_python(value, type_)
+    except Misfit as misfit:
+        raise ConfigError(
+            f"{what} is {shorten(value)}, which its annotation refuses",
+            why=f"{misfit.path}: {misfit.why}".removeprefix(": "),
+            fix="give it such a value, or change the annotation",
+        ) from None
+
+
+def _given(session: Session, given: InputSpec, index: int | None, wanted: Wanted) -> Any:
     match given.source:
         case Literal(value=value, type=type_):
             return _value(session, given, value, type_, wanted)
@@ -173,7 +211,9 @@ def _value(session: Session, given: InputSpec, value: Any, type_: ParamType, wan
     if type_.kind in {"file", "folder"}:
         name = given.source.name if isinstance(given.source, Param) else wanted.argument
         return None if value is None else parameter_file(session, name, value, type_)
-    return revive(value, type_, wanted.type if "enum:Enum" in given.type.bases else None)
+    if "enum:Enum" in given.type.bases and not type_.enum:  # a text given for an enum, and plans of before
+        type_ = msgspec.structs.replace(type_, enum=given.type.name)
+    return revive(value, type_, functools.partial(wanted.enum, session))
 
 
 def _save(session: Session, step: StepPlan, result: Any) -> dict[str, OutputRecord]:
@@ -187,6 +227,9 @@ def _save(session: Session, step: StepPlan, result: Any) -> dict[str, OutputReco
             where=None if step.place is None else f"{step.place.file}:{step.place.line}",
             fix="return a tuple with one value for each declared output",
         )
+    for output, value in zip(step.outputs, values, strict=True):
+        if output.check is not None:
+            _check(value, output.check, f"the output {output.name!r} of {step.name}")
     return {
         output.name: session.artifacts.save(value, output) for output, value in zip(step.outputs, values, strict=True)
     }

@@ -11,7 +11,9 @@ from turnout import canonical
 from turnout.errors import ConfigError, did_you_mean
 from turnout.plan.model import Plan
 from turnout.records.model import Options, Submission
+from turnout.spec.forms import is_same_but_for_order
 from turnout.spec.model import ParamSpec
+from turnout.spec.times import to_utc
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert, shorten
 
@@ -51,15 +53,20 @@ def settle(options: Options) -> Options:
     Raises:
         ConfigError: for a time that cannot be read.
     """
-    at = None if options.at is None else convert(options.at, _DATETIME, "at")
+    at = None if options.at is None else to_utc(convert(options.at, _DATETIME, "at"))
     interval = options.interval
     if interval is not None:
-        interval = convert(interval[0], _DATETIME, "interval"), convert(interval[1], _DATETIME, "interval")
+        start, end = (to_utc(convert(moment, _DATETIME, "interval")) for moment in interval)
+        interval = start, end
     return msgspec.structs.replace(options, at=at, interval=interval)
 
 
-def bind(plan: Plan, given: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    """The canonical value of every parameter of a run; raises ConfigError for an unknown, missing or wrong one."""
+def bind(plan: Plan, given: Mapping[str, Any], options: Options, *, canonical: bool = True) -> dict[str, Any]:
+    """The canonical value of every parameter of a run; raises ConfigError for an unknown, missing or wrong one.
+
+    Args:
+        canonical: as :func:`turnout.spec.values.convert` takes it.
+    """
     known = {param.name: param for param in plan.params}
     for name in given:
         if name not in known:
@@ -67,12 +74,21 @@ def bind(plan: Plan, given: Mapping[str, Any], options: Options) -> dict[str, An
                 f"the pipeline {plan.name} has no parameter {name!r}. {did_you_mean(name, known)}".rstrip(),
                 fix=f"its parameters are: {', '.join(known) or 'none'}",
             )
-    return {name: _value(param, given, options, plan.name) for name, param in known.items()}
+    return {
+        name: _given(param, given[name], canonical=canonical) if name in given else _missing(param, options, plan.name)
+        for name, param in known.items()
+    }
 
 
-def _value(param: ParamSpec, given: Mapping[str, Any], options: Options, pipeline: str) -> Any:
-    if param.name in given:
-        return _checked_file(param, convert(given[param.name], param.type, param.name), given[param.name])
+def _given(param: ParamSpec, given: Any, *, canonical: bool) -> Any:
+    """The value that was given; the default where it is that but for an order, which some engines lose."""
+    value = convert(given, param.type, param.name, canonical=canonical)
+    if not param.required and param.source == "value" and is_same_but_for_order(value, param.default):
+        value = param.default
+    return _checked_file(param, value, given)
+
+
+def _missing(param: ParamSpec, options: Options, pipeline: str) -> Any:
     if param.source == "value":
         if param.required:
             raise ConfigError(

@@ -88,7 +88,11 @@ Upstream = (Output, Element, Collected)
 
 
 class InputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One input of a step: its source and the type the step's signature asks for."""
+    """One input of a step: its source and the type the step's signature asks for.
+
+    ``check`` is that type again where it has bounds, to which a value is held when the step runs.
+    """
 
     source: Source
     type: TypeName = ANY
+    check: ParamType | None = None

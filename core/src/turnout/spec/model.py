@@ -59,11 +59,15 @@ class Resources(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
 
 
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One output of a step. ``materializer`` is ``module:qualname`` where the project brings its own."""
+    """One output of a step. ``materializer`` is ``module:qualname`` where the project brings its own.
+
+    ``check`` is its type again where that has bounds, to which what the step returns is held.
+    """
 
     name: str
     type: TypeName
     materializer: str | None = None
+    check: ParamType | None = None
 
 
 StepKind = Literal["task", "gate", "records"]

@@ -18,15 +18,23 @@ _EXACT = 2**53
 class Misfit(Exception):
     """A value that its type refuses: why, where that is not plain, and how it is shown, where not in clear.
 
-    For an element of a list or object, ``path`` says which one, ``type`` what it is to be.
+    For an element of a list or object, ``path`` says which one, ``type`` what it is to be. ``fix`` is what to do,
+    where an example of the type does not say it.
     """
 
-    def __init__(self, why: str = "", *, shown: str | None = None) -> None:
+    def __init__(self, why: str = "", *, shown: str | None = None, fix: str | None = None) -> None:
         super().__init__(why)
         self.why = why
+        self.fix = fix
         self.shown = shown
         self.path = ""
         self.type: ParamType | None = None
+
+
+class Typed(str):
+    """A text that a person typed for a parameter: ``null`` is None where the type allows that, ``"null"`` the text."""
+
+    __slots__ = ()
 
 
 def to_int(value: Any) -> int:
@@ -55,7 +63,7 @@ def to_float(value: Any) -> float:
         except OverflowError:
             raise Misfit("it is too large for a float") from None
         if math.isfinite(number):
-            return number + 0.0  # -0.0 becomes 0.0
+            return number
         raise Misfit("JSON holds no NaN and no infinity")
     raise Misfit
 
@@ -81,7 +89,7 @@ def to_str(value: Any) -> str:
 
 
 def to_datetime(value: Any) -> str:
-    """The canonical text of a moment; see :mod:`turnout.spec.times`."""
+    """The canonical text of a time; see :func:`turnout.spec.times.format_datetime`."""
     try:
         if isinstance(value, str):
             value = times.parse_datetime(value)

@@ -35,6 +35,7 @@ from turnout.identity import run_id
 from turnout.plan.model import Plan, StepPlan
 from turnout.records.model import RunState, StepResult, Submission
 from turnout.runtime import sealed
+from turnout.spec.forms import KEYS, RESERVED
 from turnout.spec.inputs import Element
 from turnout.spec.types import ParamType
 from turnout.stores import layout
@@ -378,12 +379,15 @@ def loosened(value: Any, kind: ParamType, drawn: random.Random) -> Any:
             return drawn.choice([value, str(value)])
         case "bool":
             return drawn.choice([value, str(value).lower()])
-        case "list" if kind.items:
-            items = [loosened(item, kind.items[0], drawn) for item in value]
+        case "list" if kind.items and isinstance(value, list):
+            kinds = kind.items if kind.sequence == "fixed" else kind.items * len(value)
+            items = [loosened(item, each, drawn) for item, each in zip(value, kinds, strict=True)]
             return drawn.choice([items, json.dumps(items)])
-        case "dict" if kind.items:
+        case "dict" if kind.items and RESERVED.isdisjoint(value):
             entries = {key: loosened(item, kind.items[0], drawn) for key, item in reversed(value.items())}
             return drawn.choice([entries, json.dumps(entries)])
+        case "dict" if KEYS in value:  # the order is data in it, and the object itself has none
+            return dict(reversed(value.items()))
     return value
 
 

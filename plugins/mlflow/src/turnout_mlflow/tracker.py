@@ -121,7 +121,7 @@ class MlflowTracker(Tracker[MlflowSettings]):
                 return made
 
             external = create() if claimed else _found(client, experiment, {RUN: run.id, STEP: None}, create)
-            self._params(client, external, {names.key(name): _text(value) for name, value in run.params.items()})
+            self._params(client, external, {names.key(name): _text(value) for name, value in run.plain_params.items()})
             return external
 
     def log(self, batch: Batch) -> None:

@@ -51,7 +51,8 @@ class TensorboardTracker(Tracker[TensorboardSettings]):
     def begin(self, run: RunInfo, *, claimed: bool) -> str:
         external = "/".join(quote(part, safe="") for part in (run.project, run.pipeline, run.id))
         params = {
-            name: value if isinstance(value, (bool, str)) else _number(value) for name, value in run.params.items()
+            name: value if isinstance(value, (bool, str)) else _number(value)
+            for name, value in run.plain_params.items()
         }
         with self._writing(f"to begin the run {run.id}") as root:
             folder = root / external
