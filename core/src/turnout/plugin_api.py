@@ -68,6 +68,7 @@ from turnout.records.model import (
     Submission,
 )
 from turnout.spec.expressions import Expression, render
+from turnout.spec.forms import in_text, plain
 from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
 from turnout.spec.types import ANY, ParamType, TypeName
@@ -170,6 +171,7 @@ __all__ = [
     "finish_command",
     "finished",
     "hookimpl",
+    "in_text",
     "last_line",
     "last_state",
     "log_artifact",
@@ -178,6 +180,7 @@ __all__ = [
     "log_of",
     "log_params",
     "memory_bytes",
+    "plain",
     "pretty",
     "render",
     "run_id",

@@ -56,6 +56,13 @@ VALUES = [
     ("turnout", kind("str"), "its own", "STRING"),
     ("turnout_", kind("str"), "another", "STRING"),
     ("choice", kind("json", choices=("low", "high")), "high", "STRING"),
+    ("ordered", kind("dict", "float"), {"a": 1.0, "b": 2.0, "$keys": ["b", "a"]}, "STRUCT"),
+    ("tuples", kind("json"), {"a": {"$tuple": [1, 2]}, "b": 1, "$keys": ["b", "a"]}, "STRING"),
+    ("pair", kind("list", "int", "str", sequence="fixed"), [1, "a"], "LIST"),
+    ("sign", kind("float"), -0.0, "NUMBER_DOUBLE"),
+    ("zone", kind("datetime"), "2026-10-25T02:30:00+01:00[Europe/Paris][fold=1]", "STRING"),
+    ("naive", kind("datetime"), "2026-01-02T00:00:00[naive]", "STRING"),
+    ("members", ParamType(kind="list", items=(kind("str", choices=("a", "b"), enum="shop:Shade"),)), ["b"], "LIST"),
 ]
 
 
@@ -104,14 +111,16 @@ def test_every_type_arrives_as_it_was_given():
     assert call.engine_run == "7"
     assert call.submission.options.tags == {"a": NASTY}
     found = bound(plan, call.submission)
-    assert found == params
+    assert json.dumps(found, sort_keys=True) == json.dumps(params, sort_keys=True)
     assert {name: type(value) for name, value in found.items()} == {name: type(one) for name, one in params.items()}
 
 
 def test_defaults_are_kubeflows_where_it_can_carry_them():
     plan = planned(**{name: value for name, _, value, _ in VALUES})
     found = inputs.definitions(plan)
-    assert {name for name, one in found.items() if "defaultValue" not in one} == {"big", "negative", "text", "nothing"}
+    without = {name for name, one in found.items() if "defaultValue" not in one}
+    assert without == {"big", "negative", "text", "nothing", "sign"}
+    assert found["ordered"]["defaultValue"] == {"b": 2.0, "a": 1.0}, "a person reads it"
     assert all(one["isOptional"] for one in found.values())
     given = {name: one["defaultValue"] for name, one in found.items() if "defaultValue" in one}
     assert bound(plan, received(plan, given, "{{$").submission) == {name: value for name, _, value, _ in VALUES}

@@ -66,7 +66,7 @@ def anchored(schedule: Schedule | None) -> Schedule | None:
     import zoneinfo
 
     moment = datetime.fromisoformat(schedule.start).replace(tzinfo=zoneinfo.ZoneInfo(schedule.timezone))
-    return msgspec.structs.replace(schedule, start=format_datetime(moment))
+    return msgspec.structs.replace(schedule, start=to_utc(format_datetime(moment)))
 
 
 def _kind(given: Any, where: Location) -> tuple[str | None, float | None, tuple[str, ...]]:

@@ -47,7 +47,7 @@ def text_in(form: Any) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def carried(value: Any) -> dict[str, str]:
+def in_text(value: Any) -> dict[str, str]:
     """A canonical value as an object of one text, for an engine that would change it otherwise."""
     return {TEXT: canonical.encode(value).decode()}
 

@@ -93,7 +93,9 @@ def named_zone(name: str) -> tzinfo:
 
 
 def has_zone(text: str) -> bool:
-    """Whether an ISO 8601 time says its offset; False for a text that is none."""
+    """Whether an ISO 8601 time says its offset or zone; False for a text that is none."""
+    if (zone := _IN_ZONE.match(text.strip())) is not None:
+        return zone[3] != NAIVE
     found = _DATETIME.match(text.strip())
     return found is not None and found.groups()[-1] is not None
 

@@ -40,6 +40,7 @@ class DagFile:
     def __init__(self, plan: Plan, settings: AirflowSettings, *, manual: bool = False) -> None:
         self.plan = plan
         self.options = dag_options(plan)
+        self.manual = manual
         self.dag_id = dag_id(plan, manual=manual)
         self._schedule = None if manual else plan.schedule
         self._launcher = launcher(plan, settings)
@@ -117,7 +118,7 @@ class DagFile:
         owner = {"owner": options.owner} if options.owner else {}
         given["default_args"] = {**owner, "retries": 0}  # else a deployment's own number of retries would stand
         if any(spec.source == "value" for spec in plan.params):
-            given["params"] = params(plan.params)
+            given["params"] = params(plan.params, exact=self.manual)
         given["tags"] = [*(_tag(f"{key}:{value}") for key, value in plan.tags.items()), version]
         return arguments(given)
 

@@ -24,7 +24,7 @@ from turnout.plugin_api import (
 )
 from turnout_airflow.clearing import clear
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
-from turnout_airflow.params import packable
+from turnout_airflow.params import packable, sent
 from turnout_airflow.placement import Placed, dags_folder
 from turnout_airflow.refusals import check
 from turnout_airflow.run import AirflowRun, cancel, status_of, task_path, tasks
@@ -144,7 +144,11 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         engine_run = f"{SUBMITTED}{submission.options.uuid}"
         url = f"{self.config.url.rstrip('/')}/dags/{file.dag_id}/runs/{engine_run}"
         options = msgspec.to_builtins(msgspec.structs.replace(submission.options, engine_url=url))
-        conf = {**packable(msgspec.to_builtins(submission.params)), OPTIONS: packable(options)}
+        params = packable(submission.params)
+        exact = {
+            spec.name: sent(submission.params[spec.name], spec.type) for spec in plan.params if spec.name in params
+        }
+        conf = {**params, **exact, OPTIONS: packable(options)}
 
         def start() -> RunHandle:
             api.start(file.dag_id, engine_run, conf)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
-from turnout.plugin_api import ParamSpec, ParamType
+from turnout.plugin_api import ParamSpec, ParamType, in_text, plain
 from turnout_airflow.source import Code, arguments, call, literal
 
 _SMALL = 2**63
@@ -34,14 +36,51 @@ def packable(value: Any) -> Any:
     return value
 
 
-def params(specs: tuple[ParamSpec, ...]) -> Code:
-    """The dictionary of the parameters that are not times which Airflow itself gives."""
+def sent(value: Any, type_: ParamType) -> Any:
+    """A parameter's canonical value for the configuration of a run."""
+    if type_.kind == "int" or _survives(value, is_text=type_.kind in {"str", "file", "folder"}):
+        return packable(value)
+    return in_text(value)
+
+
+def _survives(value: Any, *, is_text: bool) -> bool:
+    """Whether Airflow hands on a value as it is.
+
+    PostgreSQL's JSON knows no -0.0 and no exponents, its scheduler no large numbers, and its schema only such times as
+    name no zone.
+    """
+    if isinstance(value, str):
+        return is_text or not value.endswith("]")
+    if isinstance(value, float):
+        return not (value == 0 and math.copysign(1, value) < 0) and "e" not in repr(value)
+    if isinstance(value, (list, dict)):
+        items = value.values() if isinstance(value, dict) else value
+        return all(_survives(item, is_text=is_text) for item in items)
+    return value is None or packable(value) == value
+
+
+def _default(spec: ParamSpec) -> tuple[Any, bool]:
+    """A default as a person reads it, where it arrives as that or but for the order of an object; and else, that it is
+    a text."""
+    value = sent(spec.default, spec.type)
+    if value != packable(spec.default):
+        return value, True
+    return value if "$dict" in json.dumps(value) else plain(value), False
+
+
+def params(specs: tuple[ParamSpec, ...], *, exact: bool) -> Code:
+    """The dictionary of the parameters that are not times which Airflow itself gives.
+
+    Args:
+        exact: whether runs are submitted by turnout, whose values may come as texts in an object.
+    """
     lines = ["{"]
     for spec in specs:
         if spec.source != "value":
             continue
-        given = [] if spec.required else [literal(packable(spec.default))]
-        described: dict[str, Any] = schema(spec.type)
+        default, is_text = _default(spec)
+        given = [] if spec.required else [literal(default)]
+        described: dict[str, Any] = schema(spec.type, exact=exact or is_text)
         if spec.doc:
             described["description"] = spec.doc
         made = call(f"{literal(spec.name)}: Param", [*given, *arguments(described)], 8, ",")
@@ -49,9 +88,15 @@ def params(specs: tuple[ParamSpec, ...]) -> Code:
     return Code("\n".join([*lines, "    }"]))
 
 
-def schema(type_: ParamType) -> dict[str, Any]:
-    """The JSON Schema of a parameter's type, as far as Airflow's form can use it."""
+def schema(type_: ParamType, *, exact: bool = False) -> dict[str, Any]:
+    """The JSON Schema of a parameter's type, as far as Airflow's form can use it.
+
+    Args:
+        exact: whether a value may also come as a text in an object.
+    """
     names = list(_TYPES.get(type_.kind, ()))
+    if exact and type_.kind in {"float", "datetime", "list"} and not type_.choices:
+        names.append("object")
     if not names:  # any value of JSON
         return {}
     found: dict[str, Any] = {}
@@ -65,7 +110,10 @@ def schema(type_: ParamType) -> dict[str, Any]:
     if type_.kind in {"datetime", "date"}:
         found["format"] = {"datetime": "date-time", "date": "date"}[type_.kind]
     if type_.kind == "list" and type_.items:
-        found["items"] = schema(type_.items[0])
-    if type_.kind == "dict" and type_.items:
+        if type_.sequence == "fixed":
+            found["prefixItems"] = [schema(item) for item in type_.items]
+        else:
+            found["items"] = schema(type_.items[0])
+    if type_.kind == "dict" and type_.items and not exact:
         found["additionalProperties"] = schema(type_.items[0])
     return found

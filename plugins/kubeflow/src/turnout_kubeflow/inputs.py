@@ -8,9 +8,10 @@ that are given there.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
-from turnout.plugin_api import ParamSpec, ParamType, Plan
+from turnout.plugin_api import ParamSpec, ParamType, Plan, plain
 
 SUBMISSION = "turnout"
 """The input for what the submitter knows besides the parameters; no parameter's name clashes (see :func:`key`)."""
@@ -61,6 +62,8 @@ def carried(value: Any, opening: str = "{{") -> bool:
         return all(carried(name, opening) and carried(item, opening) for name, item in value.items())
     if isinstance(value, int):
         return abs(value) <= _EXACT
+    if isinstance(value, float):
+        return value != 0 or math.copysign(1, value) > 0
     return value is not None
 
 
@@ -110,11 +113,16 @@ def _definition(param: ParamSpec) -> dict[str, Any]:
     found: dict[str, Any] = {"parameterType": kubeflow_type(param.type)}
     if not param.required:
         found["isOptional"] = True
-        default = None if param.default is None else rendered(param.default, param.type)
+        default = None if param.default is None else rendered(_shown(param.default), param.type)
         if default is not None and carried(default, KUBEFLOWS):
             found["defaultValue"] = default
     text = " ".join(filter(None, [param.doc, _hint(param.type)]))
     return {**found, "description": text} if text else found
+
+
+def _shown(default: Any) -> Any:
+    """A default as a person reads it: it counts though Kubeflow sorts an object."""
+    return default if "$dict" in json.dumps(default) else plain(default)
 
 
 def _hint(kind: ParamType) -> str:
