@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,9 @@ class Own(Materializer):
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
         return self.own.load(folder, wanted) if isinstance(self.own, Materializer) else self.own.load(folder)
+
+    def pieces(self, folder: Path) -> Iterator[bytes]:
+        return self.own.pieces(folder) if isinstance(self.own, Materializer) else super().pieces(folder)
 
     def equal(self, left: Path, right: Path) -> bool:
         compare = getattr(self.own, "equal", super().equal)

@@ -23,9 +23,11 @@ from turnout.errors import TurnoutError
 from turnout.records.model import StepResult
 from turnout.runtime import sealed
 from turnout.runtime.parameters import VARIABLE, parse_submission
+from turnout.runtime.printing import is_a_workers, unredacted_output
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from turnout.plan.model import StepPlan
     from turnout.runtime.session import Session
@@ -77,16 +79,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _call(options: argparse.Namespace, given: list[str]) -> StepResult:
-    from turnout.runtime.execution import FINAL
-
     try:
         return _run(options, given)
-    except TurnoutError as error:
-        print(f"turnout: {error}", file=sys.stderr)
-        return StepResult(state="failed", retryable=not isinstance(error, FINAL), message=str(error))
-    except Exception as error:  # the engine is told in its own words, whatever it was
-        traceback.print_exc()
-        return StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception, redact: Callable[[str], str] = str) -> StepResult:
+    """What the engine is told, in its own words, of whatever it was."""
+    from turnout.runtime.execution import FINAL
+
+    if isinstance(error, TurnoutError):
+        message = redact(str(error))
+        print(f"turnout: {message}", file=sys.stderr)
+        return StepResult(state="failed", retryable=not isinstance(error, FINAL), message=message)
+    print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
+    return StepResult(state="failed", retryable=True, message=redact(f"{type(error).__name__}: {error}"))
 
 
 def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
@@ -102,26 +110,34 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         bundle.upload(options.bundle, options.plan, store)
     session = Session.open(store, options.plan, options.engine_run, parse_submission(os.environ.get(VARIABLE)))
     try:
-        if options.command == "finish":
-            from turnout.runtime.finish import finish_run
-
-            state = finish_run(session, cancelled=options.cancelled).state
-            return StepResult(state="succeeded", message=f"the run {'was ' if state == 'cancelled' else ''}{state}")
-        from turnout.runtime.step import run_step
-
-        step = session.plan.by_name.get(options.step)
-        if step is not None and session.record(options.step, options.index) is None:
-            _prepare(session, step, given)
-        garbage.now()
-        result = run_step(session, options.step, options.index)
-        if result.state == "failed":
-            print(f"turnout: {result.message}", file=sys.stderr)
-        elif options.record:
-            record = session.record(options.step, options.index) or session.record(options.step, None)
-            options.record.write_bytes(canonical.encode({"store": store.address, "record": record}))
-        return result
+        return _finish(session, options) if options.command == "finish" else _step(session, options, given)
+    except Exception as error:
+        return _failed(error, session.components.redactor.text)
     finally:
         session.close()
+
+
+def _finish(session: Session, options: argparse.Namespace) -> StepResult:
+    from turnout.runtime.finish import finish_run
+
+    state = finish_run(session, cancelled=options.cancelled).state
+    return StepResult(state="succeeded", message=f"the run {'was ' if state == 'cancelled' else ''}{state}")
+
+
+def _step(session: Session, options: argparse.Namespace, given: list[str]) -> StepResult:
+    from turnout.runtime.step import run_step
+
+    step = session.plan.by_name.get(options.step)
+    if step is not None and session.record(options.step, options.index) is None:
+        _prepare(session, step, given)
+    garbage.now()
+    result = run_step(session, options.step, options.index)
+    if result.state == "failed":
+        print(f"turnout: {result.message}", file=sys.stderr)
+    elif options.record:
+        record = session.record(options.step, options.index) or session.record(options.step, None)
+        options.record.write_bytes(canonical.encode({"store": session.store.address, "record": record}))
+    return result
 
 
 def _prepare(session: Session, step: StepPlan, given: list[str]) -> None:
@@ -141,9 +157,8 @@ def _prepare(session: Session, step: StepPlan, given: list[str]) -> None:
 def _tell(result: StepResult, outcome: Path | None) -> bool:
     """Print the outcome as a line of its own, and write it to the file asked for; return whether that could be done."""
     line = canonical.encode(result) + b"\n"
-    sys.stdout.flush()
-    sys.stdout.buffer.write(b"\n" + line)
-    sys.stdout.buffer.flush()
+    with unredacted_output() as output:
+        output.write(b"\n" + line)
     if outcome is None:
         return True
     partial = outcome.with_name(f"{outcome.name}.{os.getpid()}.part")
@@ -168,6 +183,7 @@ def _line_by_line() -> None:
 
 if __name__ == "__main__":
     _line_by_line()
+    is_a_workers()
     code = main()
     garbage.never()
     os.dup2(2, 1)  # what is printed on the way out must not come after the outcome

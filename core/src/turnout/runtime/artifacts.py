@@ -28,6 +28,7 @@ from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord, Profile
 from turnout.runtime import blobs, outputs, small
 from turnout.runtime.blobs import Blobs, short
+from turnout.runtime.redaction import Redactor, refusal
 from turnout.spec.types import ANY, TypeName
 
 PROFILED = 20
@@ -41,12 +42,16 @@ class Artifacts:
 
     Args:
         work: a folder of this process's own, for the files that steps see and what is fetched; its owner removes it.
+        redactor: knows the secrets that no value may hold.
     """
 
-    def __init__(self, store: ArtifactStore[Any], materializers: Materializers, work: Path) -> None:
+    def __init__(
+        self, store: ArtifactStore[Any], materializers: Materializers, work: Path, redactor: Redactor | None = None
+    ) -> None:
         self.blobs = Blobs(store, work)
         self.materializers = materializers
         self.work = work
+        self._redactor = redactor or Redactor()
 
     # Saving
 
@@ -56,6 +61,7 @@ class Artifacts:
         Raises:
             ArtifactError: when the value is not of the declared type, or cannot be saved; ``__cause__`` is the
                 exception of a project's own materializer.
+            ConfigError: when its files would hold a secret. (Of a value that lives in the record its reader tells.)
         """
         declared = output.type
         if not declared.collection or (value is None and declared.optional):
@@ -116,6 +122,8 @@ class Artifacts:
                 except Unfit as error:
                     reason = error
                     continue
+                if self._redactor and self._redactor.finds_in(materializer.pieces(folder)):
+                    raise refusal("the step", f"output {name!r}")
                 manifest = self.blobs.write(folder, materializer.name, kind)
             found = blobs.reference(manifest, materializer.pickled)
             return msgspec.structs.replace(found, profile=profile) if isinstance(profile, Profile) else found

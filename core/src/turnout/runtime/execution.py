@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 import turnout
-from turnout import canonical, context
+from turnout import context
 from turnout.errors import (
     ArtifactError,
     ConfigError,
@@ -34,7 +34,8 @@ from turnout.runtime import profiles, tracking
 from turnout.runtime.files import parameter_file
 from turnout.runtime.logged import StepLog
 from turnout.runtime.policies import artifacts_of
-from turnout.runtime.redaction import Redactor, redacted_output
+from turnout.runtime.printing import redacted_output
+from turnout.runtime.redaction import Redactor, refusal
 from turnout.runtime.session import Session
 from turnout.runtime.sources import collected, element
 from turnout.spec.bounds import check_python
@@ -97,24 +98,26 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
                 context.activate(None)
             del arguments
             outputs = _save(session, step, result)
-        outputs, logged = profiles.allowed(step, redactor, outputs, log.collected(redactor))
-        _refuse_secrets(step, redactor, [outputs, logged.artifacts])
+        outputs, logged = profiles.allowed(step, outputs, log.collected())
+        _refuse_secrets(step, redactor, outputs, logged)
         session.components.enforce_artifacts(step.name, artifacts_of(outputs, logged))
         return Executed(outputs, None, logged)
     except BaseException as error:
-        _, logged = profiles.allowed(step, redactor, {}, log.collected(redactor))
-        if redactor and redactor.finds(canonical.encode(logged.artifacts)):
+        _, logged = profiles.allowed(step, {}, log.collected())
+        if _hold_secret(redactor, {}, logged):
             logged = msgspec.structs.replace(logged, artifacts={})
         raise StepFailed(error, describe(session, step, error), logged) from error
 
 
-def _refuse_secrets(step: StepPlan, redactor: Redactor, recorded: Any) -> None:
-    if redactor and redactor.finds(canonical.encode(recorded)):
-        raise ConfigError(
-            f"{step.name} returns or logs a value that holds a secret",
-            why="the value would be on record in clear",
-            fix="keep the secret inside the step",
-        )
+def _refuse_secrets(step: StepPlan, redactor: Redactor, outputs: dict[str, OutputRecord], logged: Logged) -> None:
+    if _hold_secret(redactor, outputs, logged):
+        raise refusal(step.name)
+
+
+def _hold_secret(redactor: Redactor, outputs: dict[str, OutputRecord], logged: Logged) -> bool:
+    """Whether artifacts hold a secret in what a record has of them; their files were looked through before."""
+    artifacts = list(artifacts_of(outputs, logged)) if redactor else []
+    return any(redactor.finds(artifact.value) or redactor.finds(artifact) for artifact in artifacts)
 
 
 def _output(session: Session) -> AbstractContextManager[None]:
@@ -301,7 +304,7 @@ def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
             text = text.replace(f"{folder}{os.sep}", "")
     redactor = session.components.redactor
     return Failure(
-        type=f"{type(error).__module__}.{type(error).__qualname__}",
+        type=redactor.text(f"{type(error).__module__}.{type(error).__qualname__}"),
         message=redactor.text(_message(error)),
         traceback=redactor.text(text),
         retryable=not (isinstance(error, FINAL) or (step.kind == "gate" and isinstance(error, RunError))),

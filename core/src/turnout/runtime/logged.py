@@ -11,7 +11,6 @@ from turnout.errors import ConfigError
 from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, Logged, Point
 from turnout.runtime import clock
-from turnout.runtime.redaction import Redactor
 from turnout.runtime.sending import Sender
 from turnout.runtime.session import Session
 from turnout.spec.types import ANY, JSON_TYPE
@@ -27,6 +26,7 @@ class StepLog:
 
     def __init__(self, session: Session, sender: Sender | None = None) -> None:
         self._session = session
+        self._redactor = session.components.redactor
         self._sender = sender
         self._lock = threading.Lock()
         self._points: list[Point] = []
@@ -40,7 +40,7 @@ class StepLog:
             shown = "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
         position = None if x is None else operator.index(x)
         with self._lock:
-            point = Point(_name(name), shown, len(self._points), clock.now(), position)
+            point = Point(self._name(name), shown, len(self._points), clock.now(), position)
             self._points.append(point)
             if self._sender is not None:
                 self._sender.log(point)
@@ -49,13 +49,14 @@ class StepLog:
         """Note a parameter; a value JSON cannot hold is refused."""
         converted = convert(value, JSON_TYPE, name)
         with self._lock:
-            self._params[_name(name)] = converted
+            self._params[self._name(name)] = converted
             if self._sender is not None:
-                self._sender.log(params=self._session.components.redactor.tree({name: converted}))
+                self._sender.log(params=self._redactor.tree({name: converted}))
 
     def log_artifact(self, name: str, value: Any) -> None:
         """Store a value beside the outputs."""
-        record = self._session.artifacts.save(value, OutputPlan(name=_name(name), type=ANY))
+        name = self._name(name)
+        record = self._session.artifacts.save(value, OutputPlan(name=name, type=ANY))
         assert record.artifact is not None
         self._artifacts[name] = record.artifact
 
@@ -63,14 +64,13 @@ class StepLog:
         """The stack's feature store."""
         return self._session.components.feature_store
 
-    def collected(self, redactor: Redactor) -> Logged:
+    def collected(self) -> Logged:
         """All of it so far, without secrets."""
         with self._lock:
             points = tuple(self._points)
-        return Logged(points=points, params=redactor.tree(self._params), artifacts=dict(self._artifacts))
+        return Logged(points=points, params=self._redactor.tree(self._params), artifacts=dict(self._artifacts))
 
-
-def _name(name: Any) -> str:
-    if not isinstance(name, str):
-        raise ConfigError(f"what is logged is named by a text, not by {name!r}", fix="give it a name")
-    return name
+    def _name(self, name: Any) -> str:
+        if not isinstance(name, str):
+            raise ConfigError(f"what is logged is named by a text, not by {name!r}", fix="give it a name")
+        return self._redactor.text(name)

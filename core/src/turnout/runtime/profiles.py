@@ -1,4 +1,4 @@
-"""Which profiles of tables go on record: those of steps that allow it, and none that holds a secret."""
+"""Which profiles of tables go on record: those of steps that allow it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ from collections.abc import Callable
 
 import msgspec
 
-from turnout import canonical
 from turnout.plan.model import StepPlan
 from turnout.records.model import Artifact, Logged, OutputRecord, Record
 from turnout.runtime.artifacts import unprofiled
-from turnout.runtime.redaction import Redactor
 
 
-def allowed(
-    step: StepPlan, redactor: Redactor, outputs: dict[str, OutputRecord], logged: Logged
-) -> tuple[dict[str, OutputRecord], Logged]:
+def allowed(step: StepPlan, outputs: dict[str, OutputRecord], logged: Logged) -> tuple[dict[str, OutputRecord], Logged]:
     """What a step made, without the profiles that are not to be on record."""
 
     def kept(artifact: Artifact) -> Artifact:
-        if artifact.profile is None:
-            return artifact
-        secret = bool(redactor) and redactor.finds(canonical.encode(artifact.profile))
-        return artifact if step.profile and not secret else unprofiled(artifact)
+        return artifact if step.profile else unprofiled(artifact)
 
     if logged.artifacts:
         artifacts = {name: kept(artifact) for name, artifact in logged.artifacts.items()}
@@ -34,7 +27,7 @@ def taken_over(step: StepPlan, record: Record) -> Record:
     """An earlier record as this step may have it: without profiles where it says so."""
     if step.profile:
         return record
-    outputs, logged = allowed(step, Redactor(), record.outputs, record.logged)
+    outputs, logged = allowed(step, record.outputs, record.logged)
     return msgspec.structs.replace(record, outputs=outputs, logged=logged)
 
 

@@ -1,27 +1,28 @@
-"""Secrets are taken out of everything a step prints or raises before anyone sees it."""
+"""Secrets are taken out of everything a step prints, raises, names or logs, and no value that holds one is kept."""
 
 from __future__ import annotations
 
-import io
+import base64
+import binascii
 import json
-import os
-import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
-from typing import Any, TextIO, cast
+from typing import Any
 from urllib.parse import quote, quote_plus
 
+import msgspec
+
+from turnout.errors import ConfigError
+
 STARS = "[secret]"
-PUMP = "turnout-redaction"
-"""The name of the threads that output passes through."""
-TELLING = 6
-"""Characters from which on a secret found in data is no coincidence."""
+TELLING = 8
+"""Characters from which on a secret found within a value is no coincidence."""
+_LINE = 4
+"""Characters from which on a line of a secret is kept secret by itself."""
 
 
 class Redactor:
-    """Replaces secret values, also where they are quoted for a URL, escaped in JSON or shown by ``repr``.
+    """Knows secrets by what they are written as: plain, as ``repr`` and JSON have them, in a URL, in base64.
 
     Args:
         secrets: the values; those that join the set later count from then on.
@@ -29,37 +30,32 @@ class Redactor:
 
     def __init__(self, secrets: AbstractSet[str] = frozenset()) -> None:
         self._secrets = secrets
-        self._known = 0
-        self._forms: tuple[str, ...] = ()
+        self._forms = _Forms(())
 
     def __bool__(self) -> bool:
-        return bool(self.forms)
+        return bool(self._current.texts)
 
     @property
-    def forms(self) -> tuple[str, ...]:
-        """Every form a secret may be written in, longest first."""
-        if len(self._secrets) != self._known:
-            secrets = tuple(self._secrets)
-            found = {form for secret in secrets for form in _forms(secret) if form.strip()}
-            self._forms = tuple(sorted(found, key=lambda form: (-len(form), form)))
-            self._known = len(secrets)
+    def _current(self) -> _Forms:
+        if len(self._secrets) != self._forms.count:
+            self._forms = _Forms(tuple(self._secrets))
         return self._forms
 
     def text(self, text: str) -> str:
-        """*text* without secrets."""
-        for form in self.forms:
+        """*text* without secrets; what UTF-8 cannot say is escaped."""
+        for form in self._current.texts:
             text = text.replace(form, STARS)
-        return text
+        return text.encode("utf-8", "backslashreplace").decode()
 
     def data(self, data: bytes) -> bytes:
         """*data* without secrets."""
-        for form in self.forms:
-            data = data.replace(form.encode(errors="surrogateescape"), STARS.encode())
+        for form in self._current.bytes:
+            data = data.replace(form, STARS.encode())
         return data
 
     def tree(self, value: Any) -> Any:
         """A JSON value without secrets in its texts and keys."""
-        if not self.forms:
+        if not self:
             return value
         if isinstance(value, str):
             return self.text(value)
@@ -69,101 +65,116 @@ class Redactor:
             return {self.text(key): self.tree(item) for key, item in value.items()}
         return value
 
-    def finds(self, data: bytes) -> bool:
-        """Whether *data* holds a secret of at least :data:`TELLING` characters."""
-        return any(form.encode(errors="surrogateescape") in data for form in self.forms if len(form) >= TELLING)
+    def finds(self, value: Any) -> bool:
+        """Whether JSON, or structs, hold a secret of at least :data:`TELLING` characters, or are a shorter one."""
+        if not self:
+            return False
+        value = msgspec.to_builtins(value)
+        whole = isinstance(value, str) or (isinstance(value, dict) and "$bytes" in value)
+        texts = list(_texts(value))
+        return (whole and texts[0].strip() in self._current.short) or any(map(self._told, texts))
+
+    def _told(self, text: str | bytes) -> bool:
+        if isinstance(text, bytes):
+            return any(form in text for form in self._current.telling_bytes)
+        return any(form in text for form in self._current.telling)
+
+    def finds_in(self, pieces: Iterable[bytes]) -> bool:
+        """As :meth:`finds`, of data that comes in pieces."""
+        forms, before = self._current, b""
+        keep = max(map(len, forms.telling_bytes), default=1) - 1
+        for piece in pieces:
+            data = before + piece
+            if piece.strip() in forms.short or any(form in data for form in forms.telling_bytes):
+                return True
+            before = data[-keep:] if keep else b""
+        return False
 
 
-def _forms(secret: str) -> Iterator[str]:
-    lines = [line for line in secret.splitlines() if len(line) > 3] if "\n" in secret else []
-    for value in (secret, *lines):
+def refusal(who: str, what: str = "") -> ConfigError:
+    """What is said of a value that is not kept."""
+    return ConfigError(
+        f"{who} returns or logs a value that holds a secret{what and ': '}{what}",
+        why="the value would be on record in clear",
+        fix="keep the secret inside the step",
+    )
+
+
+class _Forms:
+    """Everything that some secrets may be written as, the longest first."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        self.count = len(secrets)
+        lines = [line for secret in secrets for line in _lines(secret)]
+        telling = [line for line in lines if len(line) >= TELLING]
+        self.texts = _sorted(form for line in lines for form in _written(line))
+        self.bytes = _sorted(_encoded(form) for form in self.texts)
+        self.telling = _sorted(form for line in telling for form in _written(line))
+        self.telling_bytes = _sorted(
+            [*map(_encoded, self.telling), *(form for line in telling for form in _widely_encoded(line))]
+        )
+        brief = {secret.strip() for secret in secrets if len(secret) < TELLING} - {""}
+        self.short = frozenset([*brief, *map(_encoded, brief)])
+
+
+def _lines(secret: str) -> Iterator[str]:
+    """A secret and, of one of several lines, each of them: a log has it line by line."""
+    yield secret
+    if len(secret.splitlines()) > 1:
+        yield from (line for line in secret.splitlines() if len(line) >= _LINE)
+
+
+def _written(text: str) -> Iterator[str]:
+    """The forms of a text in other texts."""
+    raw = _encoded(text)
+    yield text
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield from (repr(text)[1:-1], ascii(text)[1:-1], repr(raw)[2:-1])
+    yield text.encode("utf-8", "backslashreplace").decode()
+    yield from (quote(raw, safe=""), quote(raw), quote_plus(raw))
+    if len(raw) < TELLING:
+        return
+    for shift, first in enumerate((0, 2, 3)):  # what stands before it shifts its bits by 0, 2 or 4
+        whole = base64.b64encode(bytes(shift) + raw).decode()
+        core = whole[first : (shift + len(raw)) * 8 // 6]
+        yield from (core, core.replace("+", "-").replace("/", "_"))
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _widely_encoded(text: str) -> Iterator[bytes]:
+    """A text as numpy and other systems encode it."""
+    for encoding in ("latin-1", "utf-16-le", "utf-32-le"):
+        try:
+            yield text.encode(encoding)
+        except UnicodeEncodeError:
+            continue
+
+
+def _sorted(forms: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(sorted({form for form in forms if form.strip()}, key=lambda form: (-len(form), form)))
+
+
+def _texts(value: Any) -> Iterator[str | bytes]:
+    """All texts in JSON, keys too; bytes where it holds them in turnout's plain form."""
+    if isinstance(value, str):
         yield value
-        yield json.dumps(value)[1:-1]
-        yield json.dumps(value, ensure_ascii=False)[1:-1]
-        yield repr(value)[1:-1]
-        raw = value.encode(errors="surrogateescape")
-        yield from (quote(raw, safe=""), quote(raw), quote_plus(raw))
-
-
-@contextmanager
-def redacted_output(redactor: Redactor) -> Iterator[None]:
-    """While it lasts, what this process and its children write to descriptors 1 and 2 passes through *redactor*.
-
-    So does what goes to ``sys.stdout`` and ``sys.stderr`` where they lead elsewhere (pytest, notebooks). Lines pass
-    whole, so that a secret split between two writes is found.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    streams, saved, pumps = (sys.stdout, sys.stderr), [], []
-    for number in (1, 2):
-        saved.append((number, os.dup(number)))
-        reader, writer = os.pipe()
-        pumps.append(threading.Thread(target=_pump, args=(reader, os.dup(number), redactor), daemon=True, name=PUMP))
-        os.dup2(writer, number)
-        os.close(writer)
-        pumps[-1].start()
-    shown = [_shown(stream, number, redactor) for number, stream in enumerate(streams, 1)]
-    sys.stdout, sys.stderr = shown
-    try:
-        yield
-    finally:
-        for stream in (*shown, sys.stdout, sys.stderr):
-            if not stream.closed:
-                stream.flush()
-        for stream in shown:
-            if isinstance(stream, _Redacted):
-                stream.end()
-        sys.stdout, sys.stderr = streams
-        for number, target in saved:
-            os.dup2(target, number)
-            os.close(target)
-        for pump in pumps:
-            pump.join(timeout=5)  # a child of the step that lives on may hold the pipe open: its pump goes on, too
-
-
-def _pump(reader: int, target: int, redactor: Redactor) -> None:
-    with os.fdopen(reader, "rb") as source, os.fdopen(target, "wb", buffering=0) as sink:
-        for line in source:
-            rest = memoryview(redactor.data(line))
+    elif isinstance(value, dict):
+        if isinstance(held := value.get("$bytes"), str) and len(value) == 1:
             try:
-                while rest:
-                    rest = rest[sink.write(rest) :]
-            except OSError:
-                continue  # whoever reads us is gone; the step must still be able to write
-
-
-def _shown(stream: TextIO, number: int, redactor: Redactor) -> TextIO:
-    try:
-        direct = stream.fileno() == number
-    except (OSError, ValueError, AttributeError):
-        direct = False
-    return stream if direct else cast("TextIO", _Redacted(stream, redactor))
-
-
-class _Redacted(io.TextIOBase):
-    """A text stream that hands whole lines on to another, without secrets."""
-
-    encoding = "utf-8"
-
-    def __init__(self, target: TextIO, redactor: Redactor) -> None:
-        self._target = target
-        self._redactor = redactor
-        self._rest = ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        whole, newline, self._rest = (self._rest + text).rpartition("\n")
-        if newline:
-            self._target.write(self._redactor.text(whole + newline))
-        return len(text)
-
-    def flush(self) -> None:
-        self._target.flush()
-
-    def end(self) -> None:
-        """Hand on what no line feed has closed."""
-        self._target.write(self._redactor.text(self._rest))
-        self._rest = ""
-        self._target.flush()
+                yield base64.b64decode(held)
+            except binascii.Error:
+                yield held
+            return
+        for key, item in value.items():
+            yield str(key)
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)

@@ -213,7 +213,7 @@ class Session:
     def artifacts(self) -> Artifacts:
         """Saving and loading of values."""
         materializers = Materializers(self.registry.all("materializer"), load_project=self.code.load_class)
-        return Artifacts(self.store, materializers, self.work)
+        return Artifacts(self.store, materializers, self.work, self.components.redactor)
 
     @cached_property
     def sender(self) -> Sender | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import traceback
 from typing import Any
 
 import msgspec
@@ -63,6 +64,11 @@ def run_step(session: Session, name: str, index: int | None = None, *, look_up: 
         # a RunError follows from records and options, which do not change
         retryable = not isinstance(error, (*FINAL, RunError))
         return StepResult(state="failed", retryable=retryable, message=session.components.redactor.text(str(error)))
+    except Exception as error:  # of a plugin, or a mistake of ours: whoever calls knows no secret to take out of it
+        session.failure, redactor = error, session.components.redactor
+        print(redactor.text(traceback.format_exc()), file=sys.stderr, flush=True)
+        message = redactor.text(f"{type(error).__name__}: {error}")
+        return StepResult(state="failed", retryable=True, message=message)
 
 
 class Untaken(msgspec.Struct, frozen=True):
@@ -196,7 +202,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
         tracking.track(session, Report(step=step.name, index=index, attempt=attempt, logged=failed.logged))
         components.notify(session, "step_failed", message=failed.failure.message, state="failed", **place)
         if isinstance(failed.cause, KeyboardInterrupt):
-            raise failed.cause from None
+            raise KeyboardInterrupt(components.redactor.text(str(failed.cause))) from None
         if (standing := session.record(step.name, index)) is not None:  # another call of it has succeeded meanwhile
             session.failure = None
             return result_of(standing, adopted=True)

@@ -41,8 +41,10 @@ class WorkerComponents:
 
     @property
     def may_see_secrets(self) -> bool:
-        """Whether a step can come by a secret that it does not declare itself: one of the feature store."""
-        return bool(self.redactor) or b"${secret" in canonical.encode(self.worker.feature_store.config)
+        """Whether a step can come by a secret, also by one that it does not declare itself: a component's."""
+        worker = self.worker
+        components = [worker.tracker, worker.feature_store, *worker.observers, *worker.policies]
+        return bool(self.redactor) or b"${secret" in canonical.encode(components)
 
     def _make(self, kind: str, component: Component) -> Any:
         config, seen = resolve_worker(component.config, os.environ, self.secret)
