@@ -40,7 +40,8 @@ def interpreter_for(session: Session, step: StepPlan) -> str:
 def _index(session: Session) -> dict[str, str]:
     """How uv finds the packages of the stack's index, its references resolved."""
     settings = msgspec.structs.asdict(session.plan.worker.index)
-    found, _ = resolve_worker(settings, os.environ, session.components.secret)
+    found, seen = resolve_worker(settings, os.environ, session.components.secret)
+    session.components.secrets_seen |= seen
     return index.variables(found, session.code.unpacked if found["find_links"] else Path())
 
 

@@ -194,7 +194,7 @@ class Sender:
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
-        return f": {lines[-1][:500]}" if lines else ""
+        return f": {lines[-1]}" if lines else ""
 
 
 @contextlib.contextmanager

@@ -23,6 +23,9 @@ from turnout.stores import layout
 PATIENCE = 20.0
 """Seconds from the election within which the others wait for the external id; after that each looks for itself."""
 
+LONG = 2000
+"""Characters of a tracker's error that are told; it is cut once it holds no secret."""
+
 
 def track(session: Session, report: Report) -> None:
     """Send what an attempt logged; a tracker that fails is reported and does not fail the step."""
@@ -133,7 +136,7 @@ def failed(session: Session, error: Exception) -> str:
 def reason(session: Session, error: Exception) -> str:
     """What a tracker failed of, without secrets."""
     what = error.what + (f": {error.why}" if error.why else "") if isinstance(error, TurnoutError) else str(error)
-    return session.components.redactor.text(what)
+    return session.components.redactor.text(what)[:LONG]
 
 
 def remedy(session: Session, error: Exception) -> str | None:
@@ -179,6 +182,7 @@ def external_id(session: Session, tracker: Tracker[Any]) -> str:
             time.sleep(0.1)
         external = tracker.begin(run, claimed=False)
     if (page := tracker.page(external)) is not None:
+        page = session.components.redactor.text(page)
         session.store.create(layout.tracker(run.project, run.id, "page"), canonical.encode(page))
     if session.store.create(identity, canonical.encode(external)):
         return external

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
@@ -71,7 +71,7 @@ class Connection:
             except Exception as error:
                 raise RunError(
                     f"MLflow at {self._hidden(self.uri)} failed {doing}",
-                    why=self._hidden(_first_line(error)),
+                    why=_first_line(error, self._hidden),
                     fix=_fix(error),
                 ) from None
 
@@ -124,8 +124,8 @@ def holds_credential(uri: str) -> bool:
     return uri.startswith(("http://", "https://")) and "@" in urlsplit(uri).netloc
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(_ASIDE)]
+def _first_line(error: Exception, hidden: Callable[[str], str]) -> str:
+    lines = [line for line in hidden(str(error)).splitlines() if line.strip() and not line.startswith(_ASIDE)]
     return (lines[0] if lines else type(error).__name__)[:500]
 
 
