@@ -30,9 +30,10 @@ from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Batch, Promotion, Registered, Traced, Tracker, TrackerConfig
 from turnout.context import log_artifact, log_metric, log_params
-from turnout.engines.calling import LOGS, Exit, Process, finish_command, log_name, log_of, step_command
+from turnout.engines.calling import LOGS, Exit, Process, finish, finish_command, log_name, log_of, step_command
 from turnout.engines.drive import end_with_driver, finished
 from turnout.engines.driver import DriverOrchestrator, DriverRun, DriverSettings
+from turnout.engines.executor import Executor, Executors
 from turnout.engines.following import Follower, last_state
 from turnout.engines.graph import Graph
 from turnout.errors import (
@@ -45,6 +46,7 @@ from turnout.errors import (
     RunError,
     TurnoutError,
     UnsupportedError,
+    did_you_mean,
 )
 from turnout.hookspecs import hookimpl
 from turnout.identity import run_id
@@ -103,6 +105,8 @@ __all__ = [
     "Environment",
     "Event",
     "EventKind",
+    "Executor",
+    "Executors",
     "Exit",
     "Expression",
     "FeatureStore",
@@ -164,10 +168,12 @@ __all__ = [
     "Watcher",
     "Worker",
     "check_key",
+    "did_you_mean",
     "digest",
     "digest_of",
     "encode",
     "end_with_driver",
+    "finish",
     "finish_command",
     "finished",
     "hookimpl",

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 LOGS = "TURNOUT_LOGS"
 """The variable with a folder in which the output of each step is kept as well, where one is set."""
@@ -37,21 +37,38 @@ def step_command(plan: str, engine_run: str, step: str, index: int | None = None
         more: further options, such as ``--outcome FILE``.
     """
     element = () if index is None else ("--index", str(index))
-    return [*_command("step", plan, engine_run), "--step", step, *element, *more]
+    return [*command("step", plan, engine_run), "--step", step, *element, *more]
 
 
 def finish_command(plan: str, engine_run: str, *more: str) -> list[str]:
     """The command that marks the end of a run; ``--cancelled`` says that it was stopped on purpose."""
-    return [*_command("finish", plan, engine_run), *more]
+    return [*command("finish", plan, engine_run), *more]
 
 
-def _command(call: str, plan: str, engine_run: str) -> list[str]:
+def command(call: str, plan: str, engine_run: str) -> list[str]:
+    """The words that every call of the runtime begins with."""
     return [sys.executable, "-m", "turnout.runtime", call, "--plan", plan, "--engine-run", engine_run]
+
+
+def finish(plan: str, engine_run: str, environ: Mapping[str, str], *more: str) -> int:
+    """Mark the end of a run, and return the exit code of that call."""
+    done = subprocess.run(finish_command(plan, engine_run, *more), env=dict(environ), check=False)
+    return done.returncode
 
 
 def log_name(step: str, index: int | None = None) -> str:
     """The name of the file with what a step, or an element, has printed in all its attempts."""
     return f"{step}.log" if index is None else f"{step}.{index}.log"
+
+
+class Output(Protocol):
+    """Something that takes what a process prints."""
+
+    def write(self, line: bytes, /) -> Any:
+        """Take a line."""
+
+    def flush(self) -> None:
+        """Hold nothing back."""
 
 
 class Process:
@@ -67,7 +84,7 @@ class Process:
         self,
         command: Sequence[str],
         environ: Mapping[str, str],
-        outputs: Sequence[IO[bytes]],
+        outputs: Sequence[Output],
         timeout: float | None = None,
     ) -> None:
         self.timed_out = False

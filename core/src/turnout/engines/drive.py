@@ -27,6 +27,8 @@ LOOK = 0.05
 """Seconds between two looks at the engine."""
 SETTLE = 0.5
 """Seconds that what an engine has started has for its own end, once the engine is gone."""
+OUTPUT = "driver-output.log"
+"""The file with what the engine prints; no step logs there, for their names have no hyphen."""
 _BEGUN, _CANCEL, _FINISHED, _ENDED = "begun", "cancel", "finished", "ended"
 
 
@@ -45,7 +47,7 @@ def main(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (folder / _BEGUN).touch()
         drive = msgspec.json.decode((folder / "driver.json").read_bytes(), type=Drive)
-        with (folder / "driver-output.log").open("ab") as log:
+        with (folder / OUTPUT).open("ab") as log:
             output: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             engine = subprocess.Popen(drive.command, start_new_session=True, **output)
             while engine.poll() is None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 
 from turnout import canonical
+from turnout.background import last_line
 from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus
 from turnout.components.progress import Watcher
@@ -58,6 +59,11 @@ class DriverRun(RunHandle):
         self._follower = Follower(plan, self.run_id, store, watch)
 
     def wait(self, timeout: float | None = None) -> RunState:
+        """The run's state when it has ended, ``running`` when *timeout* seconds are over before.
+
+        Raises:
+            RunError: when the engine failed before it called the first step.
+        """
         limit = None if timeout is None else time.monotonic() + timeout
         while self._process.poll() is None:
             left = LOOK if limit is None else min(LOOK, limit - time.monotonic())
@@ -67,7 +73,14 @@ class DriverRun(RunHandle):
                 self._process.wait(left)
             self._follower.look()
         self._follower.look(ended=True)
-        return last_state(self._store, self._plan.project, self.run_id) or "failed"
+        state = last_state(self._store, self._plan.project, self.run_id) or "failed"
+        if state == "failed" and not self._follower.begun:
+            raise RunError(
+                f"the engine ended before the first step of the run {self.run_id} began",
+                why=last_line(self._folder / drive.OUTPUT) or "it printed nothing",
+                fix=f"see all that it printed: {self._folder / drive.OUTPUT}",
+            )
+        return state
 
     def cancel(self) -> None:
         if self._process.poll() is None:

@@ -23,10 +23,13 @@ class Follower:
         self._watch = watch
         self._told: set[str] = set()
         self._ended = False
+        self.begun = False
+        """Whether anything is known of any step."""
 
     def look(self, *, ended: bool = False) -> None:
         """Tell what is new."""
         labels = self._store.children(self._folder)
+        self.begun = self.begun or bool(labels)
         for label in labels:
             if label in self._told:
                 continue

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Run one call and return its exit code: 0 committed, 99 skipped, 1 retryable, 2 final."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["serve"]:
+    if given[:1] == ["serve"] and all(word.isdigit() for word in given[1:]):
         from turnout.runtime.server import serve
 
         return serve(int(given[1]), int(given[2]))
+    if given[:1] == ["serve"]:
+        os.execv(sys.executable, [sys.executable, "-m", "turnout.engines.serve", *given[1:]])  # noqa: S606
     if given[:1] == ["send"]:
         from turnout.runtime.sender import main as send
 

@@ -1,0 +1,76 @@
+"""The orchestrator ``beam``: a plan becomes a job, which this machine or any runner of Beam runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from turnout.plugin_api import Bundle, Capability, DriverOrchestrator, Plan, PluginError, Submission, Support, pretty
+from turnout_beam import options
+from turnout_beam.job import SUBMISSION
+from turnout_beam.jobfile import rendered
+from turnout_beam.settings import BeamSettings, flags
+
+ENTRYPOINT = "job.py"
+REQUIREMENTS = "requirements.txt"
+_SUBMISSION = "submission.json"
+
+
+class BeamOrchestrator(DriverOrchestrator[BeamSettings]):
+    """Apache Beam: the DirectRunner on this machine, or a portable runner by its job service."""
+
+    name = "beam"
+    Config = BeamSettings
+    launcher: ClassVar[bool] = True
+    capabilities: ClassVar[Mapping[Capability, Support]] = {
+        Capability.RETRIES: "emulated",
+        Capability.BACKOFF: "emulated",
+        Capability.TIMEOUT: "emulated",
+        Capability.SCHEDULE: "refused",
+        Capability.ASSET_SCHEDULE: "refused",
+        Capability.CATCHUP: "refused",
+        Capability.MAP: "native",
+        Capability.GATE: "emulated",
+        Capability.GROUP: "emulated",
+        Capability.CPU: "emulated",
+        Capability.MEMORY: "refused",
+        Capability.GPU: "refused",
+        Capability.ACCELERATOR: "refused",
+        Capability.REQUIREMENTS: "emulated",
+        Capability.SECRETS: "emulated",
+        Capability.ENV: "emulated",
+        Capability.LOGICAL_TIME: "emulated",
+        Capability.INTERVAL: "refused",
+        Capability.PARAMS: "native",
+        Capability.TAGS: "emulated",
+        Capability.DOCS: "native",
+        Capability.BY_VALUE: "emulated",
+    }
+
+    def compile(self, plan: Plan) -> Bundle:
+        needed = "".join(f"{name}=={version(name)}\n" for name in ("turnout", "turnout-beam"))
+        text = f"# What the launcher of the job and its workers need beside apache-beam.\n{needed}"
+        return Bundle(files={ENTRYPOINT: rendered(plan).encode(), REQUIREMENTS: text.encode()}, entrypoint=ENTRYPOINT)
+
+    def prepare(self, plan: Plan, engine_run: str, submission: Submission, store: Any) -> Mapping[str, bytes]:
+        """Check Beam's options and, of a portable runner, that its job service answers.
+
+        Raises:
+            PluginError: where Beam is not installed.
+            ConfigError: for an option that Beam does not know.
+            RunError: where no job service answers.
+        """
+        if find_spec("apache_beam") is None:
+            raise PluginError("Apache Beam is not installed", fix='pip install "turnout-beam[beam]"')
+        options.see_job_service(options.checked(flags(self.config)))
+        document = {"engine_run": engine_run, "submission": msgspec.to_builtins(submission)}
+        return {_SUBMISSION: pretty(document)}
+
+    def command(self, plan: Plan, folder: Path) -> Sequence[str]:
+        return [sys.executable, ENTRYPOINT, *flags(self.config), f"{SUBMISSION}={_SUBMISSION}"]
