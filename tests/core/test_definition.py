@@ -225,7 +225,7 @@ def test_settings_of_a_step() -> None:
 
 
 def test_defaults_are_not_written_out() -> None:
-    with_defaults = step(retries=0, retry_delay=0, resources=Resources(cpu=1, memory=0))(merge.function)
+    with_defaults = step(retry_delay=0, resources=Resources(memory=0))(merge.function)
 
     def p():
         with_defaults([1.0])
@@ -233,6 +233,38 @@ def test_defaults_are_not_written_out() -> None:
 
     for one in spec_of(p).steps:
         assert not {"retry", "resources", "guards", "cache"} & set(msgspec.to_builtins(one))
+
+
+def test_what_is_said_is_kept_where_it_says_what_engines_may_do_by_themselves() -> None:
+    explicit = step(retries=0, resources=Resources(cpu=1, memory=" 2 Gi "))(merge.function)
+
+    def p():
+        explicit([1.0])
+
+    (one,) = spec_of(p).steps
+    assert (one.retry, one.resources) == (Retry(never=True), Resources(cpu=1.0, memory="2Gi"))
+    assert (Resources().cores, one.resources.cores) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "waits"),
+    [
+        ({"retries": 3, "retry_delay": "2h", "retry_backoff": 2}, [7200, 14400, 28800]),
+        ({"retries": 2, "retry_delay": "36h"}, [129600, 129600]),
+        ({"retries": 2, "retry_delay": 0.25}, [0.25, 0.25]),
+    ],
+)
+def test_delays_are_as_long_as_they_are_asked_for(settings, waits) -> None:
+    def p():
+        step(**settings)(merge.function)([1.0])
+
+    retry = spec_of(p).steps[0].retry
+    assert [retry.wait(number) for number in range(1, retry.count + 1)] == waits
+
+
+def test_delays_that_no_engine_can_wait_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="the delay before the last retry would be ten years or more"):
+        step(retries=200, retry_delay="1s", retry_backoff=100)(merge.function)
 
 
 def test_a_step_is_a_value_of_its_own_after_named() -> None:

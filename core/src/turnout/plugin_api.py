@@ -51,7 +51,7 @@ from turnout.errors import (
 from turnout.hookspecs import hookimpl
 from turnout.identity import run_id
 from turnout.plan.model import Code, Environment, OutputPlan, Plan, StepPlan, Worker
-from turnout.quantities import memory_bytes
+from turnout.quantities import memory_bytes, plain_memory
 from turnout.records.model import (
     Artifact,
     ColumnProfile,
@@ -187,6 +187,7 @@ __all__ = [
     "log_params",
     "memory_bytes",
     "plain",
+    "plain_memory",
     "pretty",
     "render",
     "run_id",

@@ -36,3 +36,8 @@ def memory_bytes(quantity: int | str) -> int:
             fix="write it as Kubernetes does, for example '4Gi'",
         )
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def plain_memory(quantity: int | str) -> int | str:
+    """A quantity of memory as Kubernetes reads it: without spaces, ``"2 Gi"`` is ``"2Gi"``."""
+    return quantity if isinstance(quantity, int) else "".join(quantity.split())

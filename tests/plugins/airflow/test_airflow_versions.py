@@ -129,7 +129,28 @@ def test_delays_that_double_are_of_every_airflow(backoff, given, since):
     assert "as a DAG for Airflow 3.0 and newer." in never
 
 
-def test_a_deployment_has_no_say_in_how_often_a_step_is_tried():
-    assert 'default_args={"retries": 0},' in source("python")
-    owned = source("python", options={"airflow": {"owner": "ann"}})
-    assert 'default_args={"owner": "ann", "retries": 0},' in owned
+@pytest.mark.parametrize(
+    ("retry", "arguments"),
+    [
+        (Retry(), {}),
+        (Retry(never=True), {"retries": "0"}),
+        (Retry(count=2), {"retries": "2", "retry_delay": "timedelta(seconds=0)"}),
+        (Retry(count=2, delay=7200.0), {"retries": "2", "retry_delay": "timedelta(hours=2)"}),
+        (
+            Retry(count=3, delay=7200.0, backoff=2.0),
+            {"retries": "3", "retry_delay": "timedelta(hours=2)", "retry_exponential_backoff": "True"},
+        ),
+    ],
+)
+def test_a_site_has_its_say_only_where_nobody_else_has(retry, arguments):
+    (task, *_) = (
+        node for node in ast.walk(ast.parse(source("python", sample_step(retry=retry)))) if _makes(node, "RunStep")
+    )
+    found = {word.arg: ast.unparse(word.value) for word in task.keywords}
+    assert {name: value for name, value in found.items() if "retr" in name} == arguments
+    assert "default_args" not in source("python")
+    assert 'default_args={"owner": "ann"},' in source("python", options={"airflow": {"owner": "ann"}})
+
+
+def _makes(node, operator):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == operator

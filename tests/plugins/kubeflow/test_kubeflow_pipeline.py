@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -261,17 +262,39 @@ def test_what_is_told_to_begin_with():
     assert all(line.startswith("#") for line in head.splitlines())
 
 
-def test_times_and_cores_are_decimals():
-    """A duration has no exponent, whatever its length."""
+@pytest.mark.parametrize(
+    ("retry", "policy"),
+    [
+        (Retry(count=3, delay=7200.0, backoff=2.0), {"backoffDuration": "7200s", "backoffFactor": 2.0}),
+        (Retry(count=3, delay=7200.0), {"backoffDuration": "7200s", "backoffFactor": 1.0}),
+        (Retry(count=1, delay=0.25), {"backoffDuration": "1s", "backoffFactor": 1.0}),
+        (Retry(count=12, delay=3600.0, backoff=2.0), {"backoffDuration": "3600s", "backoffFactor": 2.0}),
+    ],
+)
+def test_the_window_of_all_retries_has_room_for_each(retry, policy):
+    step = sample_step("fit", retry=retry)
+    found = document(sample_plan(step))["components"]["comp-steps"]["dag"]["tasks"]["fit"]["retryPolicy"]
+    window = int(found.pop("backoffMaxDuration").removesuffix("s"))
+    assert found == {"maxRetryCount": retry.count, **policy}
+    assert sum(retry.wait(number) for number in range(1, retry.count + 1)) + 30 * 86_400 < window < 9_000_000_000
+
+
+def test_delays_that_grow_by_no_whole_factor_are_refused():
+    step = sample_step("fit", retry=Retry(count=2, delay=1.0, backoff=1.5))
+    with pytest.raises(UnsupportedError, match=r"grow by the factor 1\.5") as caught:
+        compiled(sample_plan(step))
+    assert str(caught.value.where) == "steps.py:7"
+    assert compiled(sample_plan(msgspec.structs.replace(step, retry=Retry(count=0, backoff=1.5)))).files
+
+
+def test_cores_and_timeouts_are_decimals():
+    """A quantity has no exponent, whatever its size."""
     step = sample_step(
         "fit",
-        retry=Retry(count=1, delay=0.00001, backoff=2.0, max_delay=1234567.5),
         timeout=1234567.5,
         resources=Resources(cpu=0.00005),
     )
     found = document(sample_plan(step))
-    policy = found["components"]["comp-steps"]["dag"]["tasks"]["fit"]["retryPolicy"]
-    assert (policy["backoffDuration"], policy["backoffMaxDuration"]) == ("0.00001s", "1234567.5s")
     container = found["deploymentSpec"]["executors"]["exec-fit"]["container"]
     assert {"name": "TURNOUT_TIMEOUT", "value": "1234567.5"} in container["env"]
     assert container["resources"]["resourceCpuLimit"] == "0.00005"

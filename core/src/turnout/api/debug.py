@@ -67,7 +67,7 @@ def debug(run: Run, label: str, *, code: CodeOf = "run", pdb: bool = False, quie
         environ = {
             **os.environ,
             **workspace.store.environment(),
-            **sealed.environment(sealed.threads_for(plan.resources.cpu)),
+            **sealed.environment(sealed.threads_for(plan.resources.cores)),
         }
         sys.stdout.flush()
         process = subprocess.Popen(command, env=environ)

@@ -35,18 +35,25 @@ def explain(
     if whole:
         print_json(msgspec.to_builtins(launch.plan))
         return
-    supports = launch.workspace.orchestrator.supports
-    needs: dict[str, str] = {}
-    for use in uses(launch.definition.spec):
-        needs.setdefault(use.capability.value, supports.get(use.capability, "refused"))
-    document = _document(launch, needs)
+    orchestrator = launch.workspace.orchestrator
+    needs = {
+        use.capability: orchestrator.supports.get(use.capability, "refused") for use in uses(launch.definition.spec)
+    }
+    remarks = {
+        capability.value: orchestrator.remarks[capability] for capability in needs if capability in orchestrator.remarks
+    }
+    document = {
+        **_document(launch),
+        "capabilities": {capability.value: support for capability, support in needs.items()},
+        "remarks": remarks,
+    }
     if as_json:
         print_json(document)
         return
     _print(launch, document)
 
 
-def _document(launch: Any, needs: dict[str, str]) -> dict[str, Any]:
+def _document(launch: Any) -> dict[str, Any]:
     plan, package = launch.plan, launch.planned.package
     return {
         "pipeline": plan.name,
@@ -78,7 +85,6 @@ def _document(launch: Any, needs: dict[str, str]) -> dict[str, Any]:
             }
             for step in plan.steps
         ],
-        "capabilities": needs,
         "notes": list(launch.planned.notes),
     }
 
@@ -108,7 +114,8 @@ def _print(launch: Any, document: dict[str, Any]) -> None:
     if document["capabilities"]:
         click.echo(f"\nwhat it asks of the {plan.orchestrator} orchestrator")
         for name, support in document["capabilities"].items():
-            click.echo(f"  {name:<14} {support}")
+            remark = document["remarks"].get(name)
+            click.echo(f"  {name:<14} {support}" + (f": {remark}" if remark else ""))
     for note in document["notes"]:
         click.echo(f"note: {note}")
 

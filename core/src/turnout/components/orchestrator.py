@@ -141,6 +141,8 @@ class Orchestrator(Component[ConfigT], ABC):
     """
 
     capabilities: ClassVar[Mapping[Capability, Support]] = {}
+    remarks: ClassVar[Mapping[Capability, str]] = {}
+    """What else is to be known of how a capability is met, for `turnout explain`."""
     max_fan_out: ClassVar[int | None] = None
     launcher: ClassVar[bool] = False
     """Whether steps are started by a module of the plugin's own, which images then must hold beside turnout."""

@@ -12,8 +12,8 @@ import msgspec
 from turnout.canonical import is_json
 from turnout.definition.durations import seconds
 from turnout.errors import DefinitionError, Location, did_you_mean
-from turnout.quantities import memory_bytes
-from turnout.spec.model import Resources, Retry, StepSpec
+from turnout.quantities import memory_bytes, plain_memory
+from turnout.spec.model import LONGEST_WAIT, Resources, Retry, StepSpec
 
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 _UNSET = StepSpec(name="unset")
@@ -41,12 +41,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def retry(retries: Any, delay: Any, backoff: Any, where: Location) -> Retry:
     """The policy of retries."""
-    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+    if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
         raise _wrong("retries", retries, "a whole number from 0", "retries=2", where)
     if isinstance(backoff, bool) or not isinstance(backoff, (int, float)) or not 1 <= backoff <= 100:
         raise _wrong("retry_backoff", backoff, "a factor from 1 to 100", "retry_backoff=2.0", where)
-    found = Retry(count=retries, delay=seconds(delay, "retry_delay", where, zero=True), backoff=float(backoff))
+    wait = seconds(delay, "retry_delay", where, zero=True)
+    found = Retry(count=retries or 0, delay=wait, backoff=float(backoff), never=retries == 0)
+    if problem := too_long(found):
+        raise DefinitionError(problem, where=where, fix="ask for fewer retries, or let the delay grow less")
     return _NO_RETRY if found == _NO_RETRY else found
+
+
+def too_long(retry: Retry) -> str | None:
+    """What is wrong with a policy of retries whose last delay is longer than any engine can wait, or None."""
+    bearable = retry.wait(max(retry.count, 1)) < LONGEST_WAIT
+    return None if bearable else "the delay before the last retry would be ten years or more"
 
 
 def resources(given: Any, where: Location) -> Resources:
@@ -56,7 +65,7 @@ def resources(given: Any, where: Location) -> Resources:
     if not isinstance(given, Resources):
         raise _wrong("resources", given, "a Resources", 'resources=Resources(cpu=2, memory="4Gi")', where)
     cpu, memory, gpu = given.cpu, given.memory, given.gpu
-    if isinstance(cpu, bool) or not isinstance(cpu, (int, float)) or not 0 < cpu < 100_000:
+    if cpu is not None and (isinstance(cpu, bool) or not isinstance(cpu, (int, float)) or not 0 < cpu < 100_000):
         raise _wrong("cpu", cpu, "a number of cores above 0", "Resources(cpu=0.5)", where)
     if isinstance(memory, bool) or not _is_memory(memory):
         raise _wrong("memory", memory, "bytes, or a text with a unit", 'Resources(memory="4Gi")', where)
@@ -64,7 +73,9 @@ def resources(given: Any, where: Location) -> Resources:
         raise _wrong("gpu", gpu, "a whole number from 0", "Resources(gpu=1)", where)
     if given.accelerator is not None and not isinstance(given.accelerator, str):
         raise _wrong("accelerator", given.accelerator, "a name", 'Resources(gpu=1, accelerator="nvidia-l4")', where)
-    found = Resources(cpu=float(cpu), memory=memory, gpu=gpu, accelerator=given.accelerator)
+    found = Resources(
+        cpu=None if cpu is None else float(cpu), memory=plain_memory(memory), gpu=gpu, accelerator=given.accelerator
+    )
     return _ANY_MACHINE if found == _ANY_MACHINE else found
 
 

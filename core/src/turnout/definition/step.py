@@ -184,7 +184,7 @@ def step(function: Callable[..., Any], /) -> Step: ...
 def step(
     *,
     name: str | None = None,
-    retries: int = 0,
+    retries: int | None = None,
     retry_delay: Any = 0,
     retry_backoff: float = 1.0,
     timeout: Any = None,
@@ -205,7 +205,7 @@ def step(
     /,
     *,
     name: str | None = None,
-    retries: int = 0,
+    retries: int | None = None,
     retry_delay: Any = 0,
     retry_backoff: float = 1.0,
     timeout: Any = None,
@@ -223,7 +223,8 @@ def step(
 
     Args:
         name: the step's name; the function's by default.
-        retries: how often it is tried again when it fails.
+        retries: how often it is tried again when it fails; not at all where nothing is said, unless the engine has a
+            default of its own.
         retry_delay: the time before the first retry: ``"10s"``, seconds or a ``timedelta``.
         retry_backoff: the factor by which the delay grows with each retry.
         timeout: the longest one attempt may take: ``"30m"``, seconds or a ``timedelta``.

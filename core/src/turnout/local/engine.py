@@ -226,7 +226,7 @@ class Engine:
             return
         assert interpreter is not None
         try:
-            worker = self._worker(WorkerKind(interpreter, sealed.threads_for(step.resources.cpu)))
+            worker = self._worker(WorkerKind(interpreter, sealed.threads_for(step.resources.cores)))
         except OSError as error:
             self._lost(running, f"{_label(task)}: no worker could be started: {error}", "NoWorker")
             return

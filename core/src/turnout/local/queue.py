@@ -22,7 +22,7 @@ class Demand(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, resources: Resources, cores: int) -> Demand:
         """The demand of a step; one for more cores than there are is for all of them."""
-        return cls(min(max(1, math.ceil(resources.cpu)), cores), memory_bytes(resources.memory))
+        return cls(min(max(1, math.ceil(resources.cores)), cores), memory_bytes(resources.memory))
 
 
 class Queue:

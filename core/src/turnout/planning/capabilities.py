@@ -47,7 +47,7 @@ _STEP: tuple[tuple[Capability, Callable[[StepSpec], Any], str], ...] = (
     (Capability.MAP, lambda step: step.mapped, "one task an element"),
     (Capability.GATE, lambda step: step.kind == "gate", "a decision at run time"),
     (Capability.GROUP, lambda step: "." in step.name, "a sub-pipeline"),
-    (Capability.CPU, lambda step: step.resources.cpu != 1, "{0.resources.cpu:g} cores"),
+    (Capability.CPU, lambda step: step.resources.cpu is not None, "{0.resources.cpu:g} cores"),
     (Capability.MEMORY, lambda step: step.resources.memory, "{0.resources.memory} of memory"),
     (Capability.GPU, lambda step: step.resources.gpu > 0, "{0.resources.gpu} GPU"),
     (

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from turnout.components.base import Config
+from turnout.definition.settings import too_long
 from turnout.errors import ConfigError, Location, TurnoutError, did_you_mean
 from turnout.spec.model import ParamSpec, PipelineSpec, Place, StepSpec
 from turnout.spec.values import convert
@@ -93,6 +94,10 @@ def override_step(step: StepSpec, stack: Stack, problems: list[TurnoutError]) ->
     for field, value in (("count", over.retries), ("delay", over.retry_delay), ("backoff", over.retry_backoff)):
         if value is not UNSET:
             retry = msgspec.structs.replace(retry, **{field: value})
+    if over.retries is not UNSET:
+        retry = msgspec.structs.replace(retry, never=over.retries == 0)
+    if retry != step.retry and (problem := too_long(retry)):
+        problems.append(ConfigError(f"{problem}: the step {step.name}", where=next(iter(over.places.values()), None)))
     spec = msgspec.structs.replace(
         step,
         resources=msgspec.structs.replace(step.resources, **over.resources),

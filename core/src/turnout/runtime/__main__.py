@@ -144,7 +144,7 @@ def _step(session: Session, options: argparse.Namespace, given: list[str]) -> St
 
 def _prepare(session: Session, step: StepPlan, given: list[str]) -> None:
     """Go on as a sealed process of the interpreter that has the step's pins; return where this is it."""
-    threads = sealed.threads_for(step.resources.cpu)
+    threads = sealed.threads_for(step.resources.cores)
     environment = canonical.digest_of(session.plan.environments.get(step.environment))
     if sealed.is_sealed(threads) and sealed.is_prepared(environment):
         return

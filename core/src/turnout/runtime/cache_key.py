@@ -26,7 +26,7 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
         "code": step.fingerprint,
         "inputs": {name: _input(session, step.inputs[name], given) for name, given in inputs.items()},
         "environment": None if environment is None else environment.digest,
-        "threads": threads_for(step.resources.cpu),
+        "threads": threads_for(step.resources.cores),
         "env": {name: os.environ.get(name) for name in step.env},
         "files": step.files,
         "outputs": {

@@ -29,33 +29,47 @@ class Entrypoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         return f"{self.module}:{self.qualname}"
 
 
+LONGEST_WAIT = 10 * 366 * 86_400.0
+"""Seconds: ten years, what the timers of all engines can hold."""
+
+
 class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How often a failed step is tried again, after ``delay * backoff**n`` seconds, ``max_delay`` at most."""
+    """How often a failed step is tried again, after ``delay * backoff**n`` seconds, ``max_delay`` at most.
+
+    ``never`` is a count of 0 that was asked for: where nothing is said, an engine's own default may count.
+    """
 
     count: int = 0
     delay: float = 0.0
     backoff: float = 1.0
-    max_delay: float = 3600.0
+    max_delay: float | None = None
+    never: bool = False
 
     def wait(self, retry: int) -> float:
         """The seconds to wait before retry number *retry*, from 1."""
+        longest = LONGEST_WAIT if self.max_delay is None else self.max_delay
         try:
-            return float(min(self.delay * self.backoff ** (retry - 1), self.max_delay))
+            return float(min(self.delay * self.backoff ** (retry - 1), longest))
         except OverflowError:
-            return self.max_delay
+            return longest
 
 
 class Resources(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a step needs.
 
-    ``cpu`` is in cores (rounded up it is also the number of threads libraries may use), ``memory`` in bytes or as
-    Kubernetes writes it (``"4Gi"``), ``gpu`` a count and ``accelerator`` its type.
+    ``cpu`` is in cores (rounded up it is also the number of threads libraries may use; one where nothing is asked for),
+    ``memory`` in bytes or as Kubernetes writes it (``"4Gi"``), ``gpu`` a count and ``accelerator`` its type.
     """
 
-    cpu: float = 1.0
+    cpu: float | None = None
     memory: int | str = 0
     gpu: int = 0
     accelerator: str | None = None
+
+    @property
+    def cores(self) -> float:
+        """The cores that the step is taken to use."""
+        return 1.0 if self.cpu is None else self.cpu
 
 
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

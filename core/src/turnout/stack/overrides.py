@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from turnout.components.base import Config
 from turnout.definition import durations, schedules
 from turnout.errors import ConfigError, DefinitionError, Location, TurnoutError
-from turnout.quantities import memory_bytes
+from turnout.quantities import memory_bytes, plain_memory
 from turnout.registry import Registry
 from turnout.spec.model import Schedule
 from turnout.stack.bind import bind
@@ -259,8 +259,11 @@ class Reader:
                 self.errors.append(ConfigError(what, where=rule.places[key], fix=fix))
 
     def _check_step(self, rule: Rule) -> None:
-        memory = rule.settings.get("resources", {}).get("memory", 0)
-        if not _is_memory(memory):
+        resources = rule.settings.get("resources", {})
+        memory = resources.get("memory", 0)
+        if _is_memory(memory):
+            resources.update({"memory": plain_memory(memory)} if memory else {})
+        else:
             what = f"memory of steps {rule.pattern!r} is not an amount of memory"
             fix = 'write bytes, or a number with a unit: "512Mi", "4Gi"'
             self.errors.append(ConfigError(what, where=rule.places["resources.memory"], fix=fix))

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import Plan, StepPlan, digest
+from turnout.plugin_api import Plan, Retry, StepPlan, digest
 from turnout_airflow import callbacks
 from turnout_airflow.imports import IMPORTED, imports
 from turnout_airflow.launch import base, launcher
@@ -115,8 +115,8 @@ class DagFile:
                 given["start_date"] = _moment(schedule.start)
             given["catchup"] = schedule.catchup
         given.update(self._limits())
-        owner = {"owner": options.owner} if options.owner else {}
-        given["default_args"] = {**owner, "retries": 0}  # else a deployment's own number of retries would stand
+        if options.owner:
+            given["default_args"] = {"owner": options.owner}
         if any(spec.source == "value" for spec in plan.params):
             given["params"] = params(plan.params, exact=self.manual)
         given["tags"] = [*(_tag(f"{key}:{value}") for key, value in plan.tags.items()), version]
@@ -222,12 +222,7 @@ class DagFile:
         if step.doc:
             given["doc_md"] = text(_doc(step.doc))
         given.update(self._rule(step))
-        if step.retry.count:
-            given["retries"] = step.retry.count
-            given["retry_delay"] = _span(step.retry.delay)
-            if step.retry.backoff != 1:
-                given["retry_exponential_backoff"] = DOUBLING.get(step.retry.backoff, step.retry.backoff)
-                given["max_retry_delay"] = _span(step.retry.max_delay)
+        given.update(_retries(step.retry))
         if step.timeout is not None:
             given["execution_timeout"] = _span(step.timeout)
         options = task_options(step)
@@ -287,6 +282,18 @@ def _opening(arguments: list[str]) -> Code:
 def _edge(before: list[str], after: str) -> str:
     """That one task comes after others."""
     return laid(before[0] if len(before) == 1 else nested("[", before, "]"), 4, f" >> {after}")
+
+
+def _retries(retry: Retry) -> dict[str, Any]:
+    """How often a task is tried again; nothing where nobody asked, so that the site's own default stands."""
+    if not retry.count:
+        return {"retries": 0} if retry.never else {}
+    given: dict[str, Any] = {"retries": retry.count, "retry_delay": _span(retry.delay)}
+    if retry.backoff != 1:
+        given["retry_exponential_backoff"] = DOUBLING.get(retry.backoff, retry.backoff)
+        if retry.max_delay is not None:
+            given["max_retry_delay"] = _span(retry.max_delay)
+    return given
 
 
 def _span(seconds: float) -> Code:

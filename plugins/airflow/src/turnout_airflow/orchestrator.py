@@ -70,6 +70,12 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         Capability.BY_VALUE: "emulated",
     }
 
+    remarks: ClassVar[Mapping[Capability, str]] = {
+        Capability.RETRIES: "a step that says nothing has the site's own default, [core] default_task_retries",
+        Capability.BACKOFF: "Airflow adds jitter: a growing delay is up to twice as long as asked for, and no longer "
+        "than the site's [core] max_task_retry_delay, a day by default",
+    }
+
     @property
     def supports(self) -> Mapping[Capability, Support]:
         """What containers and pods can promise beyond processes."""

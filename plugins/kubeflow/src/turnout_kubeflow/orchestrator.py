@@ -99,6 +99,10 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         Capability.SECRETS: "native",
     }
 
+    remarks: ClassVar[Mapping[Capability, str]] = {
+        Capability.RETRIES: "delays are rounded up to whole seconds; a failure for good is tried again as well",
+    }
+
     def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
         """Start a run on the server.
 

@@ -9,10 +9,20 @@ A task is shown by the name it has here: older back ends and their UI find tasks
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import Any
 
-from turnout.plugin_api import Element, Output, Plan, StepPlan, memory_bytes
+from turnout.plugin_api import (
+    Element,
+    Location,
+    Output,
+    Plan,
+    StepPlan,
+    UnsupportedError,
+    memory_bytes,
+    plain_memory,
+)
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.names import Names
 from turnout_kubeflow.options import TaskOptions
@@ -33,6 +43,7 @@ TIME = "engine-time"
 PLACEHOLDERS = {RUN: "{{$.pipeline_job_uuid}}", TIME: "{{$.pipeline_job_schedule_time_utc}}"}
 """Kubeflow's id of the run, and the time for which it was scheduled, else when it was made. It replaces them where they
 are all of a constant input of a task, not within the command of a container."""
+YEAR = 365 * 86_400
 _SCRIPT = """\
 # Starts the step. kfp.local's SubprocessRunner takes a command for a Python component where it reads
 # kfp.dsl.executor_main, and leaves the next word as it is after "$program_path/ephemeral_component.py" and "$@".
@@ -203,12 +214,7 @@ class Builder:
         self.labels[step.name] = f"exec-{name}"
         task: Document = {"componentRef": {"name": f"comp-{name}"}, "cachingOptions": {}}
         if step.retry.count:
-            task["retryPolicy"] = {
-                "maxRetryCount": step.retry.count,
-                "backoffDuration": f"{_decimal(step.retry.delay)}s",
-                "backoffFactor": step.retry.backoff,
-                "backoffMaxDuration": f"{_decimal(step.retry.max_delay)}s",
-            }
+            task["retryPolicy"] = _retry_policy(step)
         return task
 
     def _loop(self, call: Document, name: str, reads: Reads, limit: int | None) -> Document:
@@ -270,11 +276,11 @@ class Builder:
         """What a container needs, in the form that is meant and, for older back ends, in the one before it."""
         asked = step.resources
         found: Document = {}
-        if asked.cpu != 1:
+        if asked.cpu is not None:
             found["resourceCpuRequest"] = found["resourceCpuLimit"] = _decimal(asked.cpu)
             found["cpuRequest"] = found["cpuLimit"] = float(asked.cpu)
         if asked.memory:
-            found["resourceMemoryRequest"] = found["resourceMemoryLimit"] = str(asked.memory)
+            found["resourceMemoryRequest"] = found["resourceMemoryLimit"] = str(plain_memory(asked.memory))
             found["memoryRequest"] = found["memoryLimit"] = memory_bytes(asked.memory) / 1e9
         if asked.gpu or asked.accelerator:
             kind, count = self._accelerator(step), str(asked.gpu or 1)
@@ -288,6 +294,32 @@ class Builder:
     def _accelerator(self, step: StepPlan) -> str:
         settings = self._settings
         return accelerator(step, settings).resource if isinstance(settings, KubeflowSettings) else settings.gpu_resource
+
+
+def _retry_policy(step: StepPlan) -> Document:
+    """How often a task is tried again.
+
+    Kubeflow counts whole seconds, takes whole factors, and gives up at the end of a window that begins with the first
+    attempt: it has room for all delays and a year of attempts.
+
+    Raises:
+        UnsupportedError: for another factor.
+    """
+    retry = step.retry
+    if retry.backoff % 1:
+        raise UnsupportedError(
+            f"the step {step.name} asks for delays that grow by the factor {retry.backoff:g}",
+            where=None if step.place is None else Location(step.place.file, step.place.line),
+            why="Kubeflow Pipelines takes whole factors only",
+            fix=f"write retry_backoff={math.ceil(retry.backoff)}",
+        )
+    window = YEAR + sum(math.ceil(retry.wait(number)) for number in range(1, retry.count + 1))
+    return {
+        "maxRetryCount": retry.count,
+        "backoffDuration": f"{math.ceil(retry.delay)}s",
+        "backoffFactor": retry.backoff,
+        "backoffMaxDuration": f"{min(window, 200 * YEAR)}s",
+    }
 
 
 def _sources(plan: Plan) -> dict[str, tuple[str, str]]:

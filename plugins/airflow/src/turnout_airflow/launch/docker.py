@@ -38,7 +38,7 @@ class DockerLauncher(ContainerLauncher):
     def _own(self, step: StepPlan, options: TaskOptions) -> dict[str, Any]:
         given: dict[str, Any] = {}
         asked = step.resources
-        if asked.cpu != 1:
+        if asked.cpu is not None:
             given["cpus"] = asked.cpu
         if asked.memory:
             given["mem_limit"] = _docker_memory(asked.memory)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import StepPlan, digest
+from turnout.plugin_api import StepPlan, digest, plain_memory
 from turnout_airflow.container_settings import KubernetesOptions, Toleration
 from turnout_airflow.launch.container import ContainerLauncher
 from turnout_airflow.settings import TaskOptions
@@ -67,10 +67,10 @@ class KubernetesLauncher(ContainerLauncher):
         asked = step.resources
         requests: dict[str, str] = {}
         limits: dict[str, str] = {}
-        if asked.cpu != 1:
+        if asked.cpu is not None:
             requests["cpu"] = f"{asked.cpu:g}"
         if asked.memory:
-            requests["memory"] = limits["memory"] = str(asked.memory).replace(" ", "")
+            requests["memory"] = limits["memory"] = str(plain_memory(asked.memory))
         if asked.gpu:
             limits[self.settings.kubernetes.gpu_resource] = str(asked.gpu)
         named = {"requests": requests, "limits": limits}
