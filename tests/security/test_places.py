@@ -92,7 +92,7 @@ def test_a_record_in_the_place_of_another(shop):
     for fields in ({"step": "numbers"}, {"index": 3}, {"step": "../../x"}):
         change(path, **{"step": "total", "index": None, **fields})
         shown = call("runs", "show", "latest")
-        assert shown.returncode == 0
+        assert shown.returncode == 2
         assert "steps/total/record.json is refused: it is of another step; it is left out" in shown.stderr
         assert "! total" in shown.stdout
         assert call("artifacts", "load", "latest", "total").returncode == 2

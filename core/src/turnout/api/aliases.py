@@ -21,7 +21,6 @@ from turnout.records.model import Artifact, Record, RunInfo
 from turnout.records.reading import read_info
 from turnout.runtime import clock
 from turnout.runtime.session import Session, read_plan
-from turnout.runtime.worker_components import WorkerComponents
 from turnout.stores import layout
 
 Source = Literal["store", "tracker"]
@@ -95,8 +94,7 @@ class Named:
 
     @cached_property
     def _session(self) -> Session:
-        plan = read_plan(self.workspace.store, self.info.plan)
-        return Session(self.workspace.store, plan, self.info, in_process=True, registry=self.workspace.registry)
+        return self.workspace.session(read_plan(self.workspace.store, self.info.plan), self.info)
 
     def __repr__(self) -> str:
         return f"<artifact {self.digest[:12]}: {self.output} of {self.label} of the run {self.info.id}>"
@@ -140,7 +138,7 @@ def of(workspace: Workspace, alias: Alias) -> Named:
 
 
 def _registered(workspace: Workspace, alias: str) -> Registered | None:
-    components = WorkerComponents(workspace.stack.worker(), lambda: workspace.registry)
+    components = workspace.reader
     if components.tracker is None:
         return None
     try:

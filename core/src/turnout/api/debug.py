@@ -14,11 +14,14 @@ import msgspec
 
 from turnout.api.run import Run, StepRun
 from turnout.errors import RunError
+from turnout.records.model import Logged
 from turnout.runtime import sealed
 from turnout.runtime.execution import StepFailed
 from turnout.runtime.interpreter import interpreter_for
+from turnout.runtime.policies import allow_reading, artifacts_of
 from turnout.runtime.replay import CodeOf, Replay, perform, stage
 from turnout.runtime.session import Session
+from turnout.spec.inputs import Upstream
 
 
 def origin(step: StepRun) -> StepRun:
@@ -50,11 +53,12 @@ def debug(run: Run, label: str, *, code: CodeOf = "run", pdb: bool = False, quie
 
     Raises:
         RunError: when the step was skipped, its inputs are not there, or its process died.
-        PlanError: when its environment cannot be made.
+        PlanError: when its environment cannot be made, or the stack's policies do not allow what it reads.
     """
     step = origin(run[label])
     workspace, run = run.workspace, step.run
     plan = step.plan
+    _check_inputs(step)
     session = Session(workspace.store, run.plan, run.info, registry=workspace.registry)
     interpreter = interpreter_for(session, plan)
     with tempfile.TemporaryDirectory(prefix="turnout-") as folder, contextlib.closing(session):
@@ -82,6 +86,17 @@ def debug(run: Run, label: str, *, code: CodeOf = "run", pdb: bool = False, quie
         return msgspec.json.decode(report.read_bytes(), type=Replay)
 
 
+def _check_inputs(step: StepRun) -> None:
+    """Ask the stack's policies about all that the step may read: the process that runs it knows the plan's alone."""
+    sources = [given.source for given in step.plan.inputs.values()]
+    read = {(source.step, source.output) for source in sources if isinstance(source, Upstream)}
+    for summary in step.run.summaries.values():
+        outputs = {} if summary.record is None else summary.record.outputs
+        chosen = {name: output for name, output in outputs.items() if (summary.step, name) in read}
+        for artifact in artifacts_of(chosen, Logged()):
+            allow_reading(step.run.workspace.policies, artifact)
+
+
 def debug_here(step: StepRun) -> Any:
     """Run a step once more in this very process, with the code it has imported, and return what the step returns.
 
@@ -100,6 +115,7 @@ def debug_here(step: StepRun) -> Any:
             Path(scratch),
             in_process=True,
             registry=run.workspace.registry,
+            readers=run.workspace.policies,
         )
         with contextlib.closing(staged.session):
             try:

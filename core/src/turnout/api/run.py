@@ -36,7 +36,12 @@ class Value:
         return self.record.digests
 
     def load(self) -> Any:
-        """The value, read anew at each call and verified."""
+        """The value, read anew at each call and verified.
+
+        Raises:
+            ArtifactError: when it is gone or damaged.
+            PlanError: when the stack's policies do not allow that it is read.
+        """
         return self._artifacts.load_output(self.record, self._type)
 
     def __repr__(self) -> str:
@@ -262,7 +267,7 @@ class Run:
 
     @cached_property
     def _session(self) -> Session:
-        return Session(self.workspace.store, self.plan, self.info, in_process=True, registry=self.workspace.registry)
+        return self.workspace.session(self.plan, self.info)
 
     @property
     def artifacts(self) -> Artifacts:

@@ -11,12 +11,16 @@ from typing import Any
 
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import Orchestrator, RunStatus
+from turnout.components.policy import Policy
 from turnout.errors import ArtifactError, UnsupportedError
 from turnout.identity import run_id
 from turnout.packaging.project import Project, load, root_of
+from turnout.plan.model import Plan
+from turnout.planning.policies import policies_of
 from turnout.records.model import RunInfo
 from turnout.registry import Registry, discover
-from turnout.runtime.session import read_plan
+from turnout.runtime.session import Session, read_plan
+from turnout.runtime.worker_components import WorkerComponents
 from turnout.stack.find import load_stack
 from turnout.stack.model import Stack
 
@@ -55,6 +59,20 @@ class Workspace:
         """The stack's orchestrator."""
         orchestrator: Orchestrator[Any] = self.stack.component("orchestrator")
         return orchestrator
+
+    @cached_property
+    def reader(self) -> WorkerComponents:
+        """The worker's side of the stack, as who reads here has it."""
+        return WorkerComponents(self.stack.worker(), lambda: self.registry)
+
+    @cached_property
+    def policies(self) -> tuple[Policy[Any], ...]:
+        """The stack's policies, as far as they can be asked here."""
+        return policies_of(self.stack.worker(), self.registry)
+
+    def session(self, plan: Plan, info: RunInfo) -> Session:
+        """A run, to be read here, as far as the stack's policies allow."""
+        return Session(self.store, plan, info, in_process=True, registry=self.registry, readers=self.policies)
 
     def orchestrator_of(self, info: RunInfo) -> Orchestrator[Any]:
         """The stack's orchestrator, if it is the one that ran a run.

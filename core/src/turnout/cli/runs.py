@@ -25,15 +25,16 @@ runs.add_command(compare)
 @stack_option
 @json_option
 def show(run: str, stack: str | None, as_json: bool) -> None:
-    """Show RUN: an id, the start of one, or latest."""
+    """Show RUN: an id, the start of one, or latest. The exit code is 2 where a record of it cannot be read."""
     from turnout.api.run import Run
     from turnout.cli.summary import failures, metrics_table, run_document, shown_address, steps_table
 
     found = Run(run, stack=stack)
     state = found.state
+    damaged = any(summary.damaged is not None for summary in found.summaries.values())
     if as_json:
         print_json(run_document(found, state))
-        return
+        raise SystemExit(2 if damaged else 0)
     info = found.info
     rows = [
         ("run", found.id),
@@ -57,6 +58,7 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
     steps_table(found)
     metrics_table(found)
     failures(found)
+    raise SystemExit(2 if damaged else 0)
 
 
 @runs.command()

@@ -41,3 +41,7 @@ class Policy(Component[ConfigT], ABC):
     def check_artifact(self, artifact: Artifact, step: str) -> tuple[Violation, ...]:
         """Every violation of an artifact that a step has made; called on the worker before the step is committed."""
         return ()
+
+    def check_read(self, artifact: Artifact) -> tuple[Violation, ...]:
+        """Every violation of reading an artifact, wherever that is: on a worker, in a notebook, by a command."""
+        return ()

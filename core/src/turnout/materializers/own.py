@@ -12,7 +12,10 @@ from turnout.spec.types import ANY, TypeName
 
 
 class Own(Materializer):
-    """A project's class as a materializer; ``name`` is the class's ``module:qualname``."""
+    """A project's class as a materializer; ``name`` is the class's ``module:qualname``.
+
+    One that pickles says so by a class attribute, ``pickled = True``. Where it does not, its files are looked at.
+    """
 
     own: ClassVar[Any]
 
@@ -48,5 +51,6 @@ def adapt(name: str, found: Any) -> Materializer:
         raise ArtifactError(
             f"the materializer {name} cannot be made: {error}", fix="let its constructor take no arguments"
         ) from error
-    adapted: type[Own] = type("Own", (Own,), {"name": name, "own": instance})
+    says = {"name": name, "own": instance, "pickled": bool(getattr(found, "pickled", False))}
+    adapted: type[Own] = type("Own", (Own,), says)
     return adapted()

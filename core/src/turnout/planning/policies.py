@@ -7,7 +7,7 @@ from typing import Any
 from turnout.components.policy import Policy
 from turnout.errors import TurnoutError
 from turnout.packaging.git import Revision
-from turnout.plan.model import Plan
+from turnout.plan.model import Plan, Worker
 from turnout.records.model import Git
 from turnout.registry import Registry
 from turnout.runtime.policies import refusals
@@ -18,16 +18,17 @@ from turnout.stack.references import resolve_worker, waits
 def forbidden(plan: Plan, revision: Revision | None, registry: Registry) -> list[TurnoutError]:
     """What the policies of a plan's stack do not allow. One with settings that only a worker knows is asked there."""
     origin = None if revision is None else Git(revision.commit, revision.dirty)
-    return refusals(_policies(plan, registry), plan, origin)
+    return refusals(policies_of(plan.worker, registry), plan, origin)
 
 
-def _policies(plan: Plan, registry: Registry) -> list[Policy[Any]]:
-    found = []
-    for component in plan.worker.policies:
+def policies_of(worker: Worker, registry: Registry) -> tuple[Policy[Any], ...]:
+    """The policies that can be asked here, off the workers."""
+    found: list[Policy[Any]] = []
+    for component in worker.policies:
         if not _waits(component.config):
             config, _ = resolve_worker(component.config, {}, _no_secret)
             found.append(instantiate(registry, "policy", component.type, config))
-    return found
+    return tuple(found)
 
 
 def _waits(value: Any) -> bool:

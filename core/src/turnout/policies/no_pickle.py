@@ -13,7 +13,7 @@ PICKLED = frozenset(materializer.name for materializer in BUILTIN if materialize
 
 
 class NoPickle(Policy[Config]):
-    """Refuses artifacts that are pickles (scikit-learn's own files are, too) and functions defined in a notebook.
+    """Refuses to make or read pickles (scikit-learn's own files are, too), and functions defined in a notebook.
 
     What the plan leaves open, the type of a value or a plugin's materializer, is decided on the worker.
     """
@@ -28,6 +28,12 @@ class NoPickle(Policy[Config]):
             return ()
         kind = artifact.type.replace(":", ".")
         return (Violation(what=f"the step {step} made a {kind}, which was saved as a pickle", step=step, fix=_FIX),)
+
+    def check_read(self, artifact: Artifact) -> tuple[Violation, ...]:
+        if not artifact.marked and artifact.materializer not in PICKLED:
+            return ()
+        what = f"the artifact {artifact.digest[:12]}, a {artifact.type.replace(':', '.')}, is a pickle, and is not read"
+        return (Violation(what=what, fix="read it by a stack without the policy, where you trust who made it"),)
 
 
 _FIX = "return plain values, tables or arrays, or write a materializer for its class: @turnout.materializer(TheClass)"

@@ -6,7 +6,9 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +17,14 @@ import msgspec
 from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.materializer import Materializer, Unfit
-from turnout.errors import ArtifactError, PluginError
+from turnout.errors import ArtifactError, PlanError, PluginError
 from turnout.files import File, Folder
 from turnout.materializers import plain
 from turnout.materializers.choice import AUTO, Materializers
 from turnout.materializers.classes import name_of, names_of
 from turnout.materializers.own import Own
 from turnout.materializers.paths import FILE, FOLDER, suffix_of
+from turnout.materializers.pickles import holds_pickle, stopped_by
 from turnout.materializers.sameness import same
 from turnout.materializers.table import TABLES
 from turnout.plan.model import OutputPlan
@@ -43,11 +46,18 @@ class Artifacts:
     Args:
         work: a folder of this process's own, for the files that steps see and what is fetched; its owner removes it.
         redactor: knows the secrets that no value may hold.
+        allow: asked before an artifact is read; raises where it may not be.
     """
 
     def __init__(
-        self, store: ArtifactStore[Any], materializers: Materializers, work: Path, redactor: Redactor | None = None
+        self,
+        store: ArtifactStore[Any],
+        materializers: Materializers,
+        work: Path,
+        redactor: Redactor | None = None,
+        allow: Callable[[Artifact], None] | None = None,
     ) -> None:
+        self.allow = allow
         self.blobs = Blobs(store, work)
         self.materializers = materializers
         self.work = work
@@ -124,8 +134,9 @@ class Artifacts:
                     continue
                 if self._redactor and self._redactor.finds_in(materializer.pieces(folder)):
                     raise refusal("the step", f"output {name!r}")
+                pickled = materializer.pickled or (isinstance(materializer, Own) and holds_pickle(folder))
                 manifest = self.blobs.write(folder, materializer.name, kind)
-            found = blobs.reference(manifest, materializer.pickled)
+            found = blobs.reference(manifest, pickled)
             return msgspec.structs.replace(found, profile=profile) if isinstance(profile, Profile) else found
         raise ArtifactError(f"output {name!r} cannot be saved: {reason.what if reason else kind}") from reason
 
@@ -172,7 +183,10 @@ class Artifacts:
 
         Raises:
             ArtifactError: when the artifact is gone, damaged or refused, or cannot be read here.
+            PlanError: when a policy does not allow that it is read.
         """
+        if self.allow is not None:
+            self.allow(artifact)
         if artifact.inline:
             return small.unpack(artifact)
         manifest = self._manifest(artifact)
@@ -189,8 +203,9 @@ class Artifacts:
         if isinstance(materializer, Own):
             folder = self._private(manifest, folder)
         try:
-            value = materializer.load(folder, asked)
-        except (ArtifactError, PluginError):
+            with self._watched(artifact, materializer):
+                value = materializer.load(folder, asked)
+        except (ArtifactError, PlanError, PluginError):
             raise
         except Exception as error:
             raise _unread(artifact, error) from error
@@ -201,6 +216,12 @@ class Artifacts:
                 fix="give its columns one type each, or take the type that was saved",
             )
         return value
+
+    def _watched(self, artifact: Artifact, materializer: Materializer) -> AbstractContextManager[None]:
+        """Where a project's own materializer reads a pickle that nobody knew of, it is asked whether that may be."""
+        if self.allow is None or not isinstance(materializer, Own):
+            return nullcontext()
+        return stopped_by(partial(self.allow, msgspec.structs.replace(artifact, marked=True)))
 
     def load_output(self, record: OutputRecord, wanted: TypeName = ANY) -> Any:
         """Read an output: its value, or the list of its elements; *wanted* is then the type of each."""
@@ -282,6 +303,9 @@ class Artifacts:
         """As :meth:`equal`, with an artifact that lies in another store."""
         if left.digest == right.digest:
             return True
+        for artifacts, artifact in ((self, left), (others, right)):
+            if artifacts.allow is not None:
+                artifacts.allow(artifact)
         if left.inline or right.inline or left.materializer != right.materializer:
             return left.type == right.type and same(self.load(left), others.load(right))
         one, other = self._manifest(left), others._manifest(right)
@@ -290,7 +314,9 @@ class Artifacts:
         with tempfile.TemporaryDirectory(dir=work or self._made(self.work)) as folder:
             copied = Path(folder) / "left"
             blobs.copy(one, self.blobs.folder(one), copied)
-            return self.materializers.named(one.materializer).equal(copied, others.blobs.folder(other))
+            materializer = self.materializers.named(one.materializer)
+            with self._watched(left, materializer):
+                return materializer.equal(copied, others.blobs.folder(other))
 
     def _manifest(self, artifact: Artifact) -> Manifest:
         manifest = self.blobs.manifest(artifact.digest)

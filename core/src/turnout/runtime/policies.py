@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from turnout.components.policy import Policy, Violation
-from turnout.errors import Location, PlanError, PluginError, TurnoutError
+from turnout.errors import Location, PlanError, PluginError, TurnoutError, raise_all
 from turnout.plan.model import Plan
 from turnout.records.model import Artifact, Git, Logged, OutputRecord
 
@@ -30,6 +30,17 @@ def artifact_refusals(policies: Policies, step: str, artifacts: Iterable[Artifac
         for artifact in made:
             found += _asked(policy, policy.check_artifact, artifact, step)
     return found
+
+
+def allow_reading(policies: Policies, artifact: Artifact) -> None:
+    """Ask the policies before an artifact is read.
+
+    Raises:
+        PlanError: naming everything that is not allowed.
+        PluginError: when a policy fails.
+    """
+    found = [error for policy in policies for error in _asked(policy, policy.check_read, artifact)]
+    raise_all("what is to be read is not allowed", found)
 
 
 def artifacts_of(outputs: dict[str, OutputRecord], logged: Logged) -> Iterator[Artifact]:

@@ -15,6 +15,7 @@ import msgspec
 
 from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
+from turnout.components.policy import Policy
 from turnout.errors import RunError, TurnoutError
 from turnout.plan.model import Plan, StepPlan
 from turnout.records.model import Logged, OutputRecord, Record, RunInfo
@@ -87,11 +88,13 @@ def stage(
     project: Path | None = None,
     in_process: bool = False,
     registry: Registry | None = None,
+    readers: tuple[Policy[Any], ...] | None = None,
 ) -> Stage:
     """Set up a step, or one element of a mapped step, of a run.
 
     Args:
         scratch: a folder for all that is written; its owner removes it.
+        readers: the policies that are asked before something is read; by default those of the plan.
         project: take the code of the project in this folder, as it is now; else the run's package.
         in_process: whether this is a user's own process, where the project is imported already.
 
@@ -99,7 +102,7 @@ def stage(
         RunError: when the step was skipped, was not run but replaced, or its inputs are not there.
     """
     name, index = label
-    session = Session(Overlay(store, scratch), plan, info, in_process=in_process, registry=registry)
+    session = Session(Overlay(store, scratch), plan, info, in_process=in_process, registry=registry, readers=readers)
     if project is not None:
         session.code = WorkTree(plan.code, project)
     step = plan.by_name[name]

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import msgspec
 
 from turnout import canonical
 from turnout.components.artifact_store import ArtifactStore
+from turnout.components.policy import Policy
 from turnout.errors import ArtifactError, ConfigError, PlanError
 from turnout.identity import run_id
 from turnout.materializers.choice import Materializers
@@ -29,6 +30,7 @@ from turnout.registry import Registry, discover
 from turnout.runtime import clock, parameters
 from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.code import Code
+from turnout.runtime.policies import allow_reading
 from turnout.runtime.resolution import Resolver
 from turnout.runtime.sending import Sender
 from turnout.runtime.worker_components import WorkerComponents
@@ -84,7 +86,11 @@ def read_plan(store: ArtifactStore[Any], digest: str) -> Plan:
 
 
 class Session:
-    """One worker's view of one run. Not thread-safe; one step at a time."""
+    """One worker's view of one run. Not thread-safe; one step at a time.
+
+    Args:
+        readers: the policies that are asked before something is read; by default those of the plan.
+    """
 
     def __init__(
         self,
@@ -94,6 +100,7 @@ class Session:
         *,
         in_process: bool = False,
         registry: Registry | None = None,
+        readers: tuple[Policy[Any], ...] | None = None,
     ) -> None:
         self.store = store
         self.plan = plan
@@ -104,6 +111,7 @@ class Session:
         self.failure: BaseException | None = None
         self.before_attempt: Callable[[], None] = lambda: None
         self._registry = registry
+        self._readers = readers
         self._records: dict[tuple[str, int | None], Record] = {}
         self._plans = {run.plan: plan}
 
@@ -213,7 +221,11 @@ class Session:
     def artifacts(self) -> Artifacts:
         """Saving and loading of values."""
         materializers = Materializers(self.registry.all("materializer"), load_project=self.code.load_class)
-        return Artifacts(self.store, materializers, self.work, self.components.redactor)
+        readers = self._readers
+        if readers is None:
+            readers = self.components.policies if self.plan.worker.policies else ()
+        allow = partial(allow_reading, readers) if readers else None
+        return Artifacts(self.store, materializers, self.work, self.components.redactor, allow)
 
     @cached_property
     def sender(self) -> Sender | None:
