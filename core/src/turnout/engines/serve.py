@@ -141,7 +141,7 @@ def main(arguments: list[str]) -> int:
             bundle.enter(options.bundle)
         store = worker_store()
         if options.bundle:
-            bundle.upload(options.bundle, store)
+            bundle.upload(options.bundle, options.plan, store)
         session = Session.open(store, options.plan, options.engine_run, submission)
     except TurnoutError as error:
         answers.write(canonical.encode(Hello(failure=str(error))) + b"\n")
