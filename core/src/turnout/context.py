@@ -5,9 +5,15 @@ Outside a run every ``log_*`` does nothing, so that a step stays a plain functio
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
+WORKER = "TURNOUT_WORKER"
+"""The variable that marks a worker, and all processes that its steps start."""
 _active: ActiveStep | None = None
+_imports = 0
 
 
 class ActiveStep(Protocol):
@@ -30,6 +36,32 @@ def activate(step: ActiveStep | None) -> None:
     """Say which step runs in this process; None for none. For the runtime only."""
     global _active  # noqa: PLW0603
     _active = step
+
+
+def in_step() -> bool:
+    """Whether a step runs in this process now."""
+    return _active is not None
+
+
+def in_worker() -> bool:
+    """Whether this process is a worker, or a step has started it."""
+    return WORKER in os.environ
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """While modules of a project are imported to plan its pipelines or to run their steps."""
+    global _imports  # noqa: PLW0603
+    _imports += 1
+    try:
+        yield
+    finally:
+        _imports -= 1
+
+
+def is_importing() -> bool:
+    """Whether modules of a project are imported for that purpose now."""
+    return _imports > 0
 
 
 def log_metric(name: str, value: float, *, x: int | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from turnout.api import allowed
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace, user
 from turnout.catalog import aliases
@@ -113,6 +114,8 @@ def artifact(
     Raises:
         ConfigError: when there is no such alias, or the registry's is of a run that this store does not have.
     """
+    if workspace is None:
+        allowed.check("turnout.artifact()", "read")
     place = workspace or Workspace.here(stack)
     project = place.project.name
     if source != "tracker":

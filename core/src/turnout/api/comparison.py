@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from turnout import canonical
+from turnout.api import allowed
 from turnout.api.run import Run, StepRun
 from turnout.api.workspace import Workspace
 from turnout.errors import ConfigError
@@ -117,6 +118,7 @@ def compare(
     if len(runs) < 2:
         raise ConfigError("one run alone cannot be compared", fix="name two runs or more")
     if workspace is None and any(isinstance(run, str) for run in runs):
+        allowed.check("turnout.compare()", "read")
         workspace = Workspace.here(stack)
     return Comparison(
         [Run(run, workspace=workspace) if isinstance(run, str) else run for run in runs], everything=everything

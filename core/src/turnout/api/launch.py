@@ -15,6 +15,7 @@ import msgspec
 from turnout.api.history import find_run
 from turnout.api.workspace import Workspace, user
 from turnout.components.orchestrator import Bundle, RunHandle
+from turnout.definition import reading
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.errors import ConfigError, UnsupportedError, did_you_mean
 from turnout.identity import run_id
@@ -72,6 +73,7 @@ class Launch:
             given: the names of the parameters that the run will be given.
         """
         project = load(root_of(_source(definition)))
+        reading.refresh(definition, project)
         return cls(definition, Workspace(project, stack), accept=accept, given=given)
 
     @property

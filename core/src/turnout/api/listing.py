@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
+from turnout.api import allowed
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
 from turnout.catalog.index import Index, Listed, ListedArtifact
@@ -44,6 +45,8 @@ def runs(
         limit: this many at most.
         stack: the stack whose store is looked in; as for ``turnout run``.
     """
+    if workspace is None:
+        allowed.check("turnout.runs()", "read")
     place = workspace or Workspace.here(stack)
     states = (state,) if isinstance(state, str) else state
     found = list_runs(place, pipeline=pipeline, tags=tags, states=states, since=since, limit=limit)

@@ -54,6 +54,7 @@ class Pipeline(PipelineDefinition):
         from turnout.api.launch import Launch
         from turnout.api.notebook import Picture, in_notebook
 
+        self._check("run")
         options = _options(at, tags, reuse, from_, only, no_cache)
         values = {**(params or {}), **more}
         launch = Launch.of(self, stack=stack, accept=tuple(accept), given=values)
@@ -89,6 +90,7 @@ class Pipeline(PipelineDefinition):
         from turnout.api.launch import Launch
         from turnout.api.run import Run
 
+        self._check("submit")
         values = {**(params or {}), **more}
         launch = Launch.of(self, stack=stack, accept=tuple(accept), given=values)
         handle = launch.submit(values, _options(at, tags, None, None, (), no_cache=False))
@@ -139,10 +141,17 @@ class Pipeline(PipelineDefinition):
         from turnout.api.launch import Launch
         from turnout.api.sweep import sweep
 
+        self._check("sweep")
         varied = {**(values or {}), **more}
         launch = Launch.of(self, stack=stack, accept=tuple(accept), given={*varied, *(params or {})})
         options = _options(at, tags, reuse, from_, only, no_cache)
         return sweep(launch, varied, params=params, options=options, max_parallel=max_parallel)
+
+    def _check(self, method: str) -> None:
+        from turnout.api import allowed
+
+        allowed.check(f"{self.__name__}.{method}()", "start")
+        allowed.check_repeatable(self)
 
     def _repr_html_(self) -> str:
         from turnout.plan.drawing import draw

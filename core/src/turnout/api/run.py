@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from turnout.api import allowed
 from turnout.api.history import StepSummary, find_run, run_state, step_summaries
 from turnout.api.workspace import Workspace
 from turnout.components.orchestrator import RunHandle
@@ -250,6 +251,8 @@ class Run:
     """
 
     def __init__(self, id: str, *, stack: str | None = None, workspace: Workspace | None = None) -> None:  # noqa: A002
+        if workspace is None:
+            allowed.check("turnout.Run()", "read")
         self.workspace = workspace or Workspace.here(stack)
         self.info: RunInfo = find_run(self.workspace.store, self.workspace.project.name, id)
         self.id = self.info.id

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
+from turnout import context
 from turnout.api.pipeline import Pipeline
 from turnout.errors import ConfigError, DefinitionError, Location, TurnoutError, did_you_mean
 from turnout.packaging.project import Project, load, root_of
@@ -83,7 +84,8 @@ def _load_module(name: str) -> ModuleType:
 
 def _import(name: str, project: Project) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        with context.importing():
+            return importlib.import_module(name)
     except TurnoutError:
         raise
     except ModuleNotFoundError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from turnout import names
-from turnout.definition import docstrings, functions, places, schedules, settings
+from turnout.definition import docstrings, functions, places, reading, schedules, settings
 from turnout.definition.annotations import NOTHING, module_name, type_name
 from turnout.definition.handles import Handle
 from turnout.definition.parameters import explain, type_name_of, type_of_value
@@ -75,6 +75,13 @@ class PipelineDefinition:
         self._group = name
         self._scope = scope
         self._traced: Traced | None = None
+        reading.note()
+
+    def adopt(self, other: PipelineDefinition) -> None:
+        """Become what *other* is: the same pipeline as its file has it now."""
+        group = {} if self._group == self.name else {"_group": self._group}
+        self.__dict__.clear()
+        self.__dict__.update({**vars(other), **group})
 
     @property
     def spec(self) -> PipelineSpec:

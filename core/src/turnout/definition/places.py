@@ -21,7 +21,7 @@ _NOTEBOOK = "<notebook>"
 def caller() -> tuple[str, int]:
     """The file and line of the nearest frame outside turnout."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_own(frame.f_code.co_filename):
+    while frame.f_back is not None and is_own(frame.f_code.co_filename):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 
@@ -29,7 +29,7 @@ def caller() -> tuple[str, int]:
 def locals_of_caller() -> dict[str, Any]:
     """The local names where the user is now: by them annotations of a nested function are understood."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_own(frame.f_code.co_filename):
+    while frame.f_back is not None and is_own(frame.f_code.co_filename):
         frame = frame.f_back
     return dict(frame.f_locals)
 
@@ -63,7 +63,8 @@ def project_of(file: str) -> Project:
 
 
 @lru_cache(maxsize=4096)
-def _is_own(file: str) -> bool:
+def is_own(file: str) -> bool:
+    """Whether a source file is turnout's own."""
     file = file.replace("\\", "/")
     return file.startswith(_PACKAGE.replace("\\", "/")) and not file.startswith(_TESTING.replace("\\", "/"))
 

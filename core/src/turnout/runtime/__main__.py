@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from turnout import canonical
+from turnout.context import WORKER
 from turnout.errors import TurnoutError
 from turnout.records.model import StepResult
 from turnout.runtime import sealed
@@ -184,6 +185,7 @@ def _line_by_line() -> None:
 
 
 if __name__ == "__main__":
+    os.environ[WORKER] = "1"
     _line_by_line()
     is_a_workers()
     code = main()

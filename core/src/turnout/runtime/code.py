@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from turnout import context
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, PlanError
 from turnout.packaging import unpacking
@@ -87,7 +88,8 @@ class Code:
         if not module.startswith("turnout."):
             _ = self.folder
         try:
-            found: Any = importlib.import_module(module)
+            with context.importing():
+                found: Any = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
                 raise
