@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import Any
+
+import msgspec
 
 from turnout.records.model import ColumnProfile, Profile
 
@@ -30,7 +33,7 @@ _INDEX = re.compile(r"__index_level_\d+__\Z")
 def of_arrow(table: Any) -> Profile:
     """The profile of a pyarrow table."""
     names = {n: name for n, name in enumerate(table.column_names) if not _INDEX.match(name)}
-    return _profile(table.num_rows, names, table.column)
+    return _profile(table.num_rows, names, lambda n: str(table.field(n).type), table.column)
 
 
 def of_polars(frame: Any) -> Profile:
@@ -38,27 +41,34 @@ def of_polars(frame: Any) -> Profile:
     import pyarrow as pa
 
     names = dict(enumerate(frame.columns))
-    return _profile(frame.height, names, lambda n: pa.chunked_array([frame.to_series(n).to_arrow()]))
+    return _profile(
+        frame.height,
+        names,
+        lambda n: str(frame.dtypes[n]),
+        lambda n: pa.chunked_array([frame.to_series(n).to_arrow()]),
+    )
 
 
-def _profile(rows: int, names: dict[int, str], column: Callable[[int], Any]) -> Profile:
+def _profile(rows: int, names: dict[int, str], kind: Callable[[int], str], column: Callable[[int], Any]) -> Profile:
     step = max(1, math.ceil(rows / SAMPLE))
+    shown = list(names.items())[:COLUMNS]
     return Profile(
         rows=rows,
         sampled=math.ceil(rows / step) if step > 1 else None,
-        columns=tuple(_column(name, column(n), step) for n, name in list(names.items())[:COLUMNS]),
+        columns=tuple(_column(name, partial(kind, n), partial(column, n), step) for n, name in shown),
         omitted=max(0, len(names) - COLUMNS),
     )
 
 
-def _column(name: str, values: Any, step: int) -> ColumnProfile:
-    import pyarrow as pa
-
-    known = {"name": _cut(name), "type": _cut(str(values.type)), "nulls": values.null_count}
-    try:
-        return ColumnProfile(**known, **_described(values, step))
-    except (pa.ArrowException, ValueError, OverflowError):  # a type of which Arrow cannot tell this
-        return ColumnProfile(**known)
+def _column(name: str, kind: Callable[[], str], column: Callable[[], Any], step: int) -> ColumnProfile:
+    """The profile of a column, with what the libraries can tell of it: none of their errors is one of the step."""
+    profile = ColumnProfile(name=_cut(name), type="")
+    with suppress(Exception):
+        profile = msgspec.structs.replace(profile, type=_cut(kind()))
+        values = column()
+        profile = msgspec.structs.replace(profile, type=_cut(str(values.type)), nulls=values.null_count)
+        profile = msgspec.structs.replace(profile, **_described(values, step))
+    return profile
 
 
 def _described(values: Any, step: int) -> dict[str, Any]:

@@ -25,13 +25,18 @@ PANDAS = ("pandas:DataFrame", "pandas.core.frame:DataFrame")
 PANDAS_SERIES = ("pandas:Series", "pandas.core.series:Series")
 POLARS = ("polars.dataframe.frame:DataFrame",)
 POLARS_SERIES = ("polars.series.series:Series",)
+LAZY = ("polars.lazyframe.frame:LazyFrame",)
 ARROW = ("pyarrow.lib:Table",)
 SERIES = PANDAS_SERIES + POLARS_SERIES
-TABLES = PANDAS + POLARS + ARROW + SERIES
+TABLES = PANDAS + POLARS + LAZY + ARROW + SERIES
 COMPRESSION = "zstd"
 ROW_GROUP = 1 << 20
 """The rows of a row group: with fewer, a large table takes half as long again to write."""
 _INDEX = re.compile(r"__index_level_\d+__\Z")
+_EXTENSION = re.compile(r"extension<(?!arrow\.)")
+"""A type of Arrow that is there only once the library that defines it is imported."""
+_WHOLE = b"turnout.whole"
+"""The key of the schema's metadata that says that what looks like an index of pandas is a column of the table."""
 
 
 class Table(Compared):
@@ -46,25 +51,25 @@ class Table(Compared):
         if kind not in TABLES:
             raise Unfit(f"{kind}, a subclass, has a state of its own")
         path = folder / ("series.parquet" if kind in SERIES else "table.parquet")
-        if kind in POLARS + POLARS_SERIES:
-            frame = value.to_frame() if kind in POLARS_SERIES else value
+        if kind in POLARS + POLARS_SERIES + LAZY:
+            frame = value.to_frame() if kind in POLARS_SERIES else value.collect() if kind in LAZY else value
             _write_polars(frame, path)
             return profile.of_polars(frame) if find_spec("pyarrow") is not None else None
         _need_pyarrow(kind)
-        table = value if kind in ARROW else frames.to_arrow(value)
+        table = _whole(value) if kind in ARROW else frames.to_arrow(value)
         _write_arrow(table, path)
         return profile.of_arrow(table)
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
         path = _file(folder)
         kind = next((name for name in (wanted.name, *wanted.bases) if name in TABLES), None) or _origin(path)
-        if kind in POLARS + POLARS_SERIES:
+        if kind in POLARS + POLARS_SERIES + LAZY:
             frame = _read_polars(path)
-            return frame if kind in POLARS else _single(frame, kind).to_series()
+            return frame if kind in POLARS else frame.lazy() if kind in LAZY else _single(frame, kind).to_series()
         _need_pyarrow(kind)
         table = _read_arrow(path)
         if kind in ARROW:
-            return _without_index(table)
+            return _as_written(table)
         if kind in PANDAS_SERIES and path.stem != "series":
             return frames.to_pandas(_single(_without_index(table), kind), series=True)
         return frames.to_pandas(table, series=kind in PANDAS_SERIES)
@@ -119,7 +124,8 @@ def _write_arrow(table: Any, path: Path) -> None:
 
     if table.num_rows and not table.column_names:
         raise Unfit("rows without columns have no form in a file")
-    if not any("dictionary<" in str(field.type) for field in table.schema):
+    names = table.column_names
+    if len(set(names)) == len(names) and not any("dictionary<" in str(field.type) for field in table.schema):
         try:
             parquet.write_table(table, path, compression=COMPRESSION, row_group_size=ROW_GROUP)
         except pa.ArrowNotImplementedError:
@@ -179,6 +185,29 @@ def _read_arrow(path: Path) -> Any:
         return pa.ipc.open_file(source).read_all()
 
 
+def _whole(table: Any) -> Any:
+    """The table of a step that works with pyarrow: of one that pandas has made, the index is a column like others.
+
+    Raises:
+        Unfit: when what is read back would depend on the libraries that its reader has imported.
+    """
+    if table.num_rows and not table.column_names:
+        raise ArtifactError("a pyarrow table of rows without columns has no form, nor has its pickle")
+    for field in table.schema:
+        if _EXTENSION.search(str(field.type)) or b"ARROW:extension:name" in (field.metadata or {}):
+            raise Unfit(f"only its library knows the type of the column {field.name!r}")
+    if any(_INDEX.match(name) for name in table.column_names):
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), _WHOLE: b"true"})
+    return table
+
+
+def _as_written(table: Any) -> Any:
+    metadata = table.schema.metadata or {}
+    if _WHOLE in metadata:
+        return table.replace_schema_metadata({key: text for key, text in metadata.items() if key != _WHOLE} or None)
+    return frames.stored(_without_index(table))
+
+
 def _without_index(table: Any) -> Any:
     names = [name for name in table.column_names if _INDEX.match(name)]
     return table.drop_columns(names) if names else table
@@ -187,6 +216,8 @@ def _without_index(table: Any) -> Any:
 def _write_polars(frame: Any, path: Path) -> None:
     import polars as pl
 
+    if any(_INDEX.match(name) for name in frame.columns):
+        raise Unfit("it has a column with the name of an index of pandas")
     try:
         frame.write_parquet(path, compression=COMPRESSION, row_group_size=ROW_GROUP)
     except pl.exceptions.PolarsError as error:
@@ -204,7 +235,7 @@ def _read_polars(path: Path) -> Any:
     elif find_spec("pyarrow") is None:
         frame = pl.read_ipc(path)
     else:
-        frame = pl.from_arrow(_without_numbers_as_keys(_read_arrow(path)))
+        frame = pl.from_arrow(_without_numbers_as_keys(frames.stored(_read_arrow(path))))
     return frame.drop([name for name in frame.columns if _INDEX.match(name)])
 
 
