@@ -206,8 +206,16 @@ class Limits(TypedDict, total=False):
     timeout: float
 
 
-def _step(name: str, *, timeout: float | None = None, retries: int = 0, **delays: float) -> Step:
-    return Step(name, Retry(count=retries, **delays), timeout)
+def _step(
+    name: str,
+    *,
+    timeout: float | None = None,
+    retries: int = 0,
+    delay: float = 0.0,
+    backoff: float = 1.0,
+    max_delay: float | None = None,
+) -> Step:
+    return Step(name, Retry(count=retries, delay=delay, backoff=backoff, max_delay=max_delay), timeout)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

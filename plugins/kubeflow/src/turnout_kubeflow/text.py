@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
@@ -83,6 +84,23 @@ def _line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
+_OTHERWISE = re.compile(
+    r"~|=|<<|null|true|false|y|n|yes|no|on|off|[-+]?\.(inf|nan)|(?!\d+(\.\d+){2,}\Z)[-+]?[.0-9][-+0-9a-fxob_.,:tz ]*",
+    re.IGNORECASE,
+)
+"""What a reader of YAML 1.1 or 1.2 takes for something else than a text: nothing, a bool, a number, a time, a merge.
+Wider than that, but for versions, which all take for texts."""
+_BREAKS = re.compile("[\n\x85\u2028\u2029]")
+"""What ends a line in YAML 1.1; in 1.2 it is the line feed alone."""
+
+
+def _style(text: str) -> str | None:
+    """How a text is written that no reader may take for anything else; None: as the library does."""
+    if _BREAKS.search(text):
+        return "|" if _plain(text) else '"'
+    return "'" if _OTHERWISE.fullmatch(text) else None
+
+
 @lru_cache(maxsize=64)
 def _plain(text: str) -> bool:
     """Whether YAML can hold lines as they are, by whichever library: printed characters, and none at the edges lost."""
@@ -95,16 +113,12 @@ def _plain(text: str) -> bool:
 
 
 def _dumper(yaml: Any) -> Any:
-    """PyYAML's safe dumper (in C where it is built with it), that repeats a value rather than refer to it.
-
-    Texts of several plain lines, such as what a container starts, are written as they are.
-    """
+    """PyYAML's safe dumper (in C where it is built with it), that repeats a value rather than refer to it."""
     base = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     dumper: Any = type("Dumper", (base,), {"ignore_aliases": lambda *_: True})
 
     def text(one: Any, value: str) -> Any:
-        style = "|" if "\n" in value and _plain(value) else None
-        return one.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+        return one.represent_scalar("tag:yaml.org,2002:str", value, style=_style(value))
 
     dumper.add_representer(str, text)
     return dumper
