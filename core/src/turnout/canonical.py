@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 CHUNK = 1 << 20
+COPIED = 1 << 18
+"""Bytes of a file that are copied at a time: few enough to be hashed before they leave the processor's cache."""
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding a document raises: no JSON, other fields, no UTF-8, nested too deep."""
 
@@ -54,6 +56,17 @@ def digest_file(path: Path) -> tuple[str, int]:
     """The SHA-256 and the size in bytes of a file."""
     with path.open("rb") as stream:
         return digest_stream(stream)
+
+
+def copy_file(source: Path, target: Path) -> tuple[str, int]:
+    """Copy a file's content, and return the SHA-256 and the size in bytes of what was written."""
+    hasher, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(COPIED))
+    with source.open("rb", buffering=0) as given, target.open("wb") as made:
+        while count := given.readinto(buffer):  # type: ignore[attr-defined]
+            hasher.update(buffer[:count])
+            made.write(buffer[:count])
+            size += count
+    return hasher.hexdigest(), size
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})

@@ -17,7 +17,7 @@ from turnout.errors import ArtifactError, ConfigError, TurnoutError, did_you_mea
 from turnout.records import model as records
 from turnout.records.alias import Alias
 from turnout.records.model import Artifact
-from turnout.runtime import blobs, clock, tracking
+from turnout.runtime import clock, tracking
 from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.session import Session
 from turnout.stores import layout
@@ -157,8 +157,7 @@ def _copy_artifact(source: Artifacts, target: Artifacts, artifact: Artifact) -> 
         return
     manifest = source.blobs.manifest(artifact.digest)
     with target.blobs.staging() as staging:
-        folder = staging / "files"
-        blobs.copy(manifest, source.blobs.folder(manifest), folder)
+        folder = source.blobs.copy(manifest, staging / "files")
         target.blobs.write(folder, manifest.materializer, manifest.type)
     target.verify(artifact)
 

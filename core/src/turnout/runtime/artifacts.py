@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -199,11 +199,8 @@ class Artifacts:
                 why="reading a pickle runs what it says",
             )
         asked = _asked(materializer, wanted, manifest.type)
-        folder = self.blobs.folder(manifest)
-        if isinstance(materializer, Own):
-            folder = self._private(manifest, folder)
         try:
-            with self._watched(artifact, materializer):
+            with self._readable(manifest, materializer) as folder, self._watched(artifact, materializer):
                 value = materializer.load(folder, asked)
         except (ArtifactError, PlanError, PluginError):
             raise
@@ -270,11 +267,10 @@ class Artifacts:
         Raises:
             ArtifactError: when the artifact is gone or damaged.
         """
-        folder = self.local_folder(artifact)
         if artifact.inline:
-            shutil.copytree(folder, target)
+            shutil.copytree(self.local_folder(artifact), target)
         else:
-            blobs.copy(self._manifest(artifact), folder, target)
+            self.blobs.copy(self._manifest(artifact), target)
 
     def verify(self, artifact: Artifact) -> None:
         """Check that the artifact exists and is whole.
@@ -312,11 +308,11 @@ class Artifacts:
         if one.type != other.type:
             return False
         with tempfile.TemporaryDirectory(dir=work or self._made(self.work)) as folder:
-            copied = Path(folder) / "left"
-            blobs.copy(one, self.blobs.folder(one), copied)
             materializer = self.materializers.named(one.materializer)
+            first = self.blobs.copy(one, Path(folder) / "left")
+            second = others.blobs.copy(other, Path(folder) / "right")
             with self._watched(left, materializer):
-                return materializer.equal(copied, others.blobs.folder(other))
+                return materializer.equal(first, second)
 
     def _manifest(self, artifact: Artifact) -> Manifest:
         manifest = self.blobs.manifest(artifact.digest)
@@ -330,9 +326,8 @@ class Artifacts:
 
     def _content(self, manifest: Manifest, name: str) -> File | Folder:
         """A copy of the artifact's file, or of its folder, that the step may do with as it likes."""
-        folder = self.blobs.folder(manifest)
         if manifest.materializer == "folder":
-            return Folder(self._replace(manifest, name, folder))
+            return Folder(self._replace(manifest, name))
         if len(manifest.files) != 1:
             raise ArtifactError(
                 f"the artifact {short(manifest.digest)} cannot be handed on as a file",
@@ -344,20 +339,32 @@ class Artifacts:
         named = name.partition(".")[0] + own if own else name
         target = self._made(self.work / "inputs" / manifest.digest[:12]) / named
         partial = target.with_name(f".{named}.partial")
-        shutil.copyfile(folder / entry.path, partial)
+        shutil.copyfile(self.blobs.folder(manifest) / entry.path, partial)
         partial.replace(target)
         return File(target)
 
-    def _private(self, manifest: Manifest, folder: Path) -> Path:
-        """A copy of the artifact's files for a project's own materializer, whose doings are not known."""
-        return self._replace(manifest, "files", folder)
+    @contextmanager
+    def _readable(self, manifest: Manifest, materializer: Materializer) -> Iterator[Path]:
+        """A folder with the artifact's files, verified, for a materializer.
 
-    def _replace(self, manifest: Manifest, name: str, folder: Path) -> Path:
+        One that executes what it reads, or may do so, gets a copy: what was checked is what it reads.
+        """
+        own = isinstance(materializer, Own)
+        if not (own or materializer.pickled):
+            yield self.blobs.folder(manifest)
+            return
+        folder = self._replace(manifest, "files")
+        try:
+            yield folder
+        finally:
+            if not own:  # a value of the project's own materializer may go on reading
+                shutil.rmtree(folder)
+
+    def _replace(self, manifest: Manifest, name: str) -> Path:
         target = self._made(self.work / "inputs" / manifest.digest[:12]) / name
         if os.path.lexists(target):
             shutil.rmtree(target)
-        blobs.copy(manifest, folder, target)
-        return target
+        return self.blobs.copy(manifest, target)
 
     @staticmethod
     def _made(folder: Path) -> Path:

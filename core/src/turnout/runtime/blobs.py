@@ -129,6 +129,37 @@ class Blobs:
         Raises:
             ArtifactError: when a file is gone or damaged.
         """
+        folder = self._near(manifest)
+        for entry in _files(manifest):
+            self._check(manifest.digest, folder / entry.path, entry)
+        return folder
+
+    def copy(self, manifest: Manifest, target: Path) -> Path:
+        """Copy an artifact's files and empty folders into a new folder *target*, where they may be changed.
+
+        What is checked is what the copy holds, whoever changes the artifact meanwhile.
+
+        Raises:
+            ArtifactError: when a file is gone or damaged.
+        """
+        folder = self._near(manifest)
+        target.mkdir(parents=True)
+        for entry in manifest.files:
+            path = target / entry.path
+            if entry.path.endswith("/"):
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            self._made(path.parent)
+            try:
+                copied = canonical.copy_file(folder / entry.path, path)
+            except FileNotFoundError:
+                raise self._damaged(manifest.digest, entry.path, "it is gone") from None
+            if copied != (entry.sha256, entry.size):
+                raise self._changed(manifest.digest, entry, copied[1])
+        return target
+
+    def _near(self, manifest: Manifest) -> Path:
+        """The folder on this machine with the artifact's files, fetched where they are not; not verified yet."""
         digest, files = manifest.digest, _files(manifest)
         if not files:
             return self._made(self.work / "empty")
@@ -138,7 +169,6 @@ class Blobs:
         for place, entry in zip(places, files, strict=True):
             if place is None:
                 raise self._damaged(digest, entry.path, "it is gone")
-            self._check(digest, place, entry)
         return places[0].parents[files[0].path.count("/")]
 
     def verify(self, manifest: Manifest) -> None:
@@ -176,8 +206,6 @@ class Blobs:
                 self._made(path.parent)
                 if not self.store.fetch(layout.blob(digest, entry.path), path):
                     raise self._damaged(digest, entry.path, "it is gone")
-        for entry in _files(manifest):
-            self._check(digest, target / entry.path, entry)
         self._fetched[digest] = manifest.size
         return target
 
@@ -194,9 +222,12 @@ class Blobs:
             size = path.stat().st_size
         except FileNotFoundError:
             raise self._damaged(digest, entry.path, "it is gone") from None
+        raise self._changed(digest, entry, size)
+
+    def _changed(self, digest: str, entry: FileEntry, size: int) -> ArtifactError:
         self._fetched.pop(digest, None)
         why = "its content has changed" if size == entry.size else f"it has {size} bytes instead of {entry.size}"
-        raise self._damaged(digest, entry.path, why)
+        return self._damaged(digest, entry.path, why)
 
     def _remember(self, path: Path, stamp: _Stamp, entry: FileEntry) -> None:
         """Note that a file is whole as long as it has this stamp."""
@@ -245,18 +276,6 @@ def reference(manifest: Manifest, pickled: bool) -> Artifact:
         size=manifest.size,
         marked=pickled,
     )
-
-
-def copy(manifest: Manifest, folder: Path, target: Path) -> None:
-    """Copy an artifact's files and empty folders into a new folder *target*, where they may be changed."""
-    target.mkdir(parents=True)
-    for entry in manifest.files:
-        path = target / entry.path
-        if entry.path.endswith("/"):
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / entry.path, path)
 
 
 def entries(folder: Path, *, follow: bool = False) -> Iterator[FileEntry]:

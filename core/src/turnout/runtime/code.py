@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from turnout import context
+from turnout import canonical, context
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, PlanError
 from turnout.packaging import unpacking
@@ -69,7 +69,14 @@ class Code:
         if entrypoint.value is not None:
             import pickle
 
-            return pickle.loads((self.folder / unpacking.value_path(entrypoint.value)).read_bytes())  # type: ignore[no-any-return]  # noqa: S301
+            data = (self.folder / unpacking.value_path(entrypoint.value)).read_bytes()
+            if canonical.digest(data) != entrypoint.value:
+                raise PlanError(
+                    f"{entrypoint.qualname}, a function by value, is not what the plan says",
+                    why="its file in the code package was changed",
+                    fix="start the run again",
+                )
+            return pickle.loads(data)  # type: ignore[no-any-return]  # noqa: S301
         found = self._find(entrypoint.module, entrypoint.qualname)
         return getattr(found, "function", found)  # type: ignore[no-any-return]
 
