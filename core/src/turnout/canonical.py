@@ -62,7 +62,7 @@ def copy_file(source: Path, target: Path) -> tuple[str, int]:
     """Copy a file's content, and return the SHA-256 and the size in bytes of what was written."""
     hasher, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(COPIED))
     with source.open("rb", buffering=0) as given, target.open("wb") as made:
-        while count := given.readinto(buffer):  # type: ignore[attr-defined]
+        while count := given.readinto(buffer):
             hasher.update(buffer[:count])
             made.write(buffer[:count])
             size += count
