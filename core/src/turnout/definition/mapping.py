@@ -130,7 +130,8 @@ def _items(wiring: Wiring, step: str, source: Literal | Param | Output, type_: P
     if trace.is_taken(name):
         name = trace.free(name, 2)
     given = source.type if isinstance(source, Literal) else type_
-    element = type_name_of(given.items[0]) if given is not None and given.items else ANY
+    types = set() if given is None else set(given.items)
+    element = type_name_of(types.pop()) if len(types) == 1 else ANY
     output = OutputSpec(name="output", type=collection_of(element))
     spec = StepSpec(
         name=trace.claim(name, "step", wiring.where),

@@ -140,11 +140,20 @@ def type_of_value(value: Any) -> ParamType:
 
 def type_name_of(type_: ParamType) -> TypeName:
     """What a step that is given a value of this type gets."""
+    if type_.enum:
+        qualname = type_.enum.partition(":")[2]
+        text = f"{qualname} | None" if type_.optional else qualname
+        return TypeName(name=type_.enum, bases=("enum:Enum",), text=text, optional=type_.optional)
     if type_.kind == "json":
         return type_name(NOTHING)
+    if type_.kind == "list" and len(type_.items) == 1 and type_.items[0].enum and type_.sequence in {"list", "any"}:
+        element = type_name_of(type_.items[0])
+        return replace(
+            element, text=f"list[{element.text}]", collection=True, nullable=element.optional, optional=type_.optional
+        )
     cls = _CLASSES.get(type_.kind, dict)
     if type_.kind == "list":
-        cls = list[_CLASSES.get(type_.items[0].kind, Any)] if type_.items else list  # type: ignore[misc]
+        cls = list[_CLASSES.get(type_.items[0].kind, Any)] if len(type_.items) == 1 else list  # type: ignore[misc]
         cls = tuple if type_.sequence in {"tuple", "fixed"} else cls
     return type_name(cls | None if type_.optional else cls)
 
