@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from turnout import canonical
+from turnout.cli.options import parameters
 from turnout.errors import ConfigError, Location
 from turnout.spec.types import JSON_TYPE, ParamType
 from turnout.spec.values import convert, revive
@@ -214,6 +215,16 @@ def test_the_element_at_fault_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
         convert({"a": [[1], [2, "x"]]}, ParamType(kind="dict", items=(ParamType(kind="list", items=(INTS,)),)), "grid")
     assert caught.value.what == "the parameter 'grid['a'][1][1]' takes an int, not 'x'"
+
+
+def test_none_can_be_typed_for_an_optional_text() -> None:
+    (given,) = parameters(["x=null"]).values()
+    maybe = ParamType(kind="str", optional=True)
+    assert convert(given, maybe, "x", canonical=False) is None
+    assert convert(given, STR, "x", canonical=False) == "null"
+    assert convert("null", maybe, "x", canonical=False) == "null", "in Python it is a text"
+    assert convert(parameters(['x="null"'])["x"], maybe, "x", canonical=False) == "null"
+    assert type(convert(parameters(["x=a"])["x"], maybe, "x", canonical=False)) is str
 
 
 def test_revived_values_are_fresh() -> None:

@@ -17,6 +17,7 @@ from turnout.api.workspace import Workspace, user
 from turnout.components.orchestrator import Bundle, RunHandle
 from turnout.definition import reading
 from turnout.definition.pipeline import PipelineDefinition
+from turnout.definition.places import written
 from turnout.errors import ConfigError, UnsupportedError, did_you_mean
 from turnout.identity import run_id
 from turnout.materializers.choice import Materializers
@@ -228,7 +229,7 @@ class Launch:
 
 def _source(definition: PipelineDefinition) -> Path:
     """The file a pipeline is defined in, or for one of a notebook the current folder."""
-    file = Path(definition.function.__code__.co_filename)
+    file = Path(written(definition.function).__code__.co_filename)
     return file if file.is_file() else Path.cwd()
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from turnout import context
 from turnout.api.pipeline import Pipeline
+from turnout.definition.places import written
 from turnout.errors import ConfigError, DefinitionError, Location, TurnoutError, did_you_mean
 from turnout.packaging.project import Project, load, root_of
 
@@ -25,7 +26,7 @@ def find_pipeline(target: str) -> Pipeline:
     except TurnoutError:
         raise
     except (Exception, SystemExit) as error:
-        file = Path(found.function.__code__.co_filename)
+        file = Path(written(found.function).__code__.co_filename)
         raise DefinitionError(
             f"the pipeline {found.name!r} cannot be defined: {type(error).__name__}: {error}",
             where=_raised_at(error, load(root_of(file))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import functools
+import inspect
 import sys
 import types
 import typing
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from turnout import names
-from turnout.definition.places import defined, project_of
+from turnout.definition.places import defined, project_of, written
 from turnout.errors import DefinitionError, Location, did_you_mean
 from turnout.files import File, Folder
 from turnout.spec.types import ANY, TypeName
@@ -37,19 +38,24 @@ class OutputType(msgspec.Struct, frozen=True):
 
 
 def resolve(function: Callable[..., Any], scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The annotations of a function, texts among them evaluated with its globals and *scope*.
+    """The annotations of a function, texts among them evaluated with *scope* and the globals where it is written.
+
+    A decorator that says what it wraps hands on the annotations of that, and is often of another module.
 
     Raises:
         DefinitionError: for one that names what does not exist at run time.
     """
-    where = defined(function.__code__)
+    where = defined(function)
     try:
-        raw = dict(function.__annotations__)
+        signature = inspect.signature(function)
     except NameError as error:
         raise _unresolved(function, "its annotations", str(error), where) from None
-    globals_ = function.__globals__
+    raw = {name: one.annotation for name, one in signature.parameters.items()} | {"return": signature.return_annotation}
+    globals_ = written(function).__globals__
     found: dict[str, Any] = {}
     for name, annotation in raw.items():
+        if annotation is inspect.Parameter.empty:
+            continue
         if isinstance(annotation, type):
             found[name] = annotation
             continue

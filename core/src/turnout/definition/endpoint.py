@@ -59,7 +59,7 @@ def endpoint(
         functions.check(function, "endpoint")
         check_parameters(function, "endpoint")
         own = function.__name__ if name is None else name
-        names.check(own, "endpoint", places.defined(function.__code__), "@endpoint(…, name={})")
+        names.check(own, "endpoint", places.defined(function), "@endpoint(…, name={})")
         return EndpointDefinition(function, own, pipeline)
 
     return decorate

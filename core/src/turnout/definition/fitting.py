@@ -58,7 +58,7 @@ def _numpy_scalar(name: str) -> bool:
 
 def _loose(single: TypeName) -> bool:
     """Whether a single type may stand where the other side has a list."""
-    return single.name in {"any", "builtins:tuple"} or _abstract(single)
+    return single.name in {"any", "builtins:list", "builtins:tuple"} or _abstract(single)
 
 
 def _abstract(type_: TypeName) -> bool:

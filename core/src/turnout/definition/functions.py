@@ -14,7 +14,7 @@ import msgspec
 
 from turnout.canonical import digest
 from turnout.definition.annotations import module_name
-from turnout.definition.places import defined, here
+from turnout.definition.places import defined, here, written
 from turnout.errors import DefinitionError
 from turnout.spec.model import Entrypoint
 from turnout.spec.values import article
@@ -45,7 +45,7 @@ def check(function: Any, kind: str) -> None:
             where=here(),
             fix=f"write a function, @{kind} above its def, and let it call what is needed",
         )
-    where = defined(function.__code__)
+    where = defined(function)
     name = function.__name__
     if name == "<lambda>":
         raise DefinitionError(
@@ -95,7 +95,7 @@ def entrypoint(function: Callable[..., Any], holder: object) -> Found:
     except Exception as error:
         raise DefinitionError(
             f"{function.__name__} cannot be sent to a worker: {type(error).__name__}: {error}",
-            where=defined(function.__code__),
+            where=defined(function),
             why="it is not at the top of a module, so it travels by value with all that it uses",
             fix="move it to the top of a module, or let it open what it needs inside",
         ) from error
@@ -127,4 +127,4 @@ def _reaches(function: Callable[..., Any], holder: object) -> bool:
 
 def is_lasting(function: Callable[..., Any]) -> bool:
     """Whether the function lies in a file, so that it stays what it is; a notebook's cell may be run again."""
-    return Path(function.__code__.co_filename).is_file()
+    return Path(written(function).__code__.co_filename).is_file()

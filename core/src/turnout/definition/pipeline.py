@@ -101,7 +101,7 @@ class PipelineDefinition:
             DefinitionError: for one whose type or default no run could be given.
         """
         docs = docstrings.parameters(inspect.getdoc(self.function) or "")
-        where = places.defined(self.function.__code__)
+        where = places.defined(self.function)
         return tuple(_param(one, docs.get(one.name, ""), where) for one in self.signature.parameters.values())
 
     def trace(self) -> Traced:
@@ -120,7 +120,7 @@ class PipelineDefinition:
             self.function(**handles)
         finally:
             current.reset(token)
-        where = places.defined(self.function.__code__)
+        where = places.defined(self.function)
         _check_complete(trace, self.name, 0, where)
         spec = PipelineSpec(
             name=self.name,
@@ -170,7 +170,7 @@ class PipelineDefinition:
         before = len(trace.steps)
         with trace.group(self._group, self.function):
             result = self.function(**given)
-        _check_complete(trace, self.name, before, places.defined(self.function.__code__))
+        _check_complete(trace, self.name, before, places.defined(self.function))
         return result
 
     def named(self, name: str) -> Self:
@@ -233,7 +233,7 @@ def define(
     """
     functions.check(function, "pipeline")
     check_parameters(function, "pipeline")
-    where = places.defined(function.__code__)
+    where = places.defined(function)
     own = function.__name__ if name is None else name
     names.check(own, "pipeline", where, "@pipeline(name={})")
     for parameter in inspect.signature(function).parameters:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from types import CodeType
+from types import FunctionType
 from typing import Any
 
 import turnout
@@ -40,8 +42,17 @@ def here() -> Location:
     return locate(file, line)
 
 
-def defined(code: CodeType) -> Location:
+def written(function: Callable[..., Any]) -> FunctionType:
+    """The function as the user wrote it: the one inside its decorators, where these tell what they wrap."""
+    inner = inspect.unwrap(function)
+    found = inner if isinstance(inner, FunctionType) else function
+    assert isinstance(found, FunctionType)
+    return found
+
+
+def defined(function: Callable[..., Any]) -> Location:
     """Where a function is defined, relative to the project."""
+    code = written(function).__code__
     return locate(code.co_filename, code.co_firstlineno)
 
 

@@ -135,7 +135,7 @@ def unchecked(what: str, error: Unchecked, function: Callable[..., Any]) -> Defi
     """The error for a constraint that nobody would hold a value to."""
     return DefinitionError(
         f"{what} declares what is not checked: {error}",
-        where=defined(function.__code__),
+        where=defined(function),
         fix="take it out and check in the step, or declare gt, ge, lt, le, multiple_of, min_length, max_length or "
         "pattern on a number, text, list or dict",
     )
@@ -147,7 +147,7 @@ def check_parameters(function: Callable[..., Any], kind: str) -> None:
     Raises:
         DefinitionError: for the first of them.
     """
-    where = defined(function.__code__)
+    where = defined(function)
     for name, one in inspect.signature(function).parameters.items():
         if one.kind in _KINDS:
             shown = _KINDS[one.kind] + name

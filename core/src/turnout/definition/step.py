@@ -39,7 +39,7 @@ class _Declared:
 
     @functools.cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:
-        where = places.defined(self._function.__code__)
+        where = places.defined(self._function)
         declared = outputs(self.signature.returns, self._function.__name__, where)
         return tuple(
             OutputSpec(name=o.name, type=o.type, materializer=materializer.find(o.type), check=self._check(o))
@@ -259,7 +259,7 @@ def step(
         functions.check(function, "step")
         check_parameters(function, "step")
         own = function.__name__ if name is None else name
-        names.check(own, "step", places.defined(function.__code__), "@step(name={})")
+        names.check(own, "step", places.defined(function), "@step(name={})")
         scope = places.locals_of_caller() if "<locals>" in function.__qualname__ else {}
         return Step(function, own, config, scope)
 

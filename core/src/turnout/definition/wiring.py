@@ -191,8 +191,11 @@ def spec_of(parameter: Parameter, source: Source) -> InputSpec:
 
 
 def collection_of(element: TypeName) -> TypeName:
-    """The type of a list of these."""
-    return msgspec.structs.replace(element, collection=True, text=f"list[{element.text}]", optional=False)
+    """The type of a list of these; of lists, only that they are lists is told."""
+    text = f"list[{element.text}]"
+    if element.collection:
+        return TypeName(name="builtins:list", text=text, collection=True, nullable=element.optional)
+    return msgspec.structs.replace(element, collection=True, text=text, nullable=element.optional, optional=False)
 
 
 def _inside(text: str) -> str:

@@ -214,7 +214,9 @@ def _value(session: Session, given: InputSpec, value: Any, type_: ParamType, wan
     if type_.kind in {"file", "folder"}:
         name = given.source.name if isinstance(given.source, Param) else wanted.argument
         return None if value is None else parameter_file(session, name, value, type_)
-    if "enum:Enum" in given.type.bases and not (type_.enum or given.type.collection):  # a text given for an enum, and plans of before
+    if "enum:Enum" in given.type.bases and not (
+        type_.enum or given.type.collection
+    ):  # a text given for an enum, and plans of before
         type_ = msgspec.structs.replace(type_, enum=given.type.name)
     return revive(value, type_, functools.partial(wanted.enum, session))
 
