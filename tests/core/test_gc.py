@@ -16,6 +16,7 @@ import turnout
 from turnout import canonical
 from turnout.api.collection import collect_garbage
 from turnout.api.launch import Launch
+from turnout.api.withdrawal import withdraw
 from turnout.catalog.collection import Collection
 from turnout.cli import main
 from turnout.components.artifact_store import ArtifactStore, Entry
@@ -631,7 +632,7 @@ def test_what_an_engine_was_given_is_kept_until_it_is_taken_back(project, monkey
     assert {key.split("/")[0] for key in content} == {"artifacts", "code", "plans"}
     collect_garbage(launch.workspace)
     assert content <= {entry.key for entry in store.list("")}
-    launch.deactivate()
+    withdraw(launch.workspace, launch.plan)
     collect_garbage(launch.workspace)
     assert list(store.list("")) == []
 

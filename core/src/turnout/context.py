@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-WORKER = "TURNOUT_WORKER"
+WORKER = "TURNOUT_IN_WORKER"
 """The variable that marks a worker, and all processes that its steps start."""
 _active: ActiveStep | None = None
 _imports = 0

@@ -50,6 +50,7 @@ from turnout.errors import (
 )
 from turnout.hookspecs import hookimpl
 from turnout.identity import run_id
+from turnout.packaging.written import marked
 from turnout.plan.model import Code, Environment, OutputPlan, Plan, StepPlan, Worker
 from turnout.quantities import memory_bytes, plain_memory
 from turnout.records.model import (
@@ -185,6 +186,7 @@ __all__ = [
     "log_name",
     "log_of",
     "log_params",
+    "marked",
     "memory_bytes",
     "plain",
     "plain_memory",

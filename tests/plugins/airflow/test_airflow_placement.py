@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from fsspec.core import url_to_fs
 
-from turnout.plugin_api import ConfigError, RunError
+from turnout.plugin_api import ConfigError, PlanError, RunError
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan
 from turnout_airflow.orchestrator import AirflowOrchestrator
@@ -24,13 +24,27 @@ def test_placing_and_taking_away(tmp_path):
     (tmp_path / "dags").mkdir()
     place = orchestrator.publish(plan, bundle, store)
     files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dags" / DAG).iterdir()}
-    assert set(files) == {"sample_dag.py", "environment.json"}
+    assert set(files) == {"sample_dag.py", "environment.json", ".turnout-files.json"}
     assert orchestrator.publish(plan, bundle, store) == place
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "dags" / DAG).iterdir()} == files
     assert orchestrator.unpublish(plan) == place
     assert list((tmp_path / "dags").iterdir()) == []
     with pytest.raises(ConfigError, match="does not say where Airflow reads DAG files from"):
         AirflowOrchestrator(AirflowSettings()).publish(plan, bundle, store)
+
+
+def test_each_instance_has_a_dag_of_its_own(tmp_path):
+    orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=str(tmp_path)))
+    store = LocalStore.from_url(str(tmp_path / ".store"))
+    plans = [sample_plan(instance=instance) for instance in ("airflow", "prod", "dev")]
+    places = [orchestrator.publish(plan, orchestrator.compile(plan), store) for plan in plans]
+    assert [place.rpartition("/")[2] for place in places] == [DAG, f"{DAG}.prod", f"{DAG}.dev"]
+    assert [orchestrator.published_as(plan) for plan in plans] == [DAG, f"{DAG}.prod", f"{DAG}.dev"]
+    orchestrator.unpublish(plans[1])
+    assert sorted(path.name for path in tmp_path.glob("s*")) == [DAG, f"{DAG}.dev"]
+    for instance in ("run", "team a", "x" * 41):
+        with pytest.raises(PlanError, match="cannot be part of a DAG's id"):
+            orchestrator.compile(sample_plan(instance=instance))
 
 
 @pytest.mark.parametrize("scheme", ["memory", "file"])

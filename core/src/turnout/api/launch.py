@@ -115,12 +115,6 @@ class Launch:
         publishing.keep(self.workspace.store, self.plan, user())
         return orchestrator.publish(self.plan, self.compiled, self.workspace.store)
 
-    def deactivate(self) -> str:
-        """Take the pipeline from the orchestrator again. Returns where it was."""
-        place = self.workspace.orchestrator.unpublish(self.plan)
-        publishing.release(self.workspace.store, self.plan)
-        return place
-
     def _send(self, uploads: Uploads) -> None:
         if uploads:
             with self._artifacts() as artifacts:

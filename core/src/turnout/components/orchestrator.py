@@ -180,6 +180,10 @@ class Orchestrator(Component[ConfigT], ABC):
 
         raise UnsupportedError(f"the {self.name} orchestrator has no place to publish to", fix="use `turnout run`")
 
+    def published_as(self, plan: Plan) -> str:
+        """The id by which the engine shows a published pipeline, and by which it can be unpublished."""
+        return f"{plan.project}.{plan.name}"
+
     def unpublish(self, plan: Plan) -> str:
         """Take a published pipeline and its schedule away again; its runs stay. Returns where it was."""
         from turnout.errors import UnsupportedError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -69,11 +71,19 @@ def keep(store: ArtifactStore[Any], plan: Plan, by: str) -> None:
 def release(store: ArtifactStore[Any], plan: Plan) -> None:
     """Forget every plan of this pipeline that its engine was given: it has been taken from there."""
     whose = (plan.project, plan.name, plan.orchestrator, plan.instance)
-    for name in store.children(layout.exports()):
-        key = f"{layout.exports()}/{name}"
-        try:
-            note = msgspec.json.decode(store.read(key) or b"", type=Export)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            continue
+    for key, note in _notes(store):
         if (note.project, note.pipeline, note.orchestrator, note.instance) == whose:
             store.delete(key)
+
+
+def published(store: ArtifactStore[Any], orchestrator: str, instance: str) -> dict[tuple[str, str], str]:
+    """The digests of the plans that an engine was given last: by project and pipeline."""
+    notes = [note for _, note in _notes(store) if (note.orchestrator, note.instance) == (orchestrator, instance)]
+    return {(note.project, note.pipeline): note.plan for note in sorted(notes, key=lambda note: note.time)}
+
+
+def _notes(store: ArtifactStore[Any]) -> Iterator[tuple[str, Export]]:
+    for name in store.children(layout.exports()):
+        key = f"{layout.exports()}/{name}"
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            yield key, msgspec.json.decode(store.read(key) or b"", type=Export)

@@ -228,7 +228,7 @@ class DagFile:
         options = task_options(step)
         for name, default in _defaults().items():
             value = getattr(options, name)
-            if value == default:
+            if value == default or (name == "outlets" and self.manual):  # a trial starts no consumer
                 continue
             if name in callbacks.OF_TASKS:
                 given[name] = callbacks.argument(value, self.shape.callbacks)
@@ -259,7 +259,8 @@ class DagFile:
 
 def dag_id(plan: Plan, *, manual: bool = False) -> str:
     """The id of a plan's DAG; of the one for runs submitted one by one, if *manual*."""
-    return (dag_options(plan).dag_id or f"{plan.project}.{plan.name}") + (".run" if manual else "")
+    instance = "" if plan.instance in {"default", AirflowSettings().instance} else f".{plan.instance}"
+    return (dag_options(plan).dag_id or f"{plan.project}.{plan.name}{instance}") + (".run" if manual else "")
 
 
 @cache

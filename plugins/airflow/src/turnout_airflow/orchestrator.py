@@ -122,6 +122,10 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
             api.call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": False})
         return placed.address
 
+    def published_as(self, plan: Plan) -> str:
+        """The DAG's id."""
+        return dag_id(plan)
+
     def unpublish(self, plan: Plan) -> str:
         """Remove the DAG file, and that of the DAG for submitted runs; Airflow then forgets the schedule."""
         if self.config.url:

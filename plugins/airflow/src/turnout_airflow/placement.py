@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from turnout.plugin_api import ConfigError, RunError
+from turnout.plugin_api import ConfigError, RunError, marked
 
 
 class Placed(NamedTuple):
@@ -65,7 +65,7 @@ class LocalFolder(DagsFolder):
         """By a temporary file beside each."""
         folder = self._root / name
         folder.mkdir(exist_ok=True)
-        for file, data in files.items():
+        for file, data in marked(files).items():  # it may lie in a project
             path = folder / file
             if path.exists() and path.read_bytes() == data:
                 continue
@@ -77,7 +77,7 @@ class LocalFolder(DagsFolder):
     def remove(self, name: str, files: Iterable[str]) -> str:
         """What a user put beside them stays."""
         folder = self._root / name
-        for file in files:
+        for file in marked(dict.fromkeys(files, b"")):
             (folder / file).unlink(missing_ok=True)
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
         with contextlib.suppress(OSError):  # it was never there, or somebody put something of their own into it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -20,6 +21,12 @@ def check(plan: Plan) -> None:
     Raises:
         PlanError: for a schedule that could never start a run, or a name that Airflow does not take.
     """
+    if plan.instance == "run" or not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", plan.instance):
+        raise PlanError(
+            f"the instance {plan.instance[:60]!r} cannot be part of a DAG's id",
+            why="letters, digits, underscores, dots and dashes can, 40 at most; `run` marks the DAGs of submitted runs",
+            fix="give the orchestrator another instance in the stack",
+        )
     if plan.schedule is not None:
         _check_schedule(plan)
     for step in plan.steps:

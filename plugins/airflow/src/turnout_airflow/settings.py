@@ -34,9 +34,13 @@ interpreter down, where a type with a constraint is in a union with a collection
 class AirflowSettings(Config, frozen=True):
     """Settings of the orchestrator ``airflow``."""
 
-    instance: Annotated[str, Meta(description="Part of every run id; give an Airflow that was reset a new one.")] = (
-        "airflow"
-    )
+    instance: Annotated[
+        str,
+        Meta(
+            description="Part of every run id, and of the ids of DAGs, but for the default; "
+            "give an Airflow that was reset a new one."
+        ),
+    ] = "airflow"
     launch: Annotated[
         Literal["python", "docker", "kubernetes"],
         Meta(description="How a task starts its step: a process of an interpreter, a container, or a pod."),
@@ -80,7 +84,7 @@ class DagOptions(Config, frozen=True):
     dag_id: Annotated[
         str,
         Meta(
-            description="The DAG's id; by default PROJECT.PIPELINE.",
+            description="The DAG's id; by default PROJECT.PIPELINE, or PROJECT.PIPELINE.INSTANCE.",
             pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,199})?$(?!\n)",
         ),
     ] = ""

@@ -22,7 +22,7 @@ from turnout.plugin_api import (
 from turnout_kubeflow import inputs
 from turnout_kubeflow.options import PipelineOptions, TaskOptions
 from turnout_kubeflow.platform import unknown_secrets
-from turnout_kubeflow.publishing import Publication
+from turnout_kubeflow.publishing import Publication, published_name
 from turnout_kubeflow.remote import RUNS, Server
 from turnout_kubeflow.run import KubeflowRun
 from turnout_kubeflow.schedules import recurrence
@@ -132,6 +132,10 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         server, when = Server(self.config), recurrence(plan, self.config.timezone)
         arguments = {} if when is None else inputs.arguments(plan, {}, {"page": server.page(RUNS)})
         return Publication(server, self.config, plan).place(bundle.files[ENTRYPOINT], when, arguments)
+
+    def published_as(self, plan: Plan) -> str:
+        """The pipeline's name on the server."""
+        return published_name(plan)
 
     def unpublish(self, plan: Plan) -> str:
         """Delete the pipeline's schedule, its versions that were published, and itself if nothing is left of it."""

@@ -23,8 +23,7 @@ class Publication:
         self._server = server
         self._settings = settings
         self._plan = plan
-        own = "" if plan.instance == "default" else f".{plan.instance}"
-        self._name = options(plan).name or f"{plan.project}.{plan.name}{own}"
+        self._name = published_name(plan)
 
     def place(self, document: bytes, when: Recurrence | None, arguments: dict[str, Any]) -> str:
         """Upload what is not there, and let Kubeflow start runs of it; the same again changes nothing.
@@ -160,6 +159,12 @@ class Publication:
 
     def _delete(self, one: Any) -> None:
         self._server.ask(self._server.client.delete_recurring_run, one.recurring_run_id, absent=True)
+
+
+def published_name(plan: Plan) -> str:
+    """The name on the server of what is published of a pipeline."""
+    own = "" if plan.instance == "default" else f".{plan.instance}"
+    return options(plan).name or f"{plan.project}.{plan.name}{own}"
 
 
 def _called(name: str) -> str:
