@@ -30,6 +30,7 @@ from turnout.plugin_api import (
     TypeName,
     UnsupportedError,
 )
+from turnout.spec.expressions import Compare, Const, Index, Ref
 from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step
 from turnout.testing.trial import Trial
@@ -260,6 +261,93 @@ def test_what_is_told_to_begin_with():
     assert "A guarded step" in head
     assert "loops over the indices" not in head
     assert all(line.startswith("#") for line in head.splitlines())
+
+
+def test_a_component_is_given_the_parameters_that_it_and_its_steps_need():
+    """All of them where it may be called first: that call writes down what the run was given."""
+
+    def uses(*names):
+        return {name: InputSpec(source=Param(name=name)) for name in names}
+
+    params = tuple(ParamSpec(name=name, type=ParamType(kind="int"), required=False, default=1) for name in "abcd")
+    day = ParamSpec(name="day", type=ParamType(kind="datetime"), source="logical_time")
+    tree = ParamSpec(name="tree", type=ParamType(kind="json"), required=False, default=1)
+    parts = (OutputPlan(name="parts", type=INT),)
+    plan = sample_plan(
+        sample_step("load", inputs=uses("a"), outputs=parts),
+        sample_step("other", inputs=uses("d")),
+        sample_step("fit", inputs={"x": output("load", "parts"), **uses("b", "day")}),
+        gate("good", model=output("fit"), **uses("c")),
+        sample_step(
+            "score",
+            guards=("good",),
+            inputs={"part": InputSpec(source=Element(step="load", output="parts")), **uses("d")},
+        ),
+        sample_step(
+            "total", inputs={"all": InputSpec(source=Collected(step="score", output="output")), **uses("tree")}
+        ),
+        params=(*params, day, tree),
+    )
+
+    def given(orchestrator):
+        found = yaml.safe_load(orchestrator.compile(plan).files["pipeline.yaml"])
+        components = found["components"]
+        json_inputs = {
+            name.removeprefix("exec-"): [
+                each["value"] for each in executor["container"]["env"] if "JSON" in each["name"]
+            ]
+            for name, executor in found["deploymentSpec"]["executors"].items()
+        }
+        assert {name for name, values in json_inputs.items() if values == ["tree"]} == {
+            "load",
+            "other",
+            "total",
+            "finish",
+        }
+        return {
+            name.removeprefix("comp-"): set(one["inputDefinitions"]["parameters"]) for name, one in components.items()
+        }
+
+    every = {*"abcd", "tree", "turnout", "engine-run"}
+    for orchestrator, time, ours in (
+        (KubeflowOrchestrator(KubeflowSettings()), {"engine-time"}, {"engine-run"}),
+        (KubeflowLocalOrchestrator(KubeflowLocalSettings()), set(), {"engine-run", "turnout"}),
+    ):
+        found = given(orchestrator)
+        assert found.pop("finish") == every | time | {"task-status"}
+        assert found.pop("steps") == found.pop("load") == found.pop("other") == every | time
+        assert {name: names - ours for name, names in found.items()} == {
+            "fit": {"b"},
+            "good": {"c"},
+            "score": {"d", "element-loop-item"},
+            "one-score": {"d", "element-loop-item", "element-indices"},
+            "if-score": {"d", "guard-1", "element-indices"},
+            "when-score": {"d", "guard-1", "element-indices"},
+            "total": {"tree"},
+        }
+        assert all(ours <= names for names in found.values())
+
+
+@pytest.mark.parametrize(
+    ("steps", "params", "oldest"),
+    [
+        ((sample_step(),), (), "2.4"),
+        ((sample_step(retry=Retry(count=1)),), (), "2.5"),
+        ((sample_step(retry=Retry(never=True)),), (), "2.4"),
+        ((sample_step(),), (ParamSpec(name="at", type=ParamType(kind="datetime"), source="logical_time"),), "2.17"),
+    ],
+)
+def test_the_oldest_back_end_is_said(steps, params, oldest):
+    text = compiled(sample_plan(*steps, params=params)).files["pipeline.yaml"].decode()
+    assert text.startswith(f"# The pipeline sample for Kubeflow Pipelines {oldest} and newer.\n")
+
+
+def test_a_gate_is_told_by_its_condition():
+    expression = Compare("<", Index(Ref("model"), "error"), Const(0.1))
+    decide = gate("good", model=output("fit"))
+    plan = sample_plan(sample_step("fit"), msgspec.structs.replace(decide, expression=expression))
+    text = compiled(plan).files["pipeline.yaml"].decode()
+    assert "#   good (steps.py:7): Decides: model['error'] < 0.1\n" in text
 
 
 @pytest.mark.parametrize(

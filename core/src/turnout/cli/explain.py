@@ -54,6 +54,8 @@ def explain(
 
 
 def _document(launch: Any) -> dict[str, Any]:
+    from turnout.spec.expressions import render
+
     plan, package = launch.plan, launch.planned.package
     return {
         "pipeline": plan.name,
@@ -82,6 +84,7 @@ def _document(launch: Any) -> dict[str, Any]:
                 "cache": step.cache,
                 "environment": step.environment,
                 "place": None if step.place is None else f"{step.place.file}:{step.place.line}",
+                **({} if step.expression is None else {"condition": render(step.expression)}),
             }
             for step in plan.steps
         ],
@@ -107,10 +110,12 @@ def _print(launch: Any, document: dict[str, Any]) -> None:
             click.echo(f"  {param.name}: {param.type} = {given}")
     click.echo("\nsteps")
     width = max((len(step.name) for step in plan.steps), default=4)
-    for step in plan.steps:
+    for step, shown in zip(plan.steps, document["steps"], strict=True):
         kind = "guard" if step.kind == "gate" else ("mapped" if step.mapped else "step")
         needs = f"needs {', '.join(step.upstream)}" if step.upstream else ""
         click.echo(f"  {step.name:<{width}}  {kind:<6}  {_cached(step):<10}  {needs}".rstrip())
+        if "condition" in shown:
+            click.echo(f"  {'':<{width}}  where {shown['condition']}")
     if document["capabilities"]:
         click.echo(f"\nwhat it asks of the {plan.orchestrator} orchestrator")
         for name, support in document["capabilities"].items():

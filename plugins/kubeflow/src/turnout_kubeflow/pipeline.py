@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 import shlex
-from typing import Any
+from typing import Any, NamedTuple
 
 from turnout.plugin_api import (
     Element,
     Location,
     Output,
+    Param,
     Plan,
     StepPlan,
     UnsupportedError,
@@ -49,9 +50,16 @@ _SCRIPT = """\
 # kfp.dsl.executor_main, and leaves the next word as it is after "$program_path/ephemeral_component.py" and "$@".
 {install}exec python3 -m turnout_kubeflow.launch --executor-input "$0" "$@"
 """
+OLDEST = {"2.4": "the run's id", "2.5": "retries", "2.17": "the time of the run"}
+"""The back ends by which a file is read as it is meant, oldest first, and what each was the first to have."""
 Document = dict[str, Any]
-Reads = dict[str, Output | Element]
-"""What a step reads of others, by the names of its task's inputs."""
+
+
+class Needs(NamedTuple):
+    """What a component is given: parameters by their definitions, and outputs of others by the names of its inputs."""
+
+    parameters: Document
+    reads: dict[str, Output | Element]
 
 
 class Builder:
@@ -59,7 +67,7 @@ class Builder:
 
     Args:
         timed: whether steps are told the time of the run, should the plan ask for the logical time; kfp.local knows
-            no such placeholder and stops.
+            no such placeholder and stops. It has no id of a run either: every step takes that from the submission.
     """
 
     def __init__(self, plan: Plan, settings: CompileSettings, *, timed: bool) -> None:
@@ -67,14 +75,17 @@ class Builder:
         self._settings = settings
         self._names = Names(STEPS, FINISH)
         self._inputs = inputs.definitions(plan)
+        self._ours = {RUN} if timed else {RUN, inputs.SUBMISSION}
         timed = timed and any(param.source == "logical_time" for param in plan.params)
+        retries = any(step.retry.count for step in plan.steps)
+        self.oldest = list(OLDEST)[2 if timed else 1 if retries else 0]
+        """The oldest back end that reads the specification as it is meant."""
         told = {name: text for name, text in PLACEHOLDERS.items() if timed or name != TIME}
         self._outermost: Document = {name: {"componentInputParameter": name} for name in self._inputs}
         self._outermost.update({name: {"runtimeValue": {"constant": text}} for name, text in told.items()})
         self._plain = {name: _without_text(given) for name, given in self._inputs.items()}
         self._plain.update({name: {"parameterType": "STRING"} for name in told})
-        self._passed = {name: {"componentInputParameter": name} for name in self._plain}
-        self._json = ",".join(param.name for param in inputs.given(plan) if inputs.is_json(param.type))
+        self._json = [param.name for param in inputs.given(plan) if inputs.is_json(param.type)]
         self._sources = _sources(plan)
         self._counted = set(self._sources.values())
         self._types = {(one.name, output.name): output.type for one in plan.steps for output in one.outputs}
@@ -131,34 +142,46 @@ class Builder:
     def _task(self, step: StepPlan) -> tuple[str, Document]:
         """A step's task, or that of the pipeline in which it is guarded or repeated."""
         name = self.tasks[step.name] = self._names.take(step.name)
-        reads = self._reads(step)
-        call = self._call(step, name, reads)
+        needs = Needs(self._parameters(step), self._reads(step))
+        call = self._call(step, name, needs)
         guarded = () if self._told(step) else step.guards
         given: Document = {}
         if step.mapped:
             producer, output = self._sources[step.name]
             given[INDICES] = _from_task(self.tasks[producer], f"{output}-indices")
-            call = self._loop(call, name, reads, self._options(step).parallelism)
+            call = self._loop(call, name, needs, self._options(step).parallelism)
         if guarded:
             given.update({_guard(n): _from_task(self.tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
-            call = self._condition(call, name, reads, len(guarded), mapped=step.mapped)
+            call = self._condition(call, name, needs, len(guarded), mapped=step.mapped)
         elif step.mapped:
-            call = self._nested(f"each-{name}", {"each": call}, reads, {INDICES: "LIST"})
+            call = self._nested(f"each-{name}", {"each": call}, needs, {INDICES: "LIST"})
         call["taskInfo"] = {"name": name}
-        call["inputs"] = self._given(reads, given)
-        for key, source in reads.items():
+        call["inputs"] = _given(needs, given)
+        for key, source in needs.reads.items():
             call["inputs"]["artifacts"][key] = _artifact_from_task(self.tasks[source.step], source.output)
-        if needs := sorted({self.tasks[upstream] for upstream in step.upstream} | self._producers(given)):
-            call["dependentTasks"] = needs
+        if tasks := sorted({self.tasks[upstream] for upstream in step.upstream} | self._producers(given)):
+            call["dependentTasks"] = tasks
         return name, call
 
-    def _reads(self, step: StepPlan) -> Reads:
+    def _parameters(self, step: StepPlan | None) -> Document:
+        """The parameters that a step's component is given: those that the step uses.
+
+        All of them where it may be the first that is called, which writes down what the run was given, and for the end
+        of the run, before which none may have been.
+        """
+        if step is None or not step.upstream:
+            return self._plain
+        sources = [given.source for given in step.inputs.values()]
+        used = self._ours | {inputs.key(source.name) for source in sources if isinstance(source, Param)}
+        return {name: given for name, given in self._plain.items() if name in used}
+
+    def _reads(self, step: StepPlan) -> dict[str, Output | Element]:
         """The outputs that the step reads, by the names of its inputs: what Kubeflow draws lineage from.
 
         Not among them: outputs of steps that lie in a condition or a loop. Where nothing was made in there, Kubeflow
         would not begin who reads it.
         """
-        found: Reads = {}
+        found: dict[str, Output | Element] = {}
         for name, given in step.inputs.items():
             source = given.source
             if isinstance(source, (Output, Element)) and self._plain_task(self._plan.by_name[source.step]):
@@ -169,20 +192,13 @@ class Builder:
         """Whether the step's task is its own, in no pipeline of conditions and loops."""
         return not step.mapped and (not step.guards or self._told(step))
 
-    def _given(self, reads: Reads, more: Document) -> Document:
-        """The inputs of a task: those that the pipeline around it has, and more parameters."""
-        found: Document = {"parameters": {**self._passed, **more}}
-        if reads:
-            found["artifacts"] = {name: {"componentInputArtifact": name} for name in reads}
-        return found
-
-    def _defined(self, reads: Reads, more: dict[str, str]) -> Document:
-        """The definitions of a component's inputs: those that all have, what its step reads, and more parameters."""
+    def _defined(self, needs: Needs, more: dict[str, str]) -> Document:
+        """The definitions of a component's inputs: what its step needs, and more parameters."""
         found: Document = {
-            "parameters": {**self._plain, **{key: {"parameterType": kind} for key, kind in more.items()}}
+            "parameters": {**needs.parameters, **{key: {"parameterType": kind} for key, kind in more.items()}}
         }
-        if reads:
-            types = {name: self._types[source.step, source.output] for name, source in reads.items()}
+        if needs.reads:
+            types = {name: self._types[source.step, source.output] for name, source in needs.reads.items()}
             found["artifacts"] = {name: artifacts.definition(artifacts.schema(kind)) for name, kind in types.items()}
         return found
 
@@ -193,9 +209,9 @@ class Builder:
         """Whether Kubeflow is told something by the step: what a gate decided, or the indices of a list."""
         return step.kind == "gate" or any(producer == step.name for producer, _ in self._counted)
 
-    def _call(self, step: StepPlan, name: str, reads: Reads) -> Document:
+    def _call(self, step: StepPlan, name: str, needs: Needs) -> Document:
         """The component and the executor of a step, and a task that calls it."""
-        given = self._defined(reads, {INDEX: "NUMBER_INTEGER"} if step.mapped else {})
+        given = self._defined(needs, {INDEX: "NUMBER_INTEGER"} if step.mapped else {})
         component: Document = {"executorLabel": f"exec-{name}", "inputDefinitions": given}
         parameters: Document = {
             f"{output}-indices": {"parameterType": "LIST"}
@@ -217,42 +233,43 @@ class Builder:
             task["retryPolicy"] = _retry_policy(step)
         return task
 
-    def _loop(self, call: Document, name: str, reads: Reads, limit: int | None) -> Document:
+    def _loop(self, call: Document, name: str, needs: Needs, limit: int | None) -> Document:
         """A task that makes the call for each of the indices of the pipeline around it."""
         call["taskInfo"] = {"name": name}
-        call["inputs"] = self._given(reads, {INDEX: {"componentInputParameter": INDEX}})
-        loop = self._nested(f"one-{name}", {name: call}, reads, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
+        call["inputs"] = _given(needs, {INDEX: {"componentInputParameter": INDEX}})
+        loop = self._nested(f"one-{name}", {name: call}, needs, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
         loop["taskInfo"] = {"name": "each"}
-        loop["inputs"] = self._given(reads, {INDICES: {"componentInputParameter": INDICES}})
+        loop["inputs"] = _given(needs, {INDICES: {"componentInputParameter": INDICES}})
         loop["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
         if limit is not None:
             loop["iteratorPolicy"] = {"parallelismLimit": limit}
         return loop
 
-    def _condition(self, call: Document, name: str, reads: Reads, guards: int, *, mapped: bool) -> Document:
+    def _condition(self, call: Document, name: str, needs: Needs, guards: int, *, mapped: bool) -> Document:
         """A task for a pipeline that makes the call if all guards are true."""
         given = {_guard(number): "BOOLEAN" for number in range(1, guards + 1)}
         more = {INDICES: "LIST"} if mapped else {}
         if not mapped:
             call["taskInfo"] = {"name": name}
-            call["inputs"] = self._given(reads, {})
-        inner = self._nested(f"if-{name}", {"each" if mapped else name: call}, reads, {**given, **more})
+            call["inputs"] = _given(needs, {})
+        inner = self._nested(f"if-{name}", {"each" if mapped else name: call}, needs, {**given, **more})
         inner["taskInfo"] = {"name": "if"}
-        inner["inputs"] = self._given(reads, {key: {"componentInputParameter": key} for key in (*given, *more)})
+        inner["inputs"] = _given(needs, {key: {"componentInputParameter": key} for key in (*given, *more)})
         terms = [f"inputs.parameter_values['{key}'] == true" for key in given]
         inner["triggerPolicy"] = {"condition": " && ".join(terms)}
-        return self._nested(f"when-{name}", {"if": inner}, reads, {**given, **more})
+        return self._nested(f"when-{name}", {"if": inner}, needs, {**given, **more})
 
-    def _nested(self, name: str, tasks: Document, reads: Reads, more: dict[str, str]) -> Document:
-        """A task for a pipeline of these tasks, with inputs of its own beside those that all have."""
+    def _nested(self, name: str, tasks: Document, needs: Needs, more: dict[str, str]) -> Document:
+        """A task for a pipeline of these tasks, with inputs of its own beside what its step needs."""
         label = f"comp-{self._names.take(name)}"
-        self._components[label] = {"dag": {"tasks": tasks}, "inputDefinitions": self._defined(reads, more)}
+        self._components[label] = {"dag": {"tasks": tasks}, "inputDefinitions": self._defined(needs, more)}
         return {"componentRef": {"name": label}}
 
     def _container(self, step: StepPlan | None) -> Document:
         settings = self._settings
         told = {"TURNOUT_PLAN": self._plan.digest, "TURNOUT_STEP": "" if step is None else step.name}
-        told["TURNOUT_JSON_INPUTS"] = self._json
+        parameters = self._parameters(step)
+        told["TURNOUT_JSON_INPUTS"] = ",".join(name for name in self._json if inputs.key(name) in parameters)
         if step is not None and step.timeout:
             told["TURNOUT_TIMEOUT"] = _decimal(step.timeout)
         environment = {**settings.environment, **{name: value for name, value in told.items() if value}}
@@ -294,6 +311,15 @@ class Builder:
     def _accelerator(self, step: StepPlan) -> str:
         settings = self._settings
         return accelerator(step, settings).resource if isinstance(settings, KubeflowSettings) else settings.gpu_resource
+
+
+def _given(needs: Needs, more: Document) -> Document:
+    """The inputs of a task: those that the pipeline around it has, and more parameters."""
+    parameters = {name: {"componentInputParameter": name} for name in needs.parameters}
+    found: Document = {"parameters": {**parameters, **more}}
+    if needs.reads:
+        found["artifacts"] = {name: {"componentInputArtifact": name} for name in needs.reads}
+    return found
 
 
 def _retry_policy(step: StepPlan) -> Document:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
-from turnout.plugin_api import Plan, StepPlan
+from turnout.plugin_api import Plan, StepPlan, render
 from turnout_kubeflow.pipeline import FINISH, STEPS, Builder, Document
 from turnout_kubeflow.platform import platform
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
@@ -56,9 +56,11 @@ def _indented(text: str, depth: int) -> str:
 def _head(plan: Plan, builder: Builder) -> list[str]:
     """What stands above the documents: where the file comes from, and what its steps are."""
     lines = [
-        f"The pipeline {_line(plan.name)} for Kubeflow Pipelines, made by turnout from the plan {plan.digest}.",
+        f"The pipeline {_line(plan.name)} for Kubeflow Pipelines {builder.oldest} and newer.",
+        f"Made by turnout from the plan {plan.digest}: change the pipeline, not this file.",
         "",
         f"Its steps are the tasks of comp-{STEPS}; the task {FINISH} marks the end of the run, however it went.",
+        "A step that may be called first is given every parameter: it writes down what the run was given.",
     ]
     if any(step.guards for step in plan.steps):
         lines.append(
@@ -74,7 +76,7 @@ def _head(plan: Plan, builder: Builder) -> list[str]:
 def _about(step: StepPlan, builder: Builder) -> str:
     """A step's task, its place in the user's files and what it is for."""
     place = "" if step.place is None else f" ({_line(step.place.file)}:{step.place.line})"
-    doc = step.doc.strip() or ("Decides what is guarded by it." if step.kind == "gate" else "")
+    doc = step.doc.strip() or (f"Decides: {render(step.expression)}" if step.expression is not None else "")
     said = f": {_line(doc.splitlines()[0])}" if doc else ""
     return f"  {builder.tasks[step.name]}{place}{said}"
 
