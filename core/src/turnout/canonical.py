@@ -10,9 +10,13 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from turnout.texts import encodable
+
 CHUNK = 1 << 20
 COPIED = 1 << 18
 """Bytes of a file that are copied at a time: few enough to be hashed before they leave the processor's cache."""
+DIGITS = 14_000
+"""The bits of an int from which on its decimal digits, some 4,200, are too many for readers of JSON, and for Python."""
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding a document raises: no JSON, other fields, no UTF-8, nested too deep."""
 
@@ -26,6 +30,19 @@ def encode(value: Any) -> bytes:
         TypeError: for a value JSON cannot hold.
     """
     return _encoder.encode(value)
+
+
+def writable(value: Any) -> Any:
+    """JSON with what its text cannot hold escaped: half a character, and in hex an int of too many digits."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, int) and value.bit_length() > DIGITS:
+        return hex(value)
+    if isinstance(value, (list, tuple)):
+        return [writable(item) for item in value]
+    if isinstance(value, dict):
+        return {writable(key): writable(item) for key, item in value.items()}
+    return value
 
 
 def pretty(value: Any) -> bytes:

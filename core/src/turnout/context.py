@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from turnout.errors import ConfigError
+
 WORKER = "TURNOUT_IN_WORKER"
 """The variable that marks a worker, and all processes that its steps start."""
 _active: ActiveStep | None = None
@@ -73,7 +75,11 @@ def log_metric(name: str, value: float, *, x: int | None = None) -> None:
         x: the position on the curve (an epoch, a batch); left out, points keep the order they were logged in.
     """
     if _active is not None:
-        _active.log_metric(name, float(value), x)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise ConfigError(f"the metric {name!r} is too large for a float", fix="log its logarithm") from None
+        _active.log_metric(name, number, x)
 
 
 def log_metrics(metrics: dict[str, float], *, x: int | None = None) -> None:

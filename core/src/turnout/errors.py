@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from turnout.texts import shown
+
 
 class Location(NamedTuple):
     """A place in a file: the path (relative to the project where it lies in it) and the line, from 1."""
@@ -57,7 +59,7 @@ class TurnoutError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the message, without a traceback of turnout's own."""
-        return [f"{type(self).__name__}: {self}"]
+        return [shown(f"{type(self).__name__}: {self}")]
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.why, self.fix)
@@ -99,7 +101,7 @@ class RunError(TurnoutError):
     trace = ""
 
     def _render_traceback_(self) -> list[str]:
-        return [*self.trace.rstrip().splitlines(), *super()._render_traceback_()]
+        return [*shown(self.trace.rstrip()).splitlines(), *super()._render_traceback_()]
 
 
 class ArtifactError(TurnoutError):

@@ -35,6 +35,7 @@ from turnout.spec.times import to_utc
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
 from turnout.stores import layout
+from turnout.texts import encodable
 
 if TYPE_CHECKING:
     from turnout.api.run import Run
@@ -135,10 +136,10 @@ class Launch:
         """
         options = msgspec.structs.replace(
             options,
-            tags={**self.plan.tags, **options.tags},
+            tags={encodable(name): encodable(value) for name, value in {**self.plan.tags, **options.tags}.items()},
             uuid=options.uuid or str(uuid.uuid4()),
             at=_time(options.at) if options.at else clock.now(),
-            started_by=options.started_by or user(),
+            started_by=encodable(options.started_by or user()),
             git=options.git or self._git(),
             stack_digest=self.workspace.stack.digest,
         )

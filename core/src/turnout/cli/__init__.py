@@ -17,24 +17,26 @@ def main() -> None:
     import click
 
     from turnout.cli.app import application
+    from turnout.cli.screen import guarded
     from turnout.errors import TurnoutError
 
-    try:
-        sys.exit(application(prog_name="turnout", standalone_mode=False))
-    except click.ClickException as error:
-        _print_misuse(error)
-        sys.exit(2)
-    except TurnoutError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    finally:
-        garbage.never()
+    with guarded():
+        try:
+            sys.exit(application(prog_name="turnout", standalone_mode=False))
+        except click.ClickException as error:
+            _print_misuse(error)
+            sys.exit(2)
+        except TurnoutError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            print("stopped", file=sys.stderr)
+            sys.exit(130)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(1)
+        finally:
+            garbage.never()
 
 
 def _print_misuse(error: ClickException) -> None:

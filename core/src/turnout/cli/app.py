@@ -121,7 +121,9 @@ def _registers(path: str) -> bool:
     return False
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "color": True}
+)
 @click.version_option(__version__, prog_name="turnout")
 def application() -> None:
     """One pipeline definition for the MLOps tools a team already has.

@@ -8,8 +8,10 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from turnout.cli.screen import terminal
 from turnout.components.progress import Change
 from turnout.plan.model import Plan
+from turnout.texts import shown_line
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -87,7 +89,9 @@ class LiveView:
         self._changes: dict[str, Change] = {}
         self._began: dict[str, float] = {}
         self._elements: dict[str, dict[str, int]] = {}
-        self._live = Live(console=Console(), get_renderable=self._draw, refresh_per_second=8, transient=True)
+        self._live = Live(
+            console=Console(file=terminal()), get_renderable=self._draw, refresh_per_second=8, transient=True
+        )
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -126,7 +130,7 @@ class LiveView:
                 if len(self._plan.steps) > LONG and state not in {"running", "failed", "retrying"}:
                     continue
                 mark, style = MARKS[state]
-                shown.add_row(Text(mark, style), Text(step.name, style), seconds, Text(note, "dim"))
+                shown.add_row(Text(mark, style), Text(step.name, style), seconds, Text(shown_line(note), "dim"))
         if len(self._plan.steps) > LONG:
             shown.add_row("", f"{ended} of {len(self._plan.steps)} steps", "", "")
         return shown

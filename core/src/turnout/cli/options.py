@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from turnout import canonical
+from turnout.cli.screen import terminal
 from turnout.errors import ConfigError
 from turnout.spec.scalars import Typed
+from turnout.texts import shown, shown_line
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -28,8 +32,14 @@ def json_option(command: CommandT) -> CommandT:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented canonical JSON."""
-    sys.stdout.write(canonical.pretty(value).decode())
+    """Print a value as indented canonical JSON, in which nothing acts on a terminal."""
+    try:
+        text = canonical.pretty(value).decode()
+    except ValueError:  # half a character, or a number of too many digits
+        text = canonical.pretty(canonical.writable(msgspec.to_builtins(value))).decode()
+    sys.stdout.write(
+        re.sub("[\x7f-\uffff]", lambda one: one[0] if one[0] == shown(one[0]) else f"\\u{ord(one[0]):04x}", text)
+    )
 
 
 def pairs(given: Iterable[str], option: str) -> dict[str, str]:
@@ -82,14 +92,15 @@ def table(columns: list[str], rows: Iterable[Iterable[str]], *, head: bool = Fal
     """
     if not sys.stdout.isatty():
         for row in [columns, *rows] if head else rows:
-            print("\t".join(row))
+            print("\t".join(map(shown_line, row)))
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        drawn.add_column(Text(shown_line(column)), overflow="fold")
     for row in rows:
-        shown.add_row(*row)
-    Console().print(shown)
+        drawn.add_row(*(Text(shown_line(cell)) for cell in row))
+    Console(file=terminal()).print(drawn)

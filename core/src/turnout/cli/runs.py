@@ -8,6 +8,7 @@ from turnout.cli import listing
 from turnout.cli import resume as resumption
 from turnout.cli.compare import compare
 from turnout.cli.options import json_option, print_json, shown_param, shown_time, stack_option
+from turnout.texts import shown_line
 
 
 @click.group()
@@ -53,7 +54,7 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
     rows.extend(("parameter", f"{name} = {shown_param(value)}") for name, value in info.plain_params.items())
     rows.extend(("tag", f"{name} = {value}") for name, value in info.options.tags.items())
     for name, value in rows:
-        click.echo(f"{name:<10} {value}")
+        click.echo(f"{name:<10} {shown_line(value)}")
     click.echo("")
     steps_table(found)
     metrics_table(found)

@@ -304,7 +304,11 @@ class _Header(msgspec.Struct):
 
 def encode(document: msgspec.Struct) -> bytes:
     """A document's canonical bytes, its format version always written."""
-    return canonical.encode({"format": FORMAT, **msgspec.to_builtins(document)})
+    content = {"format": FORMAT, **msgspec.to_builtins(document)}
+    try:
+        return canonical.encode(content)
+    except ValueError:  # whatever a user's text or number is, what it is about goes on record
+        return canonical.encode(canonical.writable(content))
 
 
 _decoders: dict[builtins.type[msgspec.Struct], msgspec.json.Decoder[Any]] = {}

@@ -317,10 +317,18 @@ def _message(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:
-        text = "(its text cannot be made)"
+        text = ", ".join(map(_shown, error.args)) or "(its text cannot be made)"
     if isinstance(error, TurnoutError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _shown(value: Any) -> str:
+    """An argument of an exception whose text cannot be made: of an int of too many digits all of them, in hex."""
+    try:
+        return str(value)
+    except Exception:
+        return hex(value) if isinstance(value, int) else f"(a {type(value).__name__} whose text cannot be made)"
 
 
 def _traceback(error: BaseException) -> list[str]:

@@ -7,6 +7,7 @@ import operator
 import threading
 from typing import Any
 
+from turnout import canonical
 from turnout.errors import ConfigError
 from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, Logged, Point
@@ -47,7 +48,10 @@ class StepLog:
 
     def log_param(self, name: str, value: Any) -> None:
         """Note a parameter; a value JSON cannot hold is refused."""
-        converted = convert(value, JSON_TYPE, name)
+        try:
+            converted = convert(value, JSON_TYPE, name)
+        except ConfigError:  # half a character and an endless number are kept, escaped
+            converted = convert(canonical.writable(value), JSON_TYPE, name)
         with self._lock:
             self._params[self._name(name)] = converted
             if self._sender is not None:

@@ -7,6 +7,7 @@ import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from turnout.canonical import DIGITS
 from turnout.spec import times
 from turnout.spec.types import ParamType
 
@@ -40,6 +41,8 @@ class Typed(str):
 def to_int(value: Any) -> int:
     """A whole number: an int, a float without a fraction, or a text of digits."""
     if isinstance(value, int) and not isinstance(value, bool):
+        if value.bit_length() > DIGITS:
+            raise Misfit("it has more digits than JSON is read with")
         return int(value)
     if isinstance(value, float) and value.is_integer():
         if abs(value) > _EXACT:
@@ -47,7 +50,7 @@ def to_int(value: Any) -> int:
         return int(value)
     if isinstance(value, str) and _INT.match(stripped := value.strip()):
         try:
-            return int(stripped.split(".")[0])
+            return to_int(int(stripped.split(".")[0]))
         except ValueError:
             raise Misfit("it has too many digits") from None
     raise Misfit
@@ -118,7 +121,7 @@ def to_timedelta(value: Any) -> int | float:
     """The seconds of a span of time: an int where they are whole."""
     if isinstance(value, str):
         if _FLOAT.match(value.strip()):
-            value = float(value) if any(mark in value for mark in ".eE") else int(value)
+            value = float(value) if any(mark in value for mark in ".eE") else to_int(value)
         else:
             try:
                 value = times.parse_duration(value)

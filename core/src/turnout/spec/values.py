@@ -314,8 +314,10 @@ def _json(value: Any, reading: Reading) -> Any:
         value = _plain(value, JSON_TYPE, reading)
         value = list(value) if isinstance(value, tuple) else value
     kind = type(value)
-    if value is None or kind in {bool, int}:
+    if value is None or kind is bool:
         return value
+    if kind is int:
+        return to_int(value)
     if kind is float:
         return to_float(value)
     if kind is str:
