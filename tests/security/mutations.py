@@ -1,0 +1,254 @@
+"""What the fuzzers change, and how: documents by their structure and their bytes, stacks and commands by their words."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import os
+import random
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import turnout
+from turnout.cli import main
+from turnout.errors import TurnoutError
+
+CANARY = "canary-4f1d2c7b9e"
+"""A secret of the project; no byte that is written may hold it."""
+OURS = str(Path(turnout.__file__).parent)
+ODD: tuple[Any, ...] = (
+    None, True, False, 0, 1, -1, 2**31, 2**63, -(2**63) - 1, 10**30, 1.5, -0.0, 1e308, "", " ", "x", "../../planted",
+    "/planted", "a/b", "a\\b", ".", "..", "\x00", "\x1b]0;x\x07", "[bold]x[/]", "caf\u00e9", "\ud800", "\u202e", "0" * 64,
+    "a" * 20, "x" * 5000, "2026-01-31", "2026-01-31T00:00:00Z", "9999-12-31T23:59:59.999999Z", "nan", "inf", "${env:HOME}",
+    "${secret:x}", "${", "os:system", "json", "pickle", [], [[]], {}, {"": {}}, {"$enum": ["os:X", "A"]}, {"$keys": [1]},
+    {"$tuple": 1}, {"a": [1, {"b": None}]}, [None] * 50,
+)  # fmt: skip
+
+
+def mutated(document: Any, chance: random.Random) -> Any:
+    """A copy of a document with one to three odd values, or without something."""
+    made = copy.deepcopy(document)
+    for _ in range(chance.randint(1, 3)):
+        places = list(_places(made))
+        if not places:
+            return chance.choice(ODD)
+        holder, key = chance.choice(places)
+        what = chance.random()
+        if what < 0.7:
+            holder[key] = copy.deepcopy(chance.choice(ODD))
+        elif what < 0.8:
+            del holder[key]
+        elif what < 0.9 and isinstance(holder, dict):
+            holder[str(chance.choice(ODD))[:100]] = copy.deepcopy(chance.choice(ODD))
+        else:
+            other, name = chance.choice(places)
+            with contextlib.suppress(KeyError, IndexError):
+                holder[key] = copy.deepcopy(other[name])
+    return made
+
+
+def _places(document: Any) -> Iterator[tuple[Any, Any]]:
+    items: Any = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    for key, value in list(items):
+        yield document, key
+        yield from _places(value)
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """The bytes of a document, changed: by its structure, cut short, with odd bytes, nested without end."""
+    what = chance.random()
+    if what < 0.75:
+        return json.dumps(mutated(json.loads(data), chance)).encode()
+    if what < 0.8:
+        return data[: chance.randrange(len(data) + 1)]
+    if what < 0.9:
+        changed = bytearray(data)
+        for _ in range(chance.randint(1, 8)):
+            changed[chance.randrange(len(changed))] = chance.randrange(256)
+        return bytes(changed)
+    if what < 0.95:
+        depth = chance.choice([50, 300, 900, 5000, 100_000])
+        deep = b"[" * depth + b"]" * depth
+        return data.rstrip()[:-1] + b', "params": {"x": ' + deep + b'}, "key_parts": {"x": ' + deep + b"}}"
+    return chance.choice([b"", b"{", b"null", b"[]", b"\xff\xfe", b"1" * 5000, b'{"format": 99}', b"\x00" * 64])
+
+
+class Failed(AssertionError):
+    """What a fuzzer found."""
+
+
+def check_error(error: BaseException, what: str) -> None:
+    """Fail for anything but an error of turnout's own, which must be short and say what it is about."""
+    if not isinstance(error, TurnoutError):
+        raise Failed(f"{what}: {''.join(traceback.format_exception(error))[-3000:]}") from error
+    if len(str(error)) > 20_000:
+        raise Failed(f"{what}: an error of {len(str(error))} characters")
+
+
+def call(*arguments: str) -> tuple[int, str]:
+    """A command in this process: its exit code and all it printed.
+
+    Raises:
+        Failed: for an exception, a traceback of turnout's own, and bytes that would act on a terminal.
+    """
+    out = io.StringIO()
+    before, path, here = sys.argv, list(sys.path), Path.cwd()
+    sys.argv = ["turnout", *arguments]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            main()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException as error:
+        raise Failed(f"turnout {arguments}: {''.join(traceback.format_exception(error))[-3000:]}") from error
+    finally:
+        sys.argv, sys.path[:] = before, path
+        os.chdir(here)
+    text = out.getvalue()
+    if "Traceback (most recent call last)" in text and OURS in text:
+        raise Failed(f"turnout {arguments} printed {text[-3000:]}")
+    if any(bad in text for bad in ("\x1b", "\x07", "\u202e", CANARY)) or len(text) > 3_000_000:
+        raise Failed(f"turnout {arguments} printed {text[-300:]!r}")
+    return (code if isinstance(code, int) else 1), text
+
+
+PIPELINE = """
+from typing import Any
+import os
+from turnout import log_artifact, log_metric, log_params, pipeline, step, when
+
+@step
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+@step
+def double(number: int) -> int:
+    log_metric("number", number)
+    return 2 * number
+
+@step(secrets={"TOKEN": "FUZZ_TOKEN"})
+def total(several: list[int]) -> dict[str, Any]:
+    log_params({"several": several})
+    log_artifact("notes", "x" * 10)
+    print("the token is", os.environ["TOKEN"])
+    return {"sum": sum(several), "big": "x" * 5000}
+
+@step
+def breaks(given: dict[str, Any]) -> int:
+    raise ValueError(f"{given['sum']} is not enough for {os.environ.get('TOKEN')}")
+
+@step
+def small(given: dict[str, Any]) -> str:
+    return "small"
+
+@pipeline
+def flow(count: int = 2, rate: float = 0.5, name: str = "x", options: dict[str, Any] | None = None):
+    summed = total(double.map(numbers(count)))
+    with when(summed["sum"] > 1):
+        breaks(summed)
+    with when(summed["sum"] > 100):
+        small(summed)
+"""
+STACK = """\
+extends: local
+artifact_store: {type: local, root: .turnout/store}
+orchestrator: {type: local, in_process: true, workers: 2}
+secrets: {type: env}
+policies: [{type: images, allow: ["*"]}]
+observers: [{type: jsonl, path: events.jsonl}]
+steps: {"dou*": {retries: 1, timeout: 30m, resources: {cpu: 1, memory: 1Gi}}}
+pipelines: {flow: {tags: {team: ops}}}
+"""
+
+
+class Shop:
+    """A project with runs on record that a fuzzer may damage, one document at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir()
+        (root / "pyproject.toml").write_text("[project]\nname = 'shop'\nversion = '1'\n\n[tool.turnout]\nstack = 'fuzz'\n")
+        (root / "fuzzed_flow.py").write_text(PIPELINE)
+        (root / "stacks").mkdir()
+        (root / "stacks/fuzz.yaml").write_text(STACK)
+        self.store = root / ".turnout/store"
+
+    def fill(self) -> None:
+        """Run the pipeline twice, and name something."""
+        call("run", "fuzzed_flow.py")
+        call("run", "fuzzed_flow.py", "-p", "count=3", "--tag", "kind=second")
+        call("promote", "latest", "total", "--alias", "champion")
+        call("runs", "list")
+        self.runs = sorted(path.name for path in (self.store / "shop/runs").iterdir())
+        self.documents = sorted(
+            path for path in self.store.rglob("*.json") if ".staging" not in path.parts and "claims" not in path.parts
+        )
+
+    @contextlib.contextmanager
+    def changed(self, path: Path, data: bytes) -> Iterator[None]:
+        """A document with other bytes, for a while; whatever a command has removed or added is undone."""
+        kept = path.read_bytes()
+        self.put(path, data)
+        try:
+            yield
+        finally:
+            self.put(path, kept)
+
+    @staticmethod
+    def put(path: Path, data: bytes) -> None:
+        """Write over a file of the store."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_bytes(data)
+
+    def commands(self) -> list[tuple[str, ...]]:
+        """What looks at runs and what they made."""
+        run = self.runs[0]
+        return [
+            ("runs", "list"), ("runs", "list", "--json"), ("runs", "list", "--state", "failed", "--tag", "kind=second"),
+            ("runs", "show", run), ("runs", "show", run, "--json"), ("runs", "show", "latest"),
+            ("runs", "compare", *self.runs[:2]), ("runs", "compare", *self.runs[:2], "--json"),
+            ("runs", "logs", run, "total"), ("runs", "cancel", run), ("runs", "sync", run),
+            ("artifacts", "list"), ("artifacts", "list", run), ("artifacts", "list", run, "--json"),
+            ("artifacts", "show", run, "total"), ("artifacts", "show", run, "double", "--json"),
+            ("artifacts", "show", "champion"), ("artifacts", "load", run, "total"), ("artifacts", "load", "champion"),
+            ("artifacts", "load", run, "numbers", "--json"), ("artifacts", "aliases"), ("artifacts", "aliases", "champion"),
+            ("artifacts", "gc", "--dry-run"), ("artifacts", "gc", "--runs", "keep=1", "--dry-run"), ("index", "rebuild"),
+            ("explain", run, "total"), ("explain", run, "double.0"), ("explain", run, "breaks", "--json"),
+            ("explain", "fuzzed_flow.py"), ("promote", run, "numbers", "--alias", "champion"),
+            ("run", "fuzzed_flow.py", "--reuse", run), ("run", "fuzzed_flow.py", "--json"),
+        ]  # fmt: skip
+
+
+def written(*folders: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below the folders."""
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                yield path, path.read_bytes()
+
+
+def check_written(root: Path, *apart: Path) -> None:
+    """Fail where a secret was written, or anything beside the project and *apart*."""
+    for path, data in written(root.parent):
+        if CANARY.encode() in data:
+            raise Failed(f"{path} holds the secret")
+    beside = {path for path in root.parent.iterdir()} - {root, *apart}
+    if beside:
+        raise Failed(f"written beside the project: {beside}")
+
+
+def guarded(action: Callable[[], Any], what: str) -> Any:
+    """The result of a call, or None where it was refused as it should be."""
+    try:
+        return action()
+    except Failed:
+        raise
+    except Exception as error:
+        check_error(error, what)
+        return None
