@@ -316,8 +316,8 @@ def test_permission_to_run_counts_and_survives(plain: Path) -> None:
     package = code.build(project(plain))
     assert package.digest != before
     folder = unpacking.ensure(package.digest, lambda: package.data, plain.parent / "cache")
-    assert (folder / "run.sh").stat().st_mode & 0o777 == 0o755
-    assert (folder / "a.py").stat().st_mode & 0o777 == 0o644
+    assert (folder / "run.sh").stat().st_mode & 0o777 == 0o555
+    assert (folder / "a.py").stat().st_mode & 0o777 == 0o444
 
 
 def test_bytes_do_not_depend_on_the_hash_seed(plain: Path) -> None:

@@ -17,8 +17,9 @@ from turnout.planning.stepcode import Step, step_code
 from turnout.records import model as records
 from turnout.records.model import InputRecord, Record
 from turnout.runtime import cache
+from turnout.runtime.cache_folder import cache_folder
 from turnout.runtime.code import Code
-from turnout.runtime.session import Session, cache_folder
+from turnout.runtime.session import Session
 from turnout.spec.forms import plain
 from turnout.stores import layout
 

@@ -16,7 +16,7 @@ from turnout.catalog.updating import Refreshed, refresh
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError
 from turnout.records.model import RunInfo, RunState
-from turnout.runtime.session import cache_folder
+from turnout.runtime.cache_folder import cache_folder
 
 T = TypeVar("T")
 

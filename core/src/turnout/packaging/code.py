@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import stat
-import zipfile
 from collections.abc import Collection, Mapping
 
 import msgspec
@@ -12,12 +9,11 @@ import msgspec
 from turnout import canonical
 from turnout.errors import PlanError
 from turnout.packaging import git
+from turnout.packaging.archive import Member, pack
 from turnout.packaging.project import Project
 from turnout.packaging.sources import SourceFile, collect
 from turnout.packaging.unpacking import value_path
 from turnout.packaging.written import Places
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class CodePackage(msgspec.Struct, frozen=True):
@@ -44,9 +40,6 @@ def build(
 ) -> CodePackage:
     """Pack the project's files, and pickles of functions by value under their digests.
 
-    The bytes depend on paths, contents and the permission to run alone: entries are sorted, stored uncompressed
-    (compressors differ) and carry one fixed time.
-
     Args:
         places: as for :func:`turnout.packaging.sources.collect`.
         data: likewise.
@@ -55,13 +48,8 @@ def build(
         PlanError: when the files are too large or change while they are read.
     """
     sources = collect(project, places, data)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for file in sources.files:
-            archive.writestr(_entry(file.path, executable=file.executable), _read(file))
-        for digest, pickled in sorted((values or {}).items()):
-            archive.writestr(_entry(value_path(digest), executable=False), pickled)
-    packed = buffer.getvalue()
+    members = [Member(file.path, _read(file), file.executable) for file in sources.files]
+    packed = pack([*members, *(Member(value_path(digest), pickled) for digest, pickled in (values or {}).items())])
     revision = None
     if sources.tracked_by_git:
         revision = git.revision(project.root, untracked=bool(sources.untracked), besides=sources.not_code)
@@ -74,13 +62,6 @@ def build(
         left_out=sources.left_out,
         revision=revision,
     )
-
-
-def _entry(path: str, *, executable: bool) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(path, _EPOCH)
-    entry.create_system = 3
-    entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
-    return entry
 
 
 def _read(file: SourceFile) -> bytes:

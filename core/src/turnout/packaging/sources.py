@@ -14,9 +14,9 @@ import msgspec
 
 from turnout.errors import Location, PlanError
 from turnout.packaging import git, written
+from turnout.packaging.archive import VALUES
 from turnout.packaging.ignoring import Ignored
 from turnout.packaging.project import Project
-from turnout.packaging.unpacking import VALUES
 from turnout.packaging.written import Places
 
 FILE_LIMIT = 20_000_000

@@ -7,19 +7,19 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from turnout import canonical
 from turnout.errors import ArtifactError
+from turnout.packaging.archive import VALUES, Member, pack
 
 if TYPE_CHECKING:
     import zipfile
 
-VALUES = ".turnout-values"
-"""The folder of a code package that holds functions by value; a project cannot have one of its own."""
 _STORED = 0  # what zipfile calls ZIP_STORED
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _FIX = "the package is damaged or not turnout's: publish or submit the pipeline again"
@@ -33,22 +33,90 @@ def value_path(digest: str) -> str:
 def ensure(digest: str, read: Callable[[], bytes], cache: Path) -> Path:
     """The folder under *cache* that holds the unpacked package; *read* fetches its bytes where it is not there yet.
 
-    Any number of processes may ask at once: the folder appears whole, under its digest, or not at all.
+    Any number of processes may ask at once: the folder appears whole, under its digest, or not at all. It is read-only,
+    and what was changed in it all the same (root may) is thrown away: the folder holds what the digest says.
 
     Raises:
-        ArtifactError: when the bytes do not have this digest or are not a package.
+        ArtifactError: when the bytes do not have this digest or are not a package, or a folder that was changed
+            cannot be removed.
     """
     if not _DIGEST.match(digest):
         raise ArtifactError(f"{digest!r} is not the digest of a code package", fix=_FIX)
     folder = cache / digest
-    if folder.is_dir():
-        return folder
+    if os.path.lexists(folder):
+        if _digest(folder) == digest:
+            return folder
+        print(f"turnout: the code in {folder} was changed after it was unpacked: it is unpacked anew", file=sys.stderr)
+        _discard(folder)
     data = read()
     found = canonical.digest(data)
     if found != digest:
         raise ArtifactError(f"the code package {digest[:12]} has the content of {found[:12]}", fix=_FIX)
     extract(data, folder)
+    _protect(folder)
     return folder
+
+
+def _digest(folder: Path) -> str | None:
+    """The digest of the package that a folder holds; None where it holds what no package does."""
+    try:
+        return canonical.digest(pack(_members(folder, "")))
+    except (OSError, _Stranger):
+        return None
+
+
+class _Stranger(Exception):
+    """Something that no package has: a link, a pipe."""
+
+
+def _members(folder: Path, prefix: str) -> Iterator[Member]:
+    """The files in a folder, without bytecode: a child of a step that root runs has left it, and nobody reads it."""
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
+        raise _Stranger
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name == "__pycache__":
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    yield from _members(Path(entry.path), f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                with open(entry.path, "rb") as stream:  # noqa: PTH123 -- a path made of it costs as much as reading it
+                    mode = os.fstat(stream.fileno()).st_mode
+                    yield Member(prefix + entry.name, stream.read(), bool(mode & stat.S_IXUSR))
+            else:
+                raise _Stranger
+
+
+def _protect(folder: Path) -> None:
+    """Take the permission to write from everyone, so that a step which writes beside its module is told."""
+    for path, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            file = Path(path, name)
+            file.chmod(file.stat().st_mode & 0o555)
+        Path(path).chmod(0o555)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder at once, then what was in it."""
+    try:
+        if folder.is_symlink() or not folder.is_dir():
+            folder.unlink()
+            return
+        with tempfile.TemporaryDirectory(prefix=".changed.", dir=folder.parent) as aside:
+            folder.chmod(0o700)
+            moved = folder.rename(Path(aside, "code"))
+            for path, folders, _ in os.walk(moved):
+                for name in folders:
+                    if not Path(path, name).is_symlink():
+                        Path(path, name).chmod(0o700)
+    except FileNotFoundError:
+        return  # another process was faster
+    except OSError as error:
+        raise ArtifactError(
+            f"the code in {folder} was changed after it was unpacked, and cannot be removed: {error.strerror}",
+            fix="remove the folder, or let TURNOUT_CACHE name one of your own",
+        ) from error
 
 
 def extract(data: bytes, folder: Path) -> None:

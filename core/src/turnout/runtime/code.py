@@ -17,6 +17,7 @@ from turnout.errors import ArtifactError, PlanError
 from turnout.packaging import unpacking
 from turnout.packaging.project import load
 from turnout.plan.model import Code as CodeRef
+from turnout.runtime import unpacked_modules
 from turnout.spec.model import Entrypoint
 from turnout.stores import layout
 
@@ -49,7 +50,9 @@ class Code:
     @cached_property
     def unpacked(self) -> Path:
         """The unpacked package, from which nothing is imported yet."""
-        return unpacking.ensure(self.reference.digest, self._read, self.cache / "code")
+        folder = unpacking.ensure(self.reference.digest, self._read, self.cache / "code")
+        unpacked_modules.add(folder, self.cache / "bytecode")
+        return folder
 
     def _read(self) -> bytes:
         data = self.store.read(layout.code(self.reference.digest))

@@ -51,6 +51,12 @@ FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
 NOT_THE_USERS = (str(Path(turnout.__file__).parent), str(Path(importlib.__file__).parent), "<frozen ")
 """Where frames lie that say nothing to who wrote the step: turnout's own, and the import system's."""
 
+_BESIDE = (
+    "\n  why: the code of a run is read-only, so that its next step runs the same"
+    "\n  fix: write to the folder that the step runs in, by a relative path, and return what is to be kept"
+)
+"""What is said to a step that writes beside its module."""
+
 
 class Executed(msgspec.Struct, frozen=True):
     """What running a step gave: its outputs, a gate's decision, and what it logged."""
@@ -301,14 +307,17 @@ def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
     """The failure as it goes on record: the user's own frames, project-relative paths, secrets taken out."""
     raised = error.__cause__ if isinstance(error, TurnoutError) else error
     text = "" if raised is None or isinstance(raised, TurnoutError) else "".join(_traceback(raised))
+    hint = ""
     if "code" in session.__dict__ and "folder" in session.code.__dict__:
         for folder in {session.code.folder, session.code.folder.resolve()}:
             text = text.replace(f"{folder}{os.sep}", "")
+            if isinstance(raised, PermissionError) and f"{raised.filename}".startswith(f"{folder}{os.sep}"):
+                hint = _BESIDE
     redactor = session.components.redactor
     return Failure(
         type=redactor.text(f"{type(error).__module__}.{type(error).__qualname__}"),
-        message=redactor.text(_message(error)),
-        traceback=redactor.text(text),
+        message=redactor.text(_message(error) + hint),
+        traceback=redactor.text(text + hint),
         retryable=not (isinstance(error, FINAL) or (step.kind == "gate" and isinstance(error, RunError))),
     )
 

@@ -13,7 +13,8 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.packaging import environment, index
 from turnout.plan.model import StepPlan, Worker
 from turnout.registry import Registry
-from turnout.runtime.session import Session, cache_folder
+from turnout.runtime.cache_folder import cache_folder
+from turnout.runtime.session import Session
 from turnout.stack.references import resolve_worker
 
 

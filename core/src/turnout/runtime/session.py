@@ -29,6 +29,7 @@ from turnout.records.reading import read_info, read_record
 from turnout.registry import Registry, discover
 from turnout.runtime import clock, parameters
 from turnout.runtime.artifacts import Artifacts
+from turnout.runtime.cache_folder import cache_folder
 from turnout.runtime.code import Code
 from turnout.runtime.policies import allow_reading
 from turnout.runtime.resolution import Resolver
@@ -42,19 +43,6 @@ WORK = "TURNOUT_WORK"
 
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
-
-
-def cache_folder() -> Path:
-    """Where a worker keeps code packages and environments: ``TURNOUT_CACHE``, else the user's cache folder."""
-    if given := os.environ.get("TURNOUT_CACHE"):
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "turnout"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.gettempdir()) / f"turnout-{os.getuid()}"
-    return folder
 
 
 def read_plan(store: ArtifactStore[Any], digest: str) -> Plan:
