@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from turnout.plugin_api import Plan, Retry, StepPlan, digest
+from turnout.plugin_api import render as render_expression
 from turnout_airflow import callbacks
 from turnout_airflow.imports import IMPORTED, imports
 from turnout_airflow.launch import base, launcher
@@ -16,11 +17,14 @@ from turnout_airflow.params import params
 from turnout_airflow.render import globals_of, render
 from turnout_airflow.settings import AirflowSettings, TaskOptions, dag_options, task_options
 from turnout_airflow.shape import FINISH, Shape
-from turnout_airflow.source import Code, arguments, call, laid, literal, nested, text
+from turnout_airflow.source import WIDTH, Code, arguments, call, laid, literal, nested, text
 
 OPTIONS = "turnout.options"
 """The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
 LONGEST_TAG = 100
+LONGEST_LABEL = 60
+ELEMENT = "{{ ti.task_id }}.{{ ti.map_index }}"
+"""What Airflow shows an element as: what turnout calls it."""
 DOUBLING = {1.0: False, 2.0: True}
 """Growths of a delay that every Airflow 3 knows, as it calls them; others take 3.2."""
 FINISH_DELAY = 10
@@ -73,9 +77,9 @@ class DagFile:
     def _parts(self) -> dict[str, Any]:
         """What the template is given of the plan's steps, and the imports, which follow from all that the file uses."""
         named = self.shape.callbacks
-        parts = {"callbacks": named, "tasks": _lines(self._tasks())}
-        used = globals_of(self._render(**parts, imports=Code(""), dag=_opening(self._dag("")), edges=Code("")))
-        return {**parts, "edges": _lines(self._edges()), "imports": Code(imports(used, callbacks.imports(named)))}
+        parts = {"callbacks": named, "tasks": _lines(self._tasks()), "edges": _lines(self._edges())}
+        used = globals_of(self._render(**parts, imports=Code(""), dag=_opening(self._dag(""))))
+        return {**parts, "imports": Code(imports(used, callbacks.imports(named)))}
 
     def _render(self, **parts: Any) -> str:
         return render(self._launcher.template, **self._slots, **parts)
@@ -119,7 +123,8 @@ class DagFile:
             given["default_args"] = {"owner": options.owner}
         if any(spec.source == "value" for spec in plan.params):
             given["params"] = params(plan.params, exact=self.manual)
-        given["tags"] = [*(_tag(f"{key}:{value}") for key, value in plan.tags.items()), version]
+        tags = [_short(f"{key}:{value}", LONGEST_TAG) for key, value in plan.tags.items()]
+        given["tags"] = list(dict.fromkeys([*tags, version]))
         return arguments(given)
 
     def _limits(self) -> dict[str, Any]:
@@ -219,8 +224,10 @@ class DagFile:
 
     def _about(self, step: StepPlan, indent: int) -> dict[str, Any]:
         given: dict[str, Any] = {"task_id": step.name.rpartition(".")[2]}
-        if step.doc:
-            given["doc_md"] = text(_doc(step.doc))
+        if doc := _doc(step.doc) if step.doc else _decision(step):
+            given["doc_md"] = text(doc)
+        if step.mapped:
+            given["map_index_template"] = ELEMENT
         given.update(self._rule(step))
         given.update(_retries(step.retry))
         if step.timeout is not None:
@@ -240,21 +247,20 @@ class DagFile:
 
     def _rule(self, step: StepPlan) -> dict[str, str]:
         """When Airflow calls a step: unless something before it failed; the runtime decides on what was skipped."""
-        if not step.upstream or (step.mapped and self.shape.waits_for_all(step)):
-            return {}
-        return {"trigger_rule": "none_failed"}
+        return {"trigger_rule": "none_failed"} if self.shape.meets_skips(step) else {}
 
     def _before(self, step: StepPlan) -> list[str]:
         """The lines that say which tasks come before a step's, and that its further lists come after it."""
-        variables = self.shape.variables
-        before = list(step.upstream)
+        variables, own = self.shape.variables, self.shape.variables[step.name]
+        before = [name for name in step.upstream if name not in step.guards]
         if step.mapped:
             root, output = self.shape.root(step.name)
             if self.shape.lists[root][0] == output:  # .expand has said so
                 before = [name for name in before if name != root]
-        edges = [_edge([variables[name] for name in before], variables[step.name])] if before else []
+        edges = [_edge([variables[name] for name in before], own)] if before else []
+        guards = [_guarding(variables[gate], _condition(self.plan.by_name[gate]), own) for gate in step.guards]
         further = self.shape.lists.get(step.name, ())[1:]
-        return edges + [f"{variables[step.name]} >> {variables[f'{step.name}:{output}']}" for output in further]
+        return [*edges, *guards, *(f"{own} >> {variables[f'{step.name}:{output}']}" for output in further)]
 
 
 def dag_id(plan: Plan, *, manual: bool = False) -> str:
@@ -278,6 +284,15 @@ def _lines(lines: list[str]) -> Code:
 def _opening(arguments: list[str]) -> Code:
     """The line, or lines, that open the DAG."""
     return Code(call("with DAG", arguments, end=":"))
+
+
+def _guarding(gate: str, condition: str, after: str) -> str:
+    """That a task is guarded by a gate; what that goes by is shown on the way."""
+    if not condition:
+        return _edge([gate], after)
+    parts = [gate, f">> Label({literal(_short(condition, LONGEST_LABEL))})", f">> {after}"]
+    line = " ".join(parts)
+    return line if len(line) + 4 <= WIDTH else "\n        ".join(["(", *parts]) + "\n    )"
 
 
 def _edge(before: list[str], after: str) -> str:
@@ -319,9 +334,18 @@ def _asset(name: str) -> Code:
     return nested("Asset(", [f"name={literal(name)}"], ")")
 
 
-def _tag(given: str) -> str:
-    """A tag within Airflow's limit; the plan has the whole of it."""
-    return given if len(given) <= LONGEST_TAG else given[: LONGEST_TAG - 1] + "…"
+def _short(given: str, longest: int) -> str:
+    """A text within a limit; the plan has the whole of it."""
+    return given if len(given) <= longest else given[: longest - 1] + "…"
+
+
+def _condition(gate: StepPlan) -> str:
+    return "" if gate.expression is None else render_expression(gate.expression)
+
+
+def _decision(step: StepPlan) -> str:
+    """What a gate decides, as Markdown: the condition is code, in which nothing is markup."""
+    return f"Runs what it guards where\n\n    {_condition(step)}\n" if step.expression is not None else ""
 
 
 def _doc(given: str) -> str:

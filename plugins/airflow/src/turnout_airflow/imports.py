@@ -20,6 +20,7 @@ _OTHERS = {
         "DAG",
         "DeadlineAlert",
         "DeadlineReference",
+        "Label",
         "Param",
         "SyncCallback",
         "TaskGroup",

@@ -11,7 +11,7 @@ from turnout_airflow.source import Code, arguments, call, literal
 
 _SMALL = 2**63
 _TYPES: dict[str, list[str]] = {
-    "int": ["integer", "string"],  # a text where it has more than 64 bits
+    "int": ["integer"],
     "float": ["number"],
     "bool": ["boolean"],
     "str": ["string"],
@@ -80,7 +80,8 @@ def params(specs: tuple[ParamSpec, ...], *, exact: bool) -> Code:
             continue
         default, is_text = _default(spec)
         given = [] if spec.required else [literal(default)]
-        described: dict[str, Any] = schema(spec.type, exact=exact or is_text)
+        large = packable(spec.default) != spec.default
+        described: dict[str, Any] = schema(spec.type, exact=exact or is_text, large=large)
         if spec.doc:
             described["description"] = spec.doc
         made = call(f"{literal(spec.name)}: Param", [*given, *arguments(described)], 8, ",")
@@ -88,13 +89,17 @@ def params(specs: tuple[ParamSpec, ...], *, exact: bool) -> Code:
     return Code("\n".join([*lines, "    }"]))
 
 
-def schema(type_: ParamType, *, exact: bool = False) -> dict[str, Any]:
+def schema(type_: ParamType, *, exact: bool = False, large: bool = False) -> dict[str, Any]:
     """The JSON Schema of a parameter's type, as far as Airflow's form can use it.
 
     Args:
         exact: whether a value may also come as a text in an object.
+        large: whether a whole number may also come as a text, as those of more than 64 bits do.
     """
     names = list(_TYPES.get(type_.kind, ()))
+    large = large or exact or packable(type_.choices) != list(type_.choices)
+    if type_.kind == "int" and large:
+        names.append("string")
     if exact and type_.kind in {"float", "datetime", "list"} and not type_.choices:
         names.append("object")
     if not names:  # any value of JSON
@@ -105,15 +110,15 @@ def schema(type_: ParamType, *, exact: bool = False) -> dict[str, Any]:
     if type_.optional:
         names = ["null", *names]
     found["type"] = names[0] if len(names) == 1 else names
-    if type_.kind == "int" and not type_.choices:
+    if type_.kind == "int" and large and not type_.choices:
         found["pattern"] = r"^\s*[+-]?[0-9]+\s*$"
     if type_.kind in {"datetime", "date"}:
         found["format"] = {"datetime": "date-time", "date": "date"}[type_.kind]
     if type_.kind == "list" and type_.items:
         if type_.sequence == "fixed":
-            found["prefixItems"] = [schema(item) for item in type_.items]
+            found["prefixItems"] = [schema(item, large=large) for item in type_.items]
         else:
-            found["items"] = schema(type_.items[0])
+            found["items"] = schema(type_.items[0], large=large)
     if type_.kind == "dict" and type_.items and not exact:
-        found["additionalProperties"] = schema(type_.items[0])
+        found["additionalProperties"] = schema(type_.items[0], large=large)
     return found

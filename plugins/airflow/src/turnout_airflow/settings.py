@@ -56,6 +56,12 @@ class AirflowSettings(Config, frozen=True):
     environment: Annotated[
         dict[Variable, str], Meta(description="Variables of every container, in clear: for `docker`, `kubernetes`.")
     ] = msgspec.field(default_factory=dict)
+    variables: Annotated[
+        tuple[Variable, ...],
+        Meta(
+            description="Airflow's own variables (AIRFLOW__…) that steps see, with `launch: python`; else none of them."
+        ),
+    ] = ()
     docker: Annotated[DockerSettings, Meta(description="How containers are made, with `launch: docker`.")] = (
         DockerSettings()
     )

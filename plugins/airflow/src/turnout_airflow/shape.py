@@ -58,10 +58,17 @@ class Shape:
                 found.add(step.name)
         return frozenset(found)
 
-    def waits_for_all(self, step: StepPlan) -> bool:
-        """Whether Airflow may skip a mapped step when anything before it is skipped, as the runtime would."""
-        return not any(
-            isinstance(given.source, (Output, Collected)) and given.source.step in self.skippable and _optional(given)
+    def meets_skips(self, step: StepPlan) -> bool:
+        """Whether something before a step may be skipped that does not skip the step, as the runtime sees it.
+
+        A mapped step without elements is skipped to Airflow, and a list of none to the runtime. Where a mapped step is
+        to be skipped with what comes before it, Airflow may do so at once.
+        """
+        if not step.mapped:
+            return any(name in self.skippable or self.plan.by_name[name].mapped for name in step.upstream)
+        return any(
+            isinstance(given.source, Collected)
+            or (isinstance(given.source, Output) and given.source.step in self.skippable and _optional(given))
             for given in step.inputs.values()
         )
 
