@@ -53,7 +53,9 @@ def mutated(document: Any, chance: random.Random) -> Any:
 
 
 def _places(document: Any) -> Iterator[tuple[Any, Any]]:
-    items: Any = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    items: Any = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
     for key, value in list(items):
         yield document, key
         yield from _places(value)
@@ -172,7 +174,9 @@ class Shop:
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir()
-        (root / "pyproject.toml").write_text("[project]\nname = 'shop'\nversion = '1'\n\n[tool.turnout]\nstack = 'fuzz'\n")
+        (root / "pyproject.toml").write_text(
+            "[project]\nname = 'shop'\nversion = '1'\n\n[tool.turnout]\nstack = 'fuzz'\n"
+        )
         (root / "fuzzed_flow.py").write_text(PIPELINE)
         (root / "stacks").mkdir()
         (root / "stacks/fuzz.yaml").write_text(STACK)

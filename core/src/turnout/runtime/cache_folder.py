@@ -22,7 +22,7 @@ def cache_folder() -> Path:
     """
     if named := os.environ.get(VARIABLE):
         return Path(named)
-    return _chosen(os.environ.get("XDG_CACHE_HOME") or "", os.path.expanduser("~"), tempfile.gettempdir())
+    return _chosen(os.environ.get("XDG_CACHE_HOME") or "", os.path.expanduser("~"), tempfile.gettempdir())  # noqa: PTH111 -- raises nothing
 
 
 @lru_cache(maxsize=8)
