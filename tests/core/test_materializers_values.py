@@ -275,8 +275,8 @@ def test_what_cannot_be_pickled_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError) as caught:
         Pickle().save((n for n in range(3)), tmp_path)
     assert str(caught.value) == (
-        "a value of builtins:generator cannot be saved\n"
-        "  why: no materializer takes it, and it cannot be pickled: cannot pickle 'generator' object\n"
+        "the value, a generator, cannot be pickled\n"
+        "  why: no materializer takes it, and pickling says: cannot pickle 'generator' object\n"
         "  fix: return plain values, tables, arrays or models, "
         "or write a materializer for its class: @turnout.materializer(TheClass)"
     )

@@ -60,8 +60,9 @@ class Materializer(ABC):
 
     def equal(self, left: Path, right: Path) -> bool:
         """Whether two saved values are the same for the user; by default whether their files' bytes are."""
-        return _tree(left) == _tree(right)
+        return tree(left) == tree(right)
 
 
-def _tree(folder: Path) -> dict[str, bytes]:
+def tree(folder: Path) -> dict[str, bytes]:
+    """The content of all files below a folder, by their relative paths."""
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

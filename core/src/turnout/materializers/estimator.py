@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from turnout.components.materializer import Unfit
+from turnout.materializers.pickled import refuse_paths
 from turnout.materializers.sameness import Compared
 from turnout.spec.types import ANY, TypeName
 
@@ -28,6 +29,7 @@ class Sklearn(Compared):
             joblib.dump(value, folder / "model.joblib", compress=0, protocol=PROTOCOL)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise Unfit(f"joblib cannot write it: {error}") from error
+        refuse_paths(folder / "model.joblib")
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
         import joblib

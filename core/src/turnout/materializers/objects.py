@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Collection
 from datetime import timezone, tzinfo
 from enum import Enum
 from typing import Any
 
 from turnout.errors import ArtifactError
 from turnout.materializers.classes import importable, name_of, names_of, resolve
+from turnout.materializers.places import slots
 
 Convert = Callable[[Any], Any]
 """Turns a value into its plain form, or a plain form into its value."""
@@ -18,6 +20,8 @@ Written = tuple[str, Any]
 """The tag and the body of a plain form."""
 
 MODEL = "pydantic.main:BaseModel"
+_HOOKS = ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__")
+"""Methods by which a class says itself what its state is."""
 SCALAR = "numpy:generic"
 TIMESTAMPS = ("pandas:Timestamp", "pandas._libs.tslibs.timestamps:Timestamp")
 
@@ -47,7 +51,8 @@ def _lower_enum(value: Any, _: Convert) -> Written | None:
 
 
 def _lower_namedtuple(value: Any, down: Convert) -> Written | None:
-    return "$namedtuple", [name_of(type(value)), [down(item) for item in value]]
+    kind = type(value)
+    return None if _beyond(value, ()) else ("$namedtuple", [name_of(kind), [down(item) for item in value]])
 
 
 def _lower_dataclass(value: Any, down: Convert) -> Written | None:
@@ -55,28 +60,56 @@ def _lower_dataclass(value: Any, down: Convert) -> Written | None:
     if isinstance(value, (dict, list, tuple, set, frozenset, str, bytes, int, float, BaseException)):
         return None
     names = [field.name for field in dataclasses.fields(kind)]
-    for name in getattr(value, "__dict__", {}):
-        if name not in names and not isinstance(getattr(kind, name, None), functools.cached_property):
-            return None
-    if not all(hasattr(value, name) for name in names):
+    if _beyond(value, names) or not all(hasattr(value, name) for name in names):
         return None
     return "$dataclass", [name_of(kind), {name: down(getattr(value, name)) for name in names}]
 
 
 def _lower_model(value: Any, down: Convert) -> Written | None:
-    fields = getattr(type(value), "model_fields", None)
-    if fields is None:
+    kind = type(value)
+    fields = getattr(kind, "model_fields", None)
+    if fields is None or any(hook in vars(base) for base in _above_model(kind) for hook in _HOOKS):
         return None
+    if lost := [name for name in _own_slots(kind) if hasattr(value, name)]:
+        raise ArtifactError(
+            f"the slot {lost[0]!r} of a {name_of(kind).replace(':', '.')} cannot be saved",
+            why="pydantic leaves slots out of the state of a model, also in a pickle",
+            fix="make it a field or a private attribute: _name: type = pydantic.PrivateAttr()",
+        )
     state = value.__getstate__()
+    held = state["__dict__"]
+    if _beyond(value, fields) or [name for name in held if name in fields] != list(fields):
+        return None  # made without validation: fields are missing, or in another order
     return "$model", [
-        name_of(type(value)),
+        name_of(kind),
         {
-            "fields": {name: down(item) for name, item in state["__dict__"].items() if name in fields},
+            "fields": {name: down(held[name]) for name in fields},
             "set": down(state["__pydantic_fields_set__"]),
-            "extra": down(state["__pydantic_extra__"]),
-            "private": down(state["__pydantic_private__"]),
+            "extra": down(state.get("__pydantic_extra__")),
+            "private": down(state.get("__pydantic_private__")),
         },
     ]
+
+
+def _above_model(kind: type[Any]) -> list[type[Any]]:
+    """The classes of a project among a model and its bases."""
+    return [base for base in kind.__mro__ if not base.__module__.startswith("pydantic.") and base is not object]
+
+
+def _beyond(value: Any, names: Collection[str]) -> bool:
+    """Whether an object holds more than its fields: attributes set later, or slots of its bases."""
+    kind = type(value)
+    attributes = [
+        name
+        for name in getattr(value, "__dict__", ())
+        if not isinstance(inspect.getattr_static(kind, name, None), functools.cached_property)
+    ]
+    hidden = [name for name in _own_slots(kind) if hasattr(value, name)]
+    return any(name not in names for name in (*attributes, *hidden))
+
+
+def _own_slots(kind: type[Any]) -> list[str]:
+    return [name for name in slots(kind) if not name.startswith("__pydantic_")]
 
 
 def _lower_scalar(value: Any, down: Convert) -> Written | None:

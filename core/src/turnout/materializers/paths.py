@@ -1,16 +1,22 @@
-"""Files and folders: what counts is their content."""
+"""Files and folders: what counts is their content. A path to a file that goes with its step is no value."""
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from turnout.components.materializer import Materializer
 from turnout.errors import ArtifactError
 from turnout.files import File, Folder
+from turnout.materializers import places
 from turnout.materializers.classes import name_of
 from turnout.packaging.written import FILES
 from turnout.spec.types import ANY, TypeName
@@ -18,6 +24,63 @@ from turnout.spec.types import ANY, TypeName
 FILE = "turnout.files:File"
 FOLDER = "turnout.files:Folder"
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,12})?\.(gz|bz2|xz|zst|lz4)\Z|\.[A-Za-z0-9]{1,16}\Z")
+_FILES = 1000
+"""How many names of files in the step's folder are looked for in a pickle."""
+_temporary: ContextVar[Path | None] = ContextVar("temporary", default=None)
+
+
+@contextmanager
+def temporary(folder: Path) -> Iterator[None]:
+    """While it lasts, *folder* is the one that is removed when the process ends: a step's own files and inputs."""
+    token = _temporary.set(Path(os.path.realpath(folder)))
+    try:
+        yield
+    finally:
+        _temporary.reset(token)
+
+
+def is_temporary(path: str | os.PathLike[str]) -> bool:
+    """Whether something lies there now that will be gone when the step has ended."""
+    folder = _temporary.get()
+    return folder is not None and Path(os.path.realpath(path)).is_relative_to(folder) and Path(path).exists()
+
+
+def refuse_texts(value: Any, data: bytes) -> None:
+    """Refuse a value with a text that is the path of a temporary file; *data* is the value as it was written.
+
+    Raises:
+        ArtifactError: naming the place in the value.
+    """
+    folder = _temporary.get()
+    if folder is None or os.fsencode(folder) not in data:
+        return
+    if found := places.search(value, _is_text_of_file):
+        raise ArtifactError(
+            f"{found[0] or 'it'} is the path of a file of this step, as a text",
+            why="the file is removed when the step has ended: only the content of a File or Path travels",
+            fix="return File(path) there",
+        )
+
+
+def _is_text_of_file(item: Any) -> bool:
+    """Whether it is the path of a temporary file or folder, but for the folder that the step is in."""
+    if type(item) is not str or not item.startswith(f"{_temporary.get()}{os.sep}") or "\0" in item:
+        return False
+    return is_temporary(item) and not Path.cwd().is_relative_to(os.path.realpath(item))
+
+
+def path_in_pickle(path: Path) -> str | None:
+    """A path to a temporary file that a pickle holds: an absolute one anywhere, or the relative name of one, whole."""
+    folder = _temporary.get()
+    if folder is None:
+        return None
+    patterns = [rb"(?P<absolute>" + re.escape(os.fsencode(folder)) + rb"/[\x20-\x7e]*)"]
+    if is_temporary(Path.cwd()):
+        names = (os.fsencode(name) for name, _ in islice(walk(Path.cwd()), _FILES))
+        patterns += [rb"\x8c" + re.escape(bytes([len(name)]) + name) for name in names if len(name) < 256]
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        found = re.search(b"|".join(patterns), data)
+        return None if found is None else os.fsdecode(found["absolute"] or found[0][2:])
 
 
 class FileContent(Materializer):

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from turnout.components.materializer import Materializer
+from turnout.components.materializer import Materializer, tree
 from turnout.materializers.classes import names_of
 
 TOLERANCE = {8: 1e-9, 4: 1e-5, 2: 1e-2}
@@ -179,7 +179,17 @@ def _arrow_columns(left: Any, right: Any, seen: Seen) -> bool:
     return pa.types.is_nested(left.type) and same(left.to_pylist(), right.to_pylist(), seen)
 
 
+def _files(left: Any, right: Any, _: Seen) -> bool:
+    if left.is_dir() or right.is_dir():
+        return left.is_dir() and right.is_dir() and tree(left) == tree(right)
+    return (
+        bool(left == right) if not left.is_file() else right.is_file() and bool(left.read_bytes() == right.read_bytes())
+    )
+
+
 _LIBRARIES = {
+    "turnout.files:File": _files,
+    "turnout.files:Folder": _files,
     "numpy:ndarray": _arrays,
     "numpy:generic": _scalars,
     "pandas:DataFrame": _frames,
@@ -188,5 +198,6 @@ _LIBRARIES = {
     "pandas.core.series:Series": _series,
     "polars.dataframe.frame:DataFrame": _polars_frames,
     "polars.series.series:Series": _polars_series,
+    "polars.lazyframe.frame:LazyFrame": lambda left, right, seen: _polars_frames(left.collect(), right.collect(), seen),
     "pyarrow.lib:Table": _arrow_tables,
 }

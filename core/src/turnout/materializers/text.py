@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from turnout.components.materializer import Materializer, Unfit
+from turnout.materializers.paths import refuse_texts
 from turnout.spec.types import ANY, TypeName
 
 
@@ -21,6 +22,7 @@ class Text(Materializer):
             data = value.encode()
         except UnicodeEncodeError as error:
             raise Unfit(f"the text cannot be written as UTF-8: {error.reason}") from error
+        refuse_texts(value, data)
         (folder / "text.txt").write_bytes(data)
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> str:

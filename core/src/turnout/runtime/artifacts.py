@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -23,9 +23,10 @@ from turnout.materializers import plain
 from turnout.materializers.choice import AUTO, Materializers
 from turnout.materializers.classes import name_of, names_of
 from turnout.materializers.own import Own
-from turnout.materializers.paths import FILE, FOLDER, suffix_of
+from turnout.materializers.paths import FILE, FOLDER, suffix_of, temporary
 from turnout.materializers.pickles import holds_pickle, stopped_by
 from turnout.materializers.sameness import same
+from turnout.materializers.structured import CONTENT
 from turnout.materializers.table import TABLES
 from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord, Profile
@@ -38,6 +39,7 @@ PROFILED = 20
 """How many elements of a list output have their profiles on record, the first ones."""
 _CONTENT = {"file": FILE, "folder": FOLDER}
 ContentKind = Literal["file", "folder"]
+T = TypeVar("T")
 
 
 class Artifacts:
@@ -119,26 +121,41 @@ class Artifacts:
 
     def _save(self, value: Any, output: OutputPlan, name: str) -> Artifact:
         outputs.check(value, output.type, name)
+        try:
+            with temporary(self.work):
+                return self._saved(value, output, name)
+        except Unfit as error:
+            what = f"output {name!r} cannot be saved: {error.what}"
+            raise ArtifactError(what, why=error.why, fix=error.fix) from None
+
+    def _saved(self, value: Any, output: OutputPlan, name: str) -> Artifact:
+        """The artifact, by the first materializer that can keep the value.
+
+        Raises:
+            Unfit: when none can, as the last one says.
+        """
         candidates = self._candidates(value, output)
         first = next(candidates)
         kind = _CONTENT.get(first.name) or name_of(type(value))
-        if first.name in small.MATERIALIZERS and (packed := small.pack(value, kind, first.name)):
+        what = f"output {name!r}"
+        if first.name in small.MATERIALIZERS and (packed := _told(what, lambda: small.pack(value, kind, first.name))):
             return packed
-        reason: ArtifactError | None = None
+        reason: Unfit | None = None
         for materializer in itertools.chain([first], candidates):
             with self.blobs.staging() as folder:
                 try:
-                    profile = self._write(value, materializer, folder, f"output {name!r}")
+                    profile = self._write(value, materializer, folder, what)
                 except Unfit as error:
                     reason = error
                     continue
                 if self._redactor and self._redactor.finds_in(materializer.pieces(folder)):
-                    raise refusal("the step", f"output {name!r}")
+                    raise refusal("the step", what)
                 pickled = materializer.pickled or (isinstance(materializer, Own) and holds_pickle(folder))
                 manifest = self.blobs.write(folder, materializer.name, kind)
             found = blobs.reference(manifest, pickled)
             return msgspec.structs.replace(found, profile=profile) if isinstance(profile, Profile) else found
-        raise ArtifactError(f"output {name!r} cannot be saved: {reason.what if reason else kind}") from reason
+        assert reason is not None
+        raise reason
 
     def _candidates(self, value: Any, output: OutputPlan) -> Iterator[Materializer]:
         if value is None or output.materializer == AUTO:
@@ -160,18 +177,18 @@ class Artifacts:
             Unfit: as the materializer does.
         """
         try:
-            return materializer.save(value, folder)
+            return _told(what, lambda: materializer.save(value, folder))
         except (ArtifactError, PluginError):
             raise
-        except OSError as error:
+        except Exception as error:
             if isinstance(materializer, Own):
                 raise _unsaved(what, materializer, error) from error
-            raise ArtifactError(
-                f"{what} cannot be written: {error.strerror or error}",
-                fix="see that the disk has room and may be written",
-            ) from error
-        except Exception as error:
-            raise _unsaved(what, materializer, error) from error
+            if isinstance(error, OSError):
+                raise ArtifactError(
+                    f"{what} cannot be written: {error.strerror or error}",
+                    fix="see that the disk has room and may be written",
+                ) from error
+            raise Unfit(f"{materializer.name} cannot keep it: {type(error).__name__}: {error}") from None
 
     # Reading
 
@@ -347,17 +364,18 @@ class Artifacts:
     def _readable(self, manifest: Manifest, materializer: Materializer) -> Iterator[Path]:
         """A folder with the artifact's files, verified, for a materializer.
 
-        One that executes what it reads, or may do so, gets a copy: what was checked is what it reads.
+        One that executes what it reads, or may do so, gets a copy: what was checked is what it reads. So does one
+        whose value has files in it: the step may do with them as it likes.
         """
-        own = isinstance(materializer, Own)
-        if not (own or materializer.pickled):
+        keeps = isinstance(materializer, Own) or any(entry.path.startswith(f"{CONTENT}/") for entry in manifest.files)
+        if not (keeps or materializer.pickled):
             yield self.blobs.folder(manifest)
             return
         folder = self._replace(manifest, "files")
         try:
             yield folder
         finally:
-            if not own:  # a value of the project's own materializer may go on reading
+            if not keeps:
                 shutil.rmtree(folder)
 
     def _replace(self, manifest: Manifest, name: str) -> Path:
@@ -402,6 +420,17 @@ def _asked(materializer: Materializer, wanted: TypeName, saved: str) -> TypeName
     if any(name in materializer.reads for name in (wanted.name, *wanted.bases)):
         return wanted
     return TypeName(name=saved, text=saved)
+
+
+def _told(what: str, action: Callable[[], T]) -> T:
+    """Do something; an error about a part of a value names what the value is to be saved as."""
+    try:
+        return action()
+    except Unfit:
+        raise
+    except ArtifactError as error:
+        text = f"{what}{'' if error.what.startswith(('[', '.')) else ': '}{error.what}"
+        raise ArtifactError(text, why=error.why, fix=error.fix) from error.__cause__
 
 
 def _unsaved(what: str, materializer: Materializer, error: Exception) -> ArtifactError:

@@ -10,6 +10,7 @@ from turnout import canonical
 from turnout.components.materializer import Unfit
 from turnout.errors import ArtifactError
 from turnout.materializers import plain
+from turnout.materializers.paths import refuse_texts
 from turnout.records.model import Artifact
 from turnout.runtime.blobs import short
 
@@ -20,7 +21,11 @@ MATERIALIZERS = ("json", "text", "dataclass", "pydantic")
 
 
 def pack(value: Any, kind: str, materializer: str) -> Artifact | None:
-    """The value as an artifact that is its own content, or None where it is too large or not plain."""
+    """The value as an artifact that is its own content, or None where it is too large or not plain.
+
+    Raises:
+        ArtifactError: when it holds the path of a temporary file as a text.
+    """
     if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset, range)) and len(value) > LIMIT:
         return None
     try:
@@ -30,6 +35,7 @@ def pack(value: Any, kind: str, materializer: str) -> Artifact | None:
     data = canonical.encode(tree)
     if len(data) > LIMIT:
         return None
+    refuse_texts(value, data)
     return Artifact(
         digest=_digest(materializer, kind, data),
         materializer=materializer,
