@@ -86,7 +86,7 @@ class Launch:
     @cached_property
     def compiled(self) -> Bundle:
         """The engine's files alone, and what it has to say of them."""
-        return self.workspace.orchestrator.compile(self.plan)
+        return self.workspace.compiler.compile(self.plan)
 
     def publish(self) -> None:
         """Put plan, code package and local files into the store, unless they are there."""
@@ -103,7 +103,7 @@ class Launch:
         bundle = self.compiled
         if not bundle.files:
             raise UnsupportedError(
-                f"the {self.workspace.orchestrator.name} orchestrator makes no files that could be exported",
+                f"the {self.workspace.compiler.name} orchestrator makes no files that could be exported",
                 fix="choose another stack: --stack NAME",
             )
         files = {**bundle.files, **bundle_files(self.workspace.store, self.plan, self.planned.package)}

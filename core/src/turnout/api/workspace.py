@@ -61,6 +61,12 @@ class Workspace:
         return orchestrator
 
     @cached_property
+    def compiler(self) -> Orchestrator[Any]:
+        """The stack's orchestrator, its secrets unresolved: enough to compile and to explain."""
+        orchestrator: Orchestrator[Any] = self.stack.component("orchestrator", resolve=False)
+        return orchestrator
+
+    @cached_property
     def reader(self) -> WorkerComponents:
         """The worker's side of the stack, as who reads here has it."""
         return WorkerComponents(self.stack.worker(), lambda: self.registry)

@@ -35,7 +35,7 @@ def explain(
     if whole:
         print_json(msgspec.to_builtins(launch.plan))
         return
-    orchestrator = launch.workspace.orchestrator
+    orchestrator = launch.workspace.compiler
     needs = {
         use.capability: orchestrator.supports.get(use.capability, "refused") for use in uses(launch.definition.spec)
     }

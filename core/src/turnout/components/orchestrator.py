@@ -144,6 +144,9 @@ class Orchestrator(Component[ConfigT], ABC):
     remarks: ClassVar[Mapping[Capability, str]] = {}
     """What else is to be known of how a capability is met, for `turnout explain`."""
     max_fan_out: ClassVar[int | None] = None
+    exported: ClassVar[Mapping[str, str]] = {}
+    """The settings that ``compile`` reads, and what to do where one refers to what only a worker or a submitter knows:
+    such a reference is refused, because nothing resolves it in a file. ``compile`` sees the others unresolved."""
     launcher: ClassVar[bool] = False
     """Whether steps are started by a module of the plugin's own, which images then must hold beside turnout."""
     options: ClassVar[type[Any] | None] = None

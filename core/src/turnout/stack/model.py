@@ -170,6 +170,8 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         bound = bind(settings, component.Config, choice.owner, self.environ, errors, marked=on_worker)
         if choice.kind == "secret_store":
             errors.extend(_secret_in_secrets(settings))
+        elif choice.kind == "orchestrator":
+            errors.extend(_exported_references(settings, component.exported, choice.owner))
         if not bound.waiting and len(errors) == before:
             try:
                 build(component.Config, bound.values, choice.owner, choice.at)
@@ -330,14 +332,27 @@ def _has(config: type[Any], name: str) -> bool:
 
 
 def _secret_in_secrets(settings: Node) -> Iterator[ConfigError]:
+    for at, reference in _references(settings):
+        if reference.kind == "secret":
+            what = "the settings of the secret store refer to a secret"
+            yield ConfigError(what, where=at, fix="use ${worker-env:NAME} there")
+
+
+def _exported_references(settings: Node, exported: Mapping[str, str], owner: str) -> Iterator[ConfigError]:
+    """An error for each reference that an orchestrator would write into its files, where nothing resolves it."""
+    for name, fix in exported.items():
+        node = settings.get(name)
+        for at, reference in _references(node) if node is not None else ():
+            if reference.kind != "env":
+                what = f"the setting {name!r} of {owner} goes into exported files, where nothing resolves {reference}"
+                yield ConfigError(what, where=at, fix=fix)
+
+
+def _references(settings: Node) -> Iterator[tuple[Location, references.Reference]]:
+    """The references in settings, and where each is; those that cannot be read are told elsewhere."""
     for _, leaf in settings.leaves():
         try:
             parts = references.parse(leaf.value, leaf.at) if isinstance(leaf.value, str) else ()
         except ConfigError:
             continue
-        if any(isinstance(part, references.Reference) and part.kind == "secret" for part in parts):
-            yield ConfigError(
-                "the settings of the secret store refer to a secret",
-                where=leaf.at,
-                fix="use ${worker-env:NAME} there",
-            )
+        yield from ((leaf.at, part) for part in parts if isinstance(part, references.Reference))

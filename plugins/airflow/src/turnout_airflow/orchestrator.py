@@ -70,6 +70,14 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         Capability.BY_VALUE: "emulated",
     }
 
+    exported: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("instance", "launch", "python", "image", "variables", "max_map_length", "docker", "kubernetes"),
+            "write the value, or ${env:NAME}, which is resolved while planning",
+        ),
+        "environment": "let the steps have it: @step(secrets=…) or @step(env=…); or, with `launch: kubernetes`, take it "
+        "from a Secret: kubernetes: {secret_environment: {VARIABLE: SECRET/KEY}}",
+    }
     remarks: ClassVar[Mapping[Capability, str]] = {
         Capability.RETRIES: "a step that says nothing has the site's own default, [core] default_task_retries",
         Capability.BACKOFF: "Airflow adds jitter: a growing delay is up to twice as long as asked for, and no longer "

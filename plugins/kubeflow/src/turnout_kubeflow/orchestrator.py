@@ -64,6 +64,14 @@ class Compiling(Orchestrator[SettingsT]):
     """What both orchestrators do alike."""
 
     launcher: ClassVar[bool] = True
+    exported: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("instance", "launch", "image", "install", "gpu_resource", "every", "accelerators", "kubernetes_secrets"),
+            "write the value, or ${env:NAME}, which is resolved while planning",
+        ),
+        "environment": "let the steps have it: @step(secrets=…) or @step(env=…); or take it from a Secret: "
+        "every: {secret_environment: {VARIABLE: SECRET/KEY}}",
+    }
     cluster: ClassVar[bool] = True
     """Whether it is compiled for a cluster, or for kfp.local, which knows fewer placeholders."""
 
