@@ -309,9 +309,10 @@ def test_a_component_is_given_the_parameters_that_it_and_its_steps_need():
         }
 
     every = {*"abcd", "tree", "turnout", "engine-run"}
-    for orchestrator, time, ours in (
-        (KubeflowOrchestrator(KubeflowSettings()), {"engine-time"}, {"engine-run"}),
-        (KubeflowLocalOrchestrator(KubeflowLocalSettings()), set(), {"engine-run", "turnout"}),
+    ours = {"engine-run", "turnout"}
+    for orchestrator, time in (
+        (KubeflowOrchestrator(KubeflowSettings()), {"engine-time"}),
+        (KubeflowLocalOrchestrator(KubeflowLocalSettings()), set()),
     ):
         found = given(orchestrator)
         assert found.pop("finish") == every | time | {"task-status"}

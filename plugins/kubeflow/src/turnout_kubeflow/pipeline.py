@@ -67,7 +67,7 @@ class Builder:
 
     Args:
         timed: whether steps are told the time of the run, should the plan ask for the logical time; kfp.local knows
-            no such placeholder and stops. It has no id of a run either: every step takes that from the submission.
+            no such placeholder and stops.
     """
 
     def __init__(self, plan: Plan, settings: CompileSettings, *, timed: bool) -> None:
@@ -75,7 +75,6 @@ class Builder:
         self._settings = settings
         self._names = Names(STEPS, FINISH)
         self._inputs = inputs.definitions(plan)
-        self._ours = {RUN} if timed else {RUN, inputs.SUBMISSION}
         timed = timed and any(param.source == "logical_time" for param in plan.params)
         retries = any(step.retry.count for step in plan.steps)
         self.oldest = list(OLDEST)[2 if timed else 1 if retries else 0]
@@ -164,7 +163,7 @@ class Builder:
         return name, call
 
     def _parameters(self, step: StepPlan | None) -> Document:
-        """The parameters that a step's component is given: those that the step uses.
+        """The parameters that a step's component is given: those that the step uses, and what the run is called.
 
         All of them where it may be the first that is called, which writes down what the run was given, and for the end
         of the run, before which none may have been.
@@ -172,7 +171,7 @@ class Builder:
         if step is None or not step.upstream:
             return self._plain
         sources = [given.source for given in step.inputs.values()]
-        used = self._ours | {inputs.key(source.name) for source in sources if isinstance(source, Param)}
+        used = {RUN, inputs.SUBMISSION} | {inputs.key(source.name) for source in sources if isinstance(source, Param)}
         return {name: given for name, given in self._plain.items() if name in used}
 
     def _reads(self, step: StepPlan) -> dict[str, Output | Element]:
