@@ -14,7 +14,7 @@ from commands import Project
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
-PUBLISHED = ("daily", "latest", "taker")
+PUBLISHED = ("daily", "latest", "taker", "maker")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_without_catch_up_only_the_latest_runs(airflow_server: Any, published: P
 
 def test_an_asset_that_one_pipeline_updates_starts_another(airflow_server: Any, published: Project) -> None:
     assert _listed(published, "taker") == []
-    published.call("run", "schedules.py:maker", "--stack", "airflow", "-p", "number=5")
+    airflow_server.trigger("proof.maker", {"number": 5})
     (run,) = _runs(airflow_server, published, "taker", lambda runs: len(runs) >= 1)
     assert run["started_by"] == "airflow (asset_triggered)"
     (shown,) = airflow_server.call("GET", "/dags/proof.taker/dagRuns")["dag_runs"]
@@ -64,7 +64,7 @@ def test_an_asset_that_one_pipeline_updates_starts_another(airflow_server: Any, 
     ]
     assert (event["name"], event["source_dag_id"], event["source_task_id"]) == (
         'it\'s a "table"',
-        "proof.maker.run",
+        "proof.maker",
         "make",
     )
 
