@@ -222,6 +222,15 @@ def test_a_file_that_is_a_parameter_is_no_code(house):
     assert left_out == ["data.csv: the content of a parameter", "folder/large.bin: the content of a parameter"]
 
 
+def test_a_file_that_a_run_is_given_is_no_code_however_large(house):
+    Path("large.csv").write_bytes(b"x" * (sources.FILE_LIMIT + 1))
+    house.commit()
+    assert house.document("run", "house_a.py", "-p", "path=large.csv")["state"] == "succeeded"
+    assert house.document("run", "house_a.py", "--sweep", "path=large.csv,data.csv")
+    done = CliRunner().invoke(application, ["run", "house_a.py"])
+    assert "large.csv (20 MB)" in str(done.exception)
+
+
 @pytest.mark.parametrize(
     ("change", "packed"),
     [

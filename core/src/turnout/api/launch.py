@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +52,7 @@ class Launch:
         workspace: Workspace,
         *,
         accept: tuple[str, ...] = (),
-        given: Collection[str] = (),
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         self.definition = definition
         self.workspace = workspace
@@ -67,12 +67,12 @@ class Launch:
         *,
         stack: str | None = None,
         accept: tuple[str, ...] = (),
-        given: Collection[str] = (),
+        given: Mapping[str, Any] | None = None,
     ) -> Launch:
         """Plan a pipeline in its own project.
 
         Args:
-            given: the names of the parameters that the run will be given.
+            given: as for :func:`turnout.planning.planner.make_plan`.
         """
         project = load(root_of(_source(definition)))
         reading.refresh(definition, project)

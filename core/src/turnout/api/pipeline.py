@@ -143,7 +143,7 @@ class Pipeline(PipelineDefinition):
 
         self._check("sweep")
         varied = {**(values or {}), **more}
-        launch = Launch.of(self, stack=stack, accept=tuple(accept), given={*varied, *(params or {})})
+        launch = Launch.of(self, stack=stack, accept=tuple(accept), given={**(params or {}), **varied})
         options = _options(at, tags, reuse, from_, only, no_cache)
         return sweep(launch, varied, params=params, options=options, max_parallel=max_parallel)
 

@@ -47,12 +47,13 @@ def run(
     """
     from turnout.api.history import find_run
     from turnout.api.launch import Launch
+    from turnout.cli.sweep import values_of
     from turnout.cli.target import find_pipeline
     from turnout.records.model import Options, Reuse
 
     values = parameters(params)
-    given = {*values, *(name.partition("=")[0] for name in swept)}
-    launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept, given=given)
+    varied = values_of(swept)
+    launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept, given={**values, **varied})
     workspace = launch.workspace
     earlier = None
     if reuse is not None:
@@ -61,9 +62,9 @@ def run(
         raise click.UsageError("--from and --only say what runs again, and --reuse RUN of which run: give both")
     options = Options(at=at, tags=pairs(tags, "--tag"), reuse=earlier, no_cache=no_cache)
     if swept:
-        from turnout.cli.sweep import run_sweep, values_of
+        from turnout.cli.sweep import run_sweep
 
-        run_sweep(launch, values_of(swept), values, options, max_parallel, as_json=as_json)
+        run_sweep(launch, varied, values, options, max_parallel, as_json=as_json)
     _follow(launch, values, options, pipeline, stack, as_json=as_json)
 
 

@@ -26,7 +26,7 @@ TOTAL_LIMIT = 100_000_000
 COUNT_LIMIT = 50_000
 """The number of files a code package may hold."""
 
-_NEVER = re.compile(rf"(?:^|/)(?:\.git|\.turnout|{re.escape(VALUES)})(?:/|$)")
+_NEVER = re.compile(rf"(?:^|/)(?:\.git|\.turnout|__pycache__|{re.escape(VALUES)})(?:/|$)")
 _SECRET = re.compile(r"(?:^|/)(?:\.env[^/]*|[^/]*\.(?:pem|key))(?:/|$)", re.IGNORECASE)
 _TOOLS = ("__pycache__", "node_modules")
 

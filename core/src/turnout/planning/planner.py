@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def make_plan(
     registry: Registry,
     *,
     accept: tuple[str, ...] = (),
-    given: Collection[str] = (),
+    given: Mapping[str, Any] | None = None,
 ) -> Planned:
     """Bind a traced pipeline to a stack.
 
@@ -56,7 +56,8 @@ def make_plan(
     running interpreter does not satisfy is resolved by uv, once.
 
     Args:
-        given: the parameters that the run to come is given: a file that is their default need not be there.
+        given: the parameters that the run to come is given, or several values of each: a file that is the default
+            need not be there, and one that is given is no code, however large.
 
     Raises:
         PlanErrors: everything that is wrong, at once.
@@ -72,7 +73,7 @@ def make_plan(
     asked_at = {one.spec.name: one.places for one in steps}
     problems.extend(gaps(spec, stack.component("orchestrator", resolve=False), accepted, asked_at))
     uploads = Uploads(project)
-    params = tuple(_param(param, uploads, problems, spec, param.name in given) for param in spec.params)
+    params = tuple(_param(param, uploads, problems, spec, param.name in (given or {})) for param in spec.params)
     materializers = Materializers(registry.all("materializer"))
     locks = _Locks(project, stack, problems)
     places = writing.places(stack)
@@ -107,7 +108,8 @@ def make_plan(
         )
     problems.sort(key=_position)
     raise_all(f"{spec.name} cannot be planned for the stack {stack.name}", problems)
-    package = packages.build(project, traced.values, places, uploads.inside(_named(planned, code)))
+    values = [value for name, value in (given or {}).items() if any(_takes_file(param, name) for param in params)]
+    package = packages.build(project, traced.values, places, uploads.data(values, _named(planned, code)))
     plan = Plan(
         runtime=MINIMUM_RUNTIME,
         project=project.name,
@@ -208,6 +210,10 @@ def _looks_up_features(step: StepSpec) -> bool:
             "online",
         }
     )
+
+
+def _takes_file(param: ParamSpec, name: str) -> bool:
+    return param.name == name and param.type.kind in {"file", "folder"}
 
 
 def _named(steps: list[StepPlan], code: Mapping[str, Fingerprint]) -> set[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from turnout.errors import Location, PlanError
 from turnout.packaging.project import Project
+from turnout.packaging.sources import FILE_LIMIT
 from turnout.runtime.artifacts import Artifacts, ContentKind, path_artifact
 from turnout.stores import claims
 
@@ -50,18 +52,22 @@ class Uploads:
         found = (path for path, _, _ in self._paths.values())
         return tuple(sorted(str(path.relative_to(root) if path.is_relative_to(root) else path) for path in found))
 
-    def inside(self, named: Collection[str]) -> set[str]:
+    def data(self, given: Iterable[Any], named: Collection[str]) -> set[str]:
         """The paths of those that lie in the project and are no code: neither modules, nor *named*.
 
-        A folder that holds modules is not among them: it may hold what these read.
+        A folder that holds modules is not among them: it may hold what these read. Of what a run is *given*, each a
+        path or several, only what is too large for a code package is: the package is the same for all runs.
         """
         root = self.project.root.resolve()
+        paths = [path for path, _, _ in self._paths.values()]
+        several = [one for value in given for one in (value if isinstance(value, (list, tuple)) else [value])]
+        large = [(Path.cwd() / Path(one)).resolve() for one in several if isinstance(one, (str, os.PathLike))]
         found: set[str] = set()
-        for path, kind, _ in self._paths.values():
-            if path.is_relative_to(root):
-                files = [path] if kind == "file" else [file for file in path.rglob("*") if not file.is_dir()]
-                if not any(file.suffix == ".py" for file in files):
-                    found.update(file.relative_to(root).as_posix() for file in files)
+        for path, limit in (*((path, 0) for path in paths), *((path, FILE_LIMIT) for path in large)):
+            files = [path] if path.is_file() else path.rglob("*") if path.is_relative_to(root) else []
+            files = [file for file in files if file.is_file() and file.is_relative_to(root)]
+            if not any(file.suffix == ".py" for file in files):
+                found.update(file.relative_to(root).as_posix() for file in files if file.stat().st_size >= limit)
         return found.difference(named)
 
     def __bool__(self) -> bool:
