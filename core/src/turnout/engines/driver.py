@@ -74,10 +74,11 @@ class DriverRun(RunHandle):
             self._follower.look()
         self._follower.look(ended=True)
         state = last_state(self._store, self._plan.project, self.run_id) or "failed"
-        if state == "failed" and not self._follower.begun:
+        reason = last_line(self._folder / drive.OUTPUT)
+        if state == "failed" and reason and not self._follower.begun:
             raise RunError(
                 f"the engine ended before the first step of the run {self.run_id} began",
-                why=last_line(self._folder / drive.OUTPUT) or "it printed nothing",
+                why=reason,
                 fix=f"see all that it printed: {self._folder / drive.OUTPUT}",
             )
         return state
