@@ -19,7 +19,7 @@ from turnout.packaging import code as packages
 from turnout.packaging.project import load
 from turnout.plan.model import Code, OutputPlan, Plan, StepPlan
 from turnout.planning.publishing import publish_plan
-from turnout.records.model import Attempt, FinishMark, Options, Record, RunInfo, StepResult, Submission
+from turnout.records.model import Attempt, Mark, Options, Record, RunInfo, StepResult, Submission
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
@@ -193,9 +193,9 @@ class Bench:
         name = step if index is None else f"{step}.{index}"
         return sorted(self.documents(f"*/steps/{name}/attempts/*.json", Attempt), key=lambda one: one.ended)
 
-    def marks(self) -> list[FinishMark]:
+    def marks(self) -> list[Mark]:
         """The finish marks."""
-        return self.documents("*/finish/*.json", FinishMark)
+        return [mark for mark in self.documents("*/marks/*.json", Mark) if mark.kind == "finish"]
 
     def infos(self) -> list[RunInfo]:
         """Every ``run.json``."""

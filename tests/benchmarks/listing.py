@@ -8,7 +8,7 @@ from pathlib import Path
 from measure import REPEATS, Result, medians, project, turnout
 
 from turnout.records import model as records
-from turnout.records.model import Artifact, FinishMark, OutputRecord, Record, RunInfo
+from turnout.records.model import Artifact, Mark, OutputRecord, Record, RunInfo
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 
@@ -83,6 +83,6 @@ def _store(count: int) -> Path:
                 started=f"{second}.100000Z", ended=f"{second}.200000Z",
             )  # fmt: skip
             store.create(layout.record("benchmark", run, f"step{step}", None), records.encode(record))
-        mark = FinishMark(time="2026-01-02T00:00:00.000000Z", state="succeeded")
-        store.create(layout.finish("benchmark", run, 0), records.encode(mark))
+        mark = Mark(time="2026-01-02T00:00:00.000000Z", state="succeeded", open={})
+        store.create(layout.mark("benchmark", run, 0), records.encode(mark))
     return folder

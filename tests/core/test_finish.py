@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
-from turnout.api.history import run_state
+from turnout.api.history import step_summaries
 from turnout.components.orchestrator import RunStatus
-from turnout.records import model as records
-from turnout.records.model import FinishMark
+from turnout.identity import run_id
+from turnout.records.model import Mark
+from turnout.runtime import clock
 from turnout.runtime import step as runtime_step
 from turnout.runtime.finish import finish_run
+from turnout.runtime.state import append_mark, mark_cancelled, marks_of, run_state
 from turnout.runtime.step import run_step
 from turnout.spec.expressions import Compare, Const, Ref
 
@@ -105,35 +111,48 @@ def test_skips_that_nobody_needed_are_committed_in_one_go(demo):
     assert demo.attempts("inner") == []
 
 
-def test_each_end_appends_a_mark_of_its_own_and_the_newest_counts(demo, tmp_path):
+def kinds(demo):
+    info = demo.infos()[0]
+    found = marks_of(demo.store, info.project, info.id)
+    return [mark.state if mark.kind == "finish" else mark.kind for mark in found]
+
+
+def state(demo, said="unknown"):
+    """The state of the run, whose engine says this of it."""
+    return run_state(demo.open(), Engine(said))
+
+
+def test_an_end_is_marked_once_until_something_has_changed(demo, tmp_path):
     demo.make(demo.step("flaky", path=str(tmp_path / "there")))
+    demo.call("flaky")
+    assert finish_run(demo.open()) == finish_run(demo.open())
+    assert kinds(demo) == ["begin", "failed"]
+    assert demo.marks()[0].open == {"flaky": (demo.attempts("flaky")[0].id,)}
     demo.call("flaky")
     finish_run(demo.open())
     (tmp_path / "there").touch()
     demo.call("flaky")
     finish_run(demo.open())
     finish_run(demo.open())
-    names = sorted(path.name for path in (demo.run_folder() / "finish").iterdir())
-    assert names == ["0.json", "1.json", "2.json"]
-    assert [mark.state for mark in demo.marks()] == ["failed", "succeeded", "succeeded"]
-    assert run_state(demo.store, demo.infos()[0]) == "succeeded"
+    assert kinds(demo) == ["begin", "failed", "failed", "succeeded"]
+    assert state(demo) == "succeeded"
 
 
-def test_two_ends_at_once_do_not_overwrite_each_other(demo, monkeypatch):
+def test_an_end_that_is_overtaken_looks_again(demo, monkeypatch):
     demo.make(demo.step("one"))
     late = demo.open()
-    children = late.store.children
+    create = late.store.create
 
-    def overtaken(prefix):
-        found = children(prefix)
-        if prefix.endswith("/finish"):
-            monkeypatch.setattr(late.store, "children", children)
+    def overtaken(key, data):
+        if "/marks/" in key:
+            monkeypatch.setattr(late.store, "create", create)
+            demo.call("one")
             finish_run(demo.open())
-        return found
+        return create(key, data)
 
-    monkeypatch.setattr(late.store, "children", overtaken)
-    finish_run(late)
-    assert len(demo.marks()) == 2
+    monkeypatch.setattr(late.store, "create", overtaken)
+    assert finish_run(late).state == "succeeded"
+    assert kinds(demo) == ["begin", "succeeded"]
 
 
 def test_cancelled_is_only_what_was_not_over(demo):
@@ -155,43 +174,118 @@ class Engine:
         return RunStatus(state=self.state)
 
 
-def test_without_a_mark_the_engine_says_what_the_state_is(demo):
-    demo.make(demo.step("one"))
-    info = demo.open().run
-    assert run_state(demo.store, info) == "unknown"
-    assert run_state(demo.store, info, Engine("running")) == "running"
+SAYS = ("running", "succeeded", "failed", "cancelled", "unknown")
+"""What an engine may say."""
 
 
-def test_a_mark_that_is_newer_than_every_attempt_decides(demo):
-    demo.make(demo.step("one"))
-    demo.run()
-    engine = Engine("running")
-    assert run_state(demo.store, demo.infos()[0], engine) == "succeeded"
-    assert engine.asked == 0
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [
+        ((), ("running", "failed", "failed", "cancelled", "unknown")),
+        (("cancel",), ("running", "cancelled", "cancelled", "cancelled", "cancelled")),
+        (("invalidate",), ("running", "failed", "failed", "cancelled", "failed")),
+        (("finish", "resume"), ("running", "failed", "failed", "cancelled", "unknown")),
+        (("finish",), ("failed",) * 5),
+        (("cancel", "finish"), ("cancelled",) * 5),
+        (("cancel", "resume", "finish"), ("failed",) * 5),
+    ],
+    ids=lambda marks: "-".join(marks) or "none",
+)
+def test_what_is_not_committed_is_no_success_whatever_the_engine_says(demo, marks, expected):
+    demo.make(demo.step("one"), demo.step("two", "one"))
+    demo.call("one")
+    info = demo.infos()[0]
+    for kind in marks:
+        if kind == "finish":
+            finish_run(demo.open())
+        else:
+            append_mark(demo.store, info.project, info.id, Mark(kind=kind, time="2026-01-01T00:00:00.000000Z"))
+    assert tuple(state(demo, said) for said in SAYS) == expected
+    demo.call("two")  # whatever was marked: all is committed
+    assert [state(demo, said) for said in SAYS] == ["succeeded"] * 5
 
 
-def test_an_attempt_that_is_newer_than_the_mark_asks_the_engine_again(demo, tmp_path):
-    demo.make(demo.step("flaky", path=str(tmp_path / "there")))
+def test_records_are_enough_and_the_engine_is_not_asked(demo):
+    demo.make(
+        demo.step("one"),
+        demo.gate("good", Compare("==", Ref("it"), Const(2)), it=demo.out("one")),
+        demo.step("inner", "one", guards=("good",)),
+        demo.step("after", "one", given=demo.out("inner")),
+    )
+    engine = Engine("failed")
+    demo.call("one")
+    assert run_state(demo.open(), engine) == "failed"
+    demo.call("good")  # the skips follow, though nobody has committed them
+    assert run_state(demo.open(), engine) == "succeeded"
+    assert engine.asked == 1
+
+
+def test_a_new_attempt_at_what_was_open_asks_the_engine_again(demo, tmp_path):
+    demo.make(demo.step("one"), demo.step("flaky", path=str(tmp_path / "there")))
+    demo.call("flaky")
+    finish_run(demo.open())
+    assert state(demo, "running") == "failed"
+    demo.call("one")  # has a record, which it had not
+    assert state(demo, "running") == "running"
+    finish_run(demo.open())
+    demo.call("flaky")
+    assert (state(demo, "running"), state(demo)) == ("running", "unknown")
+    finish_run(demo.open())
+    assert state(demo, "running") == "failed"
+
+
+@pytest.mark.parametrize("shift", [-7200, 7200, 1])
+def test_no_clock_decides(demo, tmp_path, monkeypatch, shift):
+    """A machine's clock is set back, or ahead, between a failure and what comes after it."""
+    demo.make(demo.step("one"), demo.step("flaky", path=str(tmp_path / "there")))
+    demo.call("one")
     demo.call("flaky")
     finish_run(demo.open())
     info = demo.infos()[0]
-    assert run_state(demo.store, info, Engine("running")) == "failed"
+    append_mark(demo.store, info.project, info.id, Mark(kind="resume", time=clock.now()))
+    now = datetime.now(timezone.utc)
+    monkeypatch.setattr(clock, "now", lambda: clock.written(now + timedelta(seconds=shift)))
+    assert state(demo, "running") == "running"
     demo.call("flaky")
-    assert run_state(demo.store, info, Engine("running")) == "running"
-    assert run_state(demo.store, info) == "unknown"
     finish_run(demo.open())
-    assert run_state(demo.store, info, Engine("running")) == "failed"
+    assert state(demo, "running") == "failed"
+    summaries = {one.step: one for one in step_summaries(demo.store, demo.plan, info.id, {})}
+    first, second = demo.marks()[0].open["flaky"], summaries["flaky"].attempts
+    assert [one.id in first for one in second] == [True, False]
+    (tmp_path / "there").touch()
+    demo.call("flaky")
+    assert state(demo, "running") == "succeeded"
+    finish_run(demo.open())
+    assert kinds(demo) == ["begin", "failed", "resume", "failed", "succeeded"]
 
 
-def test_the_newest_mark_is_by_its_time_not_its_number(demo):
+def test_a_cancelled_run_is_marked_before_it_begins_and_not_after_its_end(demo):
     demo.make(demo.step("one"))
-    info = demo.open().run
+    run = run_id("bench", "demo", demo.plan.instance, "run 1")
+    mark_cancelled(demo.store, demo.plan, run)
+    finish_run(demo.open())
+    assert state(demo, "failed") == "cancelled"
+    mark_cancelled(demo.store, demo.plan, run)
+    assert kinds(demo) == ["cancel", "cancelled"]
+
+
+def test_runs_of_turnout_0_1_are_read(demo):
+    """They have finish marks alone, without the attempts that these saw."""
+    demo.make(demo.step("one"), demo.step("two", "one"))
+    demo.call("one")
     folder = demo.run_folder() / "finish"
     folder.mkdir()
-    for number, (time, state) in enumerate([("2026-03-02", "succeeded"), ("2026-03-01", "failed")]):
-        mark = FinishMark(time=f"{time}T00:00:00.000000Z", state=state)
-        (folder / f"{number}.json").write_bytes(records.encode(mark))
-    assert run_state(demo.store, info) == "succeeded"
+    shutil.rmtree(demo.run_folder() / "marks")
+    for number, (time, said) in enumerate([("2026-03-02", "failed"), ("2026-03-01", "cancelled")]):
+        document = {"format": 1, "time": f"{time}T00:00:00.000000Z", "state": said, "steps": {"failed": 1}}
+        (folder / f"{number}.json").write_text(json.dumps(document))
+    assert state(demo, "succeeded") == "cancelled"
+    info = demo.infos()[0]
+    append_mark(demo.store, info.project, info.id, Mark(kind="resume", time="2026-01-01T00:00:00.000000Z"))
+    assert state(demo, "running") == "running"
+    demo.call("two")
+    finish_run(demo.open())
+    assert state(demo) == "succeeded"
 
 
 def test_an_attempt_that_was_overtaken_changes_nothing(demo, monkeypatch):
@@ -208,4 +302,4 @@ def test_an_attempt_that_was_overtaken_changes_nothing(demo, monkeypatch):
     monkeypatch.setattr(runtime_step, "_write_attempt", overtaken)
     assert run_step(late, "one").adopted
     assert max(attempt.ended for attempt in demo.attempts("one")) > demo.marks()[0].time
-    assert run_state(demo.store, demo.infos()[0]) == "succeeded"
+    assert state(demo, "failed") == "succeeded"

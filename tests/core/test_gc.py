@@ -23,7 +23,7 @@ from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config
 from turnout.records import model as records
 from turnout.records.alias import Alias
-from turnout.records.model import Artifact, FinishMark, OutputRecord, Record, RunInfo
+from turnout.records.model import Artifact, Mark, OutputRecord, Record, RunInfo
 from turnout.runtime.blobs import Blobs
 from turnout.runtime.cache import Pointer
 from turnout.stores import claims, keys, layout
@@ -127,7 +127,7 @@ def add_run(store, run, names, modified, *, plan="", ended=True, key="", fields=
     record = Record(run=run, step="fit", state="succeeded", outputs=outputs, cache_key=key)
     add(store, layout.record("shop", run, "fit", None), records.encode(record), modified)
     if ended:
-        add(store, layout.finish("shop", run, 0), records.encode(FinishMark(time="", state="succeeded")), modified)
+        add(store, layout.mark("shop", run, 0), records.encode(Mark(time="", state="succeeded", open={})), modified)
 
 
 def add_alias(store, name, number, run, artifact, modified=OLD):

@@ -19,7 +19,7 @@ from turnout.catalog.index import Index
 from turnout.cli import main
 from turnout.errors import ConfigError
 from turnout.records import model as records
-from turnout.records.model import Artifact, Attempt, FinishMark, Host, Options, OutputRecord, Record, RunInfo
+from turnout.records.model import Artifact, Attempt, Host, Mark, Options, OutputRecord, Record, RunInfo
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 
@@ -47,7 +47,7 @@ class Shop:
         )
         self.store.create(layout.run("shop", name), records.encode(info))
         if state is not None:
-            self.commit(name, "fit", hour=1, digest=name)
+            self.commit(name, "fit" if state == "succeeded" else "load", hour=1, digest=name)
             self.finish(name, state, hour=2)
         return name
 
@@ -68,8 +68,13 @@ class Shop:
         self.store.create(layout.attempt("shop", run, step, None, attempt.id), records.encode(attempt))
 
     def finish(self, run, state="succeeded", *, hour=2, number=0):
-        mark = FinishMark(time=self.time(hour), state=state)
-        self.store.create(layout.finish("shop", run, number), records.encode(mark))
+        open_steps = {} if state == "succeeded" else {"fit": (), "other": self.attempts(run, "other")}
+        mark = Mark(time=self.time(hour), state=state, open=open_steps)
+        self.store.create(layout.mark("shop", run, number), records.encode(mark))
+
+    def attempts(self, run, step):
+        names = self.store.children(layout.attempts("shop", run, step, None))
+        return tuple(name.removesuffix(".json") for name in names)
 
     def time(self, hour):
         return f"2026-02-01T{hour:02}:00:00.000000Z"
@@ -144,7 +149,7 @@ def test_only_what_may_have_changed_is_read_again(shop, monkeypatch):
     monkeypatch.setattr(LocalStore, "read", lambda store, key: read.append(key) or plain(store, key))
     shop.commit("going", "second", digest="s")
     assert len(shop.made(digest="s")) == 1
-    assert read == ["shop/runs/going/run.json", "shop/runs/going/steps/second/record.json"]
+    assert read == ["shop/runs/going/run.json", "shop/runs/going/steps/second/record.json", f"plans/{'0' * 64}.json"]
 
 
 def test_a_run_that_goes_on_is_followed(shop):

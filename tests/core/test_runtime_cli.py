@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from turnout import canonical
+from turnout.errors import ArtifactError
 from turnout.plan.model import Environment
 from turnout.runtime import __main__ as cli
 from turnout.runtime import sealed
 from turnout.spec.expressions import Compare, Const, Ref
 from turnout.spec.model import Resources
 from turnout.stores import layout
+from turnout.stores.local import LocalStore
 
 SOURCE = """
     import atexit, gc, os, signal, sys, time
@@ -83,7 +85,8 @@ def test_committed_adopted_skipped_retryable_final(demo):
         done = demo.process("step", "--step", name)
         found.setdefault(name, []).append((done.returncode, demo.outcome(done)))
     assert found["one"][0] == (0, {"state": "succeeded"})
-    assert found["one"][1] == (0, {"state": "succeeded", "adopted": True, "message": "one was committed before"})
+    message = f"one was committed before; to run it again: turnout runs invalidate {demo.infos()[0].id} one"
+    assert found["one"][1] == (0, {"state": "succeeded", "adopted": True, "message": message})
     assert found["good"] == [(0, {"state": "succeeded", "values": {"good": False}})]
     assert found["inner"] == [(99, {"state": "skipped", "message": "the guard good was false"})]
     code, outcome = found["late"][0]
@@ -110,7 +113,7 @@ def test_a_map_from_end_to_end(demo, monkeypatch):
     wrong = demo.process("step", "--step", "keep", "--index", "-1")
     assert (wrong.returncode, "has 2 elements" in wrong.stderr) == (2, True)
     done = demo.process("finish", TURNOUT_PARAMS=text)
-    assert (done.returncode, demo.outcome(done)["message"]) == (0, "the run succeeded")
+    assert (done.returncode, demo.outcome(done)["message"]) == (0, f"the run {demo.infos()[0].id} succeeded")
     assert demo.marks()[0].steps == {"succeeded": 3}
     assert demo.infos()[0].options.tags == {"team": "ops"}
 
@@ -326,12 +329,28 @@ def test_an_error_of_our_own_is_told_in_the_engines_words(demo, monkeypatch, cap
     assert "Traceback" in printed.err
 
 
-def test_finish_cancelled(demo, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("options", "said"), [([], "failed; not committed: one"), (["--cancelled"], "was cancelled; not committed: one")]
+)
+def test_the_end_of_a_run_that_has_not_succeeded_is_marked_and_exits_2(demo, monkeypatch, capsys, options, said):
     monkeypatch.setenv("TURNOUT_STORE", str(demo.folder / "store"))
     demo.make(demo.step("one"))
-    assert cli.main(["finish", "--plan", demo.plan.digest, "--engine-run", "r", "--cancelled"]) == 0
-    assert demo.marks()[0].state == "cancelled"
-    assert json.loads(capsys.readouterr().out)["message"] == "the run was cancelled"
+    for _ in range(2):
+        assert cli.main(["finish", "--plan", demo.plan.digest, "--engine-run", "r", *options]) == 2
+        assert f"turnout: the run {demo.infos()[0].id} {said}\n" in capsys.readouterr().err
+    assert len(demo.marks()) == 1
+
+
+def test_an_end_that_cannot_be_marked_exits_1(demo, monkeypatch):
+    monkeypatch.setenv("TURNOUT_STORE", str(demo.folder / "store"))
+    demo.make(demo.step("one"))
+    demo.call("one", run="r")
+
+    def unreachable(*_):
+        raise ArtifactError("the store does not answer")
+
+    monkeypatch.setattr(LocalStore, "create", unreachable)
+    assert cli.main(["finish", "--plan", demo.plan.digest, "--engine-run", "r"]) == 1
 
 
 # a bundle

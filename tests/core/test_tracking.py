@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
+from click.testing import CliRunner
 
 from turnout import builtin
 from turnout.api.run import Run
 from turnout.api.sync import sync
 from turnout.api.workspace import Workspace
 from turnout.cli.runs import runs as runs_command
+from turnout.components.orchestrator import RunStatus
 from turnout.components.tracker import Tracker, TrackerConfig
 from turnout.errors import ConfigError
 from turnout.hookspecs import hookimpl
@@ -18,6 +20,7 @@ from turnout.packaging.project import load
 from turnout.plan.model import Component, Worker
 from turnout.records.model import Reuse
 from turnout.registry import Registry
+from turnout.runtime.finish import finish_run
 
 SOURCE = """
     from turnout import log_artifact, log_metric, log_params
@@ -27,6 +30,11 @@ SOURCE = """
         log_metric("loss", 0.25)
         log_params({"depth": 6})
         log_artifact("note", "fine")
+        return 1
+
+    def far():
+        for x in (1, 2**63, 2):
+            log_metric("loss", 0.5, x=x)
         return 1
 
     def broken():
@@ -59,8 +67,9 @@ class Ledger(Tracker[TrackerConfig]):
         self._answer()
         assert all(path.is_dir() for path in batch.artifacts.values())
         Ledger.batches.append((batch.step, batch.attempt))
-        for point in batch.points:
+        for point in batch.held:
             Ledger.points[batch.external_id, batch.step, batch.index, batch.attempt, point.sequence] = point.value
+        batch.refuse_rest("the ledger")
 
     def finish(self, run, external_id, state):
         self._answer()
@@ -103,12 +112,78 @@ def test_a_run_goes_on_without_its_tracker_and_is_sent_later(demo, capfd):
     Ledger.down = False
     run = found(demo)
     done = sync(run)
-    assert done == ("ledger", f"in the ledger: {run.id}", 2)
+    assert done == ("ledger", f"in the ledger: {run.id}", 2, "failed", ())
     assert sorted(Ledger.points.values()) == [0.25, 0.5, 0.75]
     assert {(step, attempt) for step, attempt in Ledger.batches} == {
         (step, demo.attempts(step)[0].id) for step in ("one", "broken")
     }
     assert (Ledger.begun, Ledger.ends) == ([False], ["failed"])
+
+
+def command(demo, monkeypatch, *words):
+    """What a command about runs prints, and its exit code."""
+    from turnout.api import workspace
+
+    monkeypatch.chdir(demo.root)
+    monkeypatch.setattr(workspace, "discover", lambda: demo.registry)
+    done = CliRunner().invoke(runs_command, [*words, "--stack", str(demo.root / "stack.yaml")], catch_exceptions=False)
+    return done.output, done.exit_code
+
+
+def test_what_a_tracker_did_not_take_is_told_with_the_command_that_sends_it(demo, monkeypatch):
+    tracked(demo, demo.step("one"), demo.step("broken"))
+    demo.call("one")
+    Ledger.down = True
+    demo.call("broken")
+    finish_run(demo.open())
+    run = found(demo)
+    assert [str(one) for one in run.missed] == [
+        "the end of the run: nobody answers",
+        "what broken logged: nobody answers",
+    ]
+    said, _ = command(demo, monkeypatch, "show", run.id)
+    assert "the tracker ledger did not take what broken logged: nobody answers" in said
+    assert f"turnout runs sync {run.id[:8]} --stack" in said
+    Ledger.down = False
+    assert command(demo, monkeypatch, "sync", run.id)[1] == 0
+    assert (run.missed, Ledger.ends) == ((), ["failed"])
+    assert "sync" not in command(demo, monkeypatch, "show", run.id)[0]
+
+
+def test_a_point_that_the_tracker_can_never_take_costs_itself_alone(demo, monkeypatch):
+    tracked(demo, demo.step("far"), demo.step("one"))
+    assert demo.run() == {"succeeded": 2}
+    assert sorted(Ledger.points.values()) == [0.25, 0.5, 0.5, 0.5]
+    run, before = found(demo), dict(Ledger.points)
+    (only,) = run.missed
+    assert str(only).startswith(
+        "what far logged: the ledger cannot hold the point loss of far at x=9223372036854775808"
+    )
+    assert only.final
+    said, code = command(demo, monkeypatch, "sync", run.id)
+    assert code == 1
+    assert "has all but this that the run" in said
+    assert (Ledger.points, Ledger.ends) == (before, ["succeeded", "succeeded"])
+    assert "runs sync" not in command(demo, monkeypatch, "show", run.id)[0]
+
+
+def test_a_run_that_its_engine_ended_unmarked_is_closed(demo, monkeypatch):
+    """A time limit of the engine's own skips the end; without a tracker as with one."""
+    tracked(demo, demo.step("one"), demo.step("broken"))
+    for step in ("one", "broken"):
+        demo.call(step)
+    run = found(demo)
+    monkeypatch.setattr(type(run.workspace), "ask_engine", lambda *_: RunStatus(state="failed"))
+    assert "local has not marked its end" in command(demo, monkeypatch, "show", run.id)[0]
+    assert Ledger.ends == []
+    assert "the run's state: failed" in command(demo, monkeypatch, "sync", run.id)[0]
+    assert (Ledger.ends, run.marked) == (["failed"], True)
+    demo.make(demo.step("one"), demo.step("broken"))
+    demo.call("one", run="run 2")
+    run = found(demo, "run 2", tracker="{type: none}")
+    assert command(demo, monkeypatch, "sync", run.id) == (f"the end of the run {run.id} is marked: failed\n", 0)
+    with pytest.raises(ConfigError, match="was made without a tracker"):
+        sync(run)
 
 
 def test_a_second_sending_names_the_same_points(demo):
@@ -131,7 +206,7 @@ def test_what_was_sent_in_part_is_completed(demo):
     Ledger.down = False
     sync(found(demo))
     assert len(Ledger.points) == 4
-    assert Ledger.ends == []  # it has not ended
+    assert Ledger.ends == ["succeeded"]  # all is committed, though no engine has marked the end
 
 
 def test_what_is_taken_over_reaches_the_tracker(demo):
@@ -201,24 +276,14 @@ def test_a_run_without_that_tracker_cannot_be_sent(demo, planned, now, text):
 
 
 def test_the_command_says_what_it_did(demo, monkeypatch):
-    from click.testing import CliRunner
-
-    from turnout.api import workspace
 
     tracked(demo, demo.step("one"))
     demo.run()
     run = found(demo)
     assert run.external_id == f"in the ledger: {run.id}"
-    monkeypatch.chdir(demo.root)
-    monkeypatch.setattr(workspace, "discover", lambda: demo.registry)
-    shown = CliRunner().invoke(
-        runs_command, ["show", run.id, "--stack", str(demo.root / "stack.yaml")], catch_exceptions=False
-    )
-    assert f"tracker    ledger: in the ledger: {run.id}\n" in shown.output
-    done = CliRunner().invoke(
-        runs_command, ["sync", run.id, "--stack", str(demo.root / "stack.yaml")], catch_exceptions=False
-    )
-    assert done.output.splitlines() == [
+    assert f"tracker    ledger: in the ledger: {run.id}\n" in command(demo, monkeypatch, "show", run.id)[0]
+    said, _ = command(demo, monkeypatch, "sync", run.id)
+    assert said.splitlines() == [
         f"the tracker ledger has all that the run {run.id} logged: in the ledger: {run.id}",
-        "batches sent: 1",
+        "batches sent: 1; the run's state: succeeded",
     ]

@@ -142,7 +142,7 @@ def test_a_store_of_no_stack_is_known_by_its_marker_and_an_older_one_by_its_stac
 def test_every_key_of_a_store_is_known_by_its_form():
     keys = [
         layout.manifest(DIGEST), layout.blob(DIGEST, "a/b"), layout.code(DIGEST), layout.code_origin(DIGEST),
-        layout.plan(DIGEST), layout.run("p", RUN), layout.run_file("p", RUN, "x"), layout.finish("p", RUN, 0),
+        layout.plan(DIGEST), layout.run("p", RUN), layout.run_file("p", RUN, "x"), layout.mark("p", RUN, 0),
         layout.tracker("p", RUN, "id"), layout.record("p", RUN, "s", 1), layout.attempt("p", RUN, "s", None, "x"),
         layout.cache_entry("p", DIGEST, RUN, "s", None), layout.alias("p", "champion", 3), layout.export(DIGEST),
         f"{layout.promoted('p', RUN)}/run.json", layout.change("p", RUN, "x"), layout.claim(DIGEST, 1, "x"),

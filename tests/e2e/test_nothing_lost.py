@@ -68,8 +68,9 @@ RUN = {
     "os.link demo/runs/*/run.json",
     "os.mkdir demo/runs/*/steps/never",
     "os.link demo/runs/*/steps/never/record.json",
-    "os.mkdir demo/runs/*/finish",
-    "os.link demo/runs/*/finish/0.json",
+    "os.mkdir demo/runs/*/marks",
+    "os.link demo/runs/*/marks/0.json",
+    "os.link demo/runs/*/marks/1.json",
 }
 
 
@@ -101,7 +102,7 @@ def test_every_change_that_a_run_makes_to_its_store_is_known(undisturbed):
         ("both", "os.link demo/cache/*/*"),
         ("run", "os.link demo/runs/*/steps/never/record.json"),
         ("run", "os.link demo/runs/*/run.json"),
-        ("run", "os.link demo/runs/*/finish/0.json"),
+        ("run", "os.link demo/runs/*/marks/1.json"),
     ],
 )
 def test_a_run_killed_before_a_change_comes_to_the_same_when_resumed(undisturbed, tmp_path, who, change):

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from turnout.errors import ArtifactError, RunError
-from turnout.records import model as records
-from turnout.records.model import FinishMark
+from turnout.runtime.state import marks_of
 
 SOURCE = """
 def tell(folder, name):
@@ -80,9 +79,8 @@ def answer(project, *arguments: str, **options):
 
 
 def marks(run) -> list[str]:
-    store, folder = run.workspace.store, f"{run.info.project}/runs/{run.id}/finish"
-    found = [records.decode(store.read(entry.key) or b"", FinishMark, entry.key) for entry in store.list(folder)]
-    return [mark.state for mark in found]
+    found = marks_of(run.workspace.store, run.info.project, run.id)
+    return [mark.state if mark.kind == "finish" else mark.kind for mark in found]
 
 
 @pytest.fixture
@@ -116,7 +114,7 @@ def test_a_killed_run_goes_on_by_its_own_code_though_the_source_has_changed(proj
         ["first", "succeeded", "taken", "over"]
     ]
     run = project.look_latest()
-    assert (run.state, run["total"].load(), marks(run)) == ("succeeded", 10, ["succeeded"])
+    assert (run.state, run["total"].load(), marks(run)) == ("succeeded", 10, ["begin", "resume", "succeeded"])
     assert told(project) == sorted([*EACH, "wait"])  # the killed attempt, and the one that counts
 
 
@@ -186,10 +184,14 @@ def test_a_failed_run_is_resumed_from_python_and_a_succeeded_one_is_left_alone(p
     assert caught.value.run is run
     go(project)
     assert run.resume() is run
-    assert (run.state, run["total"].load(), marks(run)) == ("succeeded", 10, ["failed", "failed", "succeeded"])
+    assert (run.state, run["total"].load(), marks(run)) == (
+        "succeeded",
+        10,
+        ["begin", "failed", "resume", "failed", "resume", "succeeded"],
+    )
     before = told(project)
     assert run.resume().state == "succeeded"
-    assert (told(project), len(marks(run))) == (before, 3)
+    assert (told(project), len(marks(run))) == (before, 6)
     code, out, _ = answer(project, "runs", "resume", run.id)
     assert (code, out) == (0, f"the run {run.id} has succeeded: there is nothing left to run\n")
 
@@ -202,7 +204,7 @@ def test_what_was_invalidated_runs_again(project):
     assert invalidate(run, "double.1") == ("double.1", "total")
     run.resume()
     assert told(project) == sorted([*EACH, "double", "total"])
-    assert (run["total"].load(), marks(run)) == (10, ["succeeded", "succeeded"])
+    assert (run["total"].load(), marks(run)) == (10, ["begin", "succeeded", "invalidate", "resume", "succeeded"])
 
 
 def test_a_record_cut_in_half_is_named_and_the_run_goes_on_without_it(project):

@@ -40,8 +40,9 @@ def gather(store: Path, run: str) -> Evidence:
         made = sorted(map(_read, (step / "attempts").glob("*.json")), key=lambda attempt: attempt["ended"])
         if made:
             attempts[step.name] = [attempt["state"] for attempt in made]
-    marks = sorted((folder / "finish").iterdir(), key=lambda mark: int(mark.stem))
+    marks = sorted((folder / "marks").iterdir(), key=lambda mark: int(mark.stem))
     mark = _read(marks[-1])
+    assert mark.get("kind", "finish") == "finish", mark
     run = _read(folder / "run.json")
     return Evidence(run["plan"], run["params"], steps, attempts, {"state": mark["state"], "steps": mark["steps"]})
 

@@ -10,7 +10,7 @@ from cases import CASES, Case
 NATIVE = {
     "guards-bad": {"publish": "skipped", "great": "skipped", "celebrate": "skipped", "archive": "skipped"},
     "empty-fan": {"square": "skipped", "label": "skipped", "total": "success"},
-    "given-up": {"flaky": "failed", "after": "upstream_failed", "finish": "success"},
+    "given-up": {"flaky": "failed", "after": "upstream_failed", "finish": "failed"},
 }
 """What Airflow itself must show of some tasks."""
 

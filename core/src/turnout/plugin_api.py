@@ -56,7 +56,6 @@ from turnout.quantities import memory_bytes, plain_memory
 from turnout.records.model import (
     Artifact,
     ColumnProfile,
-    FinishMark,
     Git,
     Options,
     OutputRecord,
@@ -76,6 +75,7 @@ from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, 
 from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
 from turnout.spec.types import ANY, ParamType, TypeName
 from turnout.stores.keys import check as check_key
+from turnout.stores.layout import committed
 
 __all__ = [
     "ANY",
@@ -112,7 +112,6 @@ __all__ = [
     "Expression",
     "FeatureStore",
     "FeatureView",
-    "FinishMark",
     "Follower",
     "Git",
     "Graph",
@@ -169,6 +168,7 @@ __all__ = [
     "Watcher",
     "Worker",
     "check_key",
+    "committed",
     "did_you_mean",
     "digest",
     "digest_of",

@@ -102,7 +102,7 @@ def finish(*ends):
         env=TEMPLATED,
         append_env=True,
     )
-    list(ends) >> last.as_teardown()
+    list(ends) >> last.as_teardown(on_failure_fail_dagrun=True)
 
 
 def plan():

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from turnout.plugin_api import DriverRun, FinishMark, encode
+from turnout.plugin_api import DriverRun
+from turnout.records.model import Mark, encode
+from turnout.stores import layout
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_kubeflow.run import KubeflowRun
@@ -43,11 +45,11 @@ def successful(kind, folder, store):
 def test_a_success_of_kfps_is_none_of_ours(kind, marks, expected, store, tmp_path):
     run = successful(kind, tmp_path, store)
     for number, state in enumerate(marks):
-        mark = FinishMark(time="2026-01-31T12:00:00Z", state=state)
-        store.create(f"sample/runs/{run.run_id}/finish/{number}.json", encode(mark))
+        mark = Mark(time="2026-01-31T12:00:00Z", state=state, open={})
+        store.create(layout.mark("sample", run.run_id, number), encode(mark))
     assert run.wait(1) == expected
 
 
-def test_without_a_word_of_ours_it_is_no_success(store, tmp_path):
+def test_without_a_word_of_ours_it_is_kubeflows_which_the_records_are_held_against(store, tmp_path):
     assert successful("local", tmp_path, store).wait(1) == "failed"
-    assert successful("server", tmp_path, store).wait(1) == "unknown"
+    assert successful("server", tmp_path, store).wait(1) == "succeeded"

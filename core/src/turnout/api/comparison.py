@@ -14,7 +14,8 @@ import msgspec
 
 from turnout import canonical
 from turnout.api import allowed
-from turnout.api.run import Run, StepRun
+from turnout.api.run import Run
+from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace
 from turnout.errors import ConfigError
 from turnout.records.model import Profile

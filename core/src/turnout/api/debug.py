@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from turnout.api.run import Run, StepRun
+from turnout.api.run import Run
+from turnout.api.steprun import StepRun
 from turnout.errors import RunError
 from turnout.records.model import Logged
 from turnout.runtime import sealed

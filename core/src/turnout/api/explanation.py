@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from turnout.api.history import run_infos
-from turnout.api.run import Run, StepRun
+from turnout.api.run import Run
+from turnout.api.steprun import StepRun
 from turnout.errors import TurnoutError
 from turnout.packaging.fingerprint import Fingerprint, Fingerprints
 from turnout.packaging.project import CodeSettings, Project, Settings

@@ -1,29 +1,26 @@
-"""What the store knows of runs: listed, found by the start of an id, their states derived from marks and attempts."""
+"""What the store knows of runs: listed, found by the start of an id, and what their steps left behind."""
 
 from __future__ import annotations
 
-import contextlib
+import math
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from turnout import canonical
 from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
-from turnout.components.orchestrator import RunStatus
 from turnout.errors import ArtifactError, ConfigError
 from turnout.plan.model import Plan
 from turnout.records import model as records
-from turnout.records.model import Attempt, FinishMark, Record, RunInfo, RunState
+from turnout.records.model import Attempt, Record, RunInfo
 from turnout.records.reading import read_info, read_record
+from turnout.runtime.state import marks_of
 from turnout.stores import layout
 
-AskEngine = Callable[[RunInfo], RunStatus]
-StepStateName = Literal["succeeded", "skipped", "failed", "retrying", "running", "waiting", "not run"]
 _WHOLE_ID = re.compile(r"[a-z2-7]{20}\Z")
 
 
@@ -69,6 +66,7 @@ def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
     if _WHOLE_ID.match(wanted.lower()) and (data := store.read(layout.run(project, wanted.lower()))) is not None:
         return read_info(data, project, wanted.lower(), layout.run(project, wanted.lower()))
     matches = [run for run in store.children(layout.runs(project)) if run.startswith(wanted.lower())]
+    matches = [run for run in matches if store.exists(layout.run(project, run))]  # stopped before it began: marks alone
     if len(matches) == 1:
         key = layout.run(project, matches[0])
         if (data := store.read(key)) is not None:
@@ -122,13 +120,14 @@ def step_summaries(
             if name == "record.json":
                 damaged[step] = error
             print(f"turnout: {error.what}; it is left out", file=sys.stderr)
+    ends = _ends_seen(store, plan.project, run) if any(len(several) > 1 for several in attempts.values()) else {}
+
+    def order(attempt: Attempt) -> tuple[float, str, str]:
+        """A clock may be set back between an end of the run and what came after it."""
+        return ends.get(attempt.id, math.inf), attempt.started, attempt.id
+
     found = [
-        StepSummary(
-            *step,
-            record,
-            tuple(sorted(attempts.get(step, ()), key=lambda one: (one.started, one.id))),
-            damaged.get(step),
-        )
+        StepSummary(*step, record, tuple(sorted(attempts.get(step, ()), key=order)), damaged.get(step))
         for step, record in kept.items()
     ]
     return sorted(
@@ -136,49 +135,11 @@ def step_summaries(
     )
 
 
-def newest_mark(store: ArtifactStore[Any], project: str, run: str) -> FinishMark | None:
-    """The newest finish mark of a run."""
-    marks = []
-    for name in store.children(layout.finishes(project, run)):
-        key = f"{layout.finishes(project, run)}/{name}"
-        try:
-            if (data := store.read(key)) is not None:
-                marks.append(records.decode(data, FinishMark, key))
-        except ArtifactError as error:
-            print(f"turnout: {error.what}; it is left out", file=sys.stderr)
-    return max(marks, key=lambda mark: mark.time, default=None)
-
-
-def run_state(store: ArtifactStore[Any], info: RunInfo, ask: AskEngine | None = None) -> RunState:
-    """The state of a run: its newest finish mark's if that is newer than every attempt, else what its engine says.
-
-    An attempt whose step another one committed does not count: a call that came late changes nothing.
-
-    Args:
-        ask: asks the engine; without it, or where the engine does not know, the state is ``unknown``.
-    """
-    mark = newest_mark(store, info.project, info.id)
-    if mark is not None and not _goes_on(store, info, mark.time):
-        return mark.state
-    return ask(info).state if ask is not None else "unknown"
-
-
-class _Ended(msgspec.Struct):
-    ended: str = ""
-
-
-class _Committed(msgspec.Struct):
-    attempt: str | None = None
-
-
-def _goes_on(store: ArtifactStore[Any], info: RunInfo, since: str) -> bool:
-    """Whether there is an attempt that ended after *since* and was not overtaken."""
-    for entry in store.list(layout.steps(info.project, info.id)):
-        step, is_attempt, name = entry.key.partition("/attempts/")
-        data = store.read(entry.key) if is_attempt else None
-        with contextlib.suppress(*canonical.UNREADABLE):  # what cannot be read tells nothing
-            if data is not None and msgspec.json.decode(data, type=_Ended).ended > since:
-                record = store.read(f"{step}/record.json")
-                if record is None or f"{msgspec.json.decode(record, type=_Committed).attempt}.json" == name:
-                    return True
-    return False
+def _ends_seen(store: ArtifactStore[Any], project: str, run: str) -> dict[str, int]:
+    """For each attempt that an end of the run saw without a record, the number of the first such end."""
+    seen: dict[str, int] = {}
+    for number, mark in enumerate(marks_of(store, project, run)):
+        for ids in (mark.open or {}).values():
+            for attempt in ids:
+                seen.setdefault(attempt, number)
+    return seen

@@ -6,6 +6,9 @@ import uuid
 
 from turnout.api.run import Run
 from turnout.catalog.reading import step_of
+from turnout.records.model import Mark
+from turnout.runtime import clock
+from turnout.runtime.state import append_mark
 from turnout.stores import layout
 
 
@@ -32,11 +35,16 @@ def invalidate(run: Run, label: str) -> tuple[str, ...]:
     for name in store.children(folder):  # by their keys: a record that cannot be read can be removed, too
         step, index = step_of(name)
         other = step == start and element is not None and index != element
-        key = layout.record(run.info.project, run.id, step, index)
-        if step in below and not other and store.exists(key):
-            store.delete(key)
-            removed.append((step, -1 if index is None else index, name))
+        if step in below and not other and store.exists(layout.record(run.info.project, run.id, step, index)):
+            removed.append((step, index, name))
+    order = {step.name: number for number, step in enumerate(run.plan.steps)}
+    removed.sort(key=lambda one: (order[one[0]], -1 if one[1] is None else one[1]))
+    labels = tuple(name for _, _, name in removed)
+    if removed:  # the mark comes first: what is on record stands until its record is gone
+        mark = Mark(kind="invalidate", time=clock.now(), removed=labels)
+        append_mark(store, run.info.project, run.id, mark)
+    for step, index, _ in removed:
+        store.delete(layout.record(run.info.project, run.id, step, index))
     store.create(layout.change(run.info.project, run.id, uuid.uuid4().hex[:12]), b"{}")
     run.refresh()
-    order = {step.name: number for number, step in enumerate(run.plan.steps)}
-    return tuple(name for _, _, name in sorted(removed, key=lambda one: (order[one[0]], one[1])))
+    return labels

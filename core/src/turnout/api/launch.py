@@ -14,7 +14,7 @@ import msgspec
 
 from turnout.api.history import find_run
 from turnout.api.workspace import Workspace, user
-from turnout.components.orchestrator import Bundle, RunHandle
+from turnout.components.orchestrator import Bundle, Interrupted, RunHandle
 from turnout.definition import reading
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.definition.places import written
@@ -31,6 +31,7 @@ from turnout.records import model as records
 from turnout.records.model import Git, Options, OutputRecord, Record, Submission
 from turnout.runtime import clock, outputs, parameters, profiles
 from turnout.runtime.artifacts import Artifacts, ContentKind
+from turnout.runtime.state import mark_cancelled
 from turnout.spec.times import to_utc
 from turnout.spec.types import ParamType
 from turnout.spec.values import convert
@@ -201,7 +202,16 @@ class Launch:
         submission = self.submission(params, options)
         self.publish()
         orchestrator = self.workspace.orchestrator
-        return orchestrator.submit(self.plan, self.compiled, submission, self.workspace.store)
+        try:
+            return orchestrator.submit(self.plan, self.compiled, submission, self.workspace.store)
+        except Interrupted as stop:
+            mark_cancelled(self.workspace.store, self.plan, stop.handle.run_id)
+            raise
+
+    def cancel(self, handle: RunHandle) -> None:
+        """Ask the engine to stop a run that was submitted, and mark that this was meant."""
+        handle.cancel()
+        mark_cancelled(self.workspace.store, self.plan, handle.run_id)
 
     def ended(self, handle: RunHandle) -> Run:
         """The run that was submitted, when it has ended; what this process knows of it is not read again.

@@ -15,6 +15,7 @@ from turnout.definition import durations
 from turnout.errors import ConfigError, DefinitionError
 from turnout.records.model import RunInfo, RunState
 from turnout.runtime import clock
+from turnout.runtime.state import with_engine
 from turnout.spec import times
 
 
@@ -105,7 +106,7 @@ def list_artifacts(
 
 
 def _state(workspace: Workspace, one: Listed) -> RunState:
-    return workspace.ask_engine(one.info).state if one.state is None else one.state
+    return with_engine(one.mark, workspace.ask_engine(one.info).state) if one.state is None else one.state
 
 
 def moment(since: datetime | timedelta | str) -> str:

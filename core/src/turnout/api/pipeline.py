@@ -65,9 +65,10 @@ class Pipeline(PipelineDefinition):
         try:
             state = handle.wait() if picture is None else picture.follow(handle)
         except KeyboardInterrupt:
-            handle.cancel()
+            launch.cancel(handle)
             raise
         run = launch.ended(handle)
+        state = run.ended(state)
         if state != "succeeded":
             raise failed(run, state, getattr(handle, "failure", None))
         return run
@@ -163,7 +164,8 @@ def failed(run: Run, state: str, cause: BaseException | None) -> RunError:
     """The error of a run that did not succeed, naming its first failed step."""
     from turnout.errors import RunError
 
-    broken = [summary for summary in run.summaries.values() if summary.record is None and summary.attempts]
+    uncommitted = (summary for summary in run.summaries.values() if summary.record is None)
+    broken = [summary for summary in uncommitted if summary.attempts and summary.attempts[-1].failure]
     text = f"the run {run.id} of {run.info.pipeline} {'was ' if state == 'cancelled' else ''}{state}"
     why = None
     failure = broken[0].attempts[-1].failure if broken else None

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from turnout import canonical
-from turnout.api.run import Run, StepRun
+from turnout.api.run import Run
+from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace, user
 from turnout.catalog import aliases
 from turnout.catalog.reading import step_of
@@ -17,7 +18,7 @@ from turnout.errors import ArtifactError, ConfigError, TurnoutError, did_you_mea
 from turnout.records import model as records
 from turnout.records.alias import Alias
 from turnout.records.model import Artifact
-from turnout.runtime import clock, tracking
+from turnout.runtime import clock, missed, tracking
 from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.session import Session
 from turnout.stores import layout
@@ -94,7 +95,7 @@ def promote(
         registered = _register(session, part, setting, stored=not elsewhere)
     except Exception as error:
         why = "the stack says that the tracker is required"
-        mend = tracking.remedy(session, error) or "see that the tracker can be reached"
+        mend = missed.remedy(session, error) or "see that the tracker can be reached"
         fix = f"{mend}; then promote again: nothing was set"
         raise TurnoutError(tracking.failed(session, error), why=why, fix=fix) from None
     return Promoted(aliases.set_alias(place.store, setting), registered)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from turnout.api.history import newest_mark
 from turnout.api.pipeline import failed
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
+from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import RunHandle
-from turnout.errors import ConfigError
+from turnout.errors import ConfigError, UnsupportedError
 from turnout.packaging.project import load, root_of
-from turnout.runtime.finish import unfinished
+from turnout.plan.model import Plan
+from turnout.records.model import Mark, RunInfo, RunState
+from turnout.runtime import clock, tracking
+from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
+from turnout.runtime.state import ENDED, append_mark, files_of, is_complete, newest_mark, run_state, state_of_records
 from turnout.stores import layout
 
 
@@ -41,7 +48,7 @@ def find(wanted: str, stack: str | None) -> Run:
 
 
 def start(run: Run) -> RunHandle | None:
-    """Go on with a run; None where it has succeeded and nothing is left to do. Does not wait for its end.
+    """Go on with a run; None where all of it is committed and its end is marked. Does not wait for its end.
 
     Raises:
         ArtifactError: when a record of the run is damaged.
@@ -50,10 +57,48 @@ def start(run: Run) -> RunHandle | None:
     """
     workspace, info = run.workspace, run.info
     orchestrator = workspace.orchestrator_of(info)
-    mark = newest_mark(workspace.store, info.project, run.id)
-    if mark is not None and mark.state == "succeeded" and not unfinished(Session(workspace.store, run.plan, info)):
+    session = Session(workspace.store, run.plan, info)
+    state, mark = state_of_records(session)
+    marked = mark is not None and (mark.kind, mark.state) == ("finish", "succeeded")
+    if marked and is_complete(session, files_of(workspace.store, info.project, info.id)):
         return None
-    return orchestrator.resume(run.plan, info, workspace.store)
+    with resuming(workspace.store, info):
+        try:
+            return orchestrator.resume(run.plan, info, workspace.store)
+        except UnsupportedError:
+            if state != "succeeded":
+                raise
+    close(run)
+    return None
+
+
+@contextmanager
+def resuming(store: ArtifactStore[Any], info: RunInfo) -> Iterator[None]:
+    """Mark that a run goes on, before it does; where it does not, the end that was marked before counts again."""
+    before = newest_mark(store, info.project, info.id)
+    append_mark(store, info.project, info.id, Mark(kind="resume", time=clock.now()))
+    try:
+        yield
+    except BaseException:
+        if before.mark is not None and before.kind == "finish":
+            append_mark(store, info.project, info.id, before.mark, after=before.number + 1)
+        raise
+
+
+def close(
+    run: Run, *, plan: Plan | None = None, tell: Callable[[Session, RunState], None] = tracking.finish
+) -> RunState:
+    """Mark the end of a run that has ended, where none is marked that stands, and return its state.
+
+    An engine that stops a run at a time limit of its own may start nothing more of it, the end included.
+
+    Args:
+        plan: the run's, with the worker's settings that count.
+        tell: tells the tracker.
+    """
+    session = Session(run.workspace.store, plan or run.plan, run.info, registry=run.workspace.registry)
+    state = run_state(session, run.workspace.ask_engine)
+    return finish_run(session, tell=tell).state if state in ENDED else state
 
 
 def resume(run: Run) -> Run:
@@ -61,12 +106,12 @@ def resume(run: Run) -> Run:
     handle = start(run)
     if handle is None:
         return run
-    run.refresh()
+    run.refresh().handle = handle
     try:
-        state = handle.wait()
+        state = run.wait()
     except KeyboardInterrupt:
-        handle.cancel()
+        run.cancel()
         raise
     if state != "succeeded":
-        raise failed(run.refresh(), state, None)
-    return run.refresh()
+        raise failed(run, state, None)
+    return run

@@ -49,6 +49,10 @@ class Point:
         except ConfigError:
             return None
 
+    def end(self, said: RunState) -> None:
+        """Note the state of the run, whose engine says how it has ended."""
+        self.state = said if self.run is None else self.run.ended(said)
+
 
 class Sweep:
     """The runs of a sweep, in the order of their combinations."""
@@ -144,12 +148,13 @@ def sweep(
                 point.state = point.handle.wait(0.5 / len(active))
                 if point.state != "running":
                     active.remove(point)
+                    point.end(point.state)
                     tell(point)
     except KeyboardInterrupt:
         for point in active:
             if point.handle is not None:
-                point.handle.cancel()
-                point.state = point.handle.wait()
+                launch.cancel(point.handle)
+                point.end(point.handle.wait())
                 tell(point)
         raise
     return made

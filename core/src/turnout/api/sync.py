@@ -6,24 +6,32 @@ from typing import NamedTuple
 
 import msgspec
 
-from turnout.api.history import newest_mark
+from turnout.api.resumption import close
 from turnout.api.run import Run
-from turnout.errors import ConfigError
-from turnout.runtime import tracking
+from turnout.errors import ConfigError, UnsupportedError
+from turnout.records.model import RunState
+from turnout.runtime import missed, tracking
+from turnout.runtime.missed import Missed
 from turnout.runtime.report import Report
 from turnout.runtime.session import Session
+from turnout.runtime.state import ENDED, closing_mark
 
 
 class Synced(NamedTuple):
-    """The tracker's name, its id of the run, and how many attempts had logged something."""
+    """The tracker's name, its id of the run, and how many attempts had logged something; the run's state, and what the
+    tracker cannot take, however often it is sent."""
 
     tracker: str
     external_id: str
     sent: int
+    state: RunState
+    refused: tuple[Missed, ...]
 
 
 def sync(run: Run) -> Synced:
     """Send all that the records and attempts of a run hold to its tracker, with the settings the stack now has.
+
+    Where the run has ended and its engine did not mark that, it is marked.
 
     Raises:
         ConfigError: when the run has no tracker, or the stack has another.
@@ -31,6 +39,8 @@ def sync(run: Run) -> Synced:
     """
     planned, worker = run.plan.worker.tracker.type, run.workspace.stack.worker()
     if planned == "none":
+        if closing_mark(run.workspace.store, run.info.project, run.id) is None and (state := close(run)) in ENDED:
+            return Synced(planned, "", 0, state, ())
         raise ConfigError(
             f"the run {run.id} was made without a tracker", fix="start one on a stack that has a tracker: --stack"
         )
@@ -52,8 +62,17 @@ def sync(run: Run) -> Synced:
         }
         if summary.record is not None:
             reports[summary.record.attempt or ""] = Report.of(summary.record)
-        sent += sum(tracking.send(session, report) for report in reports.values())
-    mark = newest_mark(run.workspace.store, run.info.project, run.id)
-    if mark is not None:
-        tracking.send_end(session, mark.state)
-    return Synced(planned, external, sent)
+        refused = []
+        for report in reports.values():
+            try:
+                sent += tracking.send(session, report)
+            except UnsupportedError as error:  # the rest of it has arrived
+                refused.append(error)
+        missed.forget(session, summary.label)
+        for refusal in refused:
+            missed.note(session, summary.label, refusal)
+    state = close(run, plan=plan, tell=lambda *_: None)
+    if state in ENDED:
+        tracking.send_end(session, state)
+    missed.forget(session, missed.END)
+    return Synced(planned, external, sent, state, missed.noted(session.store, run.info.project, run.id))

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from turnout.api.run import Run
-from turnout.records.model import Artifact, OutputRecord, Record
+from turnout.records.model import Artifact, OutputRecord, Record, RunState
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,12 +25,22 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What was compared: steps, artifacts equal by digest, artifacts equal by their comparator, and differences."""
+    """What was compared: steps, artifacts equal by digest, artifacts equal by their comparator, and differences.
 
+    ``states`` are those of the two runs; ``unmade`` the labels of steps that neither has committed.
+    """
+
+    states: tuple[RunState, RunState]
     steps: int
     by_digest: int
     by_comparator: int
     differences: tuple[Difference, ...]
+    unmade: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether both runs have succeeded and come to the same: a run that failed is equal to nothing."""
+        return not self.differences and set(self.states) == {"succeeded"}
 
 
 class _Tally:
@@ -50,8 +60,17 @@ def verify(left: Run, right: Run) -> Verified:
     with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
         found = [one for place in places for one in _compare(left, right, place, tally, Path(folder))]
     return Verified(
-        steps=len(places), by_digest=tally.by_digest, by_comparator=tally.by_comparator, differences=tuple(found)
+        states=(left.state, right.state),
+        steps=len(places),
+        by_digest=tally.by_digest,
+        by_comparator=tally.by_comparator,
+        differences=tuple(found),
+        unmade=tuple(_label(place) for place in places if not _record(left, place) and not _record(right, place)),
     )
+
+
+def _label(place: tuple[str, int | None]) -> str:
+    return place[0] if place[1] is None else f"{place[0]}.{place[1]}"
 
 
 def _places(run: Run) -> Iterator[tuple[str, int | None]]:
@@ -71,7 +90,7 @@ def _record(run: Run, place: tuple[str, int | None]) -> Record | None:
 
 def _compare(left: Run, right: Run, place: tuple[str, int | None], tally: _Tally, folder: Path) -> Iterator[Difference]:
     one, other = _record(left, place), _record(right, place)
-    label = place[0] if place[1] is None else f"{place[0]}.{place[1]}"
+    label = _label(place)
     states = tuple("failed" if record is None else record.state for record in (one, other))
     if states[0] != states[1]:
         yield Difference(step=label, what="the state", left=states[0], right=states[1])

@@ -20,6 +20,7 @@ from turnout.catalog.liveness import Content, Holdings, Live, holdings, mark, se
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.records.model import RunInfo
 from turnout.runtime.cache import Pointer
+from turnout.runtime.state import newest_mark
 from turnout.stores import claims, layout
 
 CHANGES_KEPT = 90 * 86_400.0
@@ -83,7 +84,7 @@ class Collection:
 
     def _removable(self, wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """The runs that may go."""
-        open_runs = {run for run, entries in self.found.runs.items() if not _has_ended(*run, entries)}
+        open_runs = {run for run, entries in self.found.runs.items() if not _has_ended(self.store, run, entries)}
         going = (wanted & self.found.runs.keys()) - self._promoted
         going -= {run for run in open_runs if not self._is_old(self.found.runs[run])}
         pending = open_runs - going
@@ -256,9 +257,8 @@ _INFO = msgspec.json.Decoder(RunInfo)
 _POINTER = msgspec.json.Decoder(Pointer)
 
 
-def _has_ended(project: str, run: str, entries: Iterable[Entry]) -> bool:
-    finishes = f"{layout.finishes(project, run)}/"
-    return any(entry.key.startswith(finishes) for entry in entries)
+def _has_ended(store: ArtifactStore[Any], run: tuple[str, str], entries: Iterable[Entry]) -> bool:
+    return newest_mark(store, *run, [entry.key for entry in entries]).kind == "finish"
 
 
 def _all(results: Iterator[Any]) -> None:

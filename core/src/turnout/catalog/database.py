@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 """The format of the tables. A file of another one is removed: all that it holds can be read again."""
 PATIENCE = 30.0
 """Seconds to wait for another process that writes to the file."""
@@ -18,7 +18,7 @@ FORGOTTEN = 90 * 86_400.0
 _SCHEMA = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY, project TEXT NOT NULL, run TEXT NOT NULL, pipeline TEXT NOT NULL, created TEXT NOT NULL,
-    state TEXT, ended TEXT NOT NULL, info BLOB NOT NULL, UNIQUE (project, run));
+    state TEXT, mark TEXT, ended TEXT NOT NULL, info BLOB NOT NULL, UNIQUE (project, run));
 CREATE INDEX by_age ON runs (project, created DESC, run);
 CREATE TABLE tags (
     run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, key TEXT NOT NULL, value TEXT NOT NULL,

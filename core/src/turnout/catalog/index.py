@@ -15,18 +15,18 @@ from turnout.catalog import database
 from turnout.catalog.updating import Refreshed, refresh
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError
-from turnout.records.model import RunInfo, RunState
+from turnout.records.model import MarkKind, RunInfo, RunState
 from turnout.runtime.cache_folder import cache_folder
 
 T = TypeVar("T")
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A run. ``state`` is None where only its engine can tell."""
+    """A run. ``state`` is None where only its engine can tell; ``mark`` is the kind of its newest mark."""
 
     info: RunInfo
     state: RunState | None
-    ended: str
+    mark: MarkKind | None
 
 
 class ListedArtifact(msgspec.Struct, frozen=True):
@@ -92,11 +92,11 @@ class Index:
             where.append(f"(state IS NULL OR state IN ({', '.join('?' * len(wanted))}))")
             given.extend(wanted)
         query = (
-            f"SELECT info, state, ended FROM runs WHERE {' AND '.join(where)} ORDER BY created DESC, run DESC LIMIT ?"
+            f"SELECT info, state, mark FROM runs WHERE {' AND '.join(where)} ORDER BY created DESC, run DESC LIMIT ?"
         )
         given.append(-1 if limit is None else limit)
         rows = self._answer(lambda db: db.execute(query, given).fetchall())
-        return [Listed(_decoder.decode(data), state, ended) for data, state, ended in rows]
+        return [Listed(_decoder.decode(data), state, mark) for data, state, mark in rows]
 
     def artifacts(
         self,

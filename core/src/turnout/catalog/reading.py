@@ -1,17 +1,21 @@
-"""What the index keeps of a run, read from the store: its ``run.json``, finish marks, records, and failed attempts."""
+"""What the index keeps of a run, read from the store: its ``run.json``, newest mark, records, and failed attempts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.errors import ArtifactError
+from turnout.plan.model import Plan
 from turnout.records import model as records
-from turnout.records.model import Artifact, Attempt, FinishMark, Record, RunInfo, RunState
+from turnout.records.model import Artifact, Attempt, MarkKind, Record, RunInfo, RunState
 from turnout.records.reading import read_info
+from turnout.runtime.session import Session
+from turnout.runtime.state import RECORD, decided, is_complete, newest_mark
 from turnout.stores import layout
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -42,11 +46,13 @@ class StepRow(msgspec.Struct, frozen=True):
 
 
 class RunRow(msgspec.Struct, frozen=True):
-    """A run. ``state`` is None where only its engine can tell; ``unchanged`` are the steps that were known already."""
+    """A run. ``state`` is None where only its engine can tell; ``mark`` and ``ended`` are kind and time of its newest
+    mark; ``unchanged`` are the steps that were known already."""
 
     data: bytes
     info: RunInfo
     state: RunState | None
+    mark: MarkKind | None
     ended: str
     steps: tuple[StepRow, ...]
     unchanged: frozenset[tuple[str, int | None]]
@@ -56,48 +62,51 @@ def read_run(
     store: ArtifactStore[Any],
     project: str,
     run: str,
-    known: Mapping[tuple[str, int | None], tuple[Stamp, str]] | None = None,
+    known: Mapping[tuple[str, int | None], Stamp],
+    plan: Callable[[str], Plan | None],
 ) -> RunRow | None:
     """Read a run; None where it has no ``run.json`` (yet).
 
     Args:
-        known: the stamps and ends of records that were read before; those that are the same are not read again.
+        known: the stamps of records that were read before; those that are the same are not read again.
+        plan: gives the plan of a digest, None where there is none that can be read.
 
     Raises:
         ArtifactError: when ``run.json`` is damaged, or of a newer format. What else is so is passed over.
     """
-    folder = layout.run_folder(project, run)
     data = store.read(layout.run(project, run))
     if data is None:
         return None
     info = read_info(data, project, run, layout.run(project, run))
-    marks: list[FinishMark] = []
     files: dict[str, dict[str, Entry]] = {}
-    for entry in store.list(folder):
-        kind, _, rest = entry.key.removeprefix(folder + "/").partition("/")
-        if kind == "finish" and (mark := _read(store, entry.key, FinishMark)) is not None:
-            marks.append(mark)
-        elif kind == "steps":
-            label, _, name = rest.partition("/")
+    folder, keys = layout.steps(project, run) + "/", []
+    for entry in store.list(layout.run_folder(project, run)):
+        keys.append(entry.key)
+        if entry.key.startswith(folder):
+            label, _, name = entry.key.removeprefix(folder).partition("/")
             files.setdefault(label, {})[name] = entry
-    steps, unchanged, newest = [], set(), ""
+    steps, unchanged = [], set()
     for label, entries in files.items():
         step = step_of(label)
-        record = entries.get("record.json")
-        before = (known or {}).get(step)
-        if record is not None and before is not None and before[0] == (record.modified, record.size):
+        record = entries.get(RECORD)
+        if record is not None and known.get(step) == (record.modified, record.size):
             unchanged.add(step)
-            newest = max(newest, before[1])
         elif (row := _step(store, step, record, entries)) is not None:
             steps.append(row)
-            newest = max(newest, row.ended)
-    last = max(marks, key=lambda one: one.time, default=None)
-    ended = last is not None and newest <= last.time
+
+    def complete() -> bool:
+        found = plan(info.plan)
+        with suppress(ArtifactError):
+            return found is not None and is_complete(Session(store, found, info), files)
+        return False
+
+    mark = newest_mark(store, project, run, keys).mark
     return RunRow(
         data=data,
         info=info,
-        state=last.state if last is not None and ended else None,
-        ended=last.time if last is not None and ended else "",
+        state=decided(mark, files, complete),
+        mark=None if mark is None else mark.kind,
+        ended="" if mark is None else mark.time,
         steps=tuple(steps),
         unchanged=frozenset(unchanged),
     )

@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from turnout.catalog import database
 from turnout.catalog.reading import RunRow, Stamp, StepRow, read_run
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ArtifactError
+from turnout.errors import ArtifactError, TurnoutError
+from turnout.plan.model import Plan
 from turnout.runtime import clock
+from turnout.runtime.session import read_plan
 from turnout.stores import layout
 
 SETTLING = 86_400.0
@@ -90,9 +93,16 @@ def _read(
 ) -> Iterator[dict[str, RunRow | ArtifactError | None]]:
     """The runs as they are in the store, in batches."""
 
-    def read(run: str, known: dict[tuple[str, int | None], tuple[Stamp, str]]) -> RunRow | ArtifactError | None:
+    @lru_cache
+    def plan(digest: str) -> Plan | None:
         try:
-            return read_run(store, project, run, known)
+            return read_plan(store, digest)
+        except TurnoutError:
+            return None
+
+    def read(run: str, known: dict[tuple[str, int | None], Stamp]) -> RunRow | ArtifactError | None:
+        try:
+            return read_run(store, project, run, known, plan)
         except ArtifactError as error:
             return error
 
@@ -103,13 +113,13 @@ def _read(
             yield dict(zip(batch, pool.map(read, batch, known), strict=True))
 
 
-def _known(db: sqlite3.Connection, project: str, run: str) -> dict[tuple[str, int | None], tuple[Stamp, str]]:
+def _known(db: sqlite3.Connection, project: str, run: str) -> dict[tuple[str, int | None], Stamp]:
     rows = db.execute(
-        "SELECT step, element, modified, size, steps.ended FROM steps JOIN runs ON runs.id = steps.run "
+        "SELECT step, element, modified, size FROM steps JOIN runs ON runs.id = steps.run "
         "WHERE project = ? AND runs.run = ? AND modified IS NOT NULL",
         [project, run],
     )
-    return {(step, _index(element)): ((modified, size), ended) for step, element, modified, size, ended in rows}
+    return {(step, _index(element)): (modified, size) for step, element, modified, size in rows}
 
 
 def _replace(db: sqlite3.Connection, project: str, run: str, row: RunRow | None) -> None:
@@ -119,13 +129,14 @@ def _replace(db: sqlite3.Connection, project: str, run: str, row: RunRow | None)
         if found is not None:
             db.execute("DELETE FROM runs WHERE id = ?", found)
         return
-    info, values = row.info, [row.info.pipeline, row.info.created, row.state, row.ended, row.data]
+    info, values = row.info, [row.info.pipeline, row.info.created, row.state, row.mark, row.ended, row.data]
     if found is None:
-        query = "INSERT INTO runs (project, run, pipeline, created, state, ended, info) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        columns = "project, run, pipeline, created, state, mark, ended, info"
+        query = f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         number = db.execute(query, [project, run, *values]).lastrowid
     else:
         (number,) = found
-        query = "UPDATE runs SET pipeline = ?, created = ?, state = ?, ended = ?, info = ? WHERE id = ?"
+        query = "UPDATE runs SET pipeline = ?, created = ?, state = ?, mark = ?, ended = ?, info = ? WHERE id = ?"
         db.execute(query, [*values, number])
         db.execute("DELETE FROM tags WHERE run = ?", [number])
         known = db.execute("SELECT step, element FROM steps WHERE run = ?", [number]).fetchall()

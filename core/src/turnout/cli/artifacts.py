@@ -14,7 +14,7 @@ from turnout.records.model import Artifact, OutputRecord, Record
 
 if TYPE_CHECKING:
     from turnout.api.aliases import Named, Source
-    from turnout.api.run import StepRun
+    from turnout.api.steprun import StepRun
 
 
 @click.group()

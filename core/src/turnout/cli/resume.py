@@ -39,7 +39,8 @@ def resume(run: str, stack: str | None, as_json: bool) -> None:
         return
     if not as_json:
         click.echo(f"{plan.name} on {plan.stack}: resuming run {found.id}")
-    state = wait_for(handle, watcher)
+    found.handle = handle
+    state = found.ended(wait_for(handle, watcher, found.cancel))
     found.refresh()
     if as_json:
         print_json(run_document(found, state))

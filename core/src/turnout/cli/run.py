@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from typing import Any
 
@@ -85,9 +86,10 @@ def _follow(
         handle = launch.submit(params, options)
         if not as_json:
             click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
-        state = wait_for(handle, watcher)
+        state = wait_for(handle, watcher, lambda: launch.cancel(handle))
     try:
         run = launch.ended(handle)
+        state = run.ended(state)
     except ConfigError:
         raise RunError(
             f"the run {handle.run_id} {'was ' if state == 'cancelled' else ''}{state} before its first step began",
@@ -101,8 +103,8 @@ def _follow(
     sys.exit(0 if state == "succeeded" else 1)
 
 
-def wait_for(handle: Any, watcher: Any) -> str:
-    """Follow a run to its end, and return its state; a signal to stop is handed on to it."""
+def wait_for(handle: Any, watcher: Any, cancel: Callable[[], None]) -> Any:
+    """Follow a run to its end, and return its state as the engine has it; a signal to stop cancels it."""
     import signal
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop is asked to stop, whoever asks
@@ -112,9 +114,9 @@ def wait_for(handle: Any, watcher: Any) -> str:
                 continue
         except KeyboardInterrupt:
             click.echo("stopping; what is committed stays", err=True)
-            handle.cancel()
+            cancel()
             state = handle.wait()
-    return str(state)
+    return state
 
 
 def _notes(launch: Any) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from turnout.cli import listing
@@ -28,7 +30,7 @@ runs.add_command(compare)
 def show(run: str, stack: str | None, as_json: bool) -> None:
     """Show RUN: an id, the start of one, or latest. The exit code is 2 where a record of it cannot be read."""
     from turnout.api.run import Run
-    from turnout.cli.summary import failures, metrics_table, run_document, shown_address, steps_table
+    from turnout.cli.summary import failures, metrics_table, run_document, shown_address, steps_table, unsettled
 
     found = Run(run, stack=stack)
     state = found.state
@@ -51,6 +53,7 @@ def show(run: str, stack: str | None, as_json: bool) -> None:
         rows.append(("code", f"{info.git.commit[:12]}{' and changes' if info.git.dirty else ''}"))
     if found.external_id is not None:
         rows.append(("tracker", f"{found.plan.worker.tracker.type}: {found.tracker_page or found.external_id}"))
+    rows.extend(("", line) for line in unsettled(found, state, stack))
     rows.extend(("parameter", f"{name} = {shown_param(value)}") for name, value in info.plain_params.items())
     rows.extend(("tag", f"{name} = {value}") for name, value in info.options.tags.items())
     for name, value in rows:
@@ -96,14 +99,14 @@ def cancel(run: str, stack: str | None, as_json: bool) -> None:
     from turnout.errors import RunError
 
     found = Run(run, stack=stack)
-    orchestrator = found.workspace.orchestrator_of(found.info)
+    found.workspace.orchestrator_of(found.info)
     if (state := found.state) in {"succeeded", "failed", "cancelled"}:
         raise RunError(
             f"the run {found.id} does not run on this machine, nor elsewhere",
             why=f"it has ended: {state}",
             fix=f"see how it went: turnout runs show {found.id[:8]}",
         )
-    orchestrator.cancel(found.plan, found.info.engine_run)
+    found.cancel()
     if as_json:
         print_json({"run": found.id, "asked": "to stop"})
         return
@@ -140,9 +143,12 @@ def invalidate(run: str, step: str, stack: str | None, as_json: bool) -> None:
 @stack_option
 @json_option
 def sync(run: str, stack: str | None, as_json: bool) -> None:
-    """Send what the steps of RUN logged to its tracker once more: for a tracker that was down.
+    """Send what the steps of RUN logged, and how it ended, to its tracker once more: for a tracker that was down.
 
-    It comes from the run's records, so nothing is lost; what the tracker has already stays as it is.
+    It comes from the run's records, so nothing is lost; what the tracker has already stays as it is. Where the engine
+    ended RUN without marking its end (a time limit of the engine's own), that is marked.
+
+    Exits 0 when the tracker has all of it, 1 when there is something that it cannot take.
     """
     from turnout.api.run import Run
     from turnout.api.sync import sync as send
@@ -151,6 +157,14 @@ def sync(run: str, stack: str | None, as_json: bool) -> None:
     done = send(found)
     if as_json:
         print_json({"run": found.id, **done._asdict()})
+        sys.exit(1 if done.refused else 0)
+    if done.tracker == "none":
+        click.echo(f"the end of the run {found.id} is marked: {done.state}")
         return
-    click.echo(f"the tracker {done.tracker} has all that the run {found.id} logged: {done.external_id}")
-    click.echo(f"batches sent: {done.sent}")
+    every = "all but this" if done.refused else "all"
+    click.echo(f"the tracker {done.tracker} has {every} that the run {found.id} logged: {done.external_id}")
+    for one in done.refused:
+        click.echo(f"  {one}")
+    click.echo(f"batches sent: {done.sent}; the run's state: {done.state}")
+    if done.refused:
+        sys.exit(1)

@@ -10,12 +10,17 @@ from typing import Any
 import click
 import msgspec
 
-from turnout.api.run import Run, StepRun
+from turnout.api.run import Run
+from turnout.api.steprun import StepRun
 from turnout.cli.live import MARKS
 from turnout.components.orchestrator import Orchestrator
 from turnout.packaging.project import root_of
 from turnout.records.model import Failure
 from turnout.runtime import clock
+from turnout.runtime.state import ENDED
+
+SHOWN = 3
+"""How many things are told of that a tracker did not take."""
 
 
 def step_document(step: StepRun) -> dict[str, Any]:
@@ -31,7 +36,7 @@ def step_document(step: StepRun) -> dict[str, Any]:
         "state": step.state,
         "seconds": None if timed is None else clock.seconds_between(timed.started, timed.ended),
         "attempts": len(attempts),
-        "reason": record.reason if record else "",
+        "reason": step.reason,
         "cached_from": record.cached_from if record else None,
         "reused_from": record.reused_from if record else None,
         "outputs": {} if record is None else {name: output.digests for name, output in record.outputs.items()},
@@ -67,6 +72,8 @@ def run_document(run: Run, state: str) -> dict[str, Any]:
         "git": msgspec.to_builtins(run.info.git),
         "store": run.workspace.store.address,
         "metrics": run.metrics,
+        "missed": [msgspec.to_builtins(note) for note in run.missed],
+        "marked": run.marked,
         "steps": [step_document(part) for step in run for part in _parts(step)],
     }
 
@@ -110,6 +117,24 @@ def _note(step: StepRun, state: str, documents: list[dict[str, Any]]) -> str:
     return ", ".join(notes)
 
 
+def unsettled(run: Run, state: str, stack: str | None) -> list[str]:
+    """Lines on what is not as it should be after the end of a run, and the command that mends it: what its tracker did
+    not take, and an end that its engine did not mark."""
+    lines = []
+    tracker, on = run.plan.worker.tracker.type, f" --stack {shlex.quote(stack)}" if stack else ""
+    notes = run.missed
+    for note in notes[:SHOWN]:
+        lines.append(f"the tracker {tracker} {'cannot' if note.final else 'did not'} take {note}")
+        lines.extend([f"  fix: {note.fix}"] if note.fix else [])
+    if len(notes) > SHOWN:
+        lines.append(f"and {len(notes) - SHOWN} more that it did not take")
+    if unmarked := state in ENDED and not run.marked:
+        lines.append(f"the run has ended, and {run.info.orchestrator} has not marked its end")
+    if unmarked or not all(note.final for note in notes):
+        lines.append(f"  to mend it: turnout runs sync {run.id[:8]}{on}")
+    return lines
+
+
 def metrics_table(run: Run) -> None:
     """Print the run's metrics, the last value of each."""
     metrics = run.metrics
@@ -131,6 +156,8 @@ def summarise(run: Run, state: str, target: str, stack: str | None) -> None:
     steps_table(run)
     metrics_table(run)
     click.echo(f"\nrun {run.id} {state}; its artifacts and records are in {shown_address(run.workspace.store.address)}")
+    for line in unsettled(run, state, stack):
+        click.echo(line)
     failures(run)
     click.echo("\ntry next")
     for command in _next(run, state, target, stack):

@@ -35,7 +35,7 @@ def verify(
     turnout verify RUN RUN [--stack A [--stack B]]
 
     Every artifact is compared by its digest, else by its materializer's comparator; states, skips and element counts
-    are compared, too. Exits 0 when there is no difference, 1 when there is one.
+    are compared, too. Exits 0 when both runs have succeeded and there is no difference, else 1.
     """
     from turnout.api import verification
 
@@ -56,7 +56,7 @@ def verify(
         print_json({"left": left.id, "right": right.id, **msgspec.to_builtins(verified)})
     else:
         _print(verified, left, right)
-    sys.exit(1 if verified.differences else 0)
+    sys.exit(0 if verified.equal else 1)
 
 
 def _run(
@@ -74,19 +74,28 @@ def _run(
     try:
         state = handle.wait()
     except KeyboardInterrupt:
-        handle.cancel()
+        launch.cancel(handle)
         raise
+    run = launch.ended(handle)
     if not quiet:
-        click.echo(f"  {state}")
-    return launch.ended(handle)
+        click.echo(f"  {run.ended(state)}")
+    return run
 
 
 def _print(verified: Any, left: Any, right: Any) -> None:
     equal = f"{verified.by_digest} artifacts equal by digest"
     if verified.by_comparator:
         equal += f", {verified.by_comparator} by their comparator"
-    if not verified.differences:
+    if verified.equal:
         click.echo(f"no difference: {verified.steps} steps, {equal}")
+        return
+    for run, state in zip((left, right), verified.states, strict=True):
+        if state != "succeeded":
+            click.echo(f"the run {run.id} ({run.info.stack}) is {state}: see turnout runs show {run.id[:8]}")
+    if verified.unmade:
+        click.echo(f"not compared, for neither run has made them: {', '.join(verified.unmade)}")
+    if not verified.differences:
+        click.echo(f"no difference in what both have made: {equal}")
         return
     click.echo(f"{left.id} ({left.info.stack}) and {right.id} ({right.info.stack}) differ:")
     for difference in verified.differences[:20]:

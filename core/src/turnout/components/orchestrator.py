@@ -89,7 +89,10 @@ class RunHandle(ABC):
 
     @abstractmethod
     def wait(self, timeout: float | None = None) -> RunState:
-        """Block until the run has ended, *timeout* seconds at most (then ``running``), and return its state."""
+        """Block until the run has ended, *timeout* seconds at most (then ``running``), and return its state.
+
+        That is the engine's word; it counts only where the run's records leave the state open.
+        """
 
     @abstractmethod
     def cancel(self) -> None:
@@ -97,6 +100,14 @@ class RunHandle(ABC):
 
     def hold_process(self) -> None:  # noqa: B027 - there mostly is nothing to do
         """Where the engine is this very process, do not let it end before the run has; any other goes on without it."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C was pressed while a run was submitted; ``handle`` is the run's, which has been asked to stop."""
+
+    def __init__(self, handle: RunHandle) -> None:
+        super().__init__()
+        self.handle = handle
 
 
 def started(start: Callable[[], RunHandle]) -> RunHandle:
@@ -109,7 +120,7 @@ def started(start: Callable[[], RunHandle]) -> RunHandle:
         start: asks the engine, and returns the handle of the run.
 
     Raises:
-        KeyboardInterrupt: when Ctrl-C was pressed; the run has been asked to stop.
+        Interrupted: when Ctrl-C was pressed; the run has been asked to stop.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before in {None, signal.SIG_IGN}:
@@ -128,7 +139,7 @@ def started(start: Callable[[], RunHandle]) -> RunHandle:
         signal.signal(signal.SIGINT, before)
     if pressed:
         handle.cancel()
-        raise KeyboardInterrupt
+        raise Interrupted(handle)
     return handle
 
 

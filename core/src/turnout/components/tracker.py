@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from turnout.components.base import Component, Config, ConfigT
+from turnout.errors import UnsupportedError
 from turnout.records.model import Artifact, Point, RunInfo, RunState
 
 
@@ -51,6 +52,31 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: dict[str, Path] = {}
     inputs: tuple[Traced, ...] = ()
     outputs: tuple[Traced, ...] = ()
+
+    @property
+    def held(self) -> tuple[Point, ...]:
+        """The points whose positions fit into 64 bits, which is what most tools can hold."""
+        return tuple(filter(_fits, self.points))
+
+    def refuse_rest(self, tool: str) -> None:
+        """Say which points a tool that takes :attr:`held` does not get; to be called when all else was sent.
+
+        Raises:
+            UnsupportedError: when there are any. They are on record, and a point that cannot be held costs no other.
+        """
+        rest = [point for point in self.points if not _fits(point)]
+        if rest:
+            label = self.step if self.index is None else f"{self.step}.{self.index}"
+            first, more = rest[0], f" and {len(rest) - 1} more" if len(rest) > 1 else ""
+            raise UnsupportedError(
+                f"{tool} cannot hold the point {first.name} of {label} at x={first.x}{more}",
+                why="a position there is a whole number of 64 bits",
+                fix="log smaller positions; the points are on the step's record",
+            )
+
+
+def _fits(point: Point) -> bool:
+    return point.x is None or -(2**63) <= point.x < 2**63
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +146,13 @@ class Tracker(Component[ConfigT], ABC):
 
     @abstractmethod
     def log(self, batch: Batch) -> None:
-        """Send a batch; idempotent."""
+        """Send a batch; idempotent.
+
+        What the tool cannot hold must cost nothing else: send the rest, then raise.
+
+        Raises:
+            UnsupportedError: when all has been sent but what the tool can never take, naming that.
+        """
 
     @abstractmethod
     def finish(self, run: RunInfo, external_id: str, state: RunState) -> None:

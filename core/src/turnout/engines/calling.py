@@ -51,7 +51,7 @@ def command(call: str, plan: str, engine_run: str) -> list[str]:
 
 
 def finish(plan: str, engine_run: str, environ: Mapping[str, str], *more: str) -> int:
-    """Mark the end of a run, and return the exit code of that call."""
+    """Mark the end of a run, and return the exit code of that call: 0 for a run that has succeeded, 2 for another."""
     done = subprocess.run(finish_command(plan, engine_run, *more), env=dict(environ), check=False)
     return done.returncode
 

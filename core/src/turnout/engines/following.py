@@ -9,7 +9,8 @@ import msgspec
 
 from turnout.components.progress import Change, Watcher
 from turnout.plan.model import Plan
-from turnout.records.model import FinishMark, Record, RunState
+from turnout.records.model import Record, RunState
+from turnout.runtime.state import newest_mark
 from turnout.stores import layout
 
 
@@ -68,7 +69,6 @@ def _change(record: Record) -> Change:
 
 
 def last_state(store: Any, project: str, run: str) -> RunState | None:
-    """The state in the newest finish mark of a run, or None where there is none."""
-    numbers = sorted(int(name.removesuffix(".json")) for name in store.children(layout.finishes(project, run)))
-    data = store.read(layout.finish(project, run, numbers[-1])) if numbers else None
-    return None if data is None else msgspec.json.decode(data, type=FinishMark).state
+    """The state in the newest mark of a run, where that marks an end; else None."""
+    newest = newest_mark(store, project, run)
+    return newest.mark.state if newest.mark is not None and newest.kind == "finish" else None

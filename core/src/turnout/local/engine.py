@@ -24,7 +24,7 @@ from turnout.local.queue import Demand, Queue
 from turnout.local.schedule import Schedule, Task
 from turnout.local.workers import Worker, WorkerKind
 from turnout.plan.model import StepPlan
-from turnout.records.model import Failure, FinishMark, RunState, StepResult, Submission
+from turnout.records.model import Failure, Mark, RunState, StepResult, Submission
 from turnout.runtime import clock, sealed, tracking
 from turnout.runtime.execution import FINAL
 from turnout.runtime.finish import finish_run
@@ -114,7 +114,7 @@ class Engine:
         """Stop every step now; what is committed stays. From any thread, at any time."""
         self._control.write(CANCEL)
 
-    def run(self) -> FinishMark:
+    def run(self) -> Mark:
         """Call every step that can be called, then mark the end of the run."""
         self._selector.register(self._control, selectors.EVENT_READ)
         try:

@@ -6,7 +6,7 @@ import time
 
 from turnout.components.progress import Change, Watcher, ignore
 from turnout.local.schedule import Schedule
-from turnout.records.model import FinishMark
+from turnout.records.model import Mark
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
@@ -14,7 +14,7 @@ from turnout.runtime.step import run_step
 
 def run_inline(
     session: Session, *, fail_fast: bool = False, watch: Watcher = ignore
-) -> tuple[FinishMark, BaseException | None]:
+) -> tuple[Mark, BaseException | None]:
     """Run every step in this process, one after another; retries do not wait.
 
     Returns:

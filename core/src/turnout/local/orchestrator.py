@@ -21,7 +21,7 @@ from turnout.local.control import CANCEL, NAME, send
 from turnout.local.engine import Engine
 from turnout.local.inline import run_inline
 from turnout.plan.model import Plan
-from turnout.records.model import FinishMark, Record, RunInfo, RunState, Submission
+from turnout.records.model import Mark, Record, RunInfo, RunState, Submission
 from turnout.runtime.log_file import READ, open_log
 from turnout.runtime.session import Session
 
@@ -50,7 +50,7 @@ class LocalRun(RunHandle):
         self.run_id = session.run.id
         self.engine_run = session.run.engine_run
         self.session = session
-        self.mark: FinishMark | None = None
+        self.mark: Mark | None = None
         self._engine = engine
         self._error: BaseException | None = None
         self._ended = threading.Event()  # unlike Thread.join, its wait can be interrupted and begun again
@@ -115,7 +115,7 @@ def _stopped(run: str, error: TurnoutError) -> RunError:
 class InlineRun(RunHandle):
     """A run that was over when it was submitted; ``failure`` is the first exception of a step."""
 
-    def __init__(self, session: Session, mark: FinishMark, failure: BaseException | None) -> None:
+    def __init__(self, session: Session, mark: Mark, failure: BaseException | None) -> None:
         self.run_id = session.run.id
         self.engine_run = session.run.engine_run
         self.session = session

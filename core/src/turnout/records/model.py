@@ -285,14 +285,25 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {name: plain(value) for name, value in self.params.items()}
 
 
-class FinishMark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The end of a run, as the worker that called ``finish`` saw it. The newest of a run counts."""
+MarkKind = Literal["begin", "resume", "cancel", "invalidate", "finish"]
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that happened to a run as a whole. Marks are numbered; the newest decides, whatever its time says.
+
+    ``state``, ``steps`` and ``open`` are those of a ``finish``: how many steps (elements of mapped steps each) are in
+    each state, and for each that is not committed, by its label, the ids of its attempts so far. The mark stands until
+    one of these has another attempt, or a record. ``removed`` are the labels whose records an ``invalidate`` removed.
+    """
 
     format: int = msgspec.field(default=FORMAT)
+    kind: MarkKind = "finish"
     time: str
-    state: RunState
+    state: RunState = "unknown"
     steps: dict[str, int] = {}
-    """How many steps (elements of mapped steps each) are in each state."""
+    open: dict[str, tuple[str, ...]] | None = None
+    """None in a mark of turnout 0.1, which stands until there is another mark."""
+    removed: tuple[str, ...] = ()
 
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one call and return its exit code: 0 committed, 99 skipped, 1 retryable, 2 final."""
+    """Run one call and return its exit code: 0 committed, 99 skipped, 1 retryable, 2 final.
+
+    Of ``finish``: 0 where the run has succeeded, 2 where it has not, 1 where its end could not be marked.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["serve"] and all(word.isdigit() for word in given[1:]):
         from turnout.runtime.server import serve
@@ -123,8 +126,12 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
 def _finish(session: Session, options: argparse.Namespace) -> StepResult:
     from turnout.runtime.finish import finish_run
 
-    state = finish_run(session, cancelled=options.cancelled).state
-    return StepResult(state="succeeded", message=f"the run {'was ' if state == 'cancelled' else ''}{state}")
+    mark = finish_run(session, cancelled=options.cancelled)
+    message = f"the run {session.run.id} {'was ' if mark.state == 'cancelled' else ''}{mark.state}"
+    if mark.state == "succeeded":
+        return StepResult(state="succeeded", message=message)
+    print(f"turnout: {message}; not committed: {', '.join(mark.open or ())}", file=sys.stderr)
+    return StepResult(state="failed", message=message)
 
 
 def _step(session: Session, options: argparse.Namespace, given: list[str]) -> StepResult:
@@ -135,9 +142,9 @@ def _step(session: Session, options: argparse.Namespace, given: list[str]) -> St
         _prepare(session, step, given)
     garbage.now()
     result = run_step(session, options.step, options.index)
-    if result.state == "failed":
+    if result.state == "failed" or result.adopted:
         print(f"turnout: {result.message}", file=sys.stderr)
-    elif options.record:
+    if result.state != "failed" and options.record:
         record = session.record(options.step, options.index) or session.record(options.step, None)
         options.record.write_bytes(canonical.encode({"store": session.store.address, "record": record}))
     return result

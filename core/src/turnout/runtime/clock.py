@@ -20,8 +20,8 @@ def _text(moment: datetime) -> str:
 
 
 def seconds_between(start: str, end: str) -> float:
-    """The seconds from one recorded time to another."""
-    return 0.0 if start == end else (parse(end) - parse(start)).total_seconds()
+    """The seconds from one recorded time to another; 0 where a clock was set back in between."""
+    return 0.0 if start == end else max(0.0, (parse(end) - parse(start)).total_seconds())
 
 
 def parse(text: str) -> datetime:

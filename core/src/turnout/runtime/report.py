@@ -27,6 +27,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inputs: dict[str, InputRecord] = {}
     outputs: dict[str, OutputRecord] = {}
 
+    @property
+    def label(self) -> str:
+        """``step`` or ``step.index``."""
+        return self.step if self.index is None else f"{self.step}.{self.index}"
+
     @classmethod
     def of(cls, record: Record) -> Report:
         """The report of a committed step."""

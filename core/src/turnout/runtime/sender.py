@@ -19,9 +19,10 @@ import msgspec
 
 from turnout import canonical
 from turnout.components.tracker import Batch, Tracker, TrackerConfig
+from turnout.errors import UnsupportedError
 from turnout.records.model import Logged, Point, Submission
+from turnout.runtime import missed, tracking
 from turnout.runtime import report as reports
-from turnout.runtime import tracking
 from turnout.runtime.report import Report
 from turnout.runtime.sending import GRACE, Answer, Begin, End, Finish, Log, Message
 from turnout.runtime.session import Session
@@ -91,6 +92,8 @@ class Courier:
         self._params: dict[str, Any] = {}
         self._sent: dict[str, Any] = {}
         self._due: float | None = None
+        self._refused: UnsupportedError | None = None
+        """What of the attempt the tracker cannot take; it has the rest."""
 
     def work(self, inbox: Inbox) -> None:
         """Take messages until the worker is gone."""
@@ -112,6 +115,7 @@ class Courier:
         match message:
             case Begin():
                 self._attempt, self._points, self._params, self._sent, self._due = message, [], {}, {}, None
+                self._refused = None
             case Log(point=point, params=params):
                 self._points += [] if point is None else [point]
                 self._params |= params
@@ -158,6 +162,8 @@ class Courier:
                     params=self._params,
                 )
             )
+        except UnsupportedError as error:  # the rest of it has arrived
+            self._refused = error
         except Exception as error:
             print(tracking.failed(session, error), file=sys.stderr, flush=True)
             settings = self._settings()
@@ -172,14 +178,22 @@ class Courier:
             params = {name: value for name, value in report.logged.params.items() if self._sent.get(name) != value}
             logged = Logged(points=tuple(self._points), params=params, artifacts=report.logged.artifacts)
             report = msgspec.structs.replace(report, logged=logged)
-        self._attempt, self._points, self._params, self._sent, self._due = None, [], {}, {}, None
-        self._answered(lambda: self._send(report))
+        refused = self._refused
+        self._attempt, self._points, self._params, self._sent, self._due, self._refused = None, [], {}, {}, None, None
+
+        def send() -> None:
+            self._send(report)
+            if refused is not None:
+                raise refused
+
+        self._answered(send)
 
     def _answered(self, action: Callable[[], None]) -> None:
         try:
             action()
         except Exception as error:
-            self._answer(Answer(tracking.reason(self._session, error), tracking.remedy(self._session, error)))
+            what, fix = missed.reason(self._session, error), missed.remedy(self._session, error)
+            self._answer(Answer(what, fix, isinstance(error, UnsupportedError)))
         else:
             self._answer(Answer())
 

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from turnout.errors import RunError
+from turnout.errors import RunError, UnsupportedError
 from turnout.records.model import Logged, Point, RunState
 from turnout.runtime.host import WORKER
 from turnout.runtime.report import Report
@@ -65,10 +65,12 @@ Message = Begin | Log | End | Finish
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of an :class:`End` or :class:`Finish`: where it failed, of what, and what mends that."""
+    """What became of an :class:`End` or :class:`Finish`: where it failed, of what, what mends that, and whether nothing
+    does."""
 
     error: str | None = None
     fix: str | None = None
+    final: bool = False
 
 
 class Sender:
@@ -113,6 +115,7 @@ class Sender:
 
         Raises:
             RunError: when the tracker failed, or the process did, twice.
+        UnsupportedError: when the tracker took all but what it cannot take.
         """
         streamed = self._streaming and self._attempt == Begin(report.step, report.index, report.attempt)
         self._attempt, self._streaming = None, False
@@ -209,7 +212,7 @@ def _blocked_signals() -> Iterator[None]:
 
 def _check(answer: Answer) -> None:
     if answer.error is not None:
-        raise RunError(answer.error, fix=answer.fix)
+        raise (UnsupportedError if answer.final else RunError)(answer.error, fix=answer.fix)
 
 
 def _without_points(report: Report) -> Report:

@@ -24,7 +24,7 @@ from turnout.plan.model import Plan
 from turnout.plan.model import decode as decode_plan
 from turnout.plan.validity import check as check_plan
 from turnout.records import model as records
-from turnout.records.model import Git, Record, RunInfo, Submission
+from turnout.records.model import Git, Mark, Record, RunInfo, Submission
 from turnout.records.reading import read_info, read_record
 from turnout.registry import Registry, discover
 from turnout.runtime import clock, parameters
@@ -137,6 +137,7 @@ class Session:
         plan = own if info.plan == plan_digest else read_plan(store, info.plan)
         session = cls(store, plan, info, in_process=in_process, registry=registry)
         if created:
+            store.create(layout.mark(own.project, run, 0), records.encode(Mark(kind="begin", time=info.created)))
             session.announce()
         return session
 

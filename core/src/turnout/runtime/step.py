@@ -305,8 +305,10 @@ def result_of(record: Record, *, adopted: bool) -> StepResult:
     """What an engine is told of a committed step."""
     values = {} if record.value is None else {record.step: record.value}
     taken = f"cached from {record.cached_from}" if record.cached_from else record.reason
-    message = f"{record.step} was committed before" if adopted else taken
-    return StepResult(state=record.state, elements=record.elements, values=values, adopted=adopted, message=message)
+    label = record.step if record.index is None else f"{record.step}.{record.index}"
+    if adopted:
+        taken = f"{label} was committed before; to run it again: turnout runs invalidate {record.run} {label}"
+    return StepResult(state=record.state, elements=record.elements, values=values, adopted=adopted, message=taken)
 
 
 def _waiting(name: str, wait: Wait) -> StepResult:

@@ -14,7 +14,7 @@ from turnout import canonical
 from turnout.components.tracker import Tracker
 from turnout.errors import TurnoutError
 from turnout.records.model import RunState
-from turnout.runtime import clock
+from turnout.runtime import clock, missed
 from turnout.runtime.report import Report, batch, worth_sending
 from turnout.runtime.sending import Sender
 from turnout.runtime.session import Session
@@ -23,15 +23,12 @@ from turnout.stores import layout
 PATIENCE = 20.0
 """Seconds from the election within which the others wait for the external id; after that each looks for itself."""
 
-LONG = 2000
-"""Characters of a tracker's error that are told; it is cut once it holds no secret."""
-
 
 def track(session: Session, report: Report) -> None:
-    """Send what an attempt logged; a tracker that fails is reported and does not fail the step."""
+    """Send what an attempt logged; a tracker that fails is told of, and does not fail the step."""
     if session.plan.worker.tracker.type == "none":
         return
-    _reported(session, lambda: deliver(session, report))
+    _noted(session, report.label, lambda: deliver(session, report))
 
 
 def track_committed(session: Session, report: Report) -> None:
@@ -51,13 +48,13 @@ def require(session: Session, report: Report) -> None:
             deliver(session, report)
         except Exception as error:
             why = "the stack says that the tracker is required"
-            fix = f"{remedy(session, error) or 'see that the tracker can be reached'}; then run the step again"
+            fix = f"{missed.remedy(session, error) or 'see that the tracker can be reached'}; then run the step again"
             raise TurnoutError(failed(session, error), why=why, fix=fix) from None
 
 
 def finish(session: Session, state: RunState) -> None:
     """Tell the tracker how the run ended."""
-    _reported(session, lambda: send_end(session, state))
+    _noted(session, missed.END, lambda: send_end(session, state))
 
 
 def finish_by_sender(session: Session, state: RunState) -> bool:
@@ -73,6 +70,7 @@ def finish_by_sender(session: Session, state: RunState) -> bool:
     try:
         return sender is not None and sender.finish(state)
     except Exception as error:
+        missed.note(session, missed.END, error)
         raise TurnoutError(_complaint(session, error)) from None
 
 
@@ -130,30 +128,19 @@ def send_end(session: Session, state: RunState) -> None:
 
 def failed(session: Session, error: Exception) -> str:
     """What is said of a tracker that failed, without secrets."""
-    return f"the tracker {session.plan.worker.tracker.type} failed: {reason(session, error)}"
+    return f"the tracker {session.plan.worker.tracker.type} failed: {missed.reason(session, error)}"
 
 
-def reason(session: Session, error: Exception) -> str:
-    """What a tracker failed of, without secrets."""
-    what = error.what + (f": {error.why}" if error.why else "") if isinstance(error, TurnoutError) else str(error)
-    return session.components.redactor.text(what)[:LONG]
-
-
-def remedy(session: Session, error: Exception) -> str | None:
-    """What mends a tracker that failed, without secrets, where it says so."""
-    fix = error.fix if isinstance(error, TurnoutError) else None
-    return None if fix is None else session.components.redactor.text(fix)
-
-
-def _reported(session: Session, action: Callable[[], object]) -> None:
+def _noted(session: Session, label: str, action: Callable[[], object]) -> None:
     try:
         action()
     except Exception as error:
         print(_complaint(session, error), file=sys.stderr)
+        missed.note(session, label, error)
 
 
 def _complaint(session: Session, error: Exception) -> str:
-    first = "" if (fix := remedy(session, error)) is None else f"{fix}; "
+    first = "" if (fix := missed.remedy(session, error)) is None else f"{fix}; "
     later = f"{first}what it missed is sent by: turnout runs sync {session.run.id}"
     return f"turnout: {failed(session, error)}\n  fix: {later}"
 

@@ -8,6 +8,11 @@ all projects of a root; runs, cache and aliases belong to one project.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from turnout.components.artifact_store import ArtifactStore
+
 
 def artifact(digest: str) -> str:
     """The folder of an artifact; its files lie in it under their own names, beside its manifest."""
@@ -59,20 +64,30 @@ def run_file(project: str, run: str, param: str) -> str:
     return f"{project}/runs/{run}/files/{param}.json"
 
 
-def finishes(project: str, run: str) -> str:
-    """The folder of a run's finish marks."""
+def marks(project: str, run: str) -> str:
+    """The folder of a run's marks."""
+    return f"{project}/runs/{run}/marks"
+
+
+def mark(project: str, run: str, number: int) -> str:
+    """One mark, numbered from 0; the highest number counts."""
+    return f"{project}/runs/{run}/marks/{number}.json"
+
+
+def old_marks(project: str, run: str) -> str:
+    """The folder of the finish marks of a run of turnout 0.1, which had no others."""
     return f"{project}/runs/{run}/finish"
-
-
-def finish(project: str, run: str, number: int) -> str:
-    """One finish mark, numbered from 0."""
-    return f"{project}/runs/{run}/finish/{number}.json"
 
 
 def tracker(project: str, run: str, name: str) -> str:
     """What the run knows of its tracker: ``claim`` (who makes its run there), ``failed``,
     ``id`` and ``page``."""
     return f"{project}/runs/{run}/tracker/{name}.json"
+
+
+def missed(project: str, run: str) -> str:
+    """The folder of notes on what the tracker did not take, by the label of a step."""
+    return f"{project}/runs/{run}/tracker/missed"
 
 
 def steps(project: str, run: str) -> str:
@@ -89,6 +104,13 @@ def step(project: str, run: str, step: str, index: int | None) -> str:
 def record(project: str, run: str, step_name: str, index: int | None) -> str:
     """The record of a committed step."""
     return f"{step(project, run, step_name, index)}/record.json"
+
+
+def committed(store: ArtifactStore[Any], project: str, run: str) -> frozenset[str]:
+    """The labels (``step``, or ``step.index`` for an element) of what a run has committed: of what has records."""
+    folder, end = f"{steps(project, run)}/", "/record.json"
+    keys = [entry.key for entry in store.list(folder[:-1]) if entry.key.endswith(end)]
+    return frozenset(key[len(folder) : -len(end)] for key in keys)
 
 
 def attempts(project: str, run: str, step_name: str, index: int | None) -> str:

@@ -262,6 +262,28 @@ CASES = (
         values={"kept": "the number 2"},
     ),
     Case(
+        name="skipped-after-a-failure",
+        pipeline="skipped_failure",
+        needs=_GUARDED,
+        states=_states(succeeded="start asked", failed="fail", skipped="spell"),
+        decisions={"asked": False},
+    ),
+    Case(
+        name="skipped-long-after-a-failure",
+        pipeline="skipped_later",
+        needs=_GUARDED,
+        states=_states(succeeded="start asked kept", failed="fail lost", skipped="spell add"),
+        values={"kept": "the number 1"},
+        decisions={"asked": False},
+    ),
+    Case(
+        name="skipped-map-of-a-failure",
+        pipeline="skipped_constant",
+        needs=(*_GUARDED, *_MAPPED),
+        states=_states(succeeded="asked", failed="no_numbers", skipped="double square total"),
+        decisions={"asked": False},
+    ),
+    Case(
         name="names",
         pipeline="names",
         states=_states(succeeded=" ".join((*_NAMES, "pack", "None"))),

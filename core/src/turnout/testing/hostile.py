@@ -174,9 +174,10 @@ class HostileRun(RunHandle):
             self._states[step.name] = self._step(step)
         if self._cancelled.is_set():
             self._state = "cancelled"
-            self._finish("--cancelled")
+            self._finish({0, 2}, "--cancelled")
             return
-        self._finish()
+        ended = {2} if "failed" in self._states.values() else {0}
+        self._finish(ended)
         for task, call, gate in self._zombies:
             gate.touch()
             result = self._result(call)
@@ -184,7 +185,7 @@ class HostileRun(RunHandle):
             if self._states[task[0]] == "succeeded" and (result is None or result.state != "succeeded"):
                 raise RunError(f"{task} was committed, and a call that came late was told {result}")
         if self._zombies:
-            self._finish()
+            self._finish(ended)
         self._state = "failed" if "failed" in self._states.values() else "succeeded"
 
     def _too_early(self) -> None:
@@ -193,7 +194,7 @@ class HostileRun(RunHandle):
             if step.upstream:
                 self._expect({1, 2}, step, None, "before its inputs were there")
         if self._random.random() < 0.5:
-            self._finish()
+            self._finish({2})
 
     # one step
 
@@ -283,10 +284,10 @@ class HostileRun(RunHandle):
         if code not in codes and not self._cancelled.is_set():
             raise RunError(f"{step.name} was called {how}: exit code {code}, {result}")
 
-    def _finish(self, *more: str) -> None:
+    def _finish(self, codes: set[int], *more: str) -> None:
         call = self._call("finish", *more, log=self._log("finish", None))
         result = self._result(call)
-        if call.process.returncode:
+        if call.process.returncode not in codes:
             log = call.log.read_text(encoding="utf-8", errors="replace")
             raise RunError(f"the end of the run was told {result}\n{log}")
 

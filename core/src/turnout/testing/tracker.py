@@ -14,6 +14,7 @@ A plugin's test file is one class::
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -26,7 +27,7 @@ import pytest
 from turnout import canonical
 from turnout.components.base import Component
 from turnout.components.tracker import Batch, Tracker
-from turnout.errors import TurnoutError
+from turnout.errors import TurnoutError, UnsupportedError
 from turnout.records.model import Point, RunInfo
 from turnout.testing.component import ComponentSuite
 from turnout.testing.plans import sample_run
@@ -167,6 +168,19 @@ class TrackerSuite(ComponentSuite):
         assert sorted(value for _, value in found.points[self.named("fit", None, "loss")]) == [1.0, 2.0]
         depth = found.params[self.named("fit", None, "depth")]
         assert _is(depth, 6) or _is(depth, 7)
+
+    def test_a_point_that_cannot_be_held_costs_no_other(self, tracker: Tracker[Any], read_back: ReadBack) -> None:
+        run = sample_run()
+        external = tracker.begin(run, claimed=True)
+        points = _points([0.5] * 4, positions=(1, 2**63, -(2**70), 2))
+        batch = _batch(run, external, points=points, params={"depth": 6})
+        for _ in range(2):
+            with contextlib.suppress(UnsupportedError):  # a tool may hold them
+                tracker.log(batch)
+        held = read_back(external)
+        arrived = [place for place in held.points[self.named("fit", None, "loss")] if place[0] in {1, 2}]
+        assert arrived == [(1, 0.5), (2, 0.5)]
+        assert self.named("fit", None, "depth") in held.params
 
     def test_many_points_arrive(self, tracker: Tracker[Any], read_back: ReadBack) -> None:
         run = sample_run()

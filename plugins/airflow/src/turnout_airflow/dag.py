@@ -169,7 +169,7 @@ class DagFile:
         """The lines that put the tasks in order."""
         ends = [self.shape.variables[name] for name in self.shape.ends]
         lines = [edge for step in self.plan.steps for edge in self._before(step)]
-        return [*lines, _edge(ends, "finish.as_teardown()")]
+        return [*lines, _edge(ends, "finish.as_teardown(on_failure_fail_dagrun=True)")]
 
     def _open(self, path: tuple[str, ...], opened: set[tuple[str, ...]]) -> list[str]:
         """The line that enters a group, after those that make the ones around it; *opened* are those that are made."""

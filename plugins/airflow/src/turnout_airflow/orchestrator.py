@@ -19,6 +19,7 @@ from turnout.plugin_api import (
     RunStatus,
     Submission,
     Support,
+    committed,
     pretty,
     started,
 )
@@ -196,10 +197,9 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
                         yield from _lines(entry)
 
     def resume(self, plan: Plan, run: RunInfo, store: Any) -> RunHandle:
-        """Clear the tasks that did not succeed, and with them the one that marks the end: Airflow runs them again."""
-        del store
+        """Clear the tasks of what is not committed, and the one that marks the end: Airflow runs them again."""
         api, dag = self._api(), self._dag_of(plan, run.engine_run)
-        clear(api, dag, run.engine_run)
+        clear(api, plan, dag, run.engine_run, committed(store, run.project, run.id))
         return AirflowRun(api, plan, dag, run.engine_run, run.engine_url, self.watch)
 
     def cancel(self, plan: Plan, engine_run: str) -> None:

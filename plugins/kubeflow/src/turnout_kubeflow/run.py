@@ -33,10 +33,7 @@ class KubeflowRun(RunHandle):
                 return "running"
             time.sleep(max(0.0, min(self._due, limit or self._due) - now))
         self._follower.look(ended=True)
-        marked = last_state(self._store, self._plan.project, self.run_id)
-        if marked is not None:
-            return marked
-        return "unknown" if state == "succeeded" else state
+        return last_state(self._store, self._plan.project, self.run_id) or state
 
     def cancel(self) -> None:
         if self._server.state(self.engine_run) == "running":

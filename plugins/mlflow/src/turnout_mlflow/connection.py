@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
+DELETED = "is deleted"
+"""How it ends what is said of an experiment that somebody has removed."""
 
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 _STATUS = re.compile(r"error code (\d{3})\b")
@@ -138,6 +140,8 @@ def _fix(error: Exception) -> str:
         return "check username and password, or the token, that the stack names"
     if status == "403" or _FORBIDDEN.search(text):
         return "check that the user that the stack names may write there"
+    if text.endswith(DELETED):
+        return "restore it in MLflow, or set another: tracker.experiment in the stack"
     if status == "404" or "not found" in text:
         return "check the uri that the stack names: what answers there is no MLflow, or not the one that has the run"
     return "see that it answers there"

@@ -35,7 +35,7 @@ class Points:
         owner = (batch.external_id, batch.step, batch.index, batch.attempt)
         if owner != self._owner:
             self._owner, self._taken = owner, {}
-        for point in sorted(batch.points, key=lambda one: one.sequence):
+        for point in sorted(batch.held, key=lambda one: one.sequence):
             key, value = names.key(prefix + point.name), float(point.value)
             step = point.sequence if point.x is None else point.x
             yield Metric(key, value, self._moment(key, step, value, point), step)

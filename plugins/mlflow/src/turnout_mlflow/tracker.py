@@ -26,7 +26,7 @@ from turnout.plugin_api import (
     encode,
 )
 from turnout_mlflow import autolog, datasets, models, names, registry, tables
-from turnout_mlflow.connection import Connection, holds_credential
+from turnout_mlflow.connection import DELETED, Connection, holds_credential
 from turnout_mlflow.points import Points, milliseconds, parts
 from turnout_mlflow.tags import RUN, STATE, STEP, Origin
 
@@ -141,6 +141,7 @@ class MlflowTracker(Tracker[MlflowSettings]):
             for output in batch.outputs:
                 origin = Origin(batch.run.id, batch.step, batch.index, output.name, output.artifact.digest)
                 models.log(client, self._experiment_of(client, target), target, origin, output, batch.inputs)
+        batch.refuse_rest("MLflow")
 
     def traces(self, artifact: Artifact, *, made: bool) -> bool:
         if made:
@@ -238,7 +239,7 @@ class MlflowTracker(Tracker[MlflowSettings]):
         found = client.get_experiment_by_name(name)
         if found is not None:
             if found.lifecycle_stage == "deleted":
-                raise ValueError(f"the experiment {name!r} is deleted: restore it, or set another in the stack")
+                raise ValueError(f"the experiment {name!r} {DELETED}")
             return str(found.experiment_id)
         try:
             return str(client.create_experiment(name, artifact_location=self._artifacts(name)))

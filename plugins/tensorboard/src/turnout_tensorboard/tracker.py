@@ -67,7 +67,7 @@ class TensorboardTracker(Tracker[TensorboardSettings]):
             folder = root / batch.external_id / label
             kept = folder / f".{quote(batch.attempt, safe='')}.json"
             known = json.loads(kept.read_bytes()) if kept.exists() else {"points": {}, "params": {}, "artifacts": []}
-            for point in batch.points:
+            for point in batch.held:
                 step = point.sequence if point.x is None else point.x
                 known["points"][str(point.sequence)] = [point.name, point.value, step, point.time]
             known["params"].update(batch.params)
@@ -78,6 +78,7 @@ class TensorboardTracker(Tracker[TensorboardSettings]):
             _replace(kept, encode(known))
             file = f"{_FILE}.1.{quote(batch.attempt, safe='')}"
             events.write(folder / file, _events(known, folder, _seconds(batch.run.created)))
+        batch.refuse_rest("TensorBoard")
 
     def finish(self, run: RunInfo, external_id: str, state: RunState) -> None:
         with self._writing(f"to finish the run {run.id}") as root:

@@ -360,6 +360,38 @@ def broken_branch(number: int = 1) -> None:
     spell.named("kept")(double(given))
 
 
+@pipeline
+def skipped_failure(number: int = 1, levy: bool = False) -> None:
+    """A step fails, and the only one that needs it is skipped: the run has failed all the same."""
+    lost = fail(start(number))
+    with when(levy, name="asked"):
+        spell(lost)
+
+
+@pipeline
+def skipped_later(number: int = 1, levy: bool = False) -> None:
+    """Likewise, with a step between that never begins, two that are skipped, and a branch that is well."""
+    lost = double.named("lost")(fail(start(number)))
+    with when(levy, name="asked"):
+        spell(lost)
+        add(lost, number)
+    spell.named("kept")(number)
+
+
+@step
+def no_numbers(count: int) -> list[int]:
+    """Fails instead of a list."""
+    raise LookupError(f"there are no {count} numbers")
+
+
+@pipeline
+def skipped_constant(count: int = 2, levy: bool = False) -> None:
+    """Likewise, where a map is skipped by what it holds constant, and with it who collects it."""
+    with when(levy, name="asked"):
+        factor = double(count)
+    total(square.map(no_numbers(count), factor=factor))
+
+
 LONG = "a_name_as_long_as_any_may_be_" + "x" * 71
 """A hundred characters."""
 
