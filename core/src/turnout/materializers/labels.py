@@ -154,5 +154,5 @@ def _same_item(one: Any, other: Any) -> bool:
     if type(one) is not type(other):
         return False
     if name_of(type(one)) == "numpy:ndarray":
-        return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+        return bool((one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes()))
     return repr(one) == repr(other)
