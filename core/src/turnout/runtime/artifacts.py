@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,7 +30,7 @@ from turnout.materializers.structured import CONTENT
 from turnout.materializers.table import TABLES
 from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord, Profile
-from turnout.runtime import blobs, outputs, small
+from turnout.runtime import artifact_errors, blobs, outputs, small
 from turnout.runtime.blobs import Blobs, short
 from turnout.runtime.redaction import Redactor, refusal
 from turnout.spec.types import ANY, TypeName
@@ -39,7 +39,6 @@ PROFILED = 20
 """How many elements of a list output have their profiles on record, the first ones."""
 _CONTENT = {"file": FILE, "folder": FOLDER}
 ContentKind = Literal["file", "folder"]
-T = TypeVar("T")
 
 
 class Artifacts:
@@ -138,7 +137,9 @@ class Artifacts:
         first = next(candidates)
         kind = _CONTENT.get(first.name) or name_of(type(value))
         what = f"output {name!r}"
-        if first.name in small.MATERIALIZERS and (packed := _told(what, lambda: small.pack(value, kind, first.name))):
+        if first.name in small.MATERIALIZERS and (
+            packed := artifact_errors.told(what, lambda: small.pack(value, kind, first.name))
+        ):
             return packed
         reason: Unfit | None = None
         for materializer in itertools.chain([first], candidates):
@@ -177,12 +178,12 @@ class Artifacts:
             Unfit: as the materializer does.
         """
         try:
-            return _told(what, lambda: materializer.save(value, folder))
+            return artifact_errors.told(what, lambda: materializer.save(value, folder))
         except (ArtifactError, PluginError):
             raise
         except Exception as error:
             if isinstance(materializer, Own):
-                raise _unsaved(what, materializer, error) from error
+                raise artifact_errors.unsaved(what, materializer, error) from error
             if isinstance(error, OSError):
                 raise ArtifactError(
                     f"{what} cannot be written: {error.strerror or error}",
@@ -222,7 +223,7 @@ class Artifacts:
         except (ArtifactError, PlanError, PluginError):
             raise
         except Exception as error:
-            raise _unread(artifact, error) from error
+            raise artifact_errors.unread(artifact, error) from error
         if wanted.name in TABLES and asked.name != wanted.name and name_of(type(value)) in TABLES:
             raise ArtifactError(
                 f"the artifact {short(artifact.digest)} cannot be read as {wanted.text}",
@@ -420,31 +421,3 @@ def _asked(materializer: Materializer, wanted: TypeName, saved: str) -> TypeName
     if any(name in materializer.reads for name in (wanted.name, *wanted.bases)):
         return wanted
     return TypeName(name=saved, text=saved)
-
-
-def _told(what: str, action: Callable[[], T]) -> T:
-    """Do something; an error about a part of a value names what the value is to be saved as."""
-    try:
-        return action()
-    except Unfit:
-        raise
-    except ArtifactError as error:
-        text = f"{what}{'' if error.what.startswith(('[', '.')) else ': '}{error.what}"
-        raise ArtifactError(text, why=error.why, fix=error.fix) from error.__cause__
-
-
-def _unsaved(what: str, materializer: Materializer, error: Exception) -> ArtifactError:
-    return ArtifactError(
-        f"{what} cannot be saved by the materializer {materializer.name}: {type(error).__name__}: {error}"
-    )
-
-
-def _unread(artifact: Artifact, error: Exception) -> ArtifactError:
-    missing = isinstance(error, ImportError)
-    return ArtifactError(
-        f"the artifact {short(artifact.digest)}, a {artifact.type}, cannot be read here: {error}",
-        why="what it needs is not installed" if missing else f"{type(error).__name__} in {artifact.materializer}",
-        fix="add the package to the requirements of the step that reads it"
-        if missing
-        else "read it with the versions that wrote it, or run the step that made it again",
-    )
