@@ -62,7 +62,7 @@ def test_a_credential_waits_for_the_worker(project):
 @pytest.mark.parametrize(
     ("tracker", "text"),
     [
-        ("{type: mlflow, uri: 'http://ann:hunter2@h'}", "names a user or a password; take username and password"),
+        ("{type: mlflow, uri: 'http://ann:hunter2@h'}", "holds a password or a token in clear"),
         ("{type: mlflow, uri: 'file:///tmp/runs'}", "neither that of a server nor of a database"),
         ("{type: mlflow, uri: runs}", "neither that of a server nor of a database"),
         ("{type: mlflow, password: hunter2}", "must not stand in a stack file"),

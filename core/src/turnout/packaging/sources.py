@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache, partial
@@ -13,8 +12,7 @@ from pathlib import Path
 import msgspec
 
 from turnout.errors import Location, PlanError
-from turnout.packaging import git, written
-from turnout.packaging.archive import VALUES
+from turnout.packaging import git, never, written
 from turnout.packaging.ignoring import Ignored
 from turnout.packaging.project import Project
 from turnout.packaging.written import Places
@@ -26,8 +24,6 @@ TOTAL_LIMIT = 100_000_000
 COUNT_LIMIT = 50_000
 """The number of files a code package may hold."""
 
-_NEVER = re.compile(rf"(?:^|/)(?:\.git|\.turnout|__pycache__|{re.escape(VALUES)})(?:/|$)")
-_SECRET = re.compile(r"(?:^|/)(?:\.env[^/]*|[^/]*\.(?:pem|key))(?:/|$)", re.IGNORECASE)
 _TOOLS = ("__pycache__", "node_modules")
 
 
@@ -60,8 +56,8 @@ def collect(project: Project, places: Places | None = None, data: Collection[str
 
     They are those that git tracks, or would: neither ignored nor, where there is no repository, in hidden folders,
     caches and virtual environments. ``[tool.turnout.code] include`` adds to them, ``exclude`` takes from them.
-    What may hold a secret (``.env*``, ``*.pem``, ``*.key``) never is among them, nor is what lies outside the root,
-    nor what turnout wrote.
+    What may hold a credential, as :mod:`turnout.packaging.never` lists it, never is among them, nor is what lies
+    outside the root, nor what turnout wrote.
 
     Args:
         places: where turnout writes, as the project's stacks say; what is marked needs no place.
@@ -80,7 +76,7 @@ def collect(project: Project, places: Places | None = None, data: Collection[str
         paths = set(listing.tracked) | _without_tools(listing.untracked, notes)
     included = _included(project)
     not_code = {f"{path}: the content of a parameter": {path} for path in paths.intersection(data) - included}
-    paths = {path for path in paths | included if not _NEVER.search(path)}
+    paths = {path for path in paths | included if not never.is_own(path)}
     not_code |= written.find(project.root, paths, places or Places())
     paths = paths.difference(*not_code.values())
     paths -= _matching(paths, project.settings.code.exclude)
@@ -108,7 +104,7 @@ def names(project: Project, places: Places | None = None) -> tuple[str, ...]:
     listing = git.files(project.root)
     paths = set(walk(project.root, ignore=True)) if listing is None else {*listing.tracked, *listing.untracked}
     paths = paths.difference(*written.find(project.root, paths, places or Places()).values())
-    return tuple(sorted(path for path in paths if not _NEVER.search(path) and not _SECRET.search(path)))
+    return tuple(sorted(path for path in paths if not never.is_own(path) and not never.is_credential(path)))
 
 
 def walk(root: Path, *, ignore: bool = False) -> Iterator[str]:
@@ -168,9 +164,9 @@ def _resolve(root: Path, paths: Iterable[str], notes: list[str]) -> list[SourceF
     root = root.resolve()
     real = cache(os.path.realpath)
     for path in sorted(paths):
-        if _NEVER.search(path):
+        if never.is_own(path):
             continue
-        if _SECRET.search(path):
+        if never.is_credential(path):
             notes.append(f"{path}: left out, it may hold a secret")
             continue
         _check_name(root, path)
@@ -209,7 +205,7 @@ def _target(link: Path, root: Path) -> str | None:
         target = link.resolve(strict=True).relative_to(root).as_posix()
     except (OSError, RuntimeError, ValueError):
         return None
-    return None if _NEVER.search(target) or _SECRET.search(target) else target
+    return None if never.is_own(target) or never.is_credential(target) else target
 
 
 def _check_name(root: Path, path: str) -> None:

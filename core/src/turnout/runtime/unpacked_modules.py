@@ -44,7 +44,7 @@ class _Source(SourceFileLoader):
             raise OSError("the bytecode was changed")
         return data[_SEAL:]
 
-    def set_data(self, path: str, data: bytes, **options: Any) -> None:
+    def set_data(self, path: str, data: Any, **options: Any) -> None:
         """Keep bytecode, for the next process."""
         super().set_data(str(self._apart(path)), self._seal(data) + data, **options)
 

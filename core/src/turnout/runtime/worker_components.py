@@ -64,6 +64,7 @@ class WorkerComponents:
                 why=f"looked for {self.secret_store.hint(name)}",
                 fix="create it where the step runs, or choose another secret store in the stack",
             )
+        value = value.rstrip("\r\n")
         self.secrets_seen.add(value)
         return value
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
+from turnout.credentials import in_clear
 from turnout.errors import ConfigError, ConfigErrors, Location, TurnoutError, did_you_mean
 from turnout.registry import Registry
 from turnout.stack import references
@@ -38,9 +39,20 @@ class _Setting(msgspec.Struct, frozen=True):
     node: Node
     type: Any
     owner: str
+    secrets: tuple[str, ...] = ()
+    """The settings beside it that are for credentials."""
 
     def error(self, what: str, at: Location, fix: str | None = None) -> ConfigError:
         return ConfigError(f"the setting {self.name!r} of {self.owner}{what}", where=at, fix=fix)
+
+    def holds_credential(self, at: Location) -> ConfigError:
+        others = " or ".join(f"`{name}: ${{secret:NAME}}`" for name in self.secrets)
+        return ConfigError(
+            f"the setting {self.name!r} of {self.owner} holds a password or a token in clear",
+            where=at,
+            why="it would be shown, and written into plans and records",
+            fix=f"take it out of there, and give {others}" if others else "write ${secret:NAME} in its place",
+        )
 
 
 def bind(
@@ -62,6 +74,7 @@ def bind(
         also: other keys that could have been meant by an unknown one.
     """
     fields = {field.encode_name: field for field in msgspec.structs.fields(config)}
+    secrets = tuple(name for name, field in fields.items() if _is_secret(types.type_info(field.type)))
     bound = Bound({}, {})
     for name, given in node.value.items():
         if name not in fields:
@@ -74,7 +87,7 @@ def bind(
                 )
             )
             continue
-        setting = _Setting(name, given, fields[name].type, owner)
+        setting = _Setting(name, given, fields[name].type, owner, secrets)
         try:
             _bind_one(setting, environ, bound, marked=marked)
         except ConfigError as error:
@@ -101,6 +114,8 @@ def _bind_one(setting: _Setting, environ: Mapping[str, str], bound: Bound, *, ma
         if not isinstance(node.value, str):
             return node.value
         template = references.plan(node.value, environ, node.at, secret=marked and id(node) in credentials)
+        if any(in_clear(references.outline(template))):
+            raise setting.holds_credential(node.at)
         if references.waits(template):
             waiting.add(id(node))
         if any(isinstance(part, references.Reference) for part in references.parse(node.value)):
@@ -146,6 +161,13 @@ def _check_credential(setting: _Setting, node: Node) -> None:
     lone = parts[0] if len(parts) == 1 else None
     if not isinstance(lone, references.Reference) or lone.default is not None:
         raise setting.error(" holds a credential, which must not stand in a stack file", node.at, fix)
+
+
+def _is_secret(info: types.Type) -> bool:
+    """Whether a setting is for a credential."""
+    if isinstance(info, types.UnionType):
+        return any(map(_is_secret, info.types))
+    return isinstance(info, types.Metadata) and (bool((info.extra or {}).get("secret")) or _is_secret(info.type))
 
 
 def _credentials(info: types.Type, node: Node) -> Iterator[Node]:

@@ -14,7 +14,6 @@ from turnout.stack import references
 from turnout.stack.find import open_stack
 from turnout.stack.loader import Node
 from turnout.stack.model import WORKER_KINDS, Stack
-from turnout.stack.render import shown
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -34,7 +33,7 @@ def check(given: str | None, project: Project, registry: Registry, environ: Mapp
     except TurnoutError as error:
         return tuple(_findings(error))
     errors = [finding for error in stack.errors for finding in _findings(error)]
-    return (*errors, *_missing_variables(stack), *_passwords(stack), *_broken_plugins(registry))
+    return (*errors, *_missing_variables(stack), *_broken_plugins(registry))
 
 
 def _findings(error: TurnoutError) -> Iterator[Finding]:
@@ -65,13 +64,6 @@ def _references(settings: Node) -> Iterator[tuple[Node, references.Reference]]:
             except TurnoutError:
                 continue  # among the stack's errors already
             yield from ((node, part) for part in parts if isinstance(part, references.Reference))
-
-
-def _passwords(stack: Stack) -> Iterator[Finding]:
-    for _, node in stack.document.leaves():
-        if shown(node.value) != node.value and not list(_references(node)):
-            what = "a URL has a password in it"
-            yield Finding(level="warning", what=what, where=str(node.at), fix="refer to it: ${secret:NAME}")
 
 
 def _broken_plugins(registry: Registry) -> Iterator[Finding]:

@@ -153,7 +153,6 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         steps, pipelines = reader.steps(self.document.get("steps")), reader.pipelines(self.document.get("pipelines"))
         node = self.document.get("environment") or Node({}, Location(self.file))
         bound = bind(node, EnvironmentSettings, "environment", self.environ, errors)
-        errors.extend(packages.clear_credentials(node, bound))
         environment, found = EnvironmentSettings(**bound.values), packages.package_index(bound)
         return _Checked(components, steps, pipelines, environment, found, tuple(sorted(errors, key=_position)))
 
@@ -261,7 +260,7 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
     def secret(self, name: str) -> str | None:
         """A secret's value by the stack's secret store, on this machine."""
         value: str | None = self._secrets.get(name)
-        return value
+        return None if value is None else value.rstrip("\r\n")
 
     def _existing_secret(self, name: str) -> str:
         value = self.secret(name)

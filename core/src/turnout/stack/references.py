@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from turnout.credentials import REFERENCE, in_clear
 from turnout.errors import ConfigError, Location, did_you_mean
 
 KINDS = ("env", "worker-env", "secret")
@@ -86,6 +87,12 @@ def unescape(template: str) -> str:
     return template.replace("$${", "${")
 
 
+def outline(template: str) -> str:
+    """A valid template as its text and defaults say it: of what is not there, ``turnout.credentials.REFERENCE``."""
+    parts = _split(template, None, _ALL)
+    return "".join(p if isinstance(p, str) else REFERENCE if p.default is None else p.default for p in parts)
+
+
 def waits(template: str) -> bool:
     """Whether a valid template holds a reference that only the worker resolves."""
     return any(isinstance(part, Reference) and part.kind != "env" for part in _split(template, None, _ALL))
@@ -152,12 +159,13 @@ def resolve_worker(
 
     def lookup(reference: Reference) -> str:
         if reference.kind == "secret":
-            value = secret(reference.name)
+            value = secret(reference.name).rstrip("\r\n")
         elif reference.kind == "env":
             raise ConfigError(f"the reference {reference} should have been resolved while planning")
         else:
-            value = _variable(msgspec.structs.replace(reference, kind="worker-env"), environ, None)
+            value = _variable(msgspec.structs.replace(reference, kind="worker-env"), environ, None).rstrip("\r\n")
             if reference.kind != _SECRET_ENV:
+                seen.update(in_clear(value))
                 return value
         seen.add(value)
         return value

@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from turnout import credentials
 from turnout.stack.loader import Node
 from turnout.stack.model import Stack
 
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*\Z")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "."}
-_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]*(?=@)")
 
 
 def shown(value: Any) -> Any:
-    """A scalar of a stack file as it may be shown: a password in a URL is left out."""
-    return _PASSWORD.sub(r"\1:[secret]", value) if isinstance(value, str) else value
+    """A scalar of a stack file as it may be shown: without credentials."""
+    return credentials.hidden(value) if isinstance(value, str) else value
 
 
 def path_text(path: tuple[str, ...]) -> str:

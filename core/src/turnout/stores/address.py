@@ -10,10 +10,11 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from turnout.components.artifact_store import ArtifactStore
+from turnout.credentials import in_clear
 from turnout.errors import ArtifactError, ConfigError
 from turnout.plan.model import Component
 from turnout.stores.local import LocalStore
-from turnout.stores.settings import SECRETS, VARIABLE
+from turnout.stores.settings import SECRETS, VARIABLE, is_reference
 
 
 def from_environment(
@@ -47,6 +48,7 @@ def from_environment(
     given = settings.pop(SECRETS, None)
     store_class = choose(str(settings.get("root", "")), kind, others)
     try:
+        _refuse_credentials(settings)
         config = msgspec.convert(settings, store_class.Config)
         named = msgspec.convert(given, Component | None)
     except msgspec.ValidationError as error:
@@ -114,6 +116,16 @@ def scheme_of(root: str) -> str:
         return "file"
     scheme, separator, _ = root.partition("://")
     return scheme.lower() if separator else ""
+
+
+def _refuse_credentials(settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        if isinstance(value, str) and not is_reference(value) and any(in_clear(value)):
+            raise ConfigError(
+                f"the artifact store's {name} in {VARIABLE} holds a password or a token in clear",
+                why="it would be shown in messages and records",
+                fix="take it out of there, and give credentials by the setting `credentials`, as ${secret:NAME}",
+            )
 
 
 def _settings(text: str) -> dict[str, Any]:

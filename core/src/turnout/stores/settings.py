@@ -43,6 +43,7 @@ def reveal(setting: str, resolve: Callable[[str], str | None] | None) -> str:
     kind, name = match.groups()
     by_environment = kind != "secret" or resolve is None
     value = os.environ.get(name) if by_environment or resolve is None else resolve(name)
+    value = (value or "").rstrip("\r\n")
     if not value:
         where = "environment variable" if by_environment else "secret"
         raise ConfigError(

@@ -11,7 +11,6 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from turnout.plugin_api import PluginError, RunError
 
@@ -119,11 +118,6 @@ def _see_open(uri: str) -> None:
         engine.connect().close()
     finally:
         engine.dispose()
-
-
-def holds_credential(uri: str) -> bool:
-    """Whether an address names a user or a password."""
-    return uri.startswith(("http://", "https://")) and "@" in urlsplit(uri).netloc
 
 
 def _first_line(error: Exception, hidden: Callable[[str], str]) -> str:

@@ -26,7 +26,7 @@ from turnout.plugin_api import (
     encode,
 )
 from turnout_mlflow import autolog, datasets, models, names, registry, tables
-from turnout_mlflow.connection import DELETED, Connection, holds_credential
+from turnout_mlflow.connection import DELETED, Connection
 from turnout_mlflow.points import Points, milliseconds, parts
 from turnout_mlflow.tags import RUN, STATE, STEP, Origin
 
@@ -79,8 +79,6 @@ class MlflowSettings(TrackerConfig, frozen=True):
     retries: Annotated[int, msgspec.Meta(description="How often a failed request is tried again.", ge=0, le=9)] = 1
 
     def __post_init__(self) -> None:
-        if holds_credential(self.uri):
-            raise ValueError("the uri names a user or a password; take username and password for them")
         if self.uri.startswith("file:") or "://" not in self.uri:
             raise ValueError("the uri is neither that of a server nor of a database, such as sqlite:///mlflow.db")
 
