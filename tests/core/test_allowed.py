@@ -91,6 +91,17 @@ def test_a_script_that_no_worker_imports_runs_what_it_likes(folder):
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
+def test_a_package_that_runs_what_is_in_it_whenever_it_is_imported(folder):
+    (folder / "pkg").mkdir()
+    (folder / "pkg" / "house.py").write_text(STEPS)
+    (folder / "pkg" / "__init__.py").write_text("from pkg.house import house\n\nhouse.run()\n")
+    (folder / "go.py").write_text("import pkg\n")
+    for command in (["go.py"], ["-m", "turnout.cli", "run", "pkg/house.py"]):
+        done = call(folder, *command)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("error: pkg/__init__.py:3: house.run() is called when its module is imported")
+
+
 INSIDE = {
     "turnout.runs()": "return str(turnout.runs())",
     "turnout.Run()": "return turnout.Run('latest').id",

@@ -11,6 +11,7 @@ import inspect
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal, NoReturn
@@ -88,9 +89,17 @@ def check_repeatable(definition: PipelineDefinition) -> None:
     if not _called:
         return
     functions = definition.trace().functions.values()
-    for file in sorted({inspect.unwrap(function).__code__.co_filename for function in functions} & _called.keys()):
-        for line, (changed, call, purpose) in sorted(_called[file].items()):
-            if Path(file).stat().st_mtime_ns == changed and _is_repeated(file, line):
+    imported = {inspect.unwrap(function).__code__.co_filename for function in functions}
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    for file, calls in sorted(_called.items()):
+        if file in imported:
+            repeated = partial(_is_repeated, file)
+        elif main is None or not Path(file).samefile(main):  # of modules that import one another, one may be enough
+            repeated = partial(_are_repeated_in_a_worker, imported)
+        else:
+            continue
+        for line, (changed, call, purpose) in sorted(calls.items()):
+            if Path(file).stat().st_mtime_ns == changed and repeated(line):
                 _refuse(_at_import(call, purpose, places.locate(file, line)), root_of(Path(file)))
 
 
@@ -149,6 +158,10 @@ def _is_repeated(file: str, line: int) -> bool:
         if isinstance(node, ast.Name)
     }
     return "__name__" not in names and _is_repeated_in_a_worker(Path(file))
+
+
+def _are_repeated_in_a_worker(files: set[str], _line: int) -> bool:
+    return any(_is_repeated_in_a_worker(Path(file)) for file in sorted(files) if Path(file).is_file())
 
 
 def _is_repeated_in_a_worker(file: Path) -> bool:

@@ -30,7 +30,7 @@ _OF_STORE = re.compile(
     r"|removed/[^/]+\.json))\Z"
 )
 """The keys of an artifact store, as :mod:`turnout.stores.layout` makes them."""
-_OF_RUN = re.compile(rf"{_RUN}/.+\Z")
+_OF_RUN = re.compile(rf"(?:[^/]+/)*{_RUN}/.+\Z")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

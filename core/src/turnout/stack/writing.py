@@ -1,4 +1,4 @@
-"""Where the stacks of a project write on this machine: their stores, the files of observers, the logs of engines."""
+"""Where the stacks of a project write on this machine: stores, observers' files, a folder a run of engines and trackers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from turnout.stack.find import open_stack
 from turnout.stack.model import Choice, Stack
 from turnout.stack.sources import stacks
 from turnout.stores.local import LocalConfig, LocalStore
+
+_NAMED = {"artifact_store": ("root",), "observer": ("path", "file"), "orchestrator": ("",), "tracker": ("",)}
+"""The kinds of components that write on this machine, and how the settings are called that say where."""
 
 
 def places(stack: Stack) -> Places:
@@ -42,11 +45,10 @@ def _choices(stack: Stack) -> Iterator[Choice]:
 
 def _paths(stack: Stack, choice: Choice) -> Iterator[str]:
     """The paths in the project that the settings of a component may mean: relative ones start at its root."""
-    if choice.kind not in {"artifact_store", "observer", "orchestrator"}:
-        return
+    named = _NAMED.get(choice.kind)
     root = stack.project.root
     for keys, leaf in choice.settings.leaves():
-        if not isinstance(leaf.value, str) or (choice.kind == "artifact_store" and keys != ("root",)):
+        if named is None or not isinstance(leaf.value, str) or not keys[-1].endswith(named):
             continue
         try:
             text = references.unescape(references.plan(leaf.value, stack.environ, leaf.at))
