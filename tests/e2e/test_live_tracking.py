@@ -19,6 +19,10 @@ from turnout.runtime.sending import Begin, Log
 COMMON = """
 from turnout import log_artifact, log_params
 
+def worker():
+    "The worker that this step's process belongs to: it leads its session."
+    return os.getsid(0)
+
 def sender():
     "The process that sends what this step logs."
     until = time.monotonic() + 20
@@ -26,7 +30,7 @@ def sender():
         for entry in Path("/proc").iterdir():
             try:
                 if entry.name.isdigit() and b"\\0send\\0" in (entry / "cmdline").read_bytes():
-                    if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                    if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == worker():
                         return int(entry.name)
             except OSError:
                 continue

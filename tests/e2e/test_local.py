@@ -27,7 +27,7 @@ def test_two_warm_workers_run_twelve_steps_one_at_a_time_each(project):
         def work(n: int) -> dict:
             began = time.monotonic()
             time.sleep(0.05)
-            return {"pid": os.getpid(), "began": began, "ended": time.monotonic()}
+            return {"pid": os.getsid(0), "began": began, "ended": time.monotonic()}
 
         @pipeline
         def flow():

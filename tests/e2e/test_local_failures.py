@@ -387,7 +387,7 @@ def test_a_worker_that_cannot_join_the_run_fails_its_step_and_says_why(project):
 
     submission = Submission(options=Options(uuid="second"))
     session = Session.open(handle.session.store, handle.session.plan.digest, "second", submission)
-    engine = Engine(session, submission, workers=1, logs=project.folder / "logs")
+    engine = Engine(session, workers=1, logs=project.folder / "logs")
     engine._environ = {"TURNOUT_STORE": "gopher://nowhere"}
     assert engine.run().state == "failed"
     assert "gopher" in (project.folder / "logs" / "hold.log").read_text()

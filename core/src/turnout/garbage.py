@@ -25,8 +25,13 @@ def later() -> None:
 def now() -> None:
     """Look for garbage again, after :func:`later`, among what comes from now on; anywhere else nothing happens."""
     if not gc.isenabled():
-        gc.freeze()
+        keep()
         gc.enable()
+
+
+def keep() -> None:
+    """Take all that is there for no garbage: what nobody looks through, a forked process goes on sharing."""
+    gc.freeze()
 
 
 def never() -> None:

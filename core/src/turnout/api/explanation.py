@@ -90,6 +90,8 @@ def _ran_all_the_same(step: StepRun) -> str:
         return "everything is as it was, but its results are not cached"
     if step.run.info.options.no_cache:
         return "everything is as it was, but the run was started with --no-cache"
+    if step.record.isolation == "worker":
+        return "everything is as it was, but it shared its process with other steps (isolation: worker): not cached"
     if not step.record.sealed:
         return "everything is as it was, but it ran in the submitter's own process, where nothing is cached"
     session = Session(step.run.workspace.store, step.run.plan, step.run.info)

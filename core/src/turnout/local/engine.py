@@ -11,6 +11,7 @@ import selectors
 import sys
 import threading
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from turnout.local.queue import Demand, Queue
 from turnout.local.schedule import Schedule, Task
 from turnout.local.workers import Worker, WorkerKind
 from turnout.plan.model import StepPlan
-from turnout.records.model import Failure, Mark, RunState, StepResult, Submission
+from turnout.records.model import Failure, Isolation, Mark, RunState, StepResult
 from turnout.runtime import clock, sealed, tracking
 from turnout.runtime.execution import FINAL
 from turnout.runtime.finish import finish_run
@@ -57,12 +58,12 @@ class Engine:
     Whatever goes wrong in a worker, or on the way to one, is a failure of the step it was for.
 
     Args:
-        submission: what the run was submitted with.
         workers: the cores of this machine that steps may use.
         logs: the folder of this run's log files.
         fail_fast: start nothing more after a failure; else independent branches go on.
         resumed: whether an earlier engine has begun the run. What its workers still run is waited for, and what is
             committed is taken over without asking a worker.
+        isolation: what a step shares its process with, where its own options do not say it.
 
     Raises:
         RunError: when another engine runs the run.
@@ -71,12 +72,12 @@ class Engine:
     def __init__(
         self,
         session: Session,
-        submission: Submission,
         *,
         workers: int,
         logs: Path,
         fail_fast: bool = False,
         resumed: bool = False,
+        isolation: Isolation = "step",
         watch: Watcher = ignore,
     ) -> None:
         self.session = session
@@ -90,7 +91,7 @@ class Engine:
         """Whether a step may have been attempted."""
         self._watch = watch
         self._queue = Queue(workers, _physical_memory())
-        self._opening = OpenRun(plan=session.run.plan, engine_run=session.run.engine_run, submission=submission)
+        self._isolation: Isolation = isolation
         self._environ = {**session.store.environment(), WORK: str(session.work)}
         self._family = session.run.id
         self._idle: dict[WorkerKind, list[Worker]] = {}
@@ -233,7 +234,17 @@ class Engine:
         self._busy[worker] = running
         log, look_up = str(self.log_file(name, index)), task not in self._looked_up
         self._looked_up.discard(task)  # when it is tried again, another run may have made it
-        worker.send(RunStep(step=name, index=index, log=log, look_up=look_up))
+        isolation = step.options.get("local", {}).get("isolation") or self._isolation
+        worker.send(RunStep(step=name, index=index, log=log, look_up=look_up, isolation=isolation))
+
+    @cached_property
+    def _opening(self) -> OpenRun:
+        """What workers are opened with: all of them find the plan in a file."""
+        file = self.session.store.local_path(layout.plan(self.session.run.plan))
+        if file is None:
+            file = self.session.work / "plan.json"
+            file.write_bytes(self.plan.encode())
+        return OpenRun(plan=str(file), run=self.session.run)
 
     def log_file(self, name: str, index: int | None) -> Path:
         """Where a step's output goes."""

@@ -21,7 +21,7 @@ from turnout.local.control import CANCEL, NAME, send
 from turnout.local.engine import Engine
 from turnout.local.inline import run_inline
 from turnout.plan.model import Plan
-from turnout.records.model import Mark, Record, RunInfo, RunState, Submission
+from turnout.records.model import Isolation, Mark, Record, RunInfo, RunState, Submission
 from turnout.runtime.log_file import READ, open_log
 from turnout.runtime.session import Session
 
@@ -40,7 +40,22 @@ class LocalConfig(Config, frozen=True):
     in_process: Annotated[
         bool, msgspec.Meta(description="Run steps in this very process, unsealed: for tests and debuggers.")
     ] = False
+    isolation: Annotated[
+        Isolation,
+        msgspec.Meta(
+            description="What runs a step: a process forked from a warm worker (step), a new interpreter (process), or "
+            "the worker itself (worker): quick, but a step sees what others left in it, and nothing fills the cache."
+        ),
+    ] = "step"
     logs: Annotated[LocalPath, msgspec.Meta(description="The folder of the steps' log files.")] = ".turnout/logs"
+
+
+class LocalOptions(Config, frozen=True):
+    """What the local orchestrator takes for a step: ``steps: {"tiny*": {local: {isolation: worker}}}``."""
+
+    isolation: Annotated[
+        Isolation | None, msgspec.Meta(description="What runs the step, in place of the orchestrator's isolation.")
+    ] = None
 
 
 class LocalRun(RunHandle):
@@ -136,6 +151,7 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
 
     name = "local"
     Config = LocalConfig
+    options = LocalOptions
     capabilities: ClassVar[Mapping[Capability, Support]] = {
         Capability.RETRIES: "native",
         Capability.BACKOFF: "native",
@@ -174,22 +190,22 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
         if self.config.in_process:
             mark, failure = run_inline(session, fail_fast=self.config.fail_fast, watch=self.watch)
             return InlineRun(session, mark, failure)
-        return LocalRun(session, self._engine(session, submission))
+        return LocalRun(session, self._engine(session))
 
     def resume(self, plan: Plan, run: RunInfo, store: ArtifactStore[Any]) -> RunHandle:
         """Run the rest of the run in a thread, in workers even where the stack says ``in_process``: only they are sure
         to have the code of the run."""
         session = Session(store, plan, run)
-        return LocalRun(session, self._engine(session, Submission(), resumed=True))
+        return LocalRun(session, self._engine(session, resumed=True))
 
-    def _engine(self, session: Session, submission: Submission, *, resumed: bool = False) -> Engine:
+    def _engine(self, session: Session, *, resumed: bool = False) -> Engine:
         return Engine(
             session,
-            submission,
             workers=self.config.workers or os.cpu_count() or 1,
             logs=self.log_folder(session.run.id),
             fail_fast=self.config.fail_fast,
             resumed=resumed,
+            isolation=self.config.isolation,
             watch=self.watch,
         )
 

@@ -154,6 +154,11 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retryable: bool = True
 
 
+Isolation = Literal["step", "process", "worker"]
+"""What a step shares its process with: no other step, in a process forked for it or in one started for it; or whatever
+steps its worker ran before it."""
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where an attempt ran."""
 
@@ -162,6 +167,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     python: str
     turnout: str
     sealed: bool = True
+    isolation: Isolation = "step"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -185,7 +191,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``inputs``, ``key_parts`` and ``cache_key`` say what it was made from; ``value`` is a gate's decision;
     ``elements`` the count of each list output; ``reason`` why it was skipped; ``cached_from`` and
-    ``reused_from`` name ``run/step[.index]`` whose outputs it took over.
+    ``reused_from`` name ``run/step[.index]`` whose outputs it took over. ``isolation`` is ``worker`` where the step
+    shared its process with others, and ``step`` where not, however that came about.
     """
 
     format: int = msgspec.field(default=FORMAT)
@@ -206,6 +213,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     started: str = ""
     ended: str = ""
     sealed: bool = True
+    isolation: Isolation = "step"
     logged: Logged = Logged()
 
     @property

@@ -22,7 +22,7 @@ from turnout import canonical
 from turnout.context import WORKER
 from turnout.errors import TurnoutError
 from turnout.records.model import StepResult
-from turnout.runtime import sealed
+from turnout.runtime import forking, sealed
 from turnout.runtime.parameters import VARIABLE, parse_submission
 from turnout.runtime.printing import is_a_workers, unredacted_output
 
@@ -44,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         from turnout.runtime.server import serve
 
         return serve(int(given[1]), int(given[2]))
+    if given[:1] == ["apart"]:
+        from turnout.runtime.server import run_apart
+
+        return run_apart(given[1], *map(int, given[2:]))
     if given[:1] == ["serve"]:
         os.execv(sys.executable, [sys.executable, "-m", "turnout.engines.serve", *given[1:]])  # noqa: S606
     if given[:1] == ["send"]:
@@ -57,8 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
         garbage.now()
         return replay(given[1:])
     options = _parser().parse_args(given)
+    printed = os.dup(1)
     result = _call(options, given)
-    return result.exit_code if _tell(result, options.outcome) else 1
+    return result.exit_code if _tell(result, options.outcome, printed) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -164,11 +169,18 @@ def _prepare(session: Session, step: StepPlan, given: list[str]) -> None:
         sealed.reexecute(given, threads, interpreter, environment)
 
 
-def _tell(result: StepResult, outcome: Path | None) -> bool:
-    """Print the outcome as a line of its own, and write it to the file asked for; return whether that could be done."""
+def _tell(result: StepResult, outcome: Path | None, printed: int) -> bool:
+    """Print the outcome as a line of its own, and write it to the file asked for; return whether that could be done.
+
+    Args:
+        printed: where it is printed, whatever the step made of the standard streams.
+    """
     line = canonical.encode(result) + b"\n"
-    with unredacted_output() as output:
-        output.write(b"\n" + line)
+    try:
+        with unredacted_output() as output:
+            output.write(b"\n" + line)
+    except (ValueError, AttributeError):  # closed by the step, or replaced
+        forking.write(printed, b"\n" + line)
     if outcome is None:
         return True
     partial = outcome.with_name(f"{outcome.name}.{os.getpid()}.part")

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ LARGE = 1 << 20
 """The size in bytes from which on a file that this process has just written is not read again before it changes."""
 _GONE = "run the step that made it again: `turnout runs invalidate RUN STEP`, then `turnout runs resume RUN`"
 _REMEMBERED = 100_000
-_Stamp = tuple[int, int, int, int, int]
+Stamp = tuple[int, int, int, int, int]
 
 _decoder = msgspec.json.Decoder(Manifest)
 
@@ -41,8 +41,15 @@ class Blobs:
     def __init__(self, store: ArtifactStore[Any], work: Path) -> None:
         self.store = store
         self.work = work
-        self._verified: dict[str, tuple[_Stamp, str]] = {}
-        self._fetched: OrderedDict[str, int] = OrderedDict()
+        self.verified: dict[str, tuple[Stamp, str]] = {}
+        """Each file that was found whole, what would have changed with it, and its digest."""
+        self.fetched: OrderedDict[str, int] = OrderedDict()
+        """The size of each artifact in the work folder, that used last at the end."""
+
+    def recall(self, verified: Mapping[str, tuple[Stamp, str]], fetched: Mapping[str, int]) -> None:
+        """Take over what another process found, which works in the same folder."""
+        self.verified.update(verified)
+        self.fetched = OrderedDict(fetched)
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
@@ -196,8 +203,8 @@ class Blobs:
 
     def _fetch(self, manifest: Manifest, digest: str) -> Path:
         target = self.work / "fetched" / digest
-        if digest in self._fetched:
-            self._fetched.move_to_end(digest)
+        if digest in self.fetched:
+            self.fetched.move_to_end(digest)
         else:
             self._forget(KEPT - manifest.size)
             shutil.rmtree(target, ignore_errors=True)
@@ -206,13 +213,13 @@ class Blobs:
                 self._made(path.parent)
                 if not self.store.fetch(layout.blob(digest, entry.path), path):
                     raise self._damaged(digest, entry.path, "it is gone")
-        self._fetched[digest] = manifest.size
+        self.fetched[digest] = manifest.size
         return target
 
     def _forget(self, size: int) -> None:
         """Remove what was fetched longest ago until *size* bytes are left at most. What is mapped stays readable."""
-        while self._fetched and sum(self._fetched.values()) > size:
-            digest, _ = self._fetched.popitem(last=False)
+        while self.fetched and sum(self.fetched.values()) > size:
+            digest, _ = self.fetched.popitem(last=False)
             shutil.rmtree(self.work / "fetched" / digest, ignore_errors=True)
 
     def _check(self, digest: str, path: Path, entry: FileEntry) -> None:
@@ -225,21 +232,21 @@ class Blobs:
         raise self._changed(digest, entry, size)
 
     def _changed(self, digest: str, entry: FileEntry, size: int) -> ArtifactError:
-        self._fetched.pop(digest, None)
+        self.fetched.pop(digest, None)
         why = "its content has changed" if size == entry.size else f"it has {size} bytes instead of {entry.size}"
         return self._damaged(digest, entry.path, why)
 
-    def _remember(self, path: Path, stamp: _Stamp, entry: FileEntry) -> None:
+    def _remember(self, path: Path, stamp: Stamp, entry: FileEntry) -> None:
         """Note that a file is whole as long as it has this stamp."""
-        if len(self._verified) >= _REMEMBERED:
-            self._verified.clear()
-        self._verified[os.fspath(path)] = (stamp, entry.sha256)
+        if len(self.verified) >= _REMEMBERED:
+            self.verified.clear()
+        self.verified[os.fspath(path)] = (stamp, entry.sha256)
 
     def _matches(self, path: Path, entry: FileEntry) -> bool:
         """Whether a file has the recorded size and SHA-256; one found so is read again only if it has changed since."""
         status = path.stat()
         stamp = _stamp(status)
-        if self._verified.get(os.fspath(path)) == (stamp, entry.sha256):
+        if self.verified.get(os.fspath(path)) == (stamp, entry.sha256):
             return True
         if status.st_size != entry.size or canonical.digest_file(path)[0] != entry.sha256:
             return False
@@ -257,7 +264,7 @@ class Blobs:
         return folder
 
 
-def _stamp(status: os.stat_result) -> _Stamp:
+def _stamp(status: os.stat_result) -> Stamp:
     """What changes when a file does."""
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 

@@ -30,7 +30,7 @@ from turnout.errors import (
 )
 from turnout.plan.model import StepPlan
 from turnout.records.model import Failure, Logged, OutputRecord
-from turnout.runtime import profiles, tracking
+from turnout.runtime import forking, profiles, tracking
 from turnout.runtime.files import parameter_file
 from turnout.runtime.logged import StepLog
 from turnout.runtime.policies import artifacts_of
@@ -92,7 +92,7 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
             values = {name: _plain(session, given) for name, given in step.inputs.items()}
             return Executed({}, evaluate(step.expression, values), Logged())
         environ = {variable: session.components.secret(name) for variable, name in step.secrets.items()}
-        with _output(session), _surroundings(session, step, environ):
+        with _output(session), _surroundings(session, step, environ), forking.only_here():
             assert step.entrypoint is not None
             function = session.code.load(step.entrypoint)
             arguments = {name: _argument(session, step, index, Wanted(function, name)) for name in step.inputs}
@@ -248,20 +248,29 @@ def _save(session: Session, step: StepPlan, result: Any) -> dict[str, OutputReco
 
 @contextmanager
 def _surroundings(session: Session, step: StepPlan, environ: dict[str, str]) -> Iterator[None]:
-    """A fresh working directory with the declared files in it, and the secrets as variables, while the step runs."""
-    home, before = _here(), dict(os.environb)
-    folder = _empty_folder(session.work)
+    """The step's own folder and the secrets as variables, while it runs."""
+    before = dict(os.environb)
+    try:
+        with step_folder(session, step):
+            os.environ.update(environ)
+            yield
+    finally:
+        _restore(before)
+
+
+@contextmanager
+def step_folder(session: Session, step: StepPlan) -> Iterator[None]:
+    """A fresh working directory with the step's declared files in it."""
+    home, folder = _here(), _empty_folder(session.work)
     try:
         for name in step.files:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(session.code.folder / name, target)
-        os.environ.update(environ)
         os.chdir(folder)
         yield
     finally:
         os.chdir(home)
-        _restore(before)
         if _left_in(folder):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -7,19 +7,21 @@ import sys
 from functools import lru_cache
 
 from turnout import __version__
-from turnout.records.model import Host
+from turnout.records.model import Host, Isolation
 
 
 @lru_cache(maxsize=4)
-def _host(pid: int, sealed: bool) -> Host:
+def _host(pid: int, sealed: bool, isolation: Isolation) -> Host:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Host(name=os.uname().nodename, pid=pid, python=version, turnout=__version__, sealed=sealed)
+    return Host(
+        name=os.uname().nodename, pid=pid, python=version, turnout=__version__, sealed=sealed, isolation=isolation
+    )
 
 
 WORKER = "TURNOUT_WORKER"
 """The variable by which a worker's engine finds what its steps have started, to end it with them."""
 
 
-def this_host(*, sealed: bool) -> Host:
+def this_host(*, sealed: bool, isolation: Isolation = "step") -> Host:
     """This process, as attempts record it."""
-    return _host(os.getpid(), sealed)
+    return _host(os.getpid(), sealed, isolation)

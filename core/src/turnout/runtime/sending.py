@@ -80,7 +80,7 @@ class Sender:
     """
 
     def __init__(self, session: Session) -> None:
-        self._arguments = ["--plan", session.plan.digest, "--engine-run", session.run.engine_run]
+        self._arguments = ["--plan", session.run.plan, "--engine-run", session.run.engine_run]
         self._environ = {name: value for name, value in os.environ.items() if name != WORKER}  # it ends by itself
         try:
             self._folder = Path.cwd()
@@ -92,6 +92,14 @@ class Sender:
         self._attempt: Begin | None = None
         self._streaming = False
         self._answers = msgspec.json.Decoder(Answer)
+
+    def start(self) -> None:
+        """Start the process, where there is none, so that others forked from this one can use it."""
+        self._pipes()
+
+    def adopt(self) -> None:
+        """Let this process, which was forked, be the one that uses it."""
+        self._owner = os.getpid()
 
     def begin(self, step: str, index: int | None, attempt: str) -> None:
         """An attempt begins; nothing is sent yet."""

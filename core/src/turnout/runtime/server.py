@@ -1,7 +1,11 @@
-"""A warm worker: one process that runs steps one after another, as the engine that started it asks.
+"""A warm worker: a process that has steps run one after another, as the engine that started it asks.
 
 Requests and answers are JSON lines over two pipes. The first request opens a run; each other names a step.
 The end of the requests ends the process, so that no worker outlives its engine.
+
+No step runs in the worker. It forks a *template* for each module that steps come from, which imports the module's
+libraries, and of the project nothing; a template forks a process for each step, one ahead. So a step finds what it
+would find in a fresh interpreter, whatever steps ran before it. A step's process answers the engine by itself.
 """
 
 from __future__ import annotations
@@ -12,22 +16,37 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 import msgspec
 
 from turnout import canonical, garbage
 from turnout.errors import TurnoutError
-from turnout.records.model import RunState, StepResult, Submission
+from turnout.packaging.project import load as load_project
+from turnout.plan.model import StepPlan
+from turnout.plan.model import decode as decode_plan
+from turnout.records.model import Isolation, RunInfo, RunState, StepResult
+from turnout.runtime import forking, preloading
+from turnout.runtime.execution import step_folder
 from turnout.runtime.log_file import APPEND, open_log
+from turnout.runtime.memory import mark, news, recall
+from turnout.runtime.session import Session
+from turnout.runtime.step import run_step
+from turnout.runtime.store import worker_store
+
+RAN, TAKEN = b"ran", b"taken"
+"""The replies about a step: it ran, or there was a result already, or it was skipped."""
+TEMPLATES = 8
+"""How many templates a worker keeps; the one that was not used for longest goes."""
 
 
 class OpenRun(msgspec.Struct, frozen=True, tag="open"):
-    """Join a run."""
+    """Join a run; its plan is in the file *plan*."""
 
     plan: str
-    engine_run: str
-    submission: Submission
+    run: RunInfo
 
 
 class RunStep(msgspec.Struct, frozen=True, tag="step"):
@@ -37,6 +56,7 @@ class RunStep(msgspec.Struct, frozen=True, tag="step"):
     index: int | None
     log: str
     look_up: bool = True
+    isolation: Isolation = "step"
 
 
 class EndRun(msgspec.Struct, frozen=True, tag="end"):
@@ -49,6 +69,7 @@ class EndRun(msgspec.Struct, frozen=True, tag="end"):
 
 
 Request = OpenRun | RunStep | EndRun
+_decoder = msgspec.json.Decoder(Request)
 
 
 def serve(requests: int, answers: int) -> int:
@@ -59,69 +80,223 @@ def serve(requests: int, answers: int) -> int:
     """
     os.set_inheritable(requests, False)
     os.set_inheritable(answers, False)
-    os.register_at_fork(after_in_child=lambda: _cut_off(requests, answers))
-    session, owner = None, os.getpid()
-    decoder = msgspec.json.Decoder(Request)
-    try:
-        for line in _lines(requests):
-            request = decoder.decode(line)
-            if isinstance(request, OpenRun):
-                try:
-                    session = _open(request)
-                except Exception as error:
-                    message = str(error) if isinstance(error, TurnoutError) else f"{type(error).__name__}: {error}"
-                    _answer(answers, StepResult(state="failed", message=message))
-                    return 1
-                garbage.now()
-                _answer(answers, StepResult(state="succeeded"))
-            elif isinstance(request, EndRun):
-                _answer(answers, _end(session, request.state))
-            else:
-                _answer(answers, _run(session, request))
-    finally:
-        if os.getpid() != owner:
-            os._exit(0)
-        if session is not None:
-            session.close()
+    worker: Worker | None = None
+    for line in forking.lines(requests):
+        request = _decoder.decode(line)
+        if isinstance(request, OpenRun):
+            try:
+                worker = Worker(_open(request), line, requests, answers)
+            except Exception as error:
+                message = str(error) if isinstance(error, TurnoutError) else f"{type(error).__name__}: {error}"
+                _answer(answers, StepResult(state="failed", message=message))
+                return 1
+            garbage.now()
+            _answer(answers, StepResult(state="succeeded"))
+            continue
+        assert worker is not None, "a run is opened first"
+        if isinstance(request, EndRun):
+            _answer(answers, _end(worker.session, request.state))
+        else:
+            worker.run(line, request)
+    if worker is not None:
+        worker.close()
     return 0
 
 
-def _cut_off(*descriptors: int) -> None:
-    """Take the pipes from a process that a step forked: it must neither answer nor hide that the worker died."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in descriptors:
-        os.dup2(nothing, descriptor, inheritable=False)
-    os.close(nothing)
+def run_apart(opening: str, answers: int, requests: int, replies: int) -> int:
+    """Run one step in this process, which was started for it: where a worker cannot fork one."""
+    for descriptor in (answers, requests, replies):
+        os.set_inheritable(descriptor, False)
+    request = _decoder.decode(opening)
+    assert isinstance(request, OpenRun)
+    session = _open(request)
+    garbage.now()
+    line = next(forking.lines(requests))
+    _Steps(session, answers).run_one(line, requests, replies)
+    session.close()
+    return 0
 
 
-def _lines(descriptor: int) -> Iterator[bytes]:
-    """The lines that can be read, one at a time."""
-    buffer = b""
-    while data := os.read(descriptor, 1 << 16):
-        *lines, buffer = (buffer + data).split(b"\n")
-        yield from lines
+def _open(request: OpenRun) -> Session:
+    plan = decode_plan(Path(request.plan).read_bytes(), f"the plan of the run {request.run.id}")
+    return Session(worker_store(), plan, request.run)
 
 
-def _open(request: OpenRun) -> Any:
-    from turnout.runtime.session import Session
-    from turnout.runtime.store import worker_store
+class Worker:
+    """Hands each step to the template of its module."""
 
-    return Session.open(worker_store(), request.plan, request.engine_run, request.submission)
+    def __init__(self, session: Session, opening: bytes, requests: int, answers: int) -> None:
+        self.session = session
+        self._opening = opening
+        self._requests = requests
+        self._answers = answers
+        self._templates: dict[tuple[Any, ...], forking.Process] = {}
+        self._attempted: set[str] = set()
+        """The modules of which a step had to run: until then, importing libraries ahead may be for nothing."""
+        forking.outlive()
+        self._prepare()
+        self._forks = forking.is_safe()
+
+    def _prepare(self) -> None:
+        """Do once what each step would have to, of that which is the same for all and meets no network."""
+        session = self.session
+        _ = (session.registry, session.artifacts, session.plan.by_name, session.sender)
+
+    def run(self, line: bytes, request: RunStep) -> None:
+        """Have a step run, in the process that its isolation asks for."""
+        if self.session.sender is not None:
+            self.session.sender.start()
+        if request.isolation == "process" or not self._forks:
+            words = ("apart", self._opening.decode(), str(self._answers))
+            process = forking.start([sys.executable, "-m", "turnout.runtime", *words], [self._answers])
+            process.ask(line)
+            process.release()
+            forking.reap()
+            return
+        step = self.session.plan.by_name.get(request.step)
+        module = None if step is None or request.isolation == "worker" else _module(step)
+        unsure = step is not None and request.look_up and step.cache and module not in self._attempted
+        ran = self._template(request, None if module is None or unsure else step).ask(line) == RAN
+        if ran and module is not None:
+            self._attempted.add(module)
+
+    def _template(self, request: RunStep, step: StepPlan | None) -> forking.Process:
+        """The template of a step's module, or the one without any."""
+        key = (request.isolation, *(() if step is None else (_module(step), *step.files)))
+        process = self._templates.pop(key, None)
+        if process is None:
+            while len(self._templates) >= TEMPLATES:
+                self._templates.pop(next(iter(self._templates))).release()
+            process = self._made(request, step)
+        self._templates[key] = process
+        return process
+
+    def _made(self, request: RunStep, step: StepPlan | None) -> forking.Process:
+        """A new template; of what its step's module imports it has as much as leaves it fit to be forked."""
+        most = sys.maxsize
+        while True:
+            steps = _Steps(self.session, self._answers, shared=request.isolation == "worker")
+            others = [other for process in self._templates.values() for other in process.descriptors]
+            process = forking.fork(partial(steps.serve, step, request.log, most), [self._requests, *others])
+            imported = int(process.ask(b""))
+            if imported < 0:
+                return process
+            process.release()
+            most = imported
+
+    def close(self) -> None:
+        """Let the templates end, and wait for what the steps still do."""
+        for process in self._templates.values():
+            process.release()
+        self.session.close()
+        forking.outlast()
 
 
-def _run(session: Any, request: RunStep) -> StepResult:
-    from turnout.runtime.step import run_step
+def _module(step: StepPlan) -> str | None:
+    """The module whose libraries are imported ahead of a step; None where what it finds then might differ.
 
-    log = _LateLog(request.log)
-    sys.stdout = sys.stderr = cast("TextIO", log)
-    session.before_attempt = log.begin
-    try:
-        return run_step(session, request.step, request.index, look_up=request.look_up)
-    except BaseException as error:  # a step's own KeyboardInterrupt, too: no terminal can interrupt a worker
-        traceback.print_exc()
-        return StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
-    finally:
-        _flush()
+    Secrets are in a step's environment when its libraries are imported.
+    """
+    if step.entrypoint is None or step.entrypoint.value is not None or step.secrets:
+        return None
+    return step.entrypoint.module
+
+
+class _Steps:
+    """Runs steps: each in a process forked from this one, or all of them in this one, where it is *shared*."""
+
+    def __init__(self, session: Session, answers: int, *, shared: bool = False) -> None:
+        self._session = session
+        self._answers = answers
+        self._shared = shared
+
+    def serve(self, step: StepPlan | None, log: str, most: int, requests: int, replies: int) -> None:
+        """Import ahead what *step*'s module does, then have steps run until the requests end.
+
+        The first request is empty. The reply says where importing had to stop, -1 where it did not.
+        """
+        asked = forking.lines(requests)
+        next(asked)
+        stopped = -1 if step is None or not most else self._preload(step, log, most)
+        forking.write(replies, b"%d\n" % stopped)
+        if self._shared:
+            self._serve_here(asked, requests, replies)
+            return
+        forking.outlive()
+        spare = None
+        for line in asked:
+            process = spare or self._fork(requests, replies)
+            memory = recall(self._session, process.ask(line))
+            process.release()
+            forking.write(replies, (RAN if memory.ran else TAKEN) + b"\n")
+            forking.reap()
+            spare = self._fork(requests, replies)
+        if spare is not None:
+            spare.release()
+        forking.outlast()
+
+    def _serve_here(self, asked: Iterator[bytes], requests: int, replies: int) -> None:
+        self._session.shared = True
+        forking.begin()
+        self._begin(requests, replies)
+        for line in asked:
+            forking.write(replies, (RAN if self._run(line) else TAKEN) + b"\n")
+        forking.leave()
+
+    def _fork(self, requests: int, replies: int) -> forking.Process:
+        garbage.keep()
+        return forking.fork(self._run_forked, [requests, replies])
+
+    def _run_forked(self, requests: int, replies: int) -> None:
+        line = next(forking.lines(requests), None)
+        if line is not None:
+            forking.begin()
+            self.run_one(line, requests, replies)
+            forking.leave()
+
+    def run_one(self, line: bytes, requests: int, replies: int) -> None:
+        """Run the one step of this process, and tell the engine and the process that asked for it."""
+        self._begin(requests, replies)
+        before = mark(self._session)
+        ran = self._run(line)
+        forking.write(replies, news(self._session, before, ran=ran) + b"\n")
+        forking.cut_off(requests, replies, self._answers)
+
+    def _begin(self, requests: int, replies: int) -> None:
+        """Let this process be the one that runs steps: what they fork neither answers nor hides that it died."""
+        os.register_at_fork(after_in_child=partial(forking.cut_off, requests, replies, self._answers))
+        if self._session.sender is not None:
+            self._session.sender.adopt()
+
+    def _preload(self, step: StepPlan, log: str, most: int) -> int:
+        code, module = self._session.code, _module(step)
+        assert module is not None
+        _print_to(log)
+        forking.apart(lambda: code.unpacked)  # what is unpacked already needs no network, and so no threads
+        try:
+            roots = [code.folder / root for root in code.reference.roots]
+            load_project(code.folder)  # as the places of definitions need it
+            with step_folder(self._session, step):
+                return preloading.preload(roots, module, most)
+        except Exception:  # the step meets it again, and says so
+            return 0
+
+    def _run(self, line: bytes) -> bool:
+        """Run a step and answer the engine; return whether it was attempted."""
+        request = _decoder.decode(line)
+        assert isinstance(request, RunStep)
+        log = _LateLog(request.log)
+        sys.stdout = sys.stderr = cast("TextIO", log)
+        self._session.before_attempt = log.begin
+        try:
+            result = run_step(self._session, request.step, request.index, look_up=request.look_up)
+        except BaseException as error:  # a step's own KeyboardInterrupt, too: no terminal can interrupt a worker
+            traceback.print_exc()
+            result = StepResult(state="failed", retryable=True, message=f"{type(error).__name__}: {error}")
+        finally:
+            forking.flush()
+        _answer(self._answers, result)
+        return log.begun
 
 
 def _end(session: Any, state: RunState) -> StepResult:
@@ -142,9 +317,11 @@ class _LateLog(io.TextIOBase):
     def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
+        self.begun = False
 
     def begin(self) -> None:
         """Let all that is printed from now on, by whomever, go to the log."""
+        self.begun = True
         _print_to(self._path)
 
     def write(self, text: str) -> int:
@@ -155,7 +332,7 @@ class _LateLog(io.TextIOBase):
 
 def _print_to(log: str) -> None:
     """Let all that is printed from now on go to the end of a file, whatever an earlier step made of the streams."""
-    _flush()
+    forking.flush()
     target = open_log(log, APPEND)
     os.dup2(target, 1)
     os.dup2(target, 2)
@@ -170,14 +347,6 @@ def _usable(stream: TextIO | None, descriptor: int) -> TextIO:
     return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(ValueError, OSError, AttributeError):
-            stream.flush()
-
-
 def _answer(descriptor: int, result: StepResult) -> None:
-    line = canonical.encode(result) + b"\n"
     with contextlib.suppress(BrokenPipeError):  # the engine is gone: so is the end of the requests
-        while line:
-            line = line[os.write(descriptor, line) :]
+        forking.write(descriptor, canonical.encode(result) + b"\n")

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,8 @@ class Session:
         self.resolver = Resolver(plan, self.record)
         self.params = {param.name: param for param in plan.params}
         self.failure: BaseException | None = None
+        self.shared = False
+        """Whether steps share this process with those before them."""
         self.before_attempt: Callable[[], None] = lambda: None
         self._registry = registry
         self._readers = readers
@@ -178,6 +180,15 @@ class Session:
     def records(self) -> Mapping[tuple[str, int | None], Record]:
         """The records that were read or committed, by name and index."""
         return self._records
+
+    def remember(self, records: Iterable[Record]) -> None:
+        """Take records for read that another process has read."""
+        self._records.update({(record.step, record.index): record for record in records})
+
+    @property
+    def sealed(self) -> bool:
+        """Whether a step has a process of its own, in which everything is fixed that could make two machines differ."""
+        return not (self.in_process or self.shared)
 
     def commit(self, record: Record) -> tuple[Record, bool]:
         """Create a step's record unless there is one; return the record that stands and whether it is this one."""

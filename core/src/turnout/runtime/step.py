@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -197,7 +198,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
         done = execute(session, step, index, tracked=True)
     except StepFailed as failed:
         session.failure = failed.cause
-        print(failed.failure.traceback or failed.failure.message, file=sys.stderr, flush=True)
+        _say(failed.failure.traceback or failed.failure.message)
         _write_attempt(session, step, index, attempt, started, failed.failure, failed.logged)
         tracking.track(session, Report(step=step.name, index=index, attempt=attempt, logged=failed.logged))
         components.notify(session, "step_failed", message=failed.failure.message, state="failed", **place)
@@ -214,7 +215,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
     except TurnoutError as error:
         session.failure = error
         failure = Failure(type=type(error).__qualname__, message=str(error))
-        print(failure.message, file=sys.stderr, flush=True)
+        _say(failure.message)
         _write_attempt(session, step, index, attempt, started, failure, done.logged)
         components.notify(session, "step_failed", message=failure.message, state="failed", **place)
         return StepResult(state="failed", retryable=True, message=failure.message)
@@ -233,13 +234,14 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
         key_parts=components.redactor.tree(parts),
         started=started,
         ended=clock.now(),
-        sealed=not session.in_process,
+        sealed=session.sealed,
+        isolation="worker" if session.shared else "step",
         logged=done.logged,
     )
     _write_attempt(session, step, index, attempt, started, None, Logged())
     standing, mine = session.commit(record)
     if mine:
-        if cache.applies(session, step):
+        if record.sealed and cache.applies(session, step):
             cache.remember(session, record)
         tracking.track_committed(session, report)
         components.notify(
@@ -251,6 +253,11 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
             **place,
         )
     return result_of(standing, adopted=not mine)
+
+
+def _say(text: str) -> None:
+    with suppress(ValueError, OSError):  # a step may have closed its streams
+        print(text, file=sys.stderr or sys.__stderr__, flush=True)
 
 
 def _attempt_id() -> str:
@@ -274,7 +281,7 @@ def _write_attempt(
         state="failed" if failure else "succeeded",
         started=started,
         ended=clock.now(),
-        host=this_host(sealed=not session.in_process),
+        host=this_host(sealed=session.sealed, isolation="worker" if session.shared else "step"),
         failure=failure,
         logged=logged,
     )
