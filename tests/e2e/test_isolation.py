@@ -381,7 +381,7 @@ def test_steps_that_share_a_process_say_so_and_fill_no_cache(project, stack):
         handle = launch.submit({}, Options())
         assert handle.wait(60) == "succeeded"
         run = project.look(handle)
-        assert [step.load() for step in run] == [1, 2, 3]
+        assert sorted(step.load() for step in run) == [1, 2, 3]
         for step in run:
             assert (step.record.isolation, step.record.sealed, step.record.cached_from) == ("worker", False, None)
             assert step.summary.attempts[0].host.isolation == "worker"
@@ -401,12 +401,6 @@ def test_a_step_of_its_own_beside_steps_that_share_a_process_is_untouched(projec
     handle = Launch.of(project.pipeline(), stack=str(project.folder / "stack.yaml")).submit({}, Options())
     assert handle.wait(60) == "succeeded"
     run = project.look(handle)
-    assert {step.name: step.load() for step in run} == {
-        "tiny_0": 1,
-        "tiny_1": 2,
-        "tiny_2": 3,
-        "own_0": 1,
-        "own_1": 1,
-        "own_2": 1,
-    }
+    assert sorted(run[f"tiny_{n}"].load() for n in range(3)) == [1, 2, 3]
+    assert [run[f"own_{n}"].load() for n in range(3)] == [1, 1, 1]
     assert run["own_0"].record.sealed
