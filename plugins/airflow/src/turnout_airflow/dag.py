@@ -78,7 +78,11 @@ class DagFile:
         """What the template is given of the plan's steps, and the imports, which follow from all that the file uses."""
         named = self.shape.callbacks
         parts = {"callbacks": named, "tasks": _lines(self._tasks()), "edges": _lines(self._edges())}
-        used = globals_of(self._render(**parts, imports=Code(""), dag=_opening(self._dag(""))))
+        none = {**parts, "tasks": Code(""), "edges": Code("")}  # they are long, and seldom use what nothing else does
+        for texts in (none, parts):
+            used = globals_of(self._render(**texts, imports=Code(""), dag=_opening(self._dag(""))))
+            if not any(name in parts[part] for name in IMPORTED - used for part in ("tasks", "edges")):
+                break
         return {**parts, "imports": Code(imports(used, callbacks.imports(named)))}
 
     def _render(self, **parts: Any) -> str:

@@ -24,12 +24,16 @@ class Shape:
     def __init__(self, plan: Plan, reserved: frozenset[str] = frozenset()) -> None:
         self.plan = plan
         self._reserved = reserved
-        self._roots: dict[str, tuple[str, str]] = {}
-        for step in plan.steps:
-            for given in step.inputs.values():
-                if isinstance(given.source, Element) and step.name not in self._roots:
-                    source = given.source
-                    self._roots[step.name] = self._roots.get(source.step, (source.step, source.output))
+
+    @cached_property
+    def _roots(self) -> dict[str, tuple[str, str]]:
+        """For each mapped step the step and output whose length it has."""
+        found: dict[str, tuple[str, str]] = {}
+        for step in self.plan.steps:
+            for given in step.inputs.values() if step.mapped else ():
+                if isinstance(source := given.source, Element) and step.name not in found:
+                    found[step.name] = found.get(source.step, (source.step, source.output))
+        return found
 
     def root(self, step: str) -> tuple[str, str]:
         """The step and output whose length a mapped step has."""

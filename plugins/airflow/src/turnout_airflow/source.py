@@ -45,6 +45,8 @@ def literal(value: Any) -> str:
     if isinstance(value, Code):
         return value
     if isinstance(value, str):
+        if value.isprintable() and value.isascii() and not ('"' in value or "\\" in value):
+            return f'"{value}"'  # as most are
         quote = '"' if value.count('"') <= value.count("'") else "'"
         parts = (repr(part)[1:-1] for part in value.split(quote))
         return f"{quote}{f'{chr(92)}{quote}'.join(parts)}{quote}"

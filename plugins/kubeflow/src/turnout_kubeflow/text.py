@@ -96,6 +96,7 @@ _BREAKS = re.compile("[\n\x85\u2028\u2029]")
 """What ends a line in YAML 1.1; in 1.2 it is the line feed alone."""
 
 
+@lru_cache(maxsize=1024)
 def _style(text: str) -> str | None:
     """How a text is written that no reader may take for anything else; None: as the library does."""
     if _BREAKS.search(text):
@@ -103,7 +104,6 @@ def _style(text: str) -> str | None:
     return "'" if _OTHERWISE.fullmatch(text) else None
 
 
-@lru_cache(maxsize=64)
 def _plain(text: str) -> bool:
     """Whether YAML can hold lines as they are, by whichever library: printed characters, and none at the edges lost."""
     return (
