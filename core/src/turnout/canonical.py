@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,7 +41,7 @@ def writable(value: Any) -> Any:
         return hex(value)
     if isinstance(value, (list, tuple)):
         return [writable(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {writable(key): writable(item) for key, item in value.items()}
     return value
 

@@ -73,10 +73,10 @@ def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
             return read_info(data, project, matches[0], key)
     if not matches:
         raise ConfigError(
-            f"the project {project} has no run {wanted!r} in {store.address}",
+            f"the project {project} has no run {wanted[:60]!r} in {store.address}",
             fix="see `turnout runs list`; another stack's runs need its --stack",
         )
-    raise ConfigError(f"{wanted!r} is the start of {len(matches)} run ids", fix="give more of it")
+    raise ConfigError(f"{wanted[:60]!r} is the start of {len(matches)} run ids", fix="give more of it")
 
 
 def step_summaries(

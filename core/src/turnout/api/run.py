@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from turnout.api import allowed
 from turnout.api.history import StepSummary, find_run, step_summaries
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace
+from turnout.catalog.reading import INDEX
 from turnout.components.orchestrator import RunHandle, RunStatus
 from turnout.errors import ConfigError, did_you_mean
 from turnout.plan.model import Plan
@@ -126,9 +128,9 @@ class Run:
         if label in self.plan.by_name:
             return label, None
         name, _, tail = label.rpartition(".")
-        if name not in self.plan.by_name or not tail.isdigit():
+        if name not in self.plan.by_name or not tail.isdecimal() or len(tail) > INDEX:
             raise ConfigError(
-                f"the run {self.id} has no step {label!r}. {did_you_mean(label, self.plan.by_name)}".rstrip(" ."),
+                f"the run {self.id} has no step {label[:60]!r}. {did_you_mean(label, self.plan.by_name)}".rstrip(" ."),
                 fix=f"its steps are: {', '.join(self.plan.by_name)}",
             )
         if not self.plan.by_name[name].mapped:
@@ -194,7 +196,7 @@ class Run:
         from turnout.plan.drawing import draw
 
         states = {step.name: step.state for step in self}
-        return draw(self.plan.steps, states) + f"<p>run {self.id}: {self.state}</p>"
+        return draw(self.plan.steps, states) + f"<p>run {escape(self.id)}: {escape(self.state)}</p>"
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.info.pipeline}: {self.state}>"

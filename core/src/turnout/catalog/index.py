@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -17,8 +17,12 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError
 from turnout.records.model import MarkKind, RunInfo, RunState
 from turnout.runtime.cache_folder import cache_folder
+from turnout.texts import encodable
 
 T = TypeVar("T")
+DAMAGE = (sqlite3.Error, *canonical.UNREADABLE, TypeError, ValueError, OverflowError)
+"""What a damaged file comes to, be it SQLite that sees it, or who reads what is in it."""
+_MOST = 2**63 - 1
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -84,19 +88,17 @@ class Index:
             since: only runs created at this time (ISO 8601, UTC) or later.
         """
         where, given = _conditions(self.project, pipeline, since)
-        for key, value in (tags or {}).items():
+        for key, value in canonical.writable(tags or {}).items():
             where.append("EXISTS (SELECT 1 FROM tags WHERE tags.run = runs.id AND tags.key = ? AND tags.value = ?)")
             given.extend((key, value))
         if states is not None:
             wanted = list(states)
             where.append(f"(state IS NULL OR state IN ({', '.join('?' * len(wanted))}))")
             given.extend(wanted)
-        query = (
-            f"SELECT info, state, mark FROM runs WHERE {' AND '.join(where)} ORDER BY created DESC, run DESC LIMIT ?"
-        )
-        given.append(-1 if limit is None else limit)
-        rows = self._answer(lambda db: db.execute(query, given).fetchall())
-        return [Listed(_decoder.decode(data), state, mark) for data, state, mark in rows]
+        chosen = f"SELECT run, info, state, mark FROM runs WHERE {' AND '.join(where)}"
+        given.append(-1 if limit is None else min(limit, _MOST))
+        newest = "ORDER BY created DESC, run DESC LIMIT ?"
+        return self._answer(lambda db: [_listed(*row) for row in db.execute(f"{chosen} {newest}", given)])
 
     def artifacts(
         self,
@@ -118,8 +120,9 @@ class Index:
         for condition, value in (("step = ?", step), ("digest GLOB ?", digest and f"{digest}*")):
             if value:
                 where.append(condition)
-                given.append(value)
+                given.append(encodable(value))
         if kind is not None:
+            kind = encodable(kind)
             where.append("(type = ? OR substr(type, -length(?)) IN (?, ?))")
             given.extend((kind, f":{kind}", f":{kind}", f".{kind}"))
         query = (
@@ -128,9 +131,14 @@ class Index:
             f"FROM runs JOIN outputs ON outputs.run = runs.id WHERE {' AND '.join(where)} "
             "ORDER BY created DESC, runs.run DESC LIMIT ?"
         )
-        given.append(-1 if limit is None else limit)
-        rows = self._answer(lambda db: db.execute(query, given).fetchall())
-        return [ListedArtifact(*row) for row in rows]
+        given.append(-1 if limit is None else min(limit, _MOST))
+        names = ListedArtifact.__struct_fields__
+
+        def read(db: sqlite3.Connection) -> list[ListedArtifact]:
+            rows = db.execute(query, given)
+            return [msgspec.convert(dict(zip(names, row, strict=True)), ListedArtifact) for row in rows]
+
+        return self._answer(read)
 
     def steps(self) -> int:
         """How many steps and elements of them are known."""
@@ -144,8 +152,8 @@ class Index:
         none can be kept, in memory."""
         try:
             return action(self._connection())
-        except sqlite3.DatabaseError as error:
-            if "locked" in str(error):
+        except DAMAGE as error:
+            if isinstance(error, sqlite3.Error) and "locked" in str(error):
                 raise ArtifactError(
                     f"the index {self.path} is in use by another process",
                     why=f"waited {database.PATIENCE:g} seconds",
@@ -157,7 +165,7 @@ class Index:
             if self.path is not None:
                 database.remove(self.path)
             answer = action(self._connection())
-        except (sqlite3.DatabaseError, OSError):
+        except (*DAMAGE, OSError):
             self.close()
             self.path = None
             answer = action(self._connection())
@@ -183,10 +191,17 @@ class Index:
 _decoder = msgspec.json.Decoder(RunInfo)
 
 
+def _listed(run: str, data: bytes, state: RunState | None, mark: MarkKind | None) -> Listed:
+    info = _decoder.decode(data)
+    if info.id != run or state not in {None, *get_args(RunState)} or mark not in {None, *get_args(MarkKind)}:
+        raise ValueError(f"what it says of the run {run} is of another")
+    return Listed(info, state, mark)
+
+
 def _conditions(project: str, pipeline: str | None, since: str | None) -> tuple[list[str], list[Any]]:
     where, given = ["project = ?"], [project]
     for condition, value in (("pipeline = ?", pipeline), ("created >= ?", since)):
         if value is not None:
             where.append(condition)
-            given.append(value)
+            given.append(encodable(value))
     return where, given

@@ -23,6 +23,10 @@ Stamp = tuple[float, int]
 """When an object was written, and its size: one that has both still is the same."""
 
 
+INDEX = 18
+"""The digits of an element's index at most."""
+
+
 class OutputRow(msgspec.Struct, frozen=True):
     """One artifact of a step; ``element`` counts within a list output."""
 
@@ -115,7 +119,7 @@ def read_run(
 def step_of(label: str) -> tuple[str, int | None]:
     """The step and index of a label: ``score`` or ``score.3``."""
     head, _, tail = label.rpartition(".")
-    return (head, int(tail)) if head and tail.isdecimal() else (label, None)
+    return (head, int(tail)) if head and tail.isdecimal() and len(tail) <= INDEX else (label, None)
 
 
 def _step(

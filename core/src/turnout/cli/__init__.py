@@ -29,14 +29,23 @@ def main() -> None:
         except TurnoutError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
-        except (click.Abort, KeyboardInterrupt):
-            print("stopped", file=sys.stderr)
-            sys.exit(130)
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(1)
+        except OSError as error:  # a path that was given to a command: no such folder, no right, too long
+            print(f"error: {_unusable(error)}", file=sys.stderr)
+            sys.exit(2)
+        except (click.Abort, KeyboardInterrupt):
+            print("stopped", file=sys.stderr)
+            sys.exit(130)
         finally:
             garbage.never()
+
+
+def _unusable(error: OSError) -> str:
+    """What is said of a path that cannot be used."""
+    paths = " and ".join(str(path) for path in (error.filename, error.filename2) if path is not None)
+    return f"{paths or 'a file'} cannot be used\n  why: {error.strerror or error}\n  fix: give another path"
 
 
 def _print_misuse(error: ClickException) -> None:

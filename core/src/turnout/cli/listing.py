@@ -13,7 +13,14 @@ STATES = ("running", "succeeded", "failed", "cancelled", "unknown")
 def _filters(command: CommandT) -> CommandT:
     """``--pipeline``, ``--since``, ``--limit``."""
     for option in (
-        click.option("--limit", "-n", default=20, show_default=True, help="How many, newest first; 0 for all."),
+        click.option(
+            "--limit",
+            "-n",
+            type=click.IntRange(min=0),
+            default=20,
+            show_default=True,
+            help="How many, newest first; 0 for all.",
+        ),
         click.option("--since", metavar="TIME", help="Only of runs since a time (2026-01-31) or a span (7d)."),
         click.option("--pipeline", metavar="NAME", help="Only of this pipeline."),
     ):

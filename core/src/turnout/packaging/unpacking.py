@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import zipfile
 
 _STORED = 0  # what zipfile calls ZIP_STORED
+_ENCRYPTED = 0x1
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _FIX = "the package is damaged or not turnout's: publish or submit the pipeline again"
 
@@ -155,14 +156,7 @@ def _unpack(data: bytes, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.read(entry))
                 target.chmod(0o755 if entry.external_attr >> 16 & stat.S_IXUSR else 0o644)
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        NotImplementedError,
-        ValueError,
-        FileExistsError,
-        NotADirectoryError,
-    ) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
         raise ArtifactError(f"a code package cannot be unpacked: {error}", fix=_FIX) from error
 
 
@@ -177,6 +171,8 @@ def _problem(entry: zipfile.ZipInfo, seen: set[str]) -> str | None:
         return "it is there twice"
     if stat.S_IFMT(entry.external_attr >> 16) not in {0, stat.S_IFREG}:
         return "it is not a regular file"
+    if entry.flag_bits & _ENCRYPTED:
+        return "it is encrypted"
     if entry.compress_type != _STORED:
         return "it is compressed"
     return None

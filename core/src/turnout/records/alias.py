@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from turnout.records.model import FORMAT, Artifact, RunInfo
+from turnout.records.model import FORMAT, Artifact, Count, RunInfo
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,12 +17,12 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     format: int = msgspec.field(default=FORMAT)
     name: str
-    number: int = 0
+    number: Count = 0
     time: str
     by: str
     run: RunInfo
     step: str
-    index: int | None = None
+    index: Count | None = None
     output: str
     artifact: Artifact
     stack: str = ""

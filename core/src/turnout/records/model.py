@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import threading
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from turnout.spec.forms import plain
 FORMAT = 2
 """The format version of records that this turnout writes, and the newest it reads."""
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 State = Literal["succeeded", "skipped", "failed"]
 RunState = Literal["running", "succeeded", "failed", "cancelled", "unknown"]
 
@@ -24,7 +25,7 @@ class FileEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     path: str
     sha256: str
-    size: int
+    size: Count
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,7 +87,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str
     materializer: str
     type: str
-    size: int = 0
+    size: Count = 0
     inline: bool = False
     value: Any = None
     marked: bool = False
@@ -120,7 +121,7 @@ class InputRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     value: Any = None
     step: str | None = None
     output: str | None = None
-    index: int | None = None
+    index: Count | None = None
     param: str | None = None
     skipped: bool = False
 
@@ -177,7 +178,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     run: str
     step: str
-    index: int | None = None
+    index: Count | None = None
     state: State
     started: str
     ended: str
@@ -198,7 +199,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     format: int = msgspec.field(default=FORMAT)
     run: str
     step: str
-    index: int | None = None
+    index: Count | None = None
     state: Literal["succeeded", "skipped"]
     attempt: str | None = None
     plan: str = ""

@@ -48,6 +48,8 @@ from turnout.spec.values import readable, revive, shorten
 FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
 """Errors that no second try can mend."""
 
+TEXT = 1 << 14
+"""The characters of an error's text, and of its traceback, that go on record at most."""
 NOT_THE_USERS = (str(Path(turnout.__file__).parent), str(Path(importlib.__file__).parent), "<frozen ")
 """Where frames lie that say nothing to who wrote the step: turnout's own, and the import system's."""
 
@@ -325,10 +327,18 @@ def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
     redactor = session.components.redactor
     return Failure(
         type=redactor.text(f"{type(error).__module__}.{type(error).__qualname__}"),
-        message=redactor.text(_message(error) + hint),
-        traceback=redactor.text(text + hint),
+        message=_bounded(redactor.text(_message(error) + hint)),
+        traceback=_bounded(redactor.text(text + hint)),
         retryable=not (isinstance(error, FINAL) or (step.kind == "gate" and isinstance(error, RunError))),
     )
+
+
+def _bounded(text: str) -> str:
+    """The start and the end of a text that is too long for a record; without secrets before it is cut."""
+    if len(text) <= TEXT:
+        return text
+    half = TEXT // 2
+    return f"{text[:half]}\n[{len(text) - TEXT} characters are left out]\n{text[-half:]}"
 
 
 def _message(error: BaseException) -> str:

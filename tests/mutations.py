@@ -8,15 +8,26 @@ import io
 import json
 import os
 import random
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import turnout
+from turnout import canonical
 from turnout.cli import main
 from turnout.errors import TurnoutError
+from turnout.records.model import Submission
+from turnout.runtime.finish import finish_run
+from turnout.runtime.parameters import parse_submission
+from turnout.runtime.session import Session
+from turnout.runtime.step import run_step
+from turnout.stores.local import LocalStore
 
 CANARY = "canary-4f1d2c7b9e"
 """A secret of the project; no byte that is written may hold it."""
@@ -40,7 +51,10 @@ def mutated(document: Any, chance: random.Random) -> Any:
         holder, key = chance.choice(places)
         what = chance.random()
         if what < 0.7:
-            holder[key] = copy.deepcopy(chance.choice(ODD))
+            alike = [
+                odd for odd in ODD if type(odd) is type(holder[key])
+            ]  # of another type it is mostly refused at once
+            holder[key] = copy.deepcopy(chance.choice(alike if alike and what < 0.5 else ODD))
         elif what < 0.8:
             del holder[key]
         elif what < 0.9 and isinstance(holder, dict):
@@ -101,6 +115,7 @@ def call(*arguments: str) -> tuple[int, str]:
     out = io.StringIO()
     before, path, here = sys.argv, list(sys.path), Path.cwd()
     sys.argv = ["turnout", *arguments]
+    sys.modules.pop("fuzzed_flow", None)  # another project's has the same name
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             main()
@@ -116,7 +131,7 @@ def call(*arguments: str) -> tuple[int, str]:
         raise Failed(f"turnout {arguments} printed {text[-3000:]}")
     if any(bad in text for bad in ("\x1b", "\x07", "\u202e", CANARY)) or len(text) > 3_000_000:
         raise Failed(f"turnout {arguments} printed {text[-300:]!r}")
-    return (code if isinstance(code, int) else 1), text
+    return (code if isinstance(code, int) else int(code is not None)), text
 
 
 PIPELINE = """
@@ -242,7 +257,7 @@ def check_written(root: Path, *apart: Path) -> None:
     for path, data in written(root.parent):
         if CANARY.encode() in data:
             raise Failed(f"{path} holds the secret")
-    beside = {path for path in root.parent.iterdir()} - {root, *apart}
+    beside = set(root.parent.iterdir()) - {root, *apart}
     if beside:
         raise Failed(f"written beside the project: {beside}")
 
@@ -256,3 +271,149 @@ def guarded(action: Callable[[], Any], what: str) -> Any:
     except Exception as error:
         check_error(error, what)
         return None
+
+
+# what each fuzzer does once; the result says how it went
+
+
+def fuzz_document(shop: Shop, chance: random.Random) -> str:
+    """Damage a document of the store, and look at what there is."""
+    path = chance.choice(shop.documents)
+    with shop.changed(path, damaged(path.read_bytes(), chance)):
+        return f"exit {call(*chance.choice(shop.commands()))[0]}"
+
+
+def fuzz_plan(shop: Shop, chance: random.Random) -> str:
+    """Let a run go by a plan that was changed with its digest, and look at it; call its steps."""
+    info = shop.store / "shop/runs" / shop.runs[0] / "run.json"
+    document = json.loads(info.read_bytes())
+    plan = mutated(json.loads((shop.store / f"plans/{document['plan']}.json").read_bytes()), chance)
+    data = canonical.encode(plan)
+    digest = canonical.digest(data)
+    place = shop.store / f"plans/{digest}.json"
+    there = place.exists()
+    shop.put(place, data)
+    try:
+        with shop.changed(info, json.dumps({**document, "plan": digest}).encode()):
+            if chance.random() < 0.5:
+                return f"exit {call(*chance.choice(shop.commands()))[0]}"
+            session = guarded(lambda: _session(shop, digest, f"run {chance.random()}", Submission()), "opening")
+            return "refused" if session is None else _called(session, chance)
+    finally:
+        if not there:
+            place.unlink()
+
+
+def fuzz_params(shop: Shop, chance: random.Random) -> str:
+    """Trigger a run with odd parameters and options."""
+    run = shop.runs[0]
+    given: Any = {
+        "params": {"count": 2, "rate": 0.5, "name": "x", "options": {"a": [1, "b", None]}},
+        "options": {
+            "uuid": "x", "at": "2026-01-31T00:00:00Z", "interval": ["2026-01-30T00:00:00Z", "2026-01-31T00:00:00Z"],
+            "tags": {"a": "b"}, "no_cache": True, "started_by": "x", "reuse": {"run": run, "from_": "total"},
+            "replace": {"numbers": {"output": f"{run}/numbers:output"}}, "engine_url": "http://x", "stack_digest": "x",
+            "git": {"commit": "x", "dirty": False},
+        },
+    }  # fmt: skip
+    for name in chance.sample(sorted(given["options"]), chance.randint(0, 11)):
+        del given["options"][name]
+    data = damaged(json.dumps(given).encode(), chance)
+    text = data.decode("utf-8", "surrogateescape")
+    plan = json.loads((shop.store / "shop/runs" / run / "run.json").read_bytes())["plan"]
+    session = guarded(lambda: _session(shop, plan, f"run {chance.random()}", parse_submission(text)), "TURNOUT_PARAMS")
+    return "refused" if session is None else _called(session, chance)
+
+
+def _session(shop: Shop, plan: str, name: str, submission: Submission) -> Session:
+    store = LocalStore.from_url(str(shop.store))
+    return Session.open(store, plan, name, submission, in_process=True)
+
+
+def _called(session: Session, chance: random.Random) -> str:
+    """Call some steps of a run, which may fail but not break, and mark its end."""
+    out = io.StringIO()
+    path = list(sys.path)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            for step in session.plan.steps[: chance.randint(1, 9)]:
+                result = guarded(partial(run_step, session, step.name, 0 if step.mapped else None), "a step")
+                if result is not None and len(result.message) > 20_000:
+                    raise Failed(f"a message of {len(result.message)} characters")
+            guarded(lambda: finish_run(session), "the end")
+    finally:
+        session.close()
+        sys.path[:] = path
+        sys.modules.pop("fuzzed_flow", None)
+        for folder in (shop_runs := Path(session.store.address) / "shop/runs").iterdir():
+            if folder.name == session.run.id:
+                shutil.rmtree(shop_runs / folder.name)
+    if CANARY in out.getvalue() or ("Traceback" in out.getvalue() and OURS in out.getvalue()):
+        raise Failed(f"printed {out.getvalue()[-3000:]}")
+    return "called"
+
+
+def fuzz_stack(shop: Shop, chance: random.Random) -> str:
+    """Check, show, plan for and run on an odd stack."""
+    document = yaml.safe_load(STACK)
+    what = chance.random()
+    if what < 0.7:
+        text = yaml.safe_dump(mutated(document, chance), allow_unicode=True)
+    elif what < 0.8:
+        text = STACK[: chance.randrange(len(STACK))]
+    elif what < 0.9:
+        place = chance.randrange(len(STACK))
+        text = (
+            STACK[:place]
+            + chance.choice(
+                ["*a", "&a", "!!python/object:os.system x", "<<: *a", "{", "\t", "\x00", "${env:X}", "- ", "?"]
+            )
+            + STACK[place:]
+        )
+    else:
+        text = chance.choice(
+            [
+                "a: &a [x]\nb: [*a, *a]\n",
+                "&a [*a]",
+                "&a {x: *a}",
+                "[" * 5000,
+                "{a: " * 5000,
+                "1",
+                "",
+                "x: " + "9" * 5000,
+                "? [a]\n: b",
+                "2026-01-31: x",
+            ]
+        )
+    (shop.root / "stacks/odd.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    commands = (
+        ("stack", "check", "--stack", "odd"), ("stack", "show", "--stack", "odd"), ("explain", "fuzzed_flow.py", "--stack", "odd"),
+        ("stack", "diff", "fuzz", "odd"), ("runs", "list", "--stack", "odd"), ("stack", "list"),
+        ("artifacts", "load", "latest", "total", "--stack", "odd"),
+    )  # fmt: skip
+    return f"exit {call(*chance.choice(commands))[0]}"
+
+
+WORDS = (
+    "run", "runs", "list", "show", "latest", "artifacts", "load", "explain", "verify", "promote", "sweep", "stack", "check",
+    "plugin", "index", "rebuild", "export", "image", "init", "debug", "compare", "logs", "cancel", "resume", "invalidate",
+    "sync", "aliases", "champion", "total", "double.0", "double", "fuzzed_flow.py", "fuzzed_flow.py:flow", "fuzzed_flow",
+    "--json", "--stack", "fuzz", "local", "-p", "count=1", "rate=x", "options={\"a\": 1}", "--tag", "a=b", "--at", "--limit",
+    "3", "--since", "7d", "--to", "out", "-o", "--alias", "--from", "store", "--reuse", "--params", "--help", "-h", "--",
+    "--dry-run", "gc", "--keep-runs", "0", "--state", "failed", "--code", "here", "--csv", "-", "--no-cache", "schema", "diff",
+    "new", "own", "--kind", "tracker", "doctor", "--accept", "gpu", "--max-parallel", "count=[1, 2]", "--only", "--replace",
+)  # fmt: skip
+SLOW = {"image", "resume", "debug", "verify", "init", "doctor"}
+
+
+def fuzz_command(shop: Shop, chance: random.Random) -> str:
+    """Type something."""
+    arguments = [chance.choice(WORDS) for _ in range(chance.randint(1, 6))]
+    for number in range(len(arguments)):
+        if chance.random() < 0.15:
+            arguments[number] = str(chance.choice(ODD)).replace("\x00", "?").encode("utf-8", "replace").decode()[:3000]
+    if chance.random() < 0.6:
+        arguments = [*chance.choice(shop.commands())[: chance.randint(1, 3)], *arguments[:3]]
+    if arguments[0] in SLOW or ({"gc", "/planted", "../../planted"} & set(arguments) and "--dry-run" not in arguments):
+        return "left out"
+    return f"exit {call(*arguments)[0]}"
