@@ -288,7 +288,7 @@ def fuzz_plan(shop: Shop, chance: random.Random) -> str:
     info = shop.store / "shop/runs" / shop.runs[0] / "run.json"
     document = json.loads(info.read_bytes())
     plan = mutated(json.loads((shop.store / f"plans/{document['plan']}.json").read_bytes()), chance)
-    data = canonical.encode(plan)
+    data = json.dumps(plan).encode()
     digest = canonical.digest(data)
     place = shop.store / f"plans/{digest}.json"
     there = place.exists()
@@ -409,11 +409,12 @@ SLOW = {"image", "resume", "debug", "verify", "init", "doctor"}
 def fuzz_command(shop: Shop, chance: random.Random) -> str:
     """Type something."""
     arguments = [chance.choice(WORDS) for _ in range(chance.randint(1, 6))]
+    if chance.random() < 0.8:
+        arguments = [*chance.choice(shop.commands()), *arguments[: chance.randint(0, 2)]]
     for number in range(len(arguments)):
-        if chance.random() < 0.15:
-            arguments[number] = str(chance.choice(ODD)).replace("\x00", "?").encode("utf-8", "replace").decode()[:3000]
-    if chance.random() < 0.6:
-        arguments = [*chance.choice(shop.commands())[: chance.randint(1, 3)], *arguments[:3]]
+        if chance.random() < 0.2:
+            odd = str(chance.choice(ODD)).replace("\x00", "?")
+            arguments[number] = odd[:3000] if chance.random() < 0.7 else f"{arguments[number]}{odd[:50]}"
     if arguments[0] in SLOW or ({"gc", "/planted", "../../planted"} & set(arguments) and "--dry-run" not in arguments):
         return "left out"
     return f"exit {call(*arguments)[0]}"

@@ -59,8 +59,8 @@ ODD = {
     "an attempt nested deep": ("*/steps/breaks/attempts/*.json", lambda path: path.read_bytes()[:-1] + f', "x": {deep(100_000)}}}'.encode()),
     "a cut run": ("*/run.json", lambda path: path.read_bytes()[:50]),
     "a run with parameters nested deep": ("*/run.json", lambda path: path.read_bytes()[:-1] + f', "params": {{"x": {deep(100_000)}}}}}'.encode()),
-    "a cut mark": ("*/finish/0.json", lambda path: path.read_bytes()[:10]),
-    "a mark of no time": ("*/finish/0.json", lambda path: edited(path, time="yesterday")),
+    "a cut mark": ("*/marks/1.json", lambda path: path.read_bytes()[:10]),
+    "a mark of no time": ("*/marks/1.json", lambda path: edited(path, time="yesterday")),
 }  # fmt: skip
 
 
