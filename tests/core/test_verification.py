@@ -82,6 +82,46 @@ def test_what_differs_is_named_from_the_first_step_on():
     assert f"turnout explain {one[:8]} numbers" in done.stdout
 
 
+def test_a_difference_in_nothing_is_not_equality(project):
+    """Runs that failed alike: nothing of them differs, and little of them is there."""
+    one, other, well = run(NOISE="x"), run(NOISE="x"), run()
+    done = turnout("verify", one, other)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"the run {one} (local) is failed: see turnout runs show {one[:8]}",
+        f"the run {other} (local) is failed: see turnout runs show {other[:8]}",
+        "not compared, for neither run has made them: near.0, near.1, near.2, total, when_1, large",
+        "no difference in what both have made: 3 artifacts equal by digest",
+    ]
+    told = json.loads(turnout("verify", one, other, "--json").stdout)
+    assert (told["states"], told["differences"]) == (["failed", "failed"], [])
+    assert turnout("verify", one, well).returncode == 1
+    done = turnout("verify", "work.py", "--stack", "local", "--stack", "other.yaml", NOISE="x")
+    assert done.returncode == 1
+    assert "no difference in what both have made" in done.stdout
+    turnout("runs", "invalidate", well, "large")
+    done = turnout("verify", well, well)
+    assert (done.returncode, "neither run has made them: large" in done.stdout) == (1, True)
+
+
+@pytest.mark.usefixtures("project")
+def test_an_invalidated_step_says_that_it_is(project):
+    first = run("-p", "bound=0.5")
+    assert turnout("runs", "invalidate", first, "total").returncode == 0
+    shown = turnout("runs", "show", first).stdout
+    assert "state      failed" in shown
+    lines = [line.split() for line in shown.splitlines()]
+    for step in ("total", "when_1", "large"):
+        (line,) = [line for line in lines if line[1:2] == [step]]
+        assert " ".join(line) == f"· {step} not run, its record was removed by `turnout runs invalidate`"
+    (listed,) = json.loads(turnout("runs", "list", "--json").stdout)
+    assert listed["state"] == "failed"
+    resumed = turnout("runs", "resume", first)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "removed" not in turnout("runs", "show", first).stdout
+    assert json.loads(turnout("runs", "list", "--json").stdout)[0]["state"] == "succeeded"
+
+
 @pytest.mark.usefixtures("project")
 def test_what_a_comparator_takes_for_the_same_is_the_same():
     one, near, far = run(), run("--no-cache", NOISE="1e-13"), run("--no-cache", NOISE="1e-3")

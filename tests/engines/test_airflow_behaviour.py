@@ -66,7 +66,7 @@ def test_a_timeout_and_a_failure_in_the_log(airflow_server: Any, started: Any, p
     assert process.returncode == 1, printed
     run = json.loads(printed)
     states = {task["task_id"]: task["state"] for task in airflow_server.tasks(TROUBLED, run["engine_run"])}
-    assert states == {"slow": "failed", "loud": "failed", "lost": "upstream_failed", "finish-run": "success"}
+    assert states == {"slow": "failed", "loud": "failed", "lost": "upstream_failed", "finish-run": "failed"}
     assert _gone(int((scratch / "slow").read_text()))
     log = project.call("runs", "logs", run["run"], "loud", "--stack", "airflow")
     assert "the table has 3 rows, and 4 were announced" in log
@@ -88,11 +88,14 @@ def test_ctrl_c_stops_the_run_in_airflow(airflow_server: Any, project: Project, 
     assert process.returncode == 1, printed
     assert "stopping; what is committed stays" in printed
     (run,) = _runs(project, "patient", scratch=str(tmp_path))
+    assert f"run {run['run']} cancelled" in printed
+    (listed,) = [one for one in project.json("runs", "list", "--stack", "airflow") if one["run"] == run["run"]]
+    assert (run["state"], listed["state"]) == ("cancelled", "cancelled")
     shown = airflow_server.call("GET", f"/dags/{PATIENT}/dagRuns/{run['engine_run']}")
     assert shown["state"] == "failed"
     states = {task["task_id"]: task["state"] for task in airflow_server.tasks(PATIENT, run["engine_run"])}
     assert states.pop("tell") in {"failed", "upstream_failed"}
-    assert states == {"hold": "failed", "finish-run": "success"}
+    assert states == {"hold": "failed", "finish-run": "failed"}
     airflow_server.wait_until(lambda: _gone(int((tmp_path / "hold").read_text())), 60, "the step's process to end")
 
 
@@ -147,7 +150,9 @@ def test_a_redeployment_leaves_the_run_its_plan_and_a_cleared_task_its_record(
     assert airflow_server.wait(PATIENT, run["engine_run"]) == "success"
     tries = {task["task_id"]: task["try_number"] for task in airflow_server.tasks(PATIENT, run["engine_run"])}
     assert tries["tell"] == 2
-    assert '"adopted":true' in airflow_server.log(PATIENT, run["engine_run"], "tell", attempt=2)
+    log = airflow_server.log(PATIENT, run["engine_run"], "tell", attempt=2)
+    assert '"adopted":true' in log
+    assert f"turnout runs invalidate {run['run']} tell" in log
     again = project.json("runs", "show", run["run"], "--stack", "airflow")
     assert again["steps"] == run["steps"]
     assert again["state"] == "succeeded"

@@ -335,13 +335,15 @@ def learn(*, count: int, until: str) -> int:
     return count
 
 @step
-def check(count: int) -> int:
+def check(count: int, *, far: bool) -> int:
     log_metric("seen", count)
+    if far:
+        log_metric("seen", count, x=2**63)
     return count
 
 @pipeline
-def small(count: int = 5, until: str = ""):
-    check(learn(count=count, until=until))
+def small(count: int = 5, until: str = "", far: bool = False):
+    check(learn(count=count, until=until), far=far)
 """
 
 
@@ -394,3 +396,35 @@ def test_a_server_that_is_killed_in_mid_run_and_comes_back(tmp_path: Path, serve
             "check/seen": ((0, 7.0),),
         }
         assert (found.params, found.state) == ({"learn/count": "7"}, "succeeded")
+
+
+def test_what_mlflow_did_not_take_is_told_and_sent_later(tmp_path: Path, empty_database: Path) -> None:
+    """A deleted experiment costs nothing for good, and a point that MLflow cannot hold costs itself."""
+    from mlflow import MlflowClient
+
+    folder = tmp_path / "small"
+    (folder / "stacks").mkdir(parents=True)
+    shutil.copy(empty_database, folder / "m.db")
+    (folder / "pyproject.toml").write_text("[project]\nname = 'small'\nversion = '1'\n")
+    (folder / "pipeline.py").write_text(PIPELINE)
+    uri = f"sqlite:///{folder}/m.db"
+    (folder / "stacks" / "gone.yaml").write_text(
+        f"extends: local\ntracker: {{type: mlflow, uri: '{uri}', experiment: gone}}\n"
+    )
+    client, reader = MlflowClient(uri), MlflowTracker(MlflowSettings(uri=uri))
+    experiment = client.create_experiment("gone")
+    client.delete_experiment(experiment)
+    run, _ = turnout(folder, "run", "pipeline.py", "--stack", "gone", "--no-cache", "-p", "far=true")
+    assert run["state"] == "succeeded"
+    assert [one["label"] for one in run["missed"]] == ["-end", "check", "learn"]
+    assert all("is deleted" in one["why"] for one in run["missed"])
+    client.restore_experiment(experiment)
+    done, _ = turnout(folder, "runs", "sync", run["run"], "--stack", "gone", code=1)
+    assert [(one["label"], one["final"]) for one in done["refused"]] == [("check", True)]
+    found = read_run(reader, done["external_id"])
+    assert (len(found.points["learn/loss"]), found.points["check/seen"]) == (5, ((0, 5.0),))
+    assert found.state == "succeeded"
+    again, _ = turnout(folder, "run", "pipeline.py", "--stack", "gone", "--no-cache", "-p", "far=true")
+    ((label, why),) = [(one["label"], one["why"]) for one in again["missed"]]
+    assert label == "check"
+    assert why.startswith("MLflow cannot hold the point seen of check at x=9223372036854775808")
