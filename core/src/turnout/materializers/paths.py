@@ -74,13 +74,19 @@ def path_in_pickle(path: Path) -> str | None:
     folder = _temporary.get()
     if folder is None:
         return None
-    patterns = [rb"(?P<absolute>" + re.escape(os.fsencode(folder)) + rb"/[\x20-\x7e]*)"]
+    patterns = [rb"(?P<absolute>" + re.escape(os.fsencode(folder)) + rb"/[^\x00-\x1f]{0,4096})"]
     if is_temporary(Path.cwd()):
         names = (os.fsencode(name) for name, _ in islice(walk(Path.cwd()), _FILES))
         patterns += [rb"\x8c" + re.escape(bytes([len(name)]) + name) for name in names if len(name) < 256]
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = re.search(b"|".join(patterns), data)
-        return None if found is None else os.fsdecode(found["absolute"] or found[0][2:])
+        for found in re.finditer(b"|".join(patterns), data):
+            if found["absolute"] is None:
+                return os.fsdecode(found[0][2:])
+            text = found["absolute"].decode(errors="replace").partition("\ufffd")[0]
+            ends = [end.start() for end in re.finditer(r"[^\w./-]|\Z", text)]
+            if kept := next((text[:end] for end in reversed(ends) if _is_text_of_file(text[:end])), None):
+                return kept
+    return None
 
 
 class FileContent(Materializer):

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import site
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 DEPTH = 50
 """How deep a value is looked into."""
+LENGTH = 80
+"""The characters of a path in a message."""
 
 
 def parts(value: Any) -> Iterator[tuple[str, Any]]:
@@ -23,11 +29,22 @@ def parts(value: Any) -> Iterator[tuple[str, Any]]:
     names = {*getattr(value, "__dict__", ()), *slots(type(value))}
     if dataclasses.is_dataclass(value):
         names |= {field.name for field in dataclasses.fields(value)}
+    inner = _of_a_library(type(value))
     for name in sorted(names):
+        if name == "__pydantic_private__":
+            yield from ((f".{key}", item) for key, item in (getattr(value, name, None) or {}).items())
+        if name.startswith("__pydantic_") or (inner and name.startswith("_")):
+            continue
         try:
             yield f".{name}", object.__getattribute__(value, name)
         except AttributeError:
             continue
+
+
+def _of_a_library(kind: type[Any]) -> bool:
+    """Whether a class is none of the project's, so that its private attributes mean nothing to who reads a message."""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return file is None or file.startswith((*site.getsitepackages(), str(Path(os.__file__).parent)))
 
 
 def slots(kind: type[Any]) -> Iterator[str]:
@@ -48,7 +65,7 @@ def descend(value: Any, bad: Callable[[Any], bool]) -> tuple[str, Any]:
         if inner is None:
             break
         path, value = path + inner[0], inner[1]
-    return path, value
+    return path if len(path) < LENGTH else f"{path[: LENGTH // 2]}…{path[-LENGTH // 2 :]}", value
 
 
 def search(value: Any, sought: Callable[[Any], bool]) -> tuple[str, Any] | None:

@@ -170,11 +170,17 @@ def _lower_time(value: time, _: Convert) -> Written:
     return "$time", [value.isoformat(), value.fold]
 
 
+def _lower_ordered(value: OrderedDict[Any, Any], down: Convert) -> Written:
+    if vars(value):
+        raise Unfit("an OrderedDict with attributes of its own has no plain form")
+    return "$ordered", [[down(key), down(item)] for key, item in value.items()]
+
+
 _WRITERS: dict[type, Callable[[Any, Convert], Written]] = {
     tuple: lambda value, down: ("$tuple", [down(item) for item in value]),
     set: _lower_set("$set"),
     frozenset: _lower_set("$frozenset"),
-    OrderedDict: lambda value, down: ("$ordered", [[down(key), down(item)] for key, item in value.items()]),
+    OrderedDict: _lower_ordered,
     bytes: lambda value, _: ("$bytes", base64.b64encode(value).decode()),
     bytearray: lambda value, _: ("$bytearray", base64.b64encode(value).decode()),
     complex: lambda value, down: ("$complex", [down(value.real), down(value.imag)]),

@@ -17,6 +17,7 @@ from turnout.components.materializer import Unfit
 from turnout.errors import ArtifactError
 from turnout.materializers import frames, profile
 from turnout.materializers.classes import name_of
+from turnout.materializers.paths import refuse_texts
 from turnout.materializers.sameness import Compared
 from turnout.records.model import Profile
 from turnout.spec.types import ANY, TypeName
@@ -52,11 +53,13 @@ class Table(Compared):
             raise Unfit(f"{kind}, a subclass, has a state of its own")
         path = folder / ("series.parquet" if kind in SERIES else "table.parquet")
         if kind in POLARS + POLARS_SERIES + LAZY:
-            frame = value.to_frame() if kind in POLARS_SERIES else value.collect() if kind in LAZY else value
+            frame = value.to_frame() if kind in POLARS_SERIES else _collected(value) if kind in LAZY else value
+            refuse_texts(first := frame.head(1).to_dict(as_series=False), repr(first).encode())
             _write_polars(frame, path)
             return profile.of_polars(frame) if find_spec("pyarrow") is not None else None
         _need_pyarrow(kind)
         table = _whole(value) if kind in ARROW else frames.to_arrow(value)
+        refuse_texts(first := _first_texts(table), repr(first).encode())
         _write_arrow(table, path)
         return profile.of_arrow(table)
 
@@ -183,6 +186,28 @@ def _read_arrow(path: Path) -> Any:
         return parquet.read_table(path, partitioning=None)
     with pa.OSFile(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
+
+
+def _first_texts(table: Any) -> dict[str, Any]:
+    """The first text of each column of texts: where that is a path, the others are."""
+    import pyarrow as pa
+
+    texts = (pa.types.is_string, pa.types.is_large_string)
+    names = {field.name: n for n, field in enumerate(table.schema) if any(is_text(field.type) for is_text in texts)}
+    return {name: [item.as_py() for item in table.column(n).slice(0, 1)] for name, n in names.items()}
+
+
+def _collected(value: Any) -> Any:
+    import polars as pl
+
+    try:
+        return value.collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ArtifactError(
+            f"a LazyFrame cannot be collected: {str(error).partition(chr(10))[0]}",
+            why="it is read when it is saved, since the files it reads may be gone later",
+            fix="collect it in the step",
+        ) from None
 
 
 def _whole(table: Any) -> Any:
