@@ -1,0 +1,42 @@
+"""Fuzzers, a few rounds each: any traceback of turnout's own, escape or secret is a failure. `make soak` runs thousands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mutations
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mutations import CANARY, Shop, check_written
+
+KINDS = ("document", "plan", "params", "stack", "command")
+ROUNDS = 40
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A project with runs on record; what the fuzzers write is looked through in the end."""
+    folder: Path = tmp_path_factory.mktemp("fuzz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TURNOUT_CACHE", str(folder / "cache"))
+        patch.setenv("FUZZ_TOKEN", CANARY)
+        for name in ("TURNOUT_STACK", "TURNOUT_STORE", "TURNOUT_PARAMS"):
+            patch.delenv(name, raising=False)
+        made = Shop(folder / "shop")
+        patch.chdir(made.root)
+        made.fill()
+        yield made
+    check_written(made.root, folder / "cache")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_traceback_no_escape_no_secret(shop, kind):
+    action = getattr(mutations, f"fuzz_{kind}")
+
+    @settings(max_examples=ROUNDS, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.randoms(use_true_random=True))
+    def fuzz(chance):
+        action(shop, chance)
+
+    fuzz()
