@@ -85,11 +85,16 @@ def test_the_outcomes_of_steps(demo, tmp_path):
     broken, vanished = steps.run("broken"), steps.run("vanish")
     steps.close()
     assert (broken.state, broken.retryable, broken.message) == ("failed", True, "ValueError: no")
-    assert (vanished.retryable, vanished.message) == (True, "vanish: its process was killed")
+    assert (vanished.retryable, vanished.message) == (
+        True,
+        "vanish: its process was killed by SIGKILL (out of memory?)",
+    )
     assert [attempt.failure.type for attempt in demo.attempts("vanish")] == ["ProcessDied"]
-    assert (tmp_path / "one.log").read_text() == "said\n\n"
+    assert (tmp_path / "one.log").read_text() == "said\n"
     assert "ValueError: no" in (tmp_path / "broken.log").read_text()
-    assert (tmp_path / "vanish.log").read_text() == "turnout: vanish: its process was killed\n"
+    assert (
+        tmp_path / "vanish.log"
+    ).read_text() == "turnout: vanish: its process was killed by SIGKILL (out of memory?)\n"
 
 
 def test_a_timeout_stops_a_step_and_leaves_an_attempt(demo, tmp_path):

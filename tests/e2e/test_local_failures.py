@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from turnout.local import processes
+from turnout.engines import processes
 from turnout.runtime import clock
 
 

@@ -15,7 +15,7 @@ import msgspec
 from turnout.engines.calling import command
 from turnout.engines.protocol import FORMAT, Answer, Hello, Request
 from turnout.errors import RunError
-from turnout.records.model import StepResult
+from turnout.records.model import Isolation, StepResult
 
 
 class Executor:
@@ -26,14 +26,23 @@ class Executor:
         engine_run: the engine's own id of the run.
         environ: all variables of the process.
         bundle: a folder that holds plan and code, and says where the store is.
+        isolation: what runs a step: a process forked from a warm one (``step``), or a new interpreter (``process``).
 
     Raises:
         RunError: when the run cannot be joined.
     """
 
-    def __init__(self, plan: str, engine_run: str, environ: Mapping[str, str], *, bundle: Path | None = None) -> None:
+    def __init__(
+        self,
+        plan: str,
+        engine_run: str,
+        environ: Mapping[str, str],
+        *,
+        bundle: Path | None = None,
+        isolation: Isolation = "step",
+    ) -> None:
         self._ids = itertools.count(1)
-        more = () if bundle is None else ("--bundle", str(bundle))
+        more = [f"--isolation={isolation}", *([] if bundle is None else [f"--bundle={bundle}"])]
         self._process = subprocess.Popen(
             [*command("serve", plan, engine_run), *more],
             env=dict(environ),
@@ -88,22 +97,23 @@ class Executors:
     """The executors of this process, each used by one thread at a time and kept for the next."""
 
     def __init__(self) -> None:
-        self._idle: dict[tuple[str, str, str], list[Executor]] = {}
+        self._idle: dict[tuple[str, ...], list[Executor]] = {}
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def of(self, plan: str, engine_run: str, submission: str) -> Iterator[Executor]:
+    def of(self, plan: str, engine_run: str, submission: str, isolation: Isolation = "step") -> Iterator[Executor]:
         """An executor for a run; it is closed where its process has died.
 
         Args:
             submission: parameters and options of the run, the JSON text of ``TURNOUT_PARAMS``.
         """
-        key = plan, engine_run, submission
+        key = plan, engine_run, submission, isolation
         with self._lock:
             idle = self._idle.setdefault(key, [])
             executor = idle.pop() if idle else None
         if executor is None:
-            executor = Executor(plan, engine_run, {**os.environ, "TURNOUT_PARAMS": submission})
+            environ = {**os.environ, "TURNOUT_PARAMS": submission}
+            executor = Executor(plan, engine_run, environ, isolation=isolation)
         try:
             yield executor
         except BaseException:

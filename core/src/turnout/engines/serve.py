@@ -12,117 +12,174 @@ if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]  # the folder it happens to be called in, whose files could stand for any module
 
 import argparse
+import contextlib
 import os
-import threading
+import select
+import shutil
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from queue import SimpleQueue
-from typing import IO
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from turnout import canonical, garbage
-from turnout.engines.calling import Process, log_of, step_command
+from turnout.engines.calling import LOGS, log_name
 from turnout.engines.protocol import Answer, Hello, Request
+from turnout.engines.workers import Worker, WorkerKind, opening_of
 from turnout.errors import TurnoutError
-from turnout.records.model import Failure, StepResult
-from turnout.runtime import bundle, clock
+from turnout.plan.model import StepPlan
+from turnout.records.model import Failure, Isolation, StepResult
+from turnout.runtime import bundle, clock, sealed
 from turnout.runtime.execution import FINAL
+from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.parameters import VARIABLE, parse_submission
-from turnout.runtime.session import Session
+from turnout.runtime.server import RunStep
+from turnout.runtime.session import WORK, Session
 from turnout.runtime.step import report_lost, result_of, take
 from turnout.runtime.store import worker_store
 
 
-class Server:
-    """Runs the steps of one run, each in a process of its own."""
+class Requests:
+    """The requests that come by a descriptor. They are watched while a step runs: their end ends all."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._decoder = msgspec.json.Decoder(Request)
+        self._lines: list[bytes] = []
+        self._buffer = b""
+        self.ended = False
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
+        return self._descriptor
+
+    def read(self) -> None:
+        """Take what has come."""
+        data = os.read(self._descriptor, 1 << 16)
+        self.ended = not data
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        self._lines += lines
+
+    def __iter__(self) -> Iterator[Request]:
+        while not self.ended:
+            while self._lines:
+                yield self._decoder.decode(self._lines.pop(0))
+            if not self.ended:
+                self.read()
+
+
+class Lost(NamedTuple):
+    """A step whose process could not tell how it ended: why, and what kind of failure that is."""
+
+    message: str
+    kind: str
+    retryable: bool = True
+
+
+class Server:
+    """Runs the steps of one run in a warm worker, anew for each interpreter and count of threads that steps ask for."""
+
+    def __init__(self, session: Session, requests: Requests, isolation: Isolation) -> None:
         self._session = session
-        self._environ = {**os.environ}
-        self._process: Process | None = None
-        self._ended = False
-        self._lock = threading.Lock()
+        self._requests = requests
+        self._isolation: Isolation = isolation
+        self._opening = opening_of(session)
+        self._worker: Worker | None = None
 
     def run(self, request: Request) -> StepResult:
-        """Run a step to its end. What needs no process, because it is committed, skipped or cached, has none."""
+        """Run a step to its end. What is committed, skipped or cached takes no process.
+
+        Raises:
+            EOFError: when the requests ended meanwhile: nobody waits for the step.
+        """
+        if request.step not in self._session.plan.by_name:
+            return StepResult(state="failed", message=f"the run {self._session.run.id} has no step {request.step!r}")
         taken = take(self._session, request.step, request.index)
         if isinstance(taken, StepResult):
             return taken
-        started = clock.now()
-        run = self._session.run
-        command = step_command(run.plan, run.engine_run, request.step, request.index)
-        with ExitStack() as files:
-            log: IO[bytes]
-            if request.log:
-                log = files.enter_context(Path(request.log).open("ab"))
-            else:
-                log = files.enter_context(log_of(request.step, request.index))
-            printed = _Printed(log, sys.stderr.buffer)
-            with self._lock:
-                if self._ended:
-                    raise SystemExit(1)
-                self._process = Process(command, self._environ, [printed], request.timeout)
-            self._process.wait()
-            if (result := printed.result()) is not None:
-                return result
-            message = _died(request, timed_out=self._process.timed_out)
-            log.write(f"turnout: {message}\n".encode())
-        return self._lost(request, started, message, "Timeout" if self._process.timed_out else "ProcessDied")
+        step, started = self._session.plan.by_name[request.step], clock.now()
+        deadline = None if request.timeout is None else time.monotonic() + request.timeout
+        with self._log(request) as log:
+            worker = self._worker_for(step)
+            order = RunStep(request.step, request.index, str(log), not taken.looked_up, self._isolation)
+            worker.send(order)
+            answer = self._answer(worker, request, deadline)
+            if isinstance(answer, Lost):
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(f"turnout: {answer.message}\n")
+        return answer if isinstance(answer, StepResult) else self._give_up(step, request.index, started, answer)
 
-    def end(self) -> None:
-        """Kill what runs; nothing is started any more. From any thread."""
-        with self._lock:
-            self._ended = True
-            if self._process is not None:
-                self._process.kill()
+    def close(self) -> None:
+        """End the worker, with what it runs."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
 
-    def _lost(self, request: Request, started: str, message: str, kind: str) -> StepResult:
-        """The end of a step whose process could not tell it: as committed, where it came that far."""
-        record = self._session.record(request.step, request.index)
+    def _worker_for(self, step: StepPlan) -> Worker:
+        kind = WorkerKind(interpreter_for(self._session, step), sealed.threads_for(step.resources.cores))
+        if self._worker is not None and self._worker.kind != kind:
+            self._worker.release()
+            self.close()
+        if self._worker is None:
+            session = self._session
+            environ = {**session.store.environment(), WORK: str(session.work)}
+            self._worker = Worker(kind, session.run.id, self._opening, environ)
+        return self._worker
+
+    def _answer(self, worker: Worker, request: Request, deadline: float | None) -> StepResult | Lost:
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([worker.answers, self._requests.fileno()], [], [], left)
+            if not ready:
+                self.close()
+                return Lost(f"{_label(request)} was stopped at its timeout of {request.timeout:g} seconds", "Timeout")
+            if self._requests.fileno() in ready:
+                self._requests.read()
+                if self._requests.ended:
+                    raise EOFError
+            if worker.answers in ready:
+                answers = worker.receive()
+                if answers is None:
+                    self.close()
+                    return Lost(f"{_label(request)}: {worker.death()}", "ProcessDied")
+                for answer in answers:
+                    if worker.opened:
+                        return answer
+                    worker.opened = True
+                    if answer.state == "failed":
+                        self.close()
+                        return Lost(answer.message, "NoWorker", retryable=False)
+
+    def _give_up(self, step: StepPlan, index: int | None, started: str, lost: Lost) -> StepResult:
+        """The end of a step that was lost: as committed, where it came that far."""
+        record = self._session.record(step.name, index)
         if record is not None:
             return result_of(record, adopted=False)
-        failure = Failure(type=kind, message=message)
-        report_lost(self._session, self._session.plan.by_name[request.step], request.index, started, failure)
-        return StepResult(state="failed", retryable=True, message=message)
+        failure = Failure(type=lost.kind, message=lost.message, retryable=lost.retryable)
+        report_lost(self._session, step, index, started, failure)
+        return StepResult(state="failed", retryable=lost.retryable, message=lost.message)
 
-
-class _Printed:
-    """Passes on what a call prints, but for its outcome, which is the last line."""
-
-    def __init__(self, *outputs: IO[bytes]) -> None:
-        self._outputs = outputs
-        self._last = b""
-
-    def write(self, line: bytes) -> None:
-        """Take a line, and pass on the one before."""
-        self._pass_on()
-        self._last = line
-
-    def flush(self) -> None:
-        """Nothing else is held back."""
-
-    def result(self) -> StepResult | None:
-        """The outcome; None where the process has ended without one."""
+    @contextlib.contextmanager
+    def _log(self, request: Request) -> Iterator[Path]:
+        """The file for what a step prints; it is passed on to standard error where nobody named one."""
+        folder = os.environ.get(LOGS)
+        if request.log or folder:
+            yield Path(request.log or Path(folder or "", log_name(request.step, request.index)))
+            return
+        log = self._session.work / "printed"
         try:
-            return msgspec.json.decode(self._last, type=StepResult)
-        except msgspec.MsgspecError:
-            self._pass_on()
-            return None
-
-    def _pass_on(self) -> None:
-        for output in self._outputs:
-            output.write(self._last)
-            output.flush()
-        self._last = b""
+            yield log
+        finally:
+            if log.exists():
+                with log.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stderr.buffer)
+                sys.stderr.flush()
+                log.unlink()
 
 
-def _died(request: Request, *, timed_out: bool) -> str:
-    label = request.step if request.index is None else f"{request.step}.{request.index}"
-    if timed_out:
-        return f"{label} was stopped at its timeout of {request.timeout:g} seconds"
-    return f"{label}: its process was killed"
+def _label(request: Request) -> str:
+    return request.step if request.index is None else f"{request.step}.{request.index}"
 
 
 def main(arguments: list[str]) -> int:
@@ -131,32 +188,40 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--plan", required=True, help="the digest of the plan")
     parser.add_argument("--engine-run", required=True, help="the engine's own id of the run")
     parser.add_argument("--bundle", type=Path, help="a folder that holds plan and code, and says where the store is")
+    parser.add_argument("--isolation", choices=get_args(Isolation), default="step", help="what runs a step")
     options = parser.parse_args(arguments)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.set_inheritable(answers.fileno(), False)
     os.dup2(2, 1)  # what is printed by whomever must not stand among the answers
     try:
-        submission = parse_submission(os.environ.get(VARIABLE))
-        if options.bundle:
-            bundle.enter(options.bundle)
-        store = worker_store()
-        if options.bundle:
-            bundle.upload(options.bundle, options.plan, store)
-        session = Session.open(store, options.plan, options.engine_run, submission)
+        session = _join(options)
     except TurnoutError as error:
         answers.write(canonical.encode(Hello(failure=str(error))) + b"\n")
         return 2 if isinstance(error, FINAL) else 1
     garbage.now()
-    server = Server(session)
+    requests = Requests(0)
+    server = Server(session, requests, options.isolation)
     answers.write(canonical.encode(Hello()) + b"\n")
     try:
-        for request in _requests(server):
+        for request in requests:
             answers.write(canonical.encode(Answer(id=request.id, result=_run(server, request))) + b"\n")
-    except BrokenPipeError:
-        server.end()
+    except (BrokenPipeError, EOFError):
+        pass
     finally:
+        server.close()
         session.close()
     return 0
+
+
+def _join(options: argparse.Namespace) -> Session:
+    """Put a bundle's plan and code into the store, and join the run."""
+    submission = parse_submission(os.environ.get(VARIABLE))
+    if options.bundle:
+        bundle.enter(options.bundle)
+    store = worker_store()
+    if options.bundle:
+        bundle.upload(options.bundle, options.plan, store)
+    return Session.open(store, options.plan, options.engine_run, submission)
 
 
 def _run(server: Server, request: Request) -> StepResult:
@@ -165,25 +230,7 @@ def _run(server: Server, request: Request) -> StepResult:
     except TurnoutError as error:
         return StepResult(state="failed", retryable=not isinstance(error, FINAL), message=str(error))
     except OSError as error:
-        return StepResult(
-            state="failed", retryable=True, message=f"{request.step}: no process could be started: {error}"
-        )
-
-
-def _requests(server: Server) -> Iterator[Request]:
-    """The requests in order. They are read by a thread: their end is noticed while a step runs."""
-    requests: SimpleQueue[Request | None] = SimpleQueue()
-    decoder = msgspec.json.Decoder(Request)
-
-    def read() -> None:
-        for line in sys.stdin.buffer:
-            requests.put(decoder.decode(line))
-        server.end()
-        requests.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    while (request := requests.get()) is not None:
-        yield request
+        return StepResult(state="failed", retryable=True, message=f"{_label(request)} could not be started: {error}")
 
 
 if __name__ == "__main__":

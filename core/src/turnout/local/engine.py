@@ -18,12 +18,12 @@ from typing import Any
 import msgspec
 
 from turnout.components.progress import Change, Watcher, ignore
+from turnout.engines import processes
+from turnout.engines.workers import Worker, WorkerKind, opening_of
 from turnout.errors import ArtifactError, TurnoutError
-from turnout.local import processes
 from turnout.local.control import CANCEL, WAKE, Control
 from turnout.local.queue import Demand, Queue
 from turnout.local.schedule import Schedule, Task
-from turnout.local.workers import Worker, WorkerKind
 from turnout.plan.model import StepPlan
 from turnout.records.model import Failure, Isolation, Mark, RunState, StepResult
 from turnout.runtime import clock, sealed, tracking
@@ -239,12 +239,7 @@ class Engine:
 
     @cached_property
     def _opening(self) -> OpenRun:
-        """What workers are opened with: all of them find the plan in a file."""
-        file = self.session.store.local_path(layout.plan(self.session.run.plan))
-        if file is None:
-            file = self.session.work / "plan.json"
-            file.write_bytes(self.plan.encode())
-        return OpenRun(plan=str(file), run=self.session.run)
+        return opening_of(self.session)
 
     def log_file(self, name: str, index: int | None) -> Path:
         """Where a step's output goes."""

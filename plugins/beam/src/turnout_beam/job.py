@@ -84,7 +84,8 @@ class Job:
             return 0
         options.see_job_service(checked)
         self._join(run)
-        end_with_driver()
+        if known.turnout_submission is not None:
+            end_with_driver()
         return self._follow(pipeline, run)
 
     def _follow(self, pipeline: Any, run: Run) -> int:
@@ -138,7 +139,8 @@ class Job:
             variables = {"TURNOUT_STORE": os.environ["TURNOUT_STORE"]}
         if given["turnout_submission"] is not None:
             document = json.loads(given["turnout_submission"].read_bytes())
-            return Run(self.plan, document["engine_run"], json.dumps(document["submission"]), variables)
+            submitted = json.dumps(document["submission"])
+            return Run(self.plan, document["engine_run"], submitted, variables, document["isolation"])
         params = {name: given[f"param {name}"] for name, _, _ in self._params if given[f"param {name}"] is not None}
         at = given["at"] or datetime.now(timezone.utc).isoformat()
         submission = Submission(params=params, options=Options(at=at, started_by="beam"))

@@ -69,7 +69,11 @@ class BeamOrchestrator(DriverOrchestrator[BeamSettings]):
         if find_spec("apache_beam") is None:
             raise PluginError("Apache Beam is not installed", fix='pip install "turnout-beam[beam]"')
         options.see_job_service(options.checked(flags(self.config)))
-        document = {"engine_run": engine_run, "submission": msgspec.to_builtins(submission)}
+        document = {
+            "engine_run": engine_run,
+            "isolation": self.config.isolation,
+            "submission": msgspec.to_builtins(submission),
+        }
         return {_SUBMISSION: pretty(document)}
 
     def command(self, plan: Plan, folder: Path) -> Sequence[str]:

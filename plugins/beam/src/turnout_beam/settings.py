@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -23,6 +23,10 @@ class BeamSettings(DriverSettings, frozen=True):
     job_endpoint: Annotated[
         str, msgspec.Meta(description="HOST:PORT of the job service that a portable runner submits to.")
     ] = ""
+    isolation: Annotated[
+        Literal["step", "process"],
+        msgspec.Meta(description="What runs a step: a process forked from a warm one (step), or a new interpreter."),
+    ] = "step"
     options: Annotated[
         dict[str, Option],
         msgspec.Meta(description="Further options of Beam by their names, such as direct_num_workers."),

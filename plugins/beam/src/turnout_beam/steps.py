@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,6 +32,7 @@ class Run(msgspec.Struct, frozen=True):
     engine_run: str
     submission: str
     variables: dict[str, str]
+    isolation: Literal["step", "process"] = "step"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ def close() -> None:
 
 def _call(run: Run, step: Step, index: int | None) -> StepResult:
     try:
-        with _executors.of(run.plan, run.engine_run, run.submission) as executor:
+        with _executors.of(run.plan, run.engine_run, run.submission, run.isolation) as executor:
             return executor.run(step.name, index, timeout=step.timeout)
     except RunError as error:
         return StepResult(state="failed", retryable=True, message=str(error))

@@ -12,10 +12,12 @@ import uuid
 import msgspec
 
 from turnout import canonical
-from turnout.local import processes
+from turnout.engines import processes
 from turnout.records.model import StepResult
 from turnout.runtime import sealed
 from turnout.runtime.server import OpenRun, Request
+from turnout.runtime.session import Session
+from turnout.stores import layout
 
 _decoder = msgspec.json.Decoder(StepResult)
 
@@ -27,11 +29,20 @@ class WorkerKind(msgspec.Struct, frozen=True):
     threads: int
 
 
+def opening_of(session: Session) -> OpenRun:
+    """What the workers of a run are opened with: all of them find the plan in a file."""
+    file = session.store.local_path(layout.plan(session.run.plan))
+    if file is None:
+        file = session.work / "plan.json"
+        file.write_bytes(session.plan.encode())
+    return OpenRun(plan=str(file), run=session.run)
+
+
 class Worker:
     """One warm process. It leads a session of its own, so that no signal of a terminal reaches it.
 
     Args:
-        family: what all workers of an engine are marked with, see :mod:`turnout.local.processes`.
+        family: what all workers of an engine are marked with, see :mod:`turnout.engines.processes`.
 
     Raises:
         OSError: when the process cannot be started.
