@@ -131,7 +131,9 @@ class DriverOrchestrator(Orchestrator[SettingsT]):
                 fix=f"wait for it, or stop it: turnout runs cancel {run.id[:8]}",
             )
         drive.forget(folder)
-        submission = Submission(params=run.params, options=run.options)
+        # run.json has it all; what stands in for steps there is no name any more, as a trigger would have to give it
+        options = msgspec.structs.replace(run.options, replace={})
+        submission = Submission(params=run.params, options=options)
         return self._start(plan, self.compile(plan), run.engine_run, submission, store)
 
     def _start(self, plan: Plan, bundle: Bundle, engine_run: str, submission: Submission, store: Any) -> RunHandle:

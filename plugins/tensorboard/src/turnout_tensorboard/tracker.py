@@ -72,7 +72,7 @@ class TensorboardTracker(Tracker[TensorboardSettings]):
                 known["points"][str(point.sequence)] = [point.name, point.value, step, point.time]
             known["params"].update(batch.params)
             for name, path in batch.artifacts.items():
-                target = folder / "artifacts" / quote(name, safe=" ")
+                target = folder / "artifacts" / _quoted(name)
                 (shutil.copytree if path.is_dir() else _copy)(path, target, dirs_exist_ok=True)
                 known["artifacts"] = sorted({*known["artifacts"], name})
             _replace(kept, encode(known))
@@ -107,11 +107,16 @@ def _events(known: dict[str, Any], folder: Path, created: float) -> Iterator[Eve
     for name, value in sorted(known["params"].items()):
         yield events.text(f"params/{name}", encode(value).decode(), created)
     for name in known["artifacts"]:
-        target = folder / "artifacts" / quote(name, safe=" ")
+        target = folder / "artifacts" / _quoted(name)
         for file in sorted(path for path in target.rglob("*") if path.suffix == ".png"):
             picture = events.image(name, file.read_bytes(), created)
             if picture is not None:
                 yield picture
+
+
+def _quoted(name: str) -> str:
+    """What a user called an artifact, as the name of one folder."""
+    return quote(name, safe=" ").replace(".", "%2E") if name in {".", ".."} else quote(name, safe=" ")
 
 
 def _copy(path: Path, target: Path, *, dirs_exist_ok: bool) -> None:
