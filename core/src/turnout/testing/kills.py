@@ -73,24 +73,27 @@ def arm() -> None:
     kill = None if given is None else msgspec.json.decode(given, type=Kill)
     if kill is None or ("serve" in sys.orig_argv) is (kill.who == "run"):
         return
-    log = os.open(kill.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    number, home = 0, kill.folder + os.sep
+    log = os.open(kill.log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    home = kill.folder + os.sep
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal number
         path = _changed(event, arguments)
         if path is None or not path.startswith(home):
             return
+        number = os.pread(log, os.fstat(log).st_size, 0).count(b"\n")  # by all processes: a worker has one a step
         os.write(log, f"{event} {normalised(path[len(home) :])}\n".encode())
-        number += 1
-        if number - 1 == kill.at:
+        if number == kill.at:
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(f"{kill.log}.killed", os.O_WRONLY | os.O_CREAT | os.O_EXCL))
                 if kill.who == "both":
-                    os.kill(os.getppid(), signal.SIGKILL)
+                    os.kill(_parent(os.getsid(0)), signal.SIGKILL)
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
+
+
+def _parent(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
 
 
 def _changed(event: str, arguments: tuple[Any, ...]) -> str | None:
