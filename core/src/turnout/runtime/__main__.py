@@ -206,7 +206,8 @@ def _line_by_line() -> None:
 if __name__ == "__main__":
     os.environ[WORKER] = "1"
     _line_by_line()
-    is_a_workers()
+    if "--pdb" not in sys.argv:  # who debugs has a terminal, with prompts that are no whole lines
+        is_a_workers()
     code = main()
     garbage.never()
     os.dup2(2, 1)  # what is printed on the way out must not come after the outcome

@@ -62,7 +62,7 @@ class Artifacts:
         self.blobs = Blobs(store, work)
         self.materializers = materializers
         self.work = work
-        self._redactor = redactor or Redactor()
+        self._redactor = Redactor() if redactor is None else redactor
 
     # Saving
 

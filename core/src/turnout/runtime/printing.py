@@ -43,12 +43,18 @@ def redacted_output(redactor: Redactor) -> Iterator[None]:
     whole, so that a secret split between two writes is found. What was printed is written when it ends, whoever still
     holds the pipes: a child that lives on is not waited for. In a worker's own process it stays until that ends.
     """
-    if _Process.standing is not None:
-        _Process.standing.end()
-    passage = _Passage(redactor)
-    if _Process.own:
-        _Process.standing = passage
-        atexit.register(_leave)
+    passage = _Process.standing
+    if passage is not None and not passage.is_taken():
+        passage.end()
+        passage = None
+    if passage is None:
+        passage = _Passage()
+        if _Process.own:
+            _Process.standing = passage
+            atexit.unregister(_leave)
+            atexit.register(_leave)
+    if redactor not in passage.redactors:
+        passage.redactors.append(redactor)
     try:
         yield
     finally:
@@ -57,9 +63,23 @@ def redacted_output(redactor: Redactor) -> Iterator[None]:
             passage.end()
 
 
+def print_to(target: int) -> None:
+    """Let all that is printed from now on go to a descriptor: through the redactor, where that stays."""
+    passage = _Process.standing
+    if passage is not None and passage.is_taken():
+        passage.settle()
+        passage.lead(target)
+        return
+    for number in (1, 2):
+        os.dup2(target, number)
+
+
 @contextmanager
 def unredacted_output() -> Iterator[BinaryIO]:
-    """The standard output itself, after all that was printed: for an engine, which reads what turnout writes there."""
+    """The standard output itself, after all that was printed: for an engine, which reads what turnout writes there.
+
+    What a child prints after that, where output is redacted, goes to the standard error.
+    """
     _flush()
     passage = _Process.standing
     if passage is None:
@@ -67,6 +87,7 @@ def unredacted_output() -> Iterator[BinaryIO]:
         sys.stdout.flush()
         return
     passage.settle()
+    passage.divert()
     with os.fdopen(os.dup(passage.saved[0]), "wb") as stream:
         yield stream
 
@@ -85,13 +106,23 @@ def _leave() -> None:
 class _Passage:
     """The way from the descriptors 1 and 2 to where they led before, by a pipe and a thread each."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self) -> None:
         _flush()
+        self.redactors: list[Redactor] = []
         self.saved = (os.dup(1), os.dup(2))
         self._streams = (sys.stdout, sys.stderr)
-        self._pumps = tuple(_Pump(number, redactor) for number in (1, 2))
-        self._shown = [_shown(stream, number, redactor) for number, stream in enumerate(self._streams, 1)]
+        self._pumps = tuple(_Pump(number, self.redactors) for number in (1, 2))
+        self._shown = [_shown(stream, number, self.redactors) for number, stream in enumerate(self._streams, 1)]
         sys.stdout, sys.stderr = self._shown
+
+    def is_taken(self) -> bool:
+        """Whether the descriptors lead here."""
+        return all(pump.takes(number) for number, pump in enumerate(self._pumps, 1))
+
+    def lead(self, target: int) -> None:
+        """Let what is printed go to another descriptor."""
+        for descriptor in (*self.saved, *(pump.target for pump in self._pumps)):
+            os.dup2(target, descriptor, inheritable=False)
 
     def settle(self) -> None:
         """Wait until all that was printed so far is written."""
@@ -101,6 +132,10 @@ class _Passage:
         _flush(*self._shown)
         for pump in self._pumps:
             pump.settle()
+
+    def divert(self) -> None:
+        """Let what still comes for the standard output go where the standard error goes."""
+        os.dup2(self.saved[1], self._pumps[0].target, inheritable=False)
 
     def end(self) -> None:
         """Let the descriptors lead where they led before, unless someone else has led them elsewhere."""
@@ -115,12 +150,13 @@ class _Passage:
 class _Pump:
     """A pipe in the place of a descriptor, and the thread that reads it."""
 
-    def __init__(self, number: int, redactor: Redactor) -> None:
+    def __init__(self, number: int, redactors: list[Redactor]) -> None:
         reader, self._writer = os.pipe()
-        self._redactor = redactor
+        self._redactors = redactors
         self._mark = b"\0" + os.urandom(16).hex().encode() + b"\n"
         self._settled = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._run, args=(reader, os.dup(number)), daemon=True, name=PUMP)
+        self.target = os.dup(number)
+        self._thread = threading.Thread(target=self._run, args=(reader,), daemon=True, name=PUMP)
         os.dup2(self._writer, number)
         self._thread.start()
 
@@ -140,11 +176,14 @@ class _Pump:
         os.close(self._writer)
         self._thread.join(timeout=0.05)
 
-    def _run(self, reader: int, target: int) -> None:
-        with os.fdopen(reader, "rb") as source, os.fdopen(target, "wb", buffering=0) as sink:
+    def _run(self, reader: int) -> None:
+        with os.fdopen(reader, "rb") as source, os.fdopen(self.target, "wb", buffering=0) as sink:
             for line in source:
                 settled = line.endswith(self._mark)
-                rest = memoryview(self._redactor.data(line[: -len(self._mark)] if settled else line))
+                data = line[: -len(self._mark)] if settled else line
+                for redactor in self._redactors:
+                    data = redactor.data(data)
+                rest = memoryview(data)
                 with suppress(OSError):  # whoever reads us is gone; the step must still be able to write
                     while rest:
                         rest = rest[sink.write(rest) :]
@@ -158,12 +197,12 @@ def _flush(*streams: TextIO) -> None:
             stream.flush()
 
 
-def _shown(stream: TextIO, number: int, redactor: Redactor) -> TextIO:
+def _shown(stream: TextIO, number: int, redactors: list[Redactor]) -> TextIO:
     try:
         direct = stream.fileno() == number
     except (OSError, ValueError, AttributeError):
         direct = False
-    return stream if direct else cast("TextIO", _Redacted(stream, redactor))
+    return stream if direct else cast("TextIO", _Redacted(stream, redactors))
 
 
 class _Redacted(io.TextIOBase):
@@ -171,9 +210,9 @@ class _Redacted(io.TextIOBase):
 
     encoding = "utf-8"
 
-    def __init__(self, target: TextIO, redactor: Redactor) -> None:
+    def __init__(self, target: TextIO, redactors: list[Redactor]) -> None:
         self._target = target
-        self._redactor = redactor
+        self._redactors = redactors
         self._rest = ""
 
     def writable(self) -> bool:
@@ -182,13 +221,18 @@ class _Redacted(io.TextIOBase):
     def write(self, text: str) -> int:
         whole, newline, self._rest = (self._rest + text).rpartition("\n")
         if newline:
-            self._target.write(self._redactor.text(whole + newline))
+            self._hand_on(whole + newline)
         return len(text)
+
+    def _hand_on(self, text: str) -> None:
+        for redactor in self._redactors:
+            text = redactor.text(text)
+        self._target.write(text)
 
     def flush(self) -> None:
         self._target.flush()
 
     def end(self) -> None:
         """Hand on what no line feed has closed."""
-        self._target.write(self._redactor.text(self._rest))
+        self._hand_on(self._rest)
         self._rest = ""

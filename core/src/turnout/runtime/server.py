@@ -32,6 +32,7 @@ from turnout.runtime import forking, preloading
 from turnout.runtime.execution import step_folder
 from turnout.runtime.log_file import APPEND, open_log
 from turnout.runtime.memory import mark, news, recall
+from turnout.runtime.printing import print_to
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.runtime.store import worker_store
@@ -334,8 +335,7 @@ def _print_to(log: str) -> None:
     """Let all that is printed from now on go to the end of a file, whatever an earlier step made of the streams."""
     forking.flush()
     target = open_log(log, APPEND)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
+    print_to(target)
     os.close(target)
     sys.stdout = _usable(sys.__stdout__, 1)
     sys.stderr = _usable(sys.__stderr__, 2)
