@@ -12,7 +12,6 @@ from turnout.api.run import Run
 from turnout.api.steprun import StepRun
 from turnout.errors import TurnoutError
 from turnout.packaging.fingerprint import Fingerprint, Fingerprints
-from turnout.packaging.project import CodeSettings, Project, Settings
 from turnout.plan.model import Environment, Plan, StepPlan
 from turnout.planning.stepcode import Step, step_code
 from turnout.records import model as records
@@ -129,9 +128,17 @@ def _changes(one: StepRun, old: Record, other: StepRun, new: Record) -> Iterable
             yield _input(name, old, new)
     if before["environment"] != after["environment"]:
         yield from _environment(_environment_of(one), _environment_of(other))
-    parts: tuple[tuple[Part, str], ...] = (("variable", "env"), ("file", "files"), ("output", "outputs"))
+    parts: tuple[tuple[Part, str], ...] = (
+        ("variable", "env"),
+        ("file", "files"),
+        ("output", "outputs"),
+        ("package", "packages"),
+    )
     for part, key in parts:
-        yield from _mapping(part, before[key], after[key])
+        yield from _mapping(part, before.get(key, {}), after.get(key, {}))
+    for name in after["inputs"]:
+        classes = (one.get("classes", {}).get(name, {}) for one in (before, after))
+        yield from _mapping("code", *classes)
     single: tuple[Part, ...] = ("step", "expression", "threads")
     for part in single:
         if before.get(part) != after.get(part):
@@ -191,13 +198,10 @@ def code_parts(step: StepRun) -> dict[str, str] | None:
     None where the package is not there any more, or the step's function is in no file of it.
     """
     plan = step.run.plan
-    code = Code(plan.code, step.run.workspace.store, cache_folder())
     try:
-        folder = code.unpacked
+        return _parts(Code(plan.code, step.run.workspace.store, cache_folder()).prints, plan, step.plan)
     except TurnoutError:
         return None
-    settings = Settings(code=CodeSettings(roots=plan.code.roots))
-    return _parts(Fingerprints(Project(root=folder.resolve(), name=plan.project, settings=settings)), plan, step.plan)
 
 
 def _parts(prints: Fingerprints, plan: Plan, step: StepPlan) -> dict[str, str] | None:
@@ -206,5 +210,5 @@ def _parts(prints: Fingerprints, plan: Plan, step: StepPlan) -> dict[str, str] |
     def own(one: Step) -> Fingerprint | None:
         return None if one.entrypoint is None else prints.of_class(str(one.entrypoint))
 
-    found = step_code(plan.steps, prints, own).get(step.name)
+    found = step_code(plan.steps, prints, own, plan.params).get(step.name)
     return found.parts if found is not None and found.digest == step.fingerprint else None

@@ -11,6 +11,7 @@ from turnout.api.pipeline import Pipeline
 from turnout.definition.places import written
 from turnout.errors import ConfigError, DefinitionError, Location, TurnoutError, did_you_mean
 from turnout.packaging.project import Project, load, root_of
+from turnout.packaging.sources import names
 
 
 def find_pipeline(target: str) -> Pipeline:
@@ -63,8 +64,8 @@ def _load_file(path: Path) -> ModuleType:
     name = project.module_of(path)
     if name is None:
         raise ConfigError(
-            f"{path} cannot be imported as a module: its path is not made of Python names",
-            fix="rename the file or folder, for workers import it by name",
+            f"{path} cannot be imported as a module: {_no_module(path, project)}",
+            fix="rename the file or folder, or name its folder in [tool.turnout.code] roots: workers import it by name",
         )
     module = _import(name, project)
     found = getattr(module, "__file__", None)
@@ -75,6 +76,12 @@ def _load_file(path: Path) -> ModuleType:
             fix="rename the file",
         )
     return module
+
+
+def _no_module(path: Path, project: Project) -> str:
+    if all(path.resolve().is_relative_to((project.root / root).resolve()) is False for root in project.import_roots):
+        return f"it lies outside the import roots, {', '.join(project.import_roots)}"
+    return "its path is not made of Python names"
 
 
 def _load_module(name: str) -> ModuleType:
@@ -99,7 +106,7 @@ def _import(name: str, project: Project) -> ModuleType:
         raise ConfigError(
             f"{name} cannot be imported: {error}",
             where=_raised_at(error, project),
-            fix="install what it needs into this environment",
+            fix=_where_it_lies(error.name, project) or "install what it needs into this environment",
         ) from error
     except SyntaxError as error:
         where = Location(project.relative(Path(error.filename)), error.lineno) if error.filename else None
@@ -110,6 +117,17 @@ def _import(name: str, project: Project) -> ModuleType:
             where=_raised_at(error, project),
             fix="mend the module; it is imported to find its pipelines",
         ) from error
+
+
+def _where_it_lies(name: str | None, project: Project) -> str:
+    """What to do where a module lies in a folder of the project from which nothing is imported; else empty."""
+    top = (name or "").partition(".")[0]
+    paths = [path for path in names(project) if f"/{path}".removesuffix(".py").endswith(f"/{top}")]
+    if not top or not paths:
+        return ""
+    folder = paths[0].rpartition("/")[0] or "."
+    roots = ", ".join(f'"{root}"' for root in dict.fromkeys((*project.import_roots, folder)))
+    return f"{paths[0]} lies in no import root: name its folder, [tool.turnout.code] roots = [{roots}]"
 
 
 def _raised_at(error: BaseException, project: Project) -> Location | None:

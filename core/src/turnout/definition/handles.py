@@ -17,8 +17,10 @@ from turnout.errors import DefinitionError
 from turnout.spec.expressions import Const, Ref
 from turnout.spec.inputs import Literal, Output, Param
 from turnout.spec.types import ParamType, TypeName
+from turnout.spec.values import readable
 
 _CHOOSE = "choose one of its outputs"
+_SEVERAL = 'declare several outputs as -> tuple[Annotated[X, "a"], Annotated[Y, "b"]]; another tuple is one value'
 
 
 class Handle(Operand):
@@ -56,7 +58,7 @@ class Handle(Operand):
 
     def _condition(self) -> Condition:
         if isinstance(self._source, Literal):
-            return Condition(self._trace, Const(self._source.value), {})
+            return Condition(self._trace, Const(readable(self._source.value, self._source.type)), {})
         if self._mapped:
             raise DefinitionError(
                 f"{self._show()} comes from a mapped step and cannot be in a condition",
@@ -80,7 +82,21 @@ class Handle(Operand):
             return self
         if name == "map":
             raise self._error("has no .map", "map a step over it: step.map({name})")
+        if self._is_tuple and not name.startswith("_"):
+            raise self._error(f"is asked for .{name}", _SEVERAL)
         return super().__getattr__(name)
+
+    def __iter__(self) -> NoReturn:
+        if self._is_tuple:
+            raise self._error("is looped over or unpacked", _SEVERAL)
+        super().__iter__()
+        raise AssertionError
+
+    @property
+    def _is_tuple(self) -> bool:
+        """Whether it is the one output of a step that returns a tuple, such as a NamedTuple."""
+        types = (self._type.name, *self._type.bases)
+        return isinstance(self._source, Output) and "builtins:tuple" in types and not self._type.collection
 
 
 class Outputs(Value):

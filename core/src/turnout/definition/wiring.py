@@ -133,7 +133,15 @@ class Wiring:
             ) from None
 
     def _misfit(self, parameter: Parameter, value: Any) -> DefinitionError:
-        wanted = "a JSON value" if parameter.type == JSON_TYPE else article(shown_type(parameter))
+        shown = shown_type(parameter)
+        if type(value).__module__ == "builtins" and shown.partition("[")[0] == type(value).__qualname__:
+            return DefinitionError(
+                f"{self.what} is given {shorten(value)} as {parameter.name!r}, which a plan cannot hold",
+                where=self.where,
+                why="what is written in a pipeline is kept in the plan, as JSON",
+                fix="make it in a step, or take a number, text, bool, time, list, tuple or dict",
+            )
+        wanted = "a JSON value" if parameter.type == JSON_TYPE else article(shown)
         return DefinitionError(
             f"{self.what} takes {wanted} as {parameter.name!r}, not {shorten(value)}",
             where=self.where,

@@ -2,9 +2,8 @@
 
 Two fingerprints that are equal mean the same behaviour as far as the project's own code goes. The reverse does not
 hold: what cannot be followed counts as a whole, so that a change may be seen where there is none, never the other
-import msgspec
-
-way round. Comments, formatting and docstrings do not count. Other packages are covered by the environment's pins.
+way round. Comments, formatting and docstrings do not count. Other packages are named: the environment's pins, or else
+the interpreter of the step, say what they are.
 """
 
 from __future__ import annotations
@@ -29,10 +28,14 @@ FOREIGN = "(other packages)"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """A digest, and the digests it is made of: by ``module:name``, ``module`` where the whole of it counts, or path."""
+    """A digest, and the digests it is made of: by ``module:name``, ``module`` where the whole of it counts, or path.
+
+    ``packages`` are the packages of others that are imported: what they are, only the interpreter of the step can tell.
+    """
 
     digest: str
     parts: dict[str, str]
+    packages: frozenset[str] = frozenset()
 
 
 def fingerprint(function: Any, project: Project) -> Fingerprint:
@@ -72,6 +75,11 @@ class Fingerprints:
         module = self._links.module(name)
         return None if module is None else self._from_source(self._links.named(module, qualname.split(".")[0]))
 
+    def of_used(self, reference: str) -> Fingerprint | None:
+        """The fingerprint of ``module:name`` or ``module``, or None where it is not the project's."""
+        module = None if ":" in reference else self._links.module(reference)
+        return self.of_class(reference) if module is None else self._from_source((Node("whole", module.name),))
+
     def _source_of(self, value: Any) -> tuple[Node, ...] | None:
         """What stands for a function or class in the project's source, or None where there is none."""
         qualname = getattr(value, "__qualname__", "<locals>")
@@ -103,12 +111,13 @@ class Fingerprints:
         others = {node.module for node in nodes if node.kind == "foreign"}
         if others:
             parts[FOREIGN] = canonical.digest_of(sorted(others))
+        packages = frozenset(name for name in others if not self._links.is_elsewhere(name))
         parts.update({node.module: self._links.file(node.module) for node in nodes if node.kind == "file"})
         units = [node for node in nodes if node.kind == "unit"]
         whole = {node.module for node in nodes if node.kind not in {"foreign", "file"} and self._is_whole(node)}
         if any(self._links.unit(node).introspects for node in units):
             parts.update({name: self._links.raw(name) for name in {*whole, *(node.module for node in units)}})
-            return _made_of(parts)
+            return _made_of(parts, packages)
         parts.update({name: self._links.content(name) for name in whole})
         found: dict[str, list[str]] = {}
         for node in sorted(one for one in units if one.module not in whole):
@@ -117,12 +126,12 @@ class Fingerprints:
             for one in {label, ""} if self._links.acts(node) else {label}:
                 found.setdefault(f"{node.module}:{one or '(top level)'}", []).append(unit.digest)
         parts.update({name: one[0] if len(one) == 1 else canonical.digest_of(one) for name, one in found.items()})
-        return _made_of(parts)
+        return _made_of(parts, packages)
 
     def _is_whole(self, node: Node) -> bool:
         """Whether a module counts as one: any of it may be used, or it cannot be taken apart."""
         return bool(self._links.raw(node.module)) and (node.kind == "whole" or not self._links.is_readable(node.module))
 
 
-def _made_of(parts: dict[str, str]) -> Fingerprint:
-    return Fingerprint(canonical.digest_of(parts), dict(sorted(parts.items())))
+def _made_of(parts: dict[str, str], packages: frozenset[str]) -> Fingerprint:
+    return Fingerprint(canonical.digest_of(parts), dict(sorted(parts.items())), packages)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import re
@@ -155,6 +154,8 @@ def _modified(entry: str) -> int:
 
 @lru_cache(maxsize=4)
 def _scan(_path: tuple[tuple[str, int], ...]) -> dict[str, Distribution]:
+    import importlib.metadata  # late: a worker rarely asks
+
     found: dict[str, Distribution] = {}
     for distribution in importlib.metadata.distributions():
         text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""

@@ -141,6 +141,10 @@ class Links:
                         todo.extend(classes)
         return found
 
+    def is_elsewhere(self, package: str) -> bool:
+        """Whether files of the project may be what a package's name means, though no import root has it."""
+        return bool(self._named.elsewhere(package))
+
     def _in_file(self, path: Path) -> Module | None:
         if not path.is_file() or path.suffix != ".py" or not path.is_relative_to(self.project.root):
             return None
@@ -214,6 +218,9 @@ class Links:
         for targets in module.source.imports.values():
             for target in targets:
                 yield from self._follow(module, target, ())
+        for star in module.source.stars:  # its names are this module's, too
+            if (name := _absolute(module, star)) and self.module(name) is not None:
+                yield Node("whole", name)
         if module.is_package:
             yield from (Node("whole", name) for name in self._named.modules if name.startswith(f"{module.name}."))
 

@@ -74,6 +74,8 @@ _DYNAMIC_MEMBERS = {
     "exec_module": PACKAGE,
     "load_module": PACKAGE,
     "__globals__": MODULE,
+    "f_globals": MODULE,
+    "getmodule": MODULE,
 }
 _DYNAMIC_ORIGINS = re.compile(
     r"(builtins\.(eval|exec|compile)|sys\.(modules|executable)|pandas\.read_pickle|pydoc\.locate"

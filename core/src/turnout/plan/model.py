@@ -35,9 +35,9 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     """One step, bound: see :class:`turnout.spec.model.StepSpec` for what it shares with the definition.
 
     ``environment`` names one of the plan's environments; ``image`` is a container image, for engines that use one;
-    ``fingerprint`` is the digest of the code the step reaches; ``files`` maps each declared file to its
-    digest; ``profile`` says whether records describe the tables it makes; ``options`` holds each adapter's validated
-    options.
+    ``fingerprint`` is the digest of the code the step reaches, ``packages`` are those of others that it imports;
+    ``files`` maps each declared file to its digest; ``profile`` says whether records describe the tables it makes;
+    ``options`` holds each adapter's validated options.
     """
 
     name: str
@@ -59,6 +59,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     profile: bool = True
     options: dict[str, Any] = {}
     fingerprint: str = ""
+    packages: tuple[str, ...] = ()
     doc: str = ""
     place: Place | None = None
 
@@ -94,6 +95,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     def digest(self) -> str:
         """The SHA-256 of its canonical bytes."""
         return canonical.digest_of(self)
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """The versions of its distributions by name; empty for those whose content counts."""
+        return {**dict(pin.split("==", 1) for pin in self.pins), **dict.fromkeys(self.local, "")}
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from turnout.components.base import Config
 from turnout.definition.settings import too_long
 from turnout.errors import ConfigError, Location, TurnoutError, did_you_mean
 from turnout.spec.model import ParamSpec, PipelineSpec, Place, StepSpec
-from turnout.spec.values import convert
+from turnout.spec.values import article, convert
 from turnout.stack.model import Stack
 from turnout.stack.overrides import StepOverrides
 
@@ -55,7 +55,12 @@ def _default(params: dict[str, ParamSpec], name: str, value: Any, pipeline: str,
             fix=f"its parameters are: {', '.join(params) or 'none'}",
         )
     param = params[name]
-    default = convert(value, param.type, name, where, canonical=False)
+    try:
+        default = convert(value, param.type, name, where, canonical=False)
+    except ConfigError as error:
+        if param.type.kind == "str" and value is not None and not isinstance(value, (str, list, dict)):
+            error.fix = f'put it in quotes, {name}: "…": YAML reads it as {article(type(value).__name__)}'
+        raise
     return msgspec.structs.replace(param, default=default, required=False, source="value")
 
 

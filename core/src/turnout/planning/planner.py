@@ -102,6 +102,7 @@ def make_plan(
                 profile=step.profile,
                 options=one.options,
                 fingerprint=code[step.name].digest if step.name in code else "",
+                packages=tuple(sorted(code[step.name].packages)) if step.name in code else (),
                 doc=step.doc,
                 place=step.place,
             )
@@ -232,7 +233,7 @@ def _code(spec: PipelineSpec, traced: Traced, prints: Fingerprints) -> dict[str,
         name = str(step.entrypoint)
         return Fingerprint(canonical.digest_of(name), {name: canonical.digest_of(name)})
 
-    return step_code(spec.steps, prints, own)
+    return step_code(spec.steps, prints, own, spec.params)
 
 
 def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> dict[str, str]:

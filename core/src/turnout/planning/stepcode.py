@@ -8,14 +8,16 @@ reaches; so this counts for both, except where the declared type says that the v
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
 
 from turnout import canonical
 from turnout.packaging.fingerprint import FOREIGN, Fingerprint, Fingerprints
 from turnout.plan.model import StepPlan
-from turnout.spec.inputs import Upstream
-from turnout.spec.model import StepSpec
-from turnout.spec.types import TypeName
+from turnout.spec.inputs import Literal, Param, Upstream
+from turnout.spec.model import ParamSpec, StepSpec
+from turnout.spec.types import JSON_TYPE, ParamType, TypeName
 
 Step = StepSpec | StepPlan
 Parts = dict[str, str]
@@ -30,42 +32,43 @@ _PLAIN_TEXT = re.compile(
 
 
 def step_code(
-    steps: Sequence[Step], prints: Fingerprints, own: Callable[[Step], Fingerprint | None]
+    steps: Sequence[Step],
+    prints: Fingerprints,
+    own: Callable[[Step], Fingerprint | None],
+    params: Iterable[ParamSpec] = (),
 ) -> dict[str, Fingerprint]:
     """The fingerprint of each step that has code, by name.
 
     Args:
         steps: all of a pipeline, in topological order.
         own: the fingerprint of a step's function; None where it has none, or none that can be told.
+        params: the pipeline's parameters.
     """
     found: dict[str, Fingerprint] = {}
-    carried: dict[str, Parts] = {}
+    carried: dict[str, Fingerprint] = {}
     types = {(step.name, output.name): output.type for step in steps for output in step.outputs}
+    param_types = {param.name: param.type for param in params}
     known: dict[tuple[str, tuple[str, ...]], Fingerprint] = {}
     for step in steps:
         function = own(step)
         given = {name: types[name] for name in _given(step)}
-        brought: Parts = {}
-        for (maker, _), type_ in given.items():
-            if not is_plain(type_):
-                _add(brought, carried.get(maker, {}))
-        carried[step.name] = dict(brought)
+        makers = [maker for (maker, _), type_ in given.items() if not is_plain(type_)]
+        brought = joined([carried[maker] for maker in dict.fromkeys(makers) if maker in carried])
+        carried[step.name] = brought
         if function is None:
             continue
         label = str(step.entrypoint).partition(".<locals>")[0]
-        _add(carried[step.name], {name: one for name, one in function.parts.items() if name not in {label, FOREIGN}})
-        classes = tuple(sorted({*_classes(step), *(type_.name for type_ in given.values())}))
+        handed_on = {name: one for name, one in function.parts.items() if name not in {label, FOREIGN}}
+        carried[step.name] = joined([brought, msgspec.structs.replace(function, parts=handed_on)])
+        enums = _enums(step, param_types)
+        classes = tuple(sorted({*_classes(step), *enums, *(type_.name for type_ in given.values())}))
         alike = (function.digest, classes)
-        if not brought and alike in known:
+        if not (brought.parts or brought.packages) and alike in known:
             found[step.name] = known[alike]
             continue
-        more: Parts = {}
-        for name in classes:
-            if ":" in name and (of_class := prints.of_class(name)) is not None:
-                _add(more, of_class.parts)
-        _add(more, brought)
-        found[step.name] = _both(function, more)
-        if not brought:
+        of_classes = [one for name in classes if ":" in name and (one := prints.of_class(name)) is not None]
+        found[step.name] = joined([function, joined([*of_classes, brought])])
+        if not (brought.parts or brought.packages):
             known[alike] = found[step.name]
     return found
 
@@ -78,12 +81,23 @@ def is_plain(type_: TypeName) -> bool:
     return module.partition(".")[0] in _PLAIN_PACKAGES
 
 
-def _both(function: Fingerprint, more: Parts) -> Fingerprint:
-    if not more:
-        return function
-    parts = dict(function.parts)
-    _add(parts, more)
-    return Fingerprint(canonical.digest_of(parts), dict(sorted(parts.items())))
+def joined(prints: Sequence[Fingerprint]) -> Fingerprint:
+    """One fingerprint of several."""
+    parts: Parts = {}
+    for one in prints:
+        _add(parts, one.parts)
+    packages = frozenset().union(*(one.packages for one in prints))
+    digest = prints[0].digest if prints and parts == prints[0].parts else canonical.digest_of(parts)
+    return Fingerprint(digest, dict(sorted(parts.items())), packages)
+
+
+def _enums(step: Step, params: Mapping[str, ParamType]) -> Iterator[str]:
+    """The classes of members that a step is given without a declared type that names them."""
+    for given in step.inputs.values():
+        if isinstance(given.source, (Literal, Param)):
+            type_ = given.source.type if isinstance(given.source, Literal) else params.get(given.source.name, JSON_TYPE)
+            if type_.enum != given.type.name:
+                yield from type_.enums
 
 
 def _given(step: Step) -> Iterator[tuple[str, str]]:

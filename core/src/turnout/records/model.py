@@ -97,10 +97,20 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OutputRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One output: an ``artifact``, or, for a list output, its ``elements`` in order."""
+    """One output: an ``artifact``, or, for a list output, its ``elements`` in order.
+
+    ``uses`` are the modules that reading them needs, as ``module:name`` or ``module``, of an installed package its
+    name. None is nothing, but of a pickle not known.
+    """
 
     artifact: Artifact | None = None
     elements: tuple[Artifact, ...] | None = None
+    uses: tuple[str, ...] | None = None
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The artifact, or each element's."""
+        return self.elements or (() if self.artifact is None else (self.artifact,))
 
     @property
     def digests(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.components.materializer import Materializer, Unfit
 from turnout.errors import ArtifactError, PlanError, PluginError
 from turnout.files import File, Folder
-from turnout.materializers import plain
+from turnout.materializers import plain, uses
 from turnout.materializers.choice import AUTO, Materializers
 from turnout.materializers.classes import name_of, names_of
 from turnout.materializers.own import Own
@@ -76,7 +76,8 @@ class Artifacts:
         """
         declared = output.type
         if not declared.collection or (value is None and declared.optional):
-            return OutputRecord(artifact=self._save(value, output, output.name))
+            artifact, needed = self._save(value, output, output.name)
+            return OutputRecord(artifact=artifact, uses=needed)
         if not isinstance(value, (list, tuple)):
             raise ArtifactError(
                 f"output {output.name!r} is of type {type(value).__qualname__}, but {declared.text} is declared",
@@ -84,12 +85,16 @@ class Artifacts:
                 fix="return a list",
             )
         each = msgspec.structs.replace(output, type=msgspec.structs.replace(declared, optional=declared.nullable))
-        elements = [self._save(item, each, f"{output.name}[{n}]") for n, item in enumerate(value)]
-        return OutputRecord(elements=tuple(elements[:PROFILED]) + tuple(map(unprofiled, elements[PROFILED:])))
+        saved = [self._save(item, each, f"{output.name}[{n}]") for n, item in enumerate(value)]
+        elements = tuple(one if n < PROFILED else unprofiled(one) for n, (one, _) in enumerate(saved))
+        unknown = any(one.marked and needed is None for one, needed in saved)
+        found = {used for _, needed in saved for used in needed or ()}
+        told = () if any(one.marked for one in elements) else None
+        return OutputRecord(elements=elements, uses=None if unknown else tuple(sorted(found)) or told)
 
     def save_value(self, value: Any, name: str = "value") -> Artifact:
         """Save a value of any type; *name* is what messages call it."""
-        return self._save(value, OutputPlan(name=name, type=ANY), name)
+        return self._save(value, OutputPlan(name=name, type=ANY), name)[0]
 
     def save_path(self, path: Path, kind: ContentKind, suffix: str = "") -> Artifact:
         """Save the content of a file or folder, as for a parameter. Nothing is copied when the store has it already.
@@ -118,7 +123,8 @@ class Artifacts:
             return False
         return True
 
-    def _save(self, value: Any, output: OutputPlan, name: str) -> Artifact:
+    def _save(self, value: Any, output: OutputPlan, name: str) -> tuple[Artifact, tuple[str, ...] | None]:
+        """Save a value; return its artifact and what it uses, as :class:`OutputRecord` tells it."""
         outputs.check(value, output.type, name)
         try:
             with temporary(self.work):
@@ -127,8 +133,8 @@ class Artifacts:
             what = f"output {name!r} cannot be saved: {error.what}"
             raise ArtifactError(what, why=error.why, fix=error.fix) from None
 
-    def _saved(self, value: Any, output: OutputPlan, name: str) -> Artifact:
-        """The artifact, by the first materializer that can keep the value.
+    def _saved(self, value: Any, output: OutputPlan, name: str) -> tuple[Artifact, tuple[str, ...] | None]:
+        """The artifact and what it uses, by the first materializer that can keep the value.
 
         Raises:
             Unfit: when none can, as the last one says.
@@ -140,7 +146,7 @@ class Artifacts:
         if first.name in small.MATERIALIZERS and (
             packed := artifact_errors.told(what, lambda: small.pack(value, kind, first.name))
         ):
-            return packed
+            return packed, _used_inline(packed)
         reason: Unfit | None = None
         for materializer in itertools.chain([first], candidates):
             with self.blobs.staging() as folder:
@@ -152,9 +158,13 @@ class Artifacts:
                 if self._redactor and self._redactor.finds_in(materializer.pieces(folder)):
                     raise refusal("the step", what)
                 pickled = materializer.pickled or (isinstance(materializer, Own) and holds_pickle(folder))
+                named = pickled or materializer.name in small.MATERIALIZERS
+                needed = uses.in_files(folder) if named else None
                 manifest = self.blobs.write(folder, materializer.name, kind)
             found = blobs.reference(manifest, pickled)
-            return msgspec.structs.replace(found, profile=profile) if isinstance(profile, Profile) else found
+            if isinstance(profile, Profile):
+                found = msgspec.structs.replace(found, profile=profile)
+            return found, needed if pickled else needed or None
         assert reason is not None
         raise reason
 
@@ -405,6 +415,12 @@ def path_artifact(path: Path, kind: ContentKind, suffix: str = "") -> Artifact:
         digest, size = canonical.digest_file(path)
         found = (FileEntry(path=_neutral(path.name, suffix), sha256=digest, size=size),)
     return blobs.reference(Manifest(materializer=kind, type=_CONTENT[kind], files=found), pickled=False)
+
+
+def _used_inline(artifact: Artifact) -> tuple[str, ...] | None:
+    if artifact.type.startswith("builtins:") and not isinstance(artifact.value, (list, dict)):
+        return None
+    return uses.in_text(canonical.encode([artifact.type, artifact.value])) or None
 
 
 def unprofiled(artifact: Artifact) -> Artifact:

@@ -10,6 +10,7 @@ import msgspec
 from turnout import canonical
 from turnout.plan.model import StepPlan
 from turnout.records.model import InputRecord
+from turnout.runtime.outside import classes, packages
 from turnout.runtime.sealed import threads_for
 from turnout.runtime.session import Session
 from turnout.runtime.sources import collected
@@ -20,7 +21,7 @@ from turnout.spec.types import ParamType
 def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) -> dict[str, Any]:
     """What the key is made of, by name, so that two keys can be compared part by part."""
     environment = session.plan.environments.get(step.environment)
-    return {
+    parts = {
         "step": None if step.entrypoint is None else str(step.entrypoint),
         "expression": step.expression,
         "code": step.fingerprint,
@@ -33,6 +34,8 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
             output.name: [output.type.name, output.type.collection, output.materializer] for output in step.outputs
         },
     }
+    further = {"packages": packages(session, step), "classes": classes(session, step, inputs)}
+    return parts | {name: part for name, part in further.items() if part}
 
 
 def _input(session: Session, spec: InputSpec, given: InputRecord) -> Any:

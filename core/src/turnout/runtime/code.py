@@ -15,7 +15,8 @@ from turnout import canonical, context
 from turnout.components.artifact_store import ArtifactStore
 from turnout.errors import ArtifactError, PlanError
 from turnout.packaging import unpacking
-from turnout.packaging.project import load
+from turnout.packaging.fingerprint import Fingerprints
+from turnout.packaging.project import CodeSettings, Project, Settings, load
 from turnout.plan.model import Code as CodeRef
 from turnout.runtime import unpacked_modules
 from turnout.spec.model import Entrypoint
@@ -82,6 +83,12 @@ class Code:
             return pickle.loads(data)  # type: ignore[no-any-return]  # noqa: S301
         found = self._find(entrypoint.module, entrypoint.qualname)
         return getattr(found, "function", found)  # type: ignore[no-any-return]
+
+    @cached_property
+    def prints(self) -> Fingerprints:
+        """Fingerprints of what lies in the package."""
+        settings = Settings(code=CodeSettings(roots=self.reference.roots))
+        return Fingerprints(Project(root=self.unpacked.resolve(), name="", settings=settings))
 
     def has_module(self, module: str) -> bool:
         """Whether a module is the project's own: whether the package has a file for its top-level name."""

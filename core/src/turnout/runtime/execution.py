@@ -31,6 +31,7 @@ from turnout.errors import (
 from turnout.plan.model import StepPlan
 from turnout.records.model import Failure, Logged, OutputRecord
 from turnout.runtime import forking, profiles, tracking
+from turnout.runtime.advice import advice
 from turnout.runtime.files import parameter_file
 from turnout.runtime.logged import StepLog
 from turnout.runtime.policies import artifacts_of
@@ -52,12 +53,6 @@ TEXT = 1 << 14
 """The characters of an error's text, and of its traceback, that go on record at most."""
 NOT_THE_USERS = (str(Path(turnout.__file__).parent), str(Path(importlib.__file__).parent), "<frozen ")
 """Where frames lie that say nothing to who wrote the step: turnout's own, and the import system's."""
-
-_BESIDE = (
-    "\n  why: the code of a run is read-only, so that its next step runs the same"
-    "\n  fix: write to the folder that the step runs in, by a relative path, and return what is to be kept"
-)
-"""What is said to a step that writes beside its module."""
 
 
 class Executed(msgspec.Struct, frozen=True):
@@ -318,12 +313,10 @@ def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
     """The failure as it goes on record: the user's own frames, project-relative paths, secrets taken out."""
     raised = error.__cause__ if isinstance(error, TurnoutError) else error
     text = "" if raised is None or isinstance(raised, TurnoutError) else "".join(_traceback(raised))
-    hint = ""
+    hint = "" if raised is None else advice(session, raised)
     if "code" in session.__dict__ and "folder" in session.code.__dict__:
         for folder in {session.code.folder, session.code.folder.resolve()}:
             text = text.replace(f"{folder}{os.sep}", "")
-            if isinstance(raised, PermissionError) and f"{raised.filename}".startswith(f"{folder}{os.sep}"):
-                hint = _BESIDE
     redactor = session.components.redactor
     return Failure(
         type=redactor.text(f"{type(error).__module__}.{type(error).__qualname__}"),

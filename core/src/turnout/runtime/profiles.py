@@ -37,7 +37,8 @@ def stripped(output: OutputRecord) -> OutputRecord:
 
 
 def _each(output: OutputRecord, change: Callable[[Artifact], Artifact]) -> OutputRecord:
-    return OutputRecord(
+    return msgspec.structs.replace(
+        output,
         artifact=None if output.artifact is None else change(output.artifact),
         elements=None if output.elements is None else tuple(map(change, output.elements)),
     )

@@ -72,9 +72,24 @@ def element(session: Session, step: str, output: str, index: int | None) -> Outp
         return record.outputs[output]
     record = session.record(step, None)
     assert record is not None
-    elements = record.outputs[output].elements
-    assert elements is not None
-    return OutputRecord(artifact=elements[index])
+    found = record.outputs[output]
+    assert found.elements is not None
+    return OutputRecord(artifact=found.elements[index], uses=found.uses)
+
+
+def outputs_of(session: Session, source: Source, given: InputRecord) -> list[OutputRecord]:
+    """The outputs that an input was read from; none of a literal, a parameter, and what was skipped."""
+    if given.skipped:
+        return []
+    match source:
+        case Output(step=step, output=output):
+            record = session.record(step, None)
+            return [] if record is None else [record.outputs[output]]
+        case Element(step=step, output=output):
+            return [element(session, step, output, given.index)]
+        case Collected(step=step, output=output):
+            return collected(session, step, output) or []
+    return []
 
 
 def collected(session: Session, step: str, output: str) -> list[OutputRecord] | None:

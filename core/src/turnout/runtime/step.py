@@ -20,6 +20,7 @@ from turnout.runtime import cache, clock, profiles, tracking
 from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import FINAL, StepFailed, execute
 from turnout.runtime.host import this_host
+from turnout.runtime.outside import is_told, packages
 from turnout.runtime.policies import artifacts_of
 from turnout.runtime.report import Report
 from turnout.runtime.resolution import Done, Skip, Wait
@@ -98,6 +99,7 @@ def take(session: Session, name: str, index: int | None = None, *, begun: bool =
         if (
             isinstance(decision, Wait)
             or step.env
+            or packages(session, step)
             or session.plan.worker.tracker.type != "none"
             or names_url(session, step)
         ):
@@ -143,7 +145,10 @@ def _cached(session: Session, step: StepPlan, index: int | None, most: float = m
         inputs = input_records(session, step, index)
     except TurnoutError:
         return None  # running the step meets the same, and puts it on record
-    key = key_of(key_parts(session, step, inputs))
+    parts = key_parts(session, step, inputs)
+    if not is_told(parts):
+        return None
+    key = key_of(parts)
     old = cache.look_up(session, step, index, key, inputs, most)
     if old is None:
         return None
@@ -241,7 +246,7 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
     _write_attempt(session, step, index, attempt, started, None, Logged())
     standing, mine = session.commit(record)
     if mine:
-        if record.sealed and cache.applies(session, step):
+        if record.sealed and cache.applies(session, step) and is_told(parts):
             cache.remember(session, record)
         tracking.track_committed(session, report)
         components.notify(

@@ -126,7 +126,8 @@ def to_timedelta(value: Any) -> int | float:
             try:
                 value = times.parse_duration(value)
             except (ValueError, OverflowError) as error:
-                raise Misfit(str(error)) from None
+                written = times.in_units(value)
+                raise Misfit(str(error), fix=f"write {written}, or the seconds" if written else None) from None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
             value = timedelta(seconds=value)

@@ -10,6 +10,7 @@ _TIME = r"(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?"
 _DATETIME = re.compile(rf"{_DATE}(?:[Tt ]{_TIME})?\s?([Zz]|[+-]\d{{2}}(?::?\d{{2}})?)?\Z", re.ASCII)
 _IN_ZONE = re.compile(r"(.*?)([+-]\d{2}:\d{2}(?::\d{2}(?:\.\d{6})?)?)?\[([^\[\]]+)\](\[fold=1\])?\Z", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{6}))?)?\Z", re.ASCII)
+_UNITS = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?\Z", re.ASCII)
 _FOLD = "[fold=1]"
 NAIVE = "naive"
 """Stands in the brackets of a time that has no zone."""
@@ -187,6 +188,17 @@ def parse_duration(text: str) -> timedelta:
     units = (604_800, 86_400, 3_600, 60, 1)
     micros = sum(_micros(part) * unit for part, unit in zip(parts, units, strict=True) if part)
     return timedelta(microseconds=-micros if sign == "-" else micros)
+
+
+def in_units(text: str) -> str:
+    """The ISO 8601 duration of one written as ``1h30m``, as timeouts are; empty for any other text."""
+    found = _UNITS.match("".join(text.split()))
+    if found is None or not any(found.groups()):
+        return ""
+    weeks, days, *clock = found.groups()
+    whole = int(weeks or 0) * 7 + int(days or 0)
+    parts = "".join(f"{part}{unit}" for part, unit in zip(clock, "HMS", strict=True) if part)
+    return "P" + (f"{whole}D" if whole else "") + (f"T{parts}" if parts else "")
 
 
 def _micros(part: str) -> int:
