@@ -288,3 +288,23 @@ def test_finite_points_stay_numbers(demo):
     demo.call("log_much")
     values = [point.value for point in logged(demo, "log_much").points]
     assert all(math.isfinite(value) for value in values if not isinstance(value, str))
+
+
+def test_a_relative_path_that_is_not_there_is_told_with_what_to_declare(bench):
+    bench.write("def one():\n    return open('data/n.txt').read()\n")
+    bench.make(bench.step("one"))
+    message = bench.call("one").message
+    assert "No such file or directory: 'data/n.txt'" in message
+    assert '@step(files=["data/n.txt"])' in message
+    assert "a parameter of type File" in message
+
+
+def test_a_module_that_did_not_travel_is_told_with_what_to_do(bench):
+    (bench.root / ".gitignore").write_text("hidden.py\n")
+    (bench.root / "hidden.py").write_text("x = 1\n")
+    bench.write("def one():\n    import hidden\n    return hidden.x\n")
+    bench.make(bench.step("one"))
+    assert bench.call("one").message == "ModuleNotFoundError: No module named 'hidden'"
+    said = bench.attempts("one")[0].failure.traceback
+    assert "must not be ignored by git" in said
+    assert "hidden is neither in the code package nor installed" in said

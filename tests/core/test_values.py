@@ -312,3 +312,14 @@ def canonical_round_trip(value):
     import msgspec
 
     return msgspec.json.decode(canonical.encode(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("1m", "PT1M"), ("1h30m", "PT1H30M"), ("1w2d", "P9D"), ("1.5s", "PT1.5S"), ("2d 3h", "P2DT3H")],
+)
+def test_a_span_as_timeouts_take_it_is_told_in_iso(text, written) -> None:
+    with pytest.raises(ConfigError) as caught:
+        convert(text, SPAN, "x")
+    assert caught.value.fix == f"write {written}, or the seconds"
+    assert convert(written, SPAN, "x") is not None

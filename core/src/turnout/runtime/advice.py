@@ -10,12 +10,12 @@ from turnout.runtime.session import Session
 
 def advice(session: Session, error: BaseException) -> str:
     """Lines that say why it happened and how to mend it; empty where nothing is known of it."""
-    if isinstance(error, FileNotFoundError) and isinstance(error.filename, str) and error.filename:
-        if not PurePath(error.filename).is_absolute():
-            return (
-                f'\n  fix: a step runs in a folder of its own: declare the file, @step(files=["{error.filename}"]), '
-                "or take it as a parameter of type File"
-            )
+    name = error.filename if isinstance(error, FileNotFoundError) else None
+    if isinstance(name, str) and name and not PurePath(name).is_absolute():
+        return (
+            f'\n  fix: a step runs in a folder of its own: declare the file, @step(files=["{name}"]), '
+            "or take it as a parameter of type File"
+        )
     if "code" not in session.__dict__ or "folder" not in session.code.__dict__:
         return ""
     folders = (session.code.folder, session.code.folder.resolve())
@@ -31,7 +31,7 @@ def advice(session: Session, error: BaseException) -> str:
         if not session.code.has_module(top):
             return (
                 f"\n  why: {top} is neither in the code package nor installed"
-                "\n  fix: a module of the project must not be ignored by git, or is named in [tool.turnout.code] include, "
-                "and lies in an import root; a package belongs into the dependencies"
+                "\n  fix: declare a package among the dependencies; git must not ignore a module of the project, "
+                "unless [tool.turnout.code] include names it, and its folder is among the roots"
             )
     return ""

@@ -320,7 +320,7 @@ def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
     redactor = session.components.redactor
     return Failure(
         type=redactor.text(f"{type(error).__module__}.{type(error).__qualname__}"),
-        message=_bounded(redactor.text(_message(error) + hint)),
+        message=_bounded(redactor.text(_message(error) + ("" if isinstance(raised, ImportError) else hint))),
         traceback=_bounded(redactor.text(text + hint)),
         retryable=not (isinstance(error, FINAL) or (step.kind == "gate" and isinstance(error, RunError))),
     )
