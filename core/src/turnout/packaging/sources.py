@@ -100,9 +100,11 @@ def collect(project: Project, places: Places | None = None, data: Collection[str
 
 
 def names(project: Project, places: Places | None = None) -> tuple[str, ...]:
-    """The paths of the project's files, sorted: as git sees them, or all of them where it does not."""
+    """The paths of the project's files, sorted: as git sees them, or all of them where it does not; what is included
+    besides is among them."""
     listing = git.files(project.root)
     paths = set(walk(project.root, ignore=True)) if listing is None else {*listing.tracked, *listing.untracked}
+    paths |= _included(project)
     paths = paths.difference(*written.find(project.root, paths, places or Places()).values())
     return tuple(sorted(path for path in paths if not never.is_own(path) and not never.is_credential(path)))
 
