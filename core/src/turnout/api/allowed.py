@@ -11,7 +11,6 @@ import inspect
 import os
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal, NoReturn
@@ -90,17 +89,17 @@ def check_repeatable(definition: PipelineDefinition) -> None:
         return
     functions = definition.trace().functions.values()
     imported = {inspect.unwrap(function).__code__.co_filename for function in functions}
-    main = getattr(sys.modules["__main__"], "__file__", None)
+    main = getattr(sys.modules["__main__"], "__file__", None) or ""
     for file, calls in sorted(_called.items()):
-        if file in imported:
-            repeated = partial(_is_repeated, file)
-        elif main is None or not Path(file).samefile(main):  # of modules that import one another, one may be enough
-            repeated = partial(_are_repeated_in_a_worker, imported)
-        else:
-            continue
+        if file not in imported and os.path.realpath(file) == os.path.realpath(main):
+            continue  # a script that no worker imports
         for line, (changed, call, purpose) in sorted(calls.items()):
-            if Path(file).stat().st_mtime_ns == changed and repeated(line):
+            if not Path(file).is_file() or Path(file).stat().st_mtime_ns != changed:
+                continue
+            # of modules that import one another, a worker may import this one, too
+            if _is_repeated(file, line) if file in imported else any(map(_is_repeated_in_a_worker, sorted(imported))):
                 _refuse(_at_import(call, purpose, places.locate(file, line)), root_of(Path(file)))
+            calls.pop(line)
 
 
 def _at_import(call: str, purpose: Purpose, where: Location) -> DefinitionError:
@@ -157,21 +156,17 @@ def _is_repeated(file: str, line: int) -> bool:
         for node in ast.walk(getattr(condition, "test", condition))
         if isinstance(node, ast.Name)
     }
-    return "__name__" not in names and _is_repeated_in_a_worker(Path(file))
+    return "__name__" not in names and _is_repeated_in_a_worker(file)
 
 
-def _are_repeated_in_a_worker(files: set[str], _line: int) -> bool:
-    return any(_is_repeated_in_a_worker(Path(file)) for file in sorted(files) if Path(file).is_file())
-
-
-def _is_repeated_in_a_worker(file: Path) -> bool:
+def _is_repeated_in_a_worker(file: str) -> bool:
     """Whether importing a module as a worker does is refused: where that hangs on a condition, it is tried."""
-    project = load(root_of(file))
+    project = load(root_of(Path(file)))
     roots = [str(project.root / top) for top in project.import_roots]
     environ = {**os.environ, context.WORKER: "1", "PYTHONPATH": os.pathsep.join([*roots, *sys.path])}
     done = subprocess.run(
         [sys.executable, "-c", _PROBE],
-        input=project.module_of(file) or "",
+        input=project.module_of(Path(file)) or "",
         env=environ,
         capture_output=True,
         text=True,

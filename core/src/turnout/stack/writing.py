@@ -1,4 +1,4 @@
-"""Where the stacks of a project write on this machine: stores, observers' files, a folder a run of engines and trackers."""
+"""Where the stacks of a project write on this machine: stores, files of observers, folders of engines and trackers."""
 
 from __future__ import annotations
 
