@@ -178,6 +178,14 @@ RETURNED = {
     "a table": "import pandas as pd\nreturn pd.DataFrame({'a': ['x'] * 99 + [S()]})",
     "a table of categories": "import pandas as pd\nreturn pd.DataFrame({'a': pd.Categorical(['x', S()])})",
     "a table of bytes": "import pyarrow as pa\nreturn pa.table({'a': [b'x', S().encode()]})",
+    "a table in a mapping": "import pandas as pd\nreturn {'t': pd.DataFrame({'a': ['x', S()]}), 'n': 1}",
+    "an array in a list": "import numpy as np\nreturn [np.array(['x', S()]), 1]",
+    "a Parquet file of one's own": (
+        "import pandas as pd\npd.DataFrame({'a': ['x', S()]}).to_parquet('o.parquet')\nreturn Path('o.parquet')"
+    ),
+    "a long mapping of JSON": "return {'x': 'x' * 10000, 'j': json.dumps({'p': S()})}",
+    "a file's name in a folder": "p = Path('out')\n(p / S().replace('/', '')).mkdir(parents=True)\nreturn [S()]",
+    "an Arrow table without rows": "import pyarrow as pa\nreturn pa.table({S(): pa.array([], pa.string())})",
     "the name of a column": "import pandas as pd\nreturn pd.DataFrame({S(): [1]})",
     "a nested table": "import pyarrow as pa\nreturn pa.table({'a': [[{'b': S()}]]})",
     "a table of Polars": "import polars as pl\nreturn pl.DataFrame({'a': ['x', S()]})",

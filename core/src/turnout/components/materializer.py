@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,18 +44,6 @@ class Materializer(ABC):
     @abstractmethod
     def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
         """Read the value back, as the *wanted* type where this materializer can give several."""
-
-    def pieces(self, folder: Path) -> Iterator[bytes]:
-        """What a saved value consists of, for who looks for a secret in it: names and bytes of its files.
-
-        A materializer that compresses gives what it has compressed.
-        """
-        for path in sorted(folder.rglob("*")):
-            yield path.relative_to(folder).as_posix().encode(errors="surrogateescape")
-            if path.is_file():
-                with path.open("rb") as stream:
-                    while piece := stream.read(1 << 20):
-                        yield piece
 
     def equal(self, left: Path, right: Path) -> bool:
         """Whether two saved values are the same for the user; by default whether their files' bytes are."""

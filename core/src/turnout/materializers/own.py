@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,9 +23,6 @@ class Own(Materializer):
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
         return self.own.load(folder, wanted) if isinstance(self.own, Materializer) else self.own.load(folder)
-
-    def pieces(self, folder: Path) -> Iterator[bytes]:
-        return self.own.pieces(folder) if isinstance(self.own, Materializer) else super().pieces(folder)
 
     def equal(self, left: Path, right: Path) -> bool:
         compare = getattr(self.own, "equal", super().equal)

@@ -6,9 +6,7 @@ Read by another library, an unnamed index of pandas is left out and a named one 
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -76,22 +74,6 @@ class Table(Compared):
         if kind in PANDAS_SERIES and path.stem != "series":
             return frames.to_pandas(_single(_without_index(table), kind), series=True)
         return frames.to_pandas(table, series=kind in PANDAS_SERIES)
-
-    def pieces(self, folder: Path) -> Iterator[bytes]:
-        path = _file(folder)
-        if find_spec("pyarrow") is None:
-            stream = io.BytesIO()
-            _read_polars(path).write_ipc(stream, compression="uncompressed")
-            yield stream.getvalue()
-            return
-        import pyarrow as pa
-
-        table = _read_arrow(path)
-        for batch in table.to_batches(ROW_GROUP) or [_empty(table)]:
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, table.schema) as writer:  # the names and dictionaries, too
-                writer.write_batch(batch)
-            yield sink.getvalue().to_pybytes()
 
 
 def _file(folder: Path) -> Path:

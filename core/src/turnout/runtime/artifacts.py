@@ -32,6 +32,7 @@ from turnout.plan.model import OutputPlan
 from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord, Profile
 from turnout.runtime import artifact_errors, blobs, outputs, small
 from turnout.runtime.blobs import Blobs, short
+from turnout.runtime.pieces import pieces
 from turnout.runtime.redaction import Redactor, refusal
 from turnout.spec.types import ANY, TypeName
 
@@ -155,7 +156,7 @@ class Artifacts:
                 except Unfit as error:
                     reason = error
                     continue
-                if self._redactor and self._redactor.finds_in(materializer.pieces(folder)):
+                if self._redactor and self._redactor.finds_in(pieces(folder)):
                     raise refusal("the step", what)
                 pickled = materializer.pickled or (isinstance(materializer, Own) and holds_pickle(folder))
                 named = pickled or materializer.name in small.MATERIALIZERS
