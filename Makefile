@@ -1,6 +1,6 @@
 # The two commands of the README: `make demo` and `make test`. The rest is for developers.
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-engines test-pythons lint format bench soak constraints clean
+.PHONY: help demo docs test test-engines test-pythons test-pandas lint format bench soak constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -49,6 +49,12 @@ test-engines: .venv/ready .venv-engines/ready ## The tests on real engines: Airf
 
 test-pythons: .venv/ready ## The core's tests on the other Pythons that are installed
 	@UV=$(UV) EDITABLE="$(EDITABLE)" tests/other_pythons.sh
+
+test-pandas: .venv/ready ## What values become, with pandas 2
+	@test -x .venv-pandas2/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv-pandas2
+	@VIRTUAL_ENV=.venv-pandas2 $(UV) pip install --quiet --compile-bytecode $(EDITABLE) --requirement tests/requirements.in 'pandas<3'
+	@.venv-pandas2/bin/pytest -q --numprocesses 2 --dist loadfile tests/core/test_materializers*.py tests/core/test_profile.py \
+		tests/core/test_artifacts.py tests/e2e/test_arriving_frames.py tests/e2e/test_values_with_files.py tests/e2e/test_objects_arrive.py
 
 soak: .venv/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak

@@ -16,6 +16,7 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
@@ -138,7 +139,11 @@ def _lift_tagged(tag: str, body: Any, part: Convert | None) -> Any:
 
 
 def _lower_set(tag: str) -> Callable[[Any, Convert], Written]:
-    return lambda value, down: (tag, sorted((down(item) for item in value), key=canonical.encode))
+    def write(value: Any, down: Convert) -> Written:
+        items = sorted(value) if all(isinstance(item, PurePath) for item in value) else value  # parts are numbered
+        return tag, sorted((down(item) for item in items), key=canonical.encode)
+
+    return write
 
 
 def _offset(zone: tzinfo | None) -> bool:
