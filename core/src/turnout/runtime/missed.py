@@ -64,7 +64,13 @@ def noted(store: ArtifactStore[Any], project: str, run: str) -> tuple[Missed, ..
     """All that a run's tracker did not take."""
     folder = layout.missed(project, run)
     found = [store.read(f"{folder}/{name}") for name in sorted(store.children(folder))]
-    return tuple(msgspec.json.decode(data, type=Missed) for data in found if data is not None)
+    return tuple(missed for data in found if data is not None and (missed := _read(data)) is not None)
+
+
+def _read(data: bytes) -> Missed | None:
+    with contextlib.suppress(*canonical.UNREADABLE):  # what is damaged tells nothing
+        return msgspec.json.decode(data, type=Missed)
+    return None
 
 
 def _key(session: Session, label: str) -> str:

@@ -225,5 +225,8 @@ def closing_mark(store: ArtifactStore[Any], project: str, run: str) -> Mark | No
 
 def mark_cancelled(store: ArtifactStore[Any], plan: Plan, run: str) -> None:
     """Mark that a run was stopped on purpose, unless it has ended: its engine may call that a failure."""
-    if closing_mark(store, plan.project, run) is None:
-        append_mark(store, plan.project, run, Mark(kind="cancel", time=clock.now()))
+    mark, done = Mark(kind="cancel", time=clock.now()), False
+    while not done:
+        number = newest_mark(store, plan.project, run).number  # before the look: an end that comes meanwhile is seen
+        ended = closing_mark(store, plan.project, run) is not None
+        done = ended or append_mark(store, plan.project, run, mark, after=number)
