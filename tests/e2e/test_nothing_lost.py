@@ -41,6 +41,7 @@ WORKER = {
 RUN = {
     # the file given
     "os.mkdir .staging",
+    "open .turnout-store",
     "os.mkdir .staging/*",
     "open .staging/*",
     "os.mkdir artifacts",
