@@ -56,8 +56,9 @@ test-pandas: .venv/ready ## What values become, with pandas 2
 	@.venv-pandas2/bin/pytest -q --numprocesses 2 --dist loadfile tests/core/test_materializers*.py tests/core/test_profile.py \
 		tests/core/test_artifacts.py tests/e2e/test_arriving_frames.py tests/e2e/test_values_with_files.py tests/e2e/test_objects_arrive.py
 
-soak: .venv/ready ## Long-running tests, by hand
+soak: .venv/ready .venv-engines/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak
+	@.venv-engines/bin/pytest -q tests/soak/engines
 
 lint: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff format --check .
