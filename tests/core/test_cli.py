@@ -705,3 +705,34 @@ def test_no_color(project):
     assert code == 0
     assert "✓" in written
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", written)
+
+
+RETRYING = """
+from turnout import pipeline, step, when
+
+
+@step(retries=3, retry_delay="2h", retry_backoff=2)
+def measure(number: int) -> dict:
+    return {"error": number}
+
+
+@step
+def publish(report: dict) -> None: ...
+
+
+@pipeline
+def nightly(number: int = 1):
+    report = measure(number)
+    with when(report["error"] < 0.5):
+        publish(report)
+"""
+
+
+def test_explain_says_what_an_engine_adds_and_what_a_guard_goes_by(project, call):
+    write(project, {"nightly.py": RETRYING, "air.yaml": "extends: local\norchestrator: {type: airflow}\n"})
+    shown = call("explain", "nightly.py", "--stack", "air.yaml").out
+    assert "  where measure['error'] < 0.5\n" in shown
+    assert "  backoff        native: Airflow adds jitter: a growing delay is up to twice as long as asked for" in shown
+    document = json.loads(call("explain", "nightly.py", "--stack", "air.yaml", "--json").out)
+    assert set(document["remarks"]) == {"retries", "backoff"} <= set(document["capabilities"])
+    assert [one["condition"] for one in document["steps"] if one["kind"] == "gate"] == ["measure['error'] < 0.5"]

@@ -128,3 +128,23 @@ def test_the_suite_of_what_is_compiled(turnout_corpus, tmp_path, launch):
     suite.test_bundles_are_data(trial)
     suite.test_bundles_are_parsed_without_turnout(trial)
     suite.test_texts_never_become_code(trial)
+
+
+@pytest.mark.parametrize(
+    ("resources", "docker", "kubernetes"),
+    [
+        (Resources(), [], []),
+        (Resources(cpu=1), ["cpus=1"], ["requests={'cpu': '1'}"]),
+        (Resources(cpu=0.5), ["cpus=0.5"], ["requests={'cpu': '0.5'}"]),
+        (Resources(memory="2 Gi"), ["mem_limit='2g'"], ["requests={'memory': '2Gi'}", "limits={'memory': '2Gi'}"]),
+    ],
+)
+def test_what_is_asked_for_is_written_and_nothing_else(resources, docker, kubernetes):
+    plan = sample_plan(sample_step("fit", resources=resources))
+    for launch, expected in (("docker", docker), ("kubernetes", kubernetes)):
+        tree = ast.parse(
+            AirflowOrchestrator(AirflowSettings(launch=launch, image="fit:1")).compile(plan).files["sample_dag.py"]
+        )
+        words = [word for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords]
+        names = {"cpus", "mem_limit", "requests", "limits"}
+        assert [f"{word.arg}={ast.unparse(word.value)}" for word in words if word.arg in names] == expected

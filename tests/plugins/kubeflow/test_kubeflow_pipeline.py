@@ -529,3 +529,24 @@ def test_where_logs_are():
         "see https://kubeflow.example/pipeline/#/runs/details/1234, or run: "
         "kubectl logs --namespace team-a --selector pipeline/runid=1234 --all-containers"
     )
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        (Resources(), {}),
+        (Resources(cpu=1), {"resourceCpuRequest": "1", "resourceCpuLimit": "1", "cpuRequest": 1.0, "cpuLimit": 1.0}),
+        (
+            Resources(memory="2 Gi"),
+            {
+                "resourceMemoryRequest": "2Gi",
+                "resourceMemoryLimit": "2Gi",
+                "memoryRequest": 2.147483648,
+                "memoryLimit": 2.147483648,
+            },
+        ),
+    ],
+)
+def test_resources_that_are_asked_for_are_written_and_no_others(resources, expected):
+    found = document(sample_plan(sample_step("fit", resources=resources)))
+    assert found["deploymentSpec"]["executors"]["exec-fit"]["container"].get("resources", {}) == expected

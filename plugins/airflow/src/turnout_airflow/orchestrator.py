@@ -76,8 +76,8 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
             ("instance", "launch", "python", "image", "variables", "max_map_length", "docker", "kubernetes"),
             "write the value, or ${env:NAME}, which is resolved while planning",
         ),
-        "environment": "let the steps have it: @step(secrets=…) or @step(env=…); or, with `launch: kubernetes`, take it "
-        "from a Secret: kubernetes: {secret_environment: {VARIABLE: SECRET/KEY}}",
+        "environment": "let the steps have it: @step(secrets=…) or @step(env=…); or, with `launch: kubernetes`, take "
+        "it from a Secret: kubernetes: {secret_environment: {VARIABLE: SECRET/KEY}}",
     }
     remarks: ClassVar[Mapping[Capability, str]] = {
         Capability.RETRIES: "a step that says nothing has the site's own default, [core] default_task_retries",
