@@ -1,6 +1,8 @@
 """DAG files, byte for byte; and what cannot be one."""
 
 import ast
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -26,7 +28,9 @@ from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.dag import DagFile
 from turnout_airflow.orchestrator import AirflowOrchestrator
 from turnout_airflow.params import packable
+from turnout_airflow.render import render
 from turnout_airflow.settings import AirflowSettings, DagOptions
+from turnout_airflow.source import literal
 
 LIST = OutputPlan(name="output", type=TypeName(name="builtins:int", text="int", collection=True))
 MORE = OutputPlan(name="more", type=TypeName(name="builtins:int", text="int", collection=True))
@@ -333,3 +337,19 @@ def test_what_cannot_be_compiled_is_refused():
         source(sample_plan(params=(required,), schedule=Schedule(cron="@daily")))
     with pytest.raises(PlanError, match="has a name of 209 characters"):
         source(sample_plan(sample_step(".".join(["x" * 69] * 3))))
+
+
+def test_the_renderer_is_imported_when_a_file_is_made():
+    code = "import sys, turnout_airflow.orchestrator; print('jinja2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("text", ["x'; import os #", '""" + evil', "a\nb", "{{ 1 + 1 }}", "{% raw %}"])
+def test_a_template_writes_nothing_that_is_no_literal(text):
+    with pytest.raises(TypeError, match="write it as a literal"):
+        render(
+            "python.jinja", plan=sample_plan(), since=text, tried=["1", "2"], provider="", callbacks={}, imports=text
+        )
+    assert ast.parse(source(sample_plan(name=text, project=text)))
+    assert ast.literal_eval(literal(text)) == text
