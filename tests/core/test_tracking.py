@@ -150,8 +150,9 @@ def test_what_a_tracker_did_not_take_is_told_with_the_command_that_sends_it(demo
     assert "sync" not in command(demo, monkeypatch, "show", run.id)[0]
 
 
-def test_a_point_that_the_tracker_can_never_take_costs_itself_alone(demo, monkeypatch):
-    tracked(demo, demo.step("far"), demo.step("one"))
+@pytest.mark.parametrize("required", [False, True])
+def test_a_point_that_the_tracker_can_never_take_costs_itself_alone(demo, monkeypatch, required):
+    tracked(demo, demo.step("far"), demo.step("one"), required=required)
     assert demo.run() == {"succeeded": 2}
     assert sorted(Ledger.points.values()) == [0.25, 0.5, 0.5, 0.5]
     run, before = found(demo), dict(Ledger.points)

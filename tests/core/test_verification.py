@@ -96,6 +96,8 @@ def test_a_difference_in_nothing_is_not_equality(project):
     told = json.loads(turnout("verify", one, other, "--json").stdout)
     assert (told["states"], told["differences"]) == (["failed", "failed"], [])
     assert turnout("verify", one, well).returncode == 1
+    said = turnout("runs", "compare", one, other).stdout
+    assert said == "nothing differs in what the runs have done; they are failed and failed\n"
     done = turnout("verify", "work.py", "--stack", "local", "--stack", "other.yaml", NOISE="x")
     assert done.returncode == 1
     assert "no difference in what both have made" in done.stdout

@@ -48,7 +48,11 @@ def compare(
 
 def _print(found: Comparison) -> None:
     if not found.rows:
-        click.echo("the runs are the same")
+        states = [run.state for run in found.runs]
+        if set(states) == {"succeeded"}:
+            click.echo("the runs are the same")
+        else:
+            click.echo(f"nothing differs in what the runs have done; they are {' and '.join(states)}")
         return
     table(
         ["what", "name", *(run.id[:8] for run in found.runs)],

@@ -12,7 +12,7 @@ import msgspec
 
 from turnout import canonical
 from turnout.components.tracker import Tracker
-from turnout.errors import TurnoutError
+from turnout.errors import TurnoutError, UnsupportedError
 from turnout.records.model import RunState
 from turnout.runtime import clock, missed
 from turnout.runtime.report import Report, batch, worth_sending
@@ -46,6 +46,8 @@ def require(session: Session, report: Report) -> None:
     if required(session):
         try:
             deliver(session, report)
+        except UnsupportedError as error:  # the tracker has all the rest, and no other try would give it more
+            missed.note(session, report.label, error)
         except Exception as error:
             why = "the stack says that the tracker is required"
             fix = f"{missed.remedy(session, error) or 'see that the tracker can be reached'}; then run the step again"
