@@ -205,9 +205,30 @@ def test_an_export_replaces_nothing_that_no_export_wrote(house, tmp_path):
     (folder / "steps.json").unlink()
     house("export", "house_a.py", "--stack", "specimen", "-o", str(folder))
     assert (folder / "plans" / f"{DIGEST}.json").exists()
-    (folder / written.FILES).write_text("{")
-    done = CliRunner().invoke(application, ["export", "house_a.py", "--stack", "specimen", "-o", str(folder)])
-    assert "it names the files in its folder that turnout wrote" in str(done.exception)
+    owner = {"project": "house", "pipeline": "written_a", "orchestrator": "specimen", "instance": "default"}
+    (tmp_path / "mine.txt").write_text("of the user's own")
+    for name in ("../mine.txt", str(tmp_path / "mine.txt"), None):
+        entry = {"files": [name, *(["a"] if name else [])], **owner}
+        (folder / written.FILES).write_text(json.dumps({"written_by_turnout": [entry]}) if name else "{")
+        done = CliRunner().invoke(application, ["export", "house_a.py", "--stack", "specimen", "-o", str(folder)])
+        assert "it names the files in its folder that turnout wrote" in str(done.exception)
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_an_export_of_turnout_0_1_is_replaced(house, tmp_path):
+    folder = tmp_path / "exports"
+    house("export", "house_a.py", "--stack", "specimen", "-o", str(folder))
+    (folder / written.FILES).unlink()
+    shutil.rmtree(folder / "code")
+    for path in (f"plans/{DIGEST}.json", f"code/{DIGEST}/code.zip", "plans/notes.json"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("old")
+    (folder / "steps.json").write_text("old")
+    house("export", "house_a.py", "--stack", "specimen", "-o", str(folder))
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert [path for path in files if DIGEST in path] == []
+    assert "plans/notes.json" in files
+    house("export", "house_a.py", "--stack", "specimen", "-o", str(folder), "--check")
 
 
 def test_a_file_that_is_a_parameter_is_no_code(house):

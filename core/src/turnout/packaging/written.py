@@ -42,6 +42,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     orchestrator: str = ""
     instance: str = ""
 
+    def __post_init__(self) -> None:
+        for name in self.files:
+            if {"", ".", ".."} & {*name.split("/")} or "\\" in name or "\0" in name:
+                raise ValueError(f"{name[:80]!r} is no path below its folder")
+
     @property
     def owner(self) -> tuple[str, str, str, str]:
         """What writes these files anew, and may remove them."""

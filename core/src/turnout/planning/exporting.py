@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,18 +32,20 @@ class Export:
             orchestrator=plan.orchestrator,
             instance=plan.instance,
         )
-        apart = folder / ".".join(self._own.owner)
+        apart = folder / re.sub(r"[^A-Za-z0-9_.-]", "_", ".".join(self._own.owner))
         self.folder = apart if written.read(apart) or self._collides(folder, files) else folder
         entries = written.read(self.folder)
         others = tuple(entry for entry in entries if entry.owner != self._own.owner)
         earlier = {name for entry in entries if entry.owner == self._own.owner for name in entry.files}
+        older = _older(self.folder) if not entries else set()
+        earlier |= older
         of_others = {name for entry in others for name in entry.files}
         self._gone = earlier.difference(files, of_others)
         self._files = {**files, FILES: written.marker([*others, self._own])}
         self._between = written.marker(
             [*others, msgspec.structs.replace(self._own, files=tuple(sorted(earlier | {*files})))]
         )
-        if entries or not _is_older_export(self.folder):
+        if not older:
             self._refuse_strangers(earlier | of_others)
 
     def _collides(self, folder: Path, files: Mapping[str, bytes]) -> bool:
@@ -97,9 +100,14 @@ class Export:
         _write(self.folder / FILES, self._files[FILES])
 
 
-def _is_older_export(folder: Path) -> bool:
-    """Whether turnout 0.1 wrote it, which left no marker."""
-    return (folder / ENVIRONMENT).is_file() and any(folder.glob("code/*/code.zip"))
+def _older(folder: Path) -> set[str]:
+    """The plans and code packages, by their digests, of an export of turnout 0.1, which left no marker."""
+    if not (folder / ENVIRONMENT).is_file():
+        return set()
+    paths = (
+        path.relative_to(folder).as_posix() for pattern in ("plans/*", "code/*/*") for path in folder.glob(pattern)
+    )
+    return {path for path in paths if re.fullmatch(r"plans/[0-9a-f]{64}\.json|code/[0-9a-f]{64}/code\.zip", path)}
 
 
 def _content(path: Path) -> bytes | None:
