@@ -229,3 +229,18 @@ def _next(folder):
     other = folder / "again"
     other.mkdir()
     return other
+
+
+class Panics(pl.Series):
+    """A column of which no library can tell anything."""
+
+    def to_arrow(self, **_: object) -> pa.Array:
+        raise pl.exceptions.PanicException("no such type")
+
+
+def test_a_column_that_cannot_be_profiled_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pl.DataFrame({"wide": pl.Series([1 << 100, None], dtype=pl.Int128), "a": [1, 2]})
+    wide, narrow = profile.of_polars(frame).columns
+    assert (wide.name, wide.type, narrow.maximum) == ("wide", "Int128", 2)
+    monkeypatch.setattr(pl.DataFrame, "to_series", lambda self, n: Panics([n]))
+    assert [column.name for column in profile.of_polars(frame).columns] == ["wide", "a"]

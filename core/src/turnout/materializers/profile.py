@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -63,11 +62,14 @@ def _profile(rows: int, names: dict[int, str], kind: Callable[[int], str], colum
 def _column(name: str, kind: Callable[[], str], column: Callable[[], Any], step: int) -> ColumnProfile:
     """The profile of a column, with what the libraries can tell of it: none of their errors is one of the step."""
     profile = ColumnProfile(name=_cut(name), type="")
-    with suppress(Exception):
+    try:
         profile = msgspec.structs.replace(profile, type=_cut(kind()))
         values = column()
         profile = msgspec.structs.replace(profile, type=_cut(str(values.type)), nulls=values.null_count)
         profile = msgspec.structs.replace(profile, **_described(values, step))
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # Polars' own kind of error
+            raise
     return profile
 
 

@@ -184,7 +184,7 @@ def _collected(value: Any) -> Any:
 
     try:
         return value.collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise ArtifactError(
             f"a LazyFrame cannot be collected: {str(error).partition(chr(10))[0]}",
             why="it is read when it is saved, since the files it reads may be gone later",
@@ -227,7 +227,7 @@ def _write_polars(frame: Any, path: Path) -> None:
         raise Unfit("it has a column with the name of an index of pandas")
     try:
         frame.write_parquet(path, compression=COMPRESSION, row_group_size=ROW_GROUP)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise Unfit(f"Polars cannot write it as Parquet: {error}") from error
     if pl.read_parquet_schema(path) != frame.schema:
         raise Unfit("Polars would read it back with other types")
