@@ -227,3 +227,36 @@ def test_what_would_lose_a_file_is_refused_where_it_is(project):
     }
     assert {name: message for name, (_, _, message) in REFUSED.items() if message not in told[name]} == {}, told
     assert not any("Traceback" in text for text in texts.values())
+
+
+def test_an_input_is_a_file_of_the_step_as_well(project):
+    (project.folder / "in.csv").write_text("x\n1\n")
+    run, state, _ = project.run(
+        KINDS
+        + LIBRARIES
+        + """
+    @step
+    def hand_on(path: File) -> dict[str, File]:
+        return {"same": path}
+
+    @step
+    def scan(path: File) -> pl.LazyFrame:
+        return pl.scan_csv(path).with_columns(y=pl.col("x") * 2)
+
+    @step
+    def read(held: dict[str, File], frame: pl.LazyFrame) -> str:
+        return held["same"].read_text() + str(frame.collect().rows())
+
+    @step
+    def keep(path: File):
+        return Plain({"source": str(path)})
+
+    @pipeline
+    def flow(path: File = "in.csv"):
+        read(hand_on(path), scan(path))
+        keep(path)
+    """
+    )
+    assert state == "failed"
+    assert run["read"].load() == "x\n1\n[(1, 2)]"
+    assert "it holds the path 'input.csv' to a file of this step" in project.log(run, "keep")
