@@ -272,3 +272,16 @@ def test_a_message_names_no_more_than_it_must(shop):
     with pytest.raises(TurnoutError) as refused:
         turnout.Run("x" * 1_000_000)
     assert len(str(refused.value)) < 2000
+
+
+def test_a_run_whose_plan_is_gone_is_listed(shop):
+    """Also one that nobody has marked as ended: its engine cannot be asked without the plan."""
+    marks = sorted((shop.store / "shop/runs" / shop.runs[0] / "marks").iterdir())
+    (plan,) = (shop.store / "plans").glob("*.json")
+    for path in (*marks, plan):
+        path.unlink()
+    call("index", "rebuild")
+    code, text = call("runs", "list")
+    assert code == 0
+    assert all(run in text for run in shop.runs)
+    assert "plan" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import Orchestrator, RunStatus
 from turnout.components.policy import Policy
-from turnout.errors import ArtifactError, UnsupportedError
+from turnout.errors import ArtifactError, PlanError, UnsupportedError
 from turnout.identity import run_id
 from turnout.packaging.project import Project, load, root_of
 from turnout.plan.model import Plan
@@ -106,7 +107,12 @@ class Workspace:
         there = info.orchestrator == self.orchestrator.name and info.instance == self.stack.instance
         if not there or not _is_of_its_engine(info):
             return RunStatus(state="unknown")
-        return self.orchestrator.status(read_plan(self.store, info.plan), info.engine_run)
+        try:
+            plan = read_plan(self.store, info.plan)
+        except PlanError as error:  # the others are listed all the same
+            print(f"turnout: the run {info.id}: {error.what}", file=sys.stderr)
+            return RunStatus(state="unknown")
+        return self.orchestrator.status(plan, info.engine_run)
 
 
 def _is_of_its_engine(info: RunInfo) -> bool:
