@@ -22,6 +22,7 @@ import turnout
 from turnout import canonical
 from turnout.cli import main
 from turnout.errors import TurnoutError
+from turnout.packaging import project
 from turnout.records.model import Submission
 from turnout.runtime.finish import finish_run
 from turnout.runtime.parameters import parse_submission
@@ -116,6 +117,7 @@ def call(*arguments: str) -> tuple[int, str]:
     before, path, here = sys.argv, list(sys.path), Path.cwd()
     sys.argv = ["turnout", *arguments]
     sys.modules.pop("fuzzed_flow", None)  # another project's has the same name
+    project.load.cache_clear()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             main()

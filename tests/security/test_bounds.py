@@ -285,3 +285,30 @@ def test_a_run_whose_plan_is_gone_is_listed(shop):
     assert code == 0
     assert all(run in text for run in shop.runs)
     assert "plan" in text
+
+
+PROJECTS = (
+    "project = 3", "tool = 1", "[tool]\nturnout = 2", "[project]\nname = 3", "[tool.turnout]\nproject = 7",
+    "[project]\nname = []", "[project]\nname = 'x'\ndependencies = 3", "[project]\nname = 'x'\ndependencies = [1]",
+    "[project]\nname = 'x'\nrequires-python = 3", "[[project]]", "[tool.turnout]\ncode = 'x'", "[tool.uv]\nsources = 1",
+    "[tool.uv]\nworkspace = 1", "[tool.turnout]\nproject = '../x'", "x = [[[[[[[[", "x = 1e", "[tool.turnout]\nstack = 1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PROJECTS)
+def test_a_project_file_that_is_none(shop, text):
+    (shop.root / "pyproject.toml").write_text(text)
+    for command in (("runs", "list"), ("explain", "fuzzed_flow.py", "--stack", "fuzz"), ("stack", "list")):
+        code, answer = call(*command)
+        assert code == 2, answer
+        assert "pyproject.toml" in answer
+
+
+@pytest.mark.parametrize(
+    "text", [r'extends: "\ud800"', r'"\udce9": 1', 'extends: local\npipelines: {flow: {tags: {a: "\\udfff"}}}']
+)
+def test_a_stack_with_half_a_character(shop, text):
+    (shop.root / "stacks/odd.yaml").write_text(text)
+    code, answer = call("explain", "fuzzed_flow.py", "--stack", "odd")
+    assert code == 2
+    assert "half a character" in answer

@@ -121,11 +121,45 @@ def load(root: Path) -> Project:
     return Project(root=root, name=name, settings=settings, has_pyproject=file.is_file())
 
 
+class _ProjectTable(msgspec.Struct, frozen=True, rename="kebab"):
+    name: str = ""
+    requires_python: str = ""
+    dependencies: list[str] | None = None
+    dynamic: list[str] = []
+
+
+class _Workspace(msgspec.Struct, frozen=True):
+    members: list[str] = []
+    exclude: list[str] = []
+
+
+class _Uv(msgspec.Struct, frozen=True):
+    sources: dict[str, Any] = {}
+    workspace: _Workspace = _Workspace()
+
+
+class _Tool(msgspec.Struct, frozen=True):
+    turnout: dict[str, Any] = {}
+    uv: _Uv = _Uv()
+
+
+class _Package(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _File(msgspec.Struct, frozen=True):
+    """What turnout reads of pyproject.toml and uv.lock."""
+
+    project: _ProjectTable = _ProjectTable()
+    tool: _Tool = _Tool()
+    package: list[_Package] = []
+
+
 def read_toml(file: Path) -> dict[str, Any]:
     """The content of a TOML file.
 
     Raises:
-        ConfigError: when it is not valid.
+        ConfigError: when it is not valid, or a part that turnout reads is of another type than it must be.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -133,6 +167,11 @@ def read_toml(file: Path) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid TOML: {error}", where=Location(str(file)), fix="mend the file") from error
+    try:
+        msgspec.convert(document, _File)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"it cannot be used: {error}", where=Location(str(file)), fix="mend the file") from error
+    return document

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from turnout.errors import ConfigError, Location
+from turnout.texts import encodable
 
 if TYPE_CHECKING:
     import yaml
@@ -188,6 +189,10 @@ class _Composer:
 
     def _scalar(self, event: Any) -> Any:
         text = event.value
+        if encodable(text) != text:
+            raise self._error(
+                "half a character (a lone surrogate), which UTF-8 cannot write", event, "remove the escape"
+            )
         if event.style in {"'", '"', "|", ">"}:
             return text
         if text in _NULL:
