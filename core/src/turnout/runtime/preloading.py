@@ -9,10 +9,16 @@ from __future__ import annotations
 import ast
 import itertools
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from turnout.runtime import forking
+
+ALL = sys.maxsize
+"""As many imports as there are."""
+NEEDED = {"pyarrow": ("pyarrow.pandas_compat", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.vendored.version")}
+"""What turnout itself imports of a library as soon as a step takes or gives one of its values."""
 
 
 def preload(roots: Sequence[Path], module: str, most: int) -> int:
@@ -21,14 +27,21 @@ def preload(roots: Sequence[Path], module: str, most: int) -> int:
     Returns:
         The number of imports before one that failed, or left a process from which none can be forked; -1 if none did.
     """
-    for number, (library, names) in enumerate(itertools.islice(leading_imports(roots, module), most)):
-        try:
-            __import__(library, None, None, names)
-        except BaseException:  # the module meets it again, and says so
+    number = 0
+    for library, names in itertools.islice(leading_imports(roots, module), most):
+        if not _imported(library, names):
             return number
-        if not forking.is_safe():
-            return number
-    return -1
+        number += 1
+    needed = [name for library, names in NEEDED.items() if library in sys.modules for name in names]
+    return -1 if most < ALL or all(_imported(name) for name in needed) else number
+
+
+def _imported(library: str, names: Sequence[str] = ()) -> bool:
+    try:
+        __import__(library, None, None, names)
+    except BaseException:  # who needs it meets it again, and says so
+        return False
+    return forking.is_safe()
 
 
 def leading_imports(roots: Sequence[Path], module: str) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -174,7 +174,7 @@ class Worker:
 
     def _made(self, request: RunStep, step: StepPlan | None) -> forking.Process:
         """A new template; of what its step's module imports it has as much as leaves it fit to be forked."""
-        most = sys.maxsize
+        most = preloading.ALL
         while True:
             steps = _Steps(self.session, self._answers, shared=request.isolation == "worker")
             others = [other for process in self._templates.values() for other in process.descriptors]
