@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from turnout.runtime import forking
-from turnout.runtime.preloading import leading_imports
+from turnout.runtime.preloading import leading_imports, pickled_imports
 
 MODULES = {
     "plain": ('"""Docs."""\nfrom __future__ import annotations\nimport os, sys\nimport numpy as np\nX = 1\nimport json', ["os", "sys", "numpy"]),
@@ -146,3 +146,25 @@ def test_only_the_process_itself_goes_on():
         print("on")
     """
     assert fresh(code) == "child\non"
+
+
+def test_imports_of_a_function_by_value(project):
+    """In the order in which unpickling does them, up to the first of the project."""
+    code = f"""
+        import sys
+        sys.path.insert(0, {str(project / "src")!r})
+        import cloudpickle, json, string, xml.dom.minidom
+        from collections import OrderedDict
+        import {{module}}
+        def work(x):
+            return json.dumps([OrderedDict(), string.digits, {{module}}, xml.dom.minidom.Node])
+        work.__module__ = "__main__"
+        sys.stdout.buffer.write(cloudpickle.dumps(work))
+    """
+    for module, expected in (("decimal", {"json", "collections", "string", "decimal", "xml"}), ("first", None)):
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code).format(module=module)], capture_output=True, check=True
+        )
+        found = [name.partition(".")[0] for name, _ in pickled_imports([project / "src"], done.stdout)]
+        assert "first" not in found
+        assert expected is None or expected <= set(found)

@@ -135,7 +135,8 @@ def test_a_run_goes_on_though_the_project_is_gone(project, running):
 
 
 def test_what_a_worker_of_the_killed_run_still_does_is_waited_for_and_not_done_twice(project, running):
-    process, worker = running
+    process, step = running
+    worker = os.getsid(step)
     process.kill()
     process.wait(timeout=60)
     again = project.command("runs", "resume", "latest", "--json")

@@ -42,6 +42,16 @@ def workers(family: str) -> list[int]:
     return found
 
 
+def leaders(pids: list[int]) -> list[int]:
+    """Those of some processes that others of them were forked from: who ended one would end its steps."""
+    found = []
+    for process in pids:
+        with contextlib.suppress(ProcessLookupError):
+            if os.getsid(process) == process:
+                found.append(process)
+    return found
+
+
 def end(text: str, until: float | None = None) -> None:
     """Ask all processes that bear a mark to stop, and kill those that still run at *until* (monotonic)."""
     until = time.monotonic() + GRACE if until is None else until

@@ -137,7 +137,7 @@ class Engine:
         """Wait until the workers of an engine that was killed have ended: each commits the step it has begun."""
         orphans = processes.workers(self._family)
         if orphans:
-            numbers = ", ".join(map(str, orphans))
+            numbers = ", ".join(map(str, processes.leaders(orphans) or orphans))
             print(f"turnout: waiting for what the run's killed process left running: {numbers}", file=sys.stderr)
         while not self._cancelled and processes.workers(self._family):
             self._cancelled = bool(self._selector.select(ORPHAN_POLL)) and self._control.cancelled()

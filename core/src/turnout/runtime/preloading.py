@@ -9,26 +9,30 @@ from __future__ import annotations
 import ast
 import itertools
 import os
+import pickletools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from turnout.runtime import forking
 
+Import = tuple[str, tuple[str, ...]]
+"""A module, and the names that are taken from it."""
 ALL = sys.maxsize
 """As many imports as there are."""
 NEEDED = {"pyarrow": ("pyarrow.pandas_compat", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.vendored.version")}
 """What turnout itself imports of a library as soon as a step takes or gives one of its values."""
 
 
-def preload(roots: Sequence[Path], module: str, most: int) -> int:
-    """Import what a module's first lines import, *most* of it.
+def preload(imports: Iterable[Import], most: int) -> int:
+    """Import libraries, *most* of them.
 
     Returns:
         The number of imports before one that failed, or left a process from which none can be forked; -1 if none did.
     """
     number = 0
-    for library, names in itertools.islice(leading_imports(roots, module), most):
+    for library, names in itertools.islice(imports, most):
         if not _imported(library, names):
             return number
         number += 1
@@ -44,12 +48,43 @@ def _imported(library: str, names: Sequence[str] = ()) -> bool:
     return forking.is_safe()
 
 
-def leading_imports(roots: Sequence[Path], module: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def leading_imports(roots: Sequence[Path], module: str) -> Iterator[Import]:
     """What is imported from libraries before any code of the project runs: modules, with the names taken from them."""
     try:
         yield from _Leading(roots).of(module)
     except (_Code, OSError, SyntaxError, ValueError, RecursionError):
         return
+
+
+def pickled_imports(roots: Sequence[Path], data: bytes) -> Iterator[Import]:
+    """What a function by value imports from libraries when it is unpickled, up to the first module of the project."""
+    project = _Leading(roots)
+    strings: list[str] = []
+    memo: list[Any] = []
+    pushed: Any = None
+    for code, argument, _ in pickletools.genops(data):
+        if code.name == "MEMOIZE":
+            memo.append(pushed)
+            continue
+        named = pushed == _BY_NAME
+        pushed = None
+        if "UNICODE" in code.name:
+            pushed = argument
+        elif code.name in {"BINGET", "LONG_BINGET"}:
+            pushed = memo[argument]  # type: ignore[index]
+        elif code.name == "STACK_GLOBAL":
+            pushed = (strings[-2], strings[-1])
+        if isinstance(pushed, str):
+            strings.append(pushed)
+        if code.name == "STACK_GLOBAL" or (named and isinstance(pushed, str)):
+            module = pushed if isinstance(pushed, str) else pushed[0]
+            if project.has(module):
+                return
+            yield module, ()
+
+
+_BY_NAME = ("cloudpickle.cloudpickle", "subimport")
+"""The function that stands in a pickle before the name of a module, which it imports."""
 
 
 class _Code(Exception):
@@ -63,7 +98,12 @@ class _Leading:
         self._roots = roots
         self._seen: set[str] = set()
 
-    def of(self, module: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def has(self, module: str) -> bool:
+        """Whether a module is the project's."""
+        top = module.partition(".")[0]
+        return self._file(top) is not None or self._folder(top)
+
+    def of(self, module: str) -> Iterator[Import]:
         """The imports of a module of the project and of the packages around it."""
         parts = module.split(".")
         for count in range(1, len(parts) + 1):
@@ -72,7 +112,7 @@ class _Leading:
                 self._seen.add(name)
                 yield from self._inside(name)
 
-    def _inside(self, module: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def _inside(self, module: str) -> Iterator[Import]:
         file = self._file(module)
         if file is None:
             if self._folder(module):
@@ -94,9 +134,8 @@ class _Leading:
             else:
                 raise _Code
 
-    def _imported(self, name: str, names: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-        top = name.partition(".")[0]
-        if self._file(top) is None and not self._folder(top):
+    def _imported(self, name: str, names: tuple[str, ...]) -> Iterator[Import]:
+        if not self.has(name):
             yield name, names
             return
         yield from self.of(name)

@@ -24,6 +24,7 @@ import msgspec
 
 from turnout import canonical, garbage
 from turnout.errors import TurnoutError
+from turnout.packaging import unpacking
 from turnout.packaging.project import load as load_project
 from turnout.plan.model import StepPlan
 from turnout.plan.model import decode as decode_plan
@@ -194,13 +195,13 @@ class Worker:
 
 
 def _module(step: StepPlan) -> str | None:
-    """The module whose libraries are imported ahead of a step; None where what it finds then might differ.
+    """What has imports to be done ahead of a step: its module, or the digest of a function by value.
 
-    Secrets are in a step's environment when its libraries are imported.
+    None where what these find would differ: secrets are in a step's environment when its libraries are imported.
     """
-    if step.entrypoint is None or step.entrypoint.value is not None or step.secrets:
+    if step.entrypoint is None or step.secrets:
         return None
-    return step.entrypoint.module
+    return step.entrypoint.value or step.entrypoint.module
 
 
 class _Steps:
@@ -270,15 +271,20 @@ class _Steps:
             self._session.sender.adopt()
 
     def _preload(self, step: StepPlan, log: str, most: int) -> int:
-        code, module = self._session.code, _module(step)
-        assert module is not None
+        code = self._session.code
+        assert step.entrypoint is not None
         _print_to(log)
         forking.apart(lambda: code.unpacked)  # what is unpacked already needs no network, and so no threads
         try:
             roots = [code.folder / root for root in code.reference.roots]
             load_project(code.folder)  # as the places of definitions need it
             with step_folder(self._session, step):
-                return preloading.preload(roots, module, most)
+                if step.entrypoint.value is None:
+                    imports = preloading.leading_imports(roots, step.entrypoint.module)
+                else:
+                    value = code.folder / unpacking.value_path(step.entrypoint.value)
+                    imports = preloading.pickled_imports(roots, value.read_bytes())
+                return preloading.preload(imports, most)
         except Exception:  # the step meets it again, and says so
             return 0
 
