@@ -66,6 +66,18 @@ def test_an_edit_after_the_import_counts(call, name, before):
     assert (done.stdout, done.stderr) == (f"{values} {values[::-1]}\n", "")
 
 
+def test_modules_stay_the_objects_that_they_were_and_those_that_were_not_needed_follow(call, tmp_path):
+    (tmp_path / "more.py").write_text(FILES["house.py"].replace("house", "more").replace("other", "most"))
+    done = call(
+        "import importlib, config, parts, more, house as module\nkept = more.more.named('kept')\n"
+        "edit('config.py', '1', '2')\nprint(loaded(house), config.N, module.house is house)\n"
+        "print(loaded(more.more, kept, more.most, other))\n"
+        "edit('parts.py', '10', '20')\nprint(loaded(more.more), loaded(house))\n"
+        "edit('config.py', '2', '3')\nimportlib.reload(config)\nimportlib.reload(module)\nprint(loaded(house))"
+    )
+    assert done.stdout == "[20] 2 False\n[20, 20, 1020, 1020]\n[40] [40]\n[60]\n"
+
+
 def test_a_pipeline_that_is_not_there_any_more_or_cannot_be_read(call):
     done = call(
         "edit('house.py', 'def other', 'def another')\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,6 +76,8 @@ class PipelineDefinition:
         self._group = name
         self._scope = scope
         self._traced: Traced | None = None
+        self.origin = getattr(sys.modules.get(function.__module__), "__spec__", None)
+        """The import of its module that it is of."""
         reading.note()
 
     def adopt(self, other: PipelineDefinition) -> None:

@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _NOT_PROJECTS = (str(Path(importlib.__file__).parents[1]), str(Path(__file__).parents[1]))
 _seen: dict[str, tuple[Any, int]] = {}
 """The modules of projects: by name what marks that import of it, and when its file was changed then."""
+_left: set[str] = set()
+"""Modules that were not read again with others of their project, for nothing that was run needed them."""
 
 
 def note() -> None:
@@ -53,10 +57,10 @@ def refresh(definition: PipelineDefinition, project: Project) -> None:
         if changed:
             _warn(definition, project, changed)
         return
-    if changed:
+    if changed or name in _left:
         _import_again(project, name, changed)
     module = sys.modules.get(name)
-    if module is None or vars(module) is definition.function.__globals__:
+    if module is None or module.__spec__ is definition.origin:
         return
     definition.adopt(_find(definition, module, project.relative(file)))
 
@@ -88,13 +92,20 @@ def _import_again(project: Project, name: str, changed: dict[str, str]) -> None:
     for file in changed.values():  # bytecode is told by the second and the size: of a quick edit it would be the old
         with suppress(OSError, ValueError, NotImplementedError):
             Path(importlib.util.cache_from_source(file)).unlink()
-    for key in own:
+    before = {key: dict(vars(module)) for key, module in own.items()}
+    for key, module in own.items():
+        vars(module).clear()
         del sys.modules[key]
+    finder = _Again(own)
+    sys.meta_path.insert(0, finder)
     importlib.invalidate_caches()
     try:
         with context.importing():
             importlib.import_module(name)
     except BaseException as error:
+        for key, module in own.items():
+            vars(module).clear()
+            vars(module).update(before[key])
         sys.modules.update(own)
         if isinstance(error, TurnoutError) or not isinstance(error, (Exception, SystemExit)):
             raise
@@ -102,14 +113,41 @@ def _import_again(project: Project, name: str, changed: dict[str, str]) -> None:
             f"{name} has changed and cannot be imported again: {type(error).__name__}: {error}",
             fix="mend the module",
         ) from error
+    finally:
+        sys.meta_path.remove(finder)
+    left = own.keys() - sys.modules.keys()
+    for key in left:
+        vars(own[key]).update(before[key])
+        sys.modules[key] = own[key]
+    _left.difference_update(own)
+    _left.update(left)
     for key in changed:
         _seen.pop(key, None)
     note()
 
 
+class _Again:
+    """Imports modules into the objects that they were: who has one of them has it as it is now."""
+
+    def __init__(self, modules: Mapping[str, ModuleType]) -> None:
+        self._modules = modules
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        module = self._modules.get(name)
+        spec = PathFinder.find_spec(name, path, target) if module is not None else None
+        if spec is not None and spec.loader is not None:
+            vars(spec.loader)["create_module"] = lambda _spec: module
+        return spec
+
+
 def _is_own(project: Project, name: str, module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or "site-packages" in file or not Path(file).is_relative_to(project.root):
+    if (
+        not isinstance(file, str)
+        or not file.endswith(".py")
+        or "site-packages" in file
+        or not Path(file).is_relative_to(project.root)
+    ):
         return False
     return project.module_of(Path(file)) == name
 
