@@ -18,6 +18,10 @@ import pytest
 import turnout as turnout_package
 from turnout import canonical
 from turnout.cli import main
+from turnout.components.orchestrator import RunStatus
+from turnout.local.orchestrator import InlineRun, LocalOrchestrator
+from turnout.records.model import Mark
+from turnout.runtime import clock
 
 PIPELINE = '''\
 from turnout import log_metric, pipeline, step, when
@@ -736,3 +740,25 @@ def test_explain_says_what_an_engine_adds_and_what_a_guard_goes_by(project, call
     document = json.loads(call("explain", "nightly.py", "--stack", "air.yaml", "--json").out)
     assert set(document["remarks"]) == {"retries", "backoff"} <= set(document["capabilities"])
     assert [one["condition"] for one in document["steps"] if one["kind"] == "gate"] == ["measure['error'] < 0.5"]
+
+
+def test_no_command_believes_an_engine_that_calls_a_failed_run_a_success(call, monkeypatch):
+    """As Airflow would, where all that comes after the failed step is skipped; and the end is not marked."""
+    monkeypatch.setattr(LocalOrchestrator, "status", lambda *_: RunStatus(state="succeeded"))
+    monkeypatch.setattr(InlineRun, "wait", lambda *_: "succeeded")
+    monkeypatch.setattr("turnout.local.inline.finish_run", lambda _: Mark(time=clock.now(), state="succeeded"))
+    ran = call("run", "fails.py", "--json")
+    run = json.loads(ran.out)
+    assert (ran.code, run["state"], run["marked"]) == (1, "failed", False)
+    told = call("run", "fails.py")
+    assert (told.code, "local has not marked its end" in told.out) == (1, True)
+    swept = call("run", "fails.py", "--sweep", "x=1,2", "--json")
+    assert (swept.code, [one["state"] for one in json.loads(swept.out)["runs"]]) == (1, ["failed", "failed"])
+    assert {one["state"] for one in json.loads(call("runs", "list", "--json").out)} == {"failed"}
+    assert json.loads(call("runs", "show", run["run"], "--json").out)["state"] == "failed"
+    assert turnout_package.Run(run["run"]).state == "failed"
+    assert [one.state for one in turnout_package.runs(state="failed", limit=2)] == ["failed", "failed"]
+    verified = call("verify", run["run"], run["run"], "--json")
+    assert (verified.code, json.loads(verified.out)["states"]) == (1, ["failed", "failed"])
+    assert call("runs", "sync", run["run"]).out == f"the end of the run {run['run']} is marked: failed\n"
+    assert json.loads(call("runs", "show", run["run"], "--json").out)["marked"] is True
