@@ -83,6 +83,10 @@ def marks(run) -> list[str]:
     return [mark.state if mark.kind == "finish" else mark.kind for mark in found]
 
 
+def busy(*_):
+    raise RunError("the run is in progress")
+
+
 @pytest.fixture
 def running(project):
     """A ``turnout run`` whose step ``wait`` runs, and the process of its worker."""
@@ -197,15 +201,23 @@ def test_a_failed_run_is_resumed_from_python_and_a_succeeded_one_is_left_alone(p
     assert (code, out) == (0, f"the run {run.id} has succeeded: there is nothing left to run\n")
 
 
-def test_what_was_invalidated_runs_again(project):
+def test_what_was_invalidated_runs_again(project, monkeypatch):
     from turnout.api.invalidation import invalidate
 
     go(project)
     run, _, _ = project.run(SOURCE, folder=str(project.folder))
     assert invalidate(run, "double.1") == ("double.1", "total")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(run.workspace.orchestrator), "resume", busy)
+        with pytest.raises(RunError, match="is in progress"):
+            run.resume()
+    assert (run.state, marks(run)[-2:]) == ("failed", ["resume", "invalidate"])
     run.resume()
     assert told(project) == sorted([*EACH, "double", "total"])
-    assert (run["total"].load(), marks(run)) == (10, ["begin", "succeeded", "invalidate", "resume", "succeeded"])
+    assert (run["total"].load(), marks(run)) == (
+        10,
+        ["begin", "succeeded", "invalidate", "resume", "invalidate", "resume", "succeeded"],
+    )
 
 
 def test_a_record_cut_in_half_is_named_and_the_run_goes_on_without_it(project):

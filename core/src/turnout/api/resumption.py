@@ -74,13 +74,13 @@ def start(run: Run) -> RunHandle | None:
 
 @contextmanager
 def resuming(store: ArtifactStore[Any], info: RunInfo) -> Iterator[None]:
-    """Mark that a run goes on, before it does; where it does not, the end that was marked before counts again."""
+    """Mark that a run goes on, before it does; where it does not, what was marked before counts again."""
     before = newest_mark(store, info.project, info.id)
     append_mark(store, info.project, info.id, Mark(kind="resume", time=clock.now()))
     try:
         yield
     except BaseException:
-        if before.mark is not None and before.kind == "finish":
+        if before.mark is not None and before.kind not in {"begin", "resume"}:
             append_mark(store, info.project, info.id, before.mark, after=before.number + 1)
         raise
 
