@@ -315,3 +315,13 @@ def test_the_index_counts_for_the_comparator(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         Table().save(pd.DataFrame({"a": [1, 2]}, index=pd.RangeIndex(start, start + 2)), tmp_path / name)
     assert not Table().equal(tmp_path / "one", tmp_path / "other")
+
+
+@pytest.mark.parametrize("levels", [["p"], ["i"], ["p", "i"]])
+def test_a_file_of_0_1_with_periods_or_intervals_as_its_index(levels: list[str], tmp_path: Path) -> None:
+    frame = FRAMES["periods"].assign(a=[1, 2])
+    frame = frame.set_index(levels)[["a"]]
+    table = pa.Table.from_pandas(frame)
+    table = table.replace_schema_metadata({**table.schema.metadata, b"turnout": b'{"freq":"M"}'})
+    pa.parquet.write_table(table, tmp_path / "table.parquet")
+    assert_frame_equal(Table().load(tmp_path), frame)

@@ -152,22 +152,23 @@ def to_pandas(table: Any, series: bool = False) -> Any:
     """The pandas frame, or the series, of an Arrow table, whoever wrote it."""
     metadata = table.schema.metadata or {}
     notes = json.loads(metadata.get(NOTES, b"{}"))
-    if index := notes.get("index"):
-        count = len(index["names"])
-        beside = table.select(list(range(table.num_columns - count, table.num_columns)))
-        table = table.select(list(range(table.num_columns - count)))
+    described = json.loads(metadata.get(PANDAS, b"{}"))
     table = stored(table)
+    if index := notes.get("index") or _typed_index(described):
+        first = table.num_columns - len(index["names"])  # they come last
+        beside = table.select(list(range(first, table.num_columns)))
+        table = table.select(list(range(first)))
     frame = table.to_pandas()
-    if PANDAS in metadata:
-        _restore(frame, json.loads(metadata[PANDAS]), notes.get("nan", ()))
+    if described:
+        _restore(frame, described, notes.get("nan", ()))
     for n, categories in notes.get("categories", {}).items():
         column = frame.iloc[:, int(n)]
         frame.isetitem(int(n), column.cat.rename_categories(labels.lift(categories)))
     if "labels" in notes:
         frame.columns = labels.lift(notes["labels"])
     if index:
-        described = dict(zip((PANDAS, NOTES), index["metadata"], strict=False))
-        frame.index = _index(to_pandas(beside.replace_schema_metadata(described)), index)
+        own = dict(zip((PANDAS, NOTES), index["metadata"], strict=False))
+        frame.index = _index(to_pandas(beside.replace_schema_metadata(own)), index)
     if "freq" in notes and frame.index.dtype.kind in "mM":
         frame.index.freq = notes["freq"]
     if "attrs" in notes:
@@ -225,6 +226,20 @@ def _as_series(level: Any) -> Any:
     import pandas as pd
 
     return pd.Series(level.array, dtype=level.dtype)
+
+
+def _typed_index(described: dict[str, Any]) -> dict[str, Any] | None:
+    """How the index of a table in pyarrow's form is read where it has periods or intervals, which pyarrow forgets."""
+    names = [name for name in described.get("index_columns", ()) if isinstance(name, str)]
+    levels = [entry for entry in described.get("columns", ()) if entry["field_name"] in names]
+    if not any(entry["numpy_type"].startswith(("period", "interval")) for entry in levels):
+        return None
+    columns = [{**entry, "name": entry["field_name"]} for entry in levels]
+    return {
+        "metadata": [json.dumps({**described, "index_columns": [], "columns": columns, "attributes": {}})],
+        "names": labels.lower_label([entry["name"] for entry in levels]),
+        "multi": len(levels) > 1,
+    }
 
 
 def _index(frame: Any, described: dict[str, Any]) -> Any:
