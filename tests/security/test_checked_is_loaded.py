@@ -77,18 +77,22 @@ def evil(size: int) -> bytes:
     return data + b"." * (size - len(data))
 
 
-def test_a_file_that_is_swapped_between_check_and_load_is_never_executed(saved, monkeypatch):
+@pytest.mark.parametrize("large", [None, 1], ids=["in memory", "by a copy"])
+def test_a_file_that_is_swapped_between_check_and_load_is_never_executed(saved, monkeypatch, large):
     """The moment between the two, hit exactly: when the materializer is about to read."""
     artifact, artifacts, path = saved
     kind = type(artifacts.materializers.named(artifact.materializer))
-    load = kind.load
+    name = "read" if large is None and hasattr(kind, "read") else "load"
+    load = getattr(kind, name)
 
-    def swapped(self, folder, *asked):
+    def swapped(self, given, *asked):
         path.chmod(0o644)
         path.write_bytes(evil(path.stat().st_size))
-        return load(self, folder, *asked)
+        return load(self, given, *asked)
 
-    monkeypatch.setattr(kind, "load", swapped)
+    monkeypatch.setattr(kind, name, swapped)
+    if large is not None:
+        monkeypatch.setattr("turnout.runtime.artifacts.IN_MEMORY", large)
     artifacts.load(artifact)
     assert not RAN
     with pytest.raises(ArtifactError, match="damaged"):
@@ -97,7 +101,9 @@ def test_a_file_that_is_swapped_between_check_and_load_is_never_executed(saved, 
 
 
 @pytest.mark.parametrize("how", ["replaced", "written over"])
-def test_swaps_at_any_moment(saved, how):
+@pytest.mark.parametrize("large", [1 << 20, 1], ids=["in memory", "by a copy"])
+def test_swaps_at_any_moment(saved, how, large, monkeypatch):
+    monkeypatch.setattr("turnout.runtime.artifacts.IN_MEMORY", large)
     artifact, artifacts, path = saved
     good, bad = path.read_bytes(), evil(path.stat().st_size)
     done = threading.Event()
@@ -118,7 +124,7 @@ def test_swaps_at_any_moment(saved, how):
     thread.start()
     loaded = 0
     try:
-        for _ in range(150):
+        for _ in range(100):
             try:
                 artifacts.load(artifact)
                 loaded += 1

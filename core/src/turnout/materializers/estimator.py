@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from turnout.components.materializer import Unfit
-from turnout.materializers.pickled import refuse_paths
-from turnout.materializers.sameness import Compared
-from turnout.spec.types import ANY, TypeName
+from turnout.materializers.pickled import Executed, refuse_paths
 
 PROTOCOL = 5
 
 
-class Sklearn(Compared):
+class Sklearn(Executed):
     """An estimator or pipeline of scikit-learn, or of its interface, as joblib. It is a pickle, and marked as one."""
 
     name = "sklearn"
     types = ("sklearn.base:BaseEstimator",)
-    pickled = True
+    file = "model.joblib"
 
     def save(self, value: Any, folder: Path) -> None:
         import pickle
@@ -26,12 +24,12 @@ class Sklearn(Compared):
         import joblib
 
         try:
-            joblib.dump(value, folder / "model.joblib", compress=0, protocol=PROTOCOL)
+            joblib.dump(value, folder / self.file, compress=0, protocol=PROTOCOL)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise Unfit(f"joblib cannot write it: {error}") from error
-        refuse_paths(folder / "model.joblib")
+        refuse_paths(folder / self.file)
 
-    def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
+    def read(self, stream: BinaryIO) -> Any:
         import joblib
 
-        return joblib.load(folder / "model.joblib")
+        return joblib.load(stream)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import pickle
+from abc import abstractmethod
 from collections import ChainMap
 from pathlib import Path, PosixPath
-from typing import Any
+from typing import Any, BinaryIO, ClassVar
 
 from turnout.components.materializer import Unfit
 from turnout.files import File, Folder
@@ -19,14 +20,29 @@ from turnout.spec.types import ANY, TypeName
 PROTOCOL = 5
 
 
-class Pickle(Compared):
+class Executed(Compared):
+    """A value in one file that is executed when it is read: from memory, where what was checked is what is read."""
+
+    pickled = True
+    file: ClassVar[str]
+
+    def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
+        with (folder / self.file).open("rb") as stream:
+            return self.read(stream)
+
+    @abstractmethod
+    def read(self, stream: BinaryIO) -> Any:
+        """Read the value."""
+
+
+class Pickle(Executed):
     """Any value that cloudpickle takes. Its artifact is marked: it is read only by its recorded digest."""
 
     name = "pickle"
-    pickled = True
+    file = "value.pickle"
 
     def save(self, value: Any, folder: Path) -> None:
-        path = folder / "value.pickle"
+        path = folder / self.file
         try:
             with path.open("wb") as stream:
                 _dump(value, stream)
@@ -40,11 +56,10 @@ class Pickle(Compared):
             raise _unfit(*places.descend(value, _fails), error) from error
         refuse_paths(path)
 
-    def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
+    def read(self, stream: BinaryIO) -> Any:
         import cloudpickle
 
-        with (folder / "value.pickle").open("rb") as stream:
-            return cloudpickle.load(stream)
+        return cloudpickle.load(stream)
 
 
 def _unfit(place: str, part: Any, error: Exception) -> Unfit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import shutil
@@ -24,6 +25,7 @@ from turnout.materializers.choice import AUTO, Materializers
 from turnout.materializers.classes import name_of, names_of
 from turnout.materializers.own import Own
 from turnout.materializers.paths import FILE, FOLDER, suffix_of, temporary
+from turnout.materializers.pickled import Executed
 from turnout.materializers.pickles import holds_pickle, stopped_by
 from turnout.materializers.sameness import same
 from turnout.materializers.structured import CONTENT
@@ -36,6 +38,8 @@ from turnout.runtime.pieces import pieces
 from turnout.runtime.redaction import Redactor, refusal
 from turnout.spec.types import ANY, TypeName
 
+IN_MEMORY = 64 << 20
+"""Bytes of a pickle that are checked and read in memory, at most; a larger one is copied to this process's folder."""
 PROFILED = 20
 """How many elements of a list output have their profiles on record, the first ones."""
 _CONTENT = {"file": FILE, "folder": FOLDER}
@@ -229,8 +233,11 @@ class Artifacts:
             )
         asked = _asked(materializer, wanted, manifest.type)
         try:
-            with self._readable(manifest, materializer) as folder, self._watched(artifact, materializer):
-                value = materializer.load(folder, asked)
+            if isinstance(materializer, Executed) and manifest.size <= IN_MEMORY:
+                value = materializer.read(io.BytesIO(self.blobs.content(manifest, materializer.file)))
+            else:
+                with self._readable(manifest, materializer) as folder, self._watched(artifact, materializer):
+                    value = materializer.load(folder, asked)
         except (ArtifactError, PlanError, PluginError):
             raise
         except Exception as error:

@@ -165,6 +165,23 @@ class Blobs:
                 raise self._changed(manifest.digest, entry, copied[1])
         return target
 
+    def content(self, manifest: Manifest, path: str) -> bytes:
+        """The bytes of one of an artifact's files, verified.
+
+        Raises:
+            ArtifactError: when the file is gone or damaged, or there is none of that name.
+        """
+        entry = next((entry for entry in manifest.files if entry.path == path), None)
+        if entry is None:
+            raise self._damaged(manifest.digest, path, "it names no such file")
+        try:
+            data = (self._near(manifest) / path).read_bytes()
+        except FileNotFoundError:
+            raise self._damaged(manifest.digest, path, "it is gone") from None
+        if (canonical.digest(data), len(data)) != (entry.sha256, entry.size):
+            raise self._changed(manifest.digest, entry, len(data))
+        return data
+
     def _near(self, manifest: Manifest) -> Path:
         """The folder on this machine with the artifact's files, fetched where they are not; not verified yet."""
         digest, files = manifest.digest, _files(manifest)

@@ -128,10 +128,10 @@ def _written(text: str) -> Iterator[str]:
     """The forms of a text in other texts."""
     raw = _encoded(text)
     yield text
-    for whole in (True, False):
-        escaped = json.dumps(text, ensure_ascii=whole)[1:-1]
+    for plain in (True, False):
+        escaped = json.dumps(text, ensure_ascii=plain)[1:-1]
         yield escaped
-        yield json.dumps(escaped, ensure_ascii=whole)[1:-1]  # JSON as a text in JSON
+        yield json.dumps(escaped, ensure_ascii=plain)[1:-1]  # JSON as a text in JSON
     yield from (repr(text)[1:-1], ascii(text)[1:-1], repr(raw)[2:-1])
     yield text.encode("utf-8", "backslashreplace").decode()
     yield from (quote(raw, safe=""), quote(raw), quote_plus(raw))
