@@ -138,8 +138,8 @@ def test_what_a_tracker_did_not_take_is_told_with_the_command_that_sends_it(demo
     finish_run(demo.open())
     run = found(demo)
     assert [str(one) for one in run.missed] == [
-        "the end of the run: nobody answers",
         "what broken logged: nobody answers",
+        "the end of the run: nobody answers",
     ]
     said, _ = command(demo, monkeypatch, "show", run.id)
     assert "the tracker ledger did not take what broken logged: nobody answers" in said

@@ -112,6 +112,7 @@ def test_an_invalidated_step_says_that_it_is(project):
     assert turnout("runs", "invalidate", first, "total").returncode == 0
     shown = turnout("runs", "show", first).stdout
     assert "state      failed" in shown
+    assert "has not marked its end" not in shown
     lines = [line.split() for line in shown.splitlines()]
     for step in ("total", "when_1", "large"):
         (line,) = [line for line in lines if line[1:2] == [step]]

@@ -416,7 +416,7 @@ def test_what_mlflow_did_not_take_is_told_and_sent_later(tmp_path: Path, empty_d
     client.delete_experiment(experiment)
     run, _ = turnout(folder, "run", "pipeline.py", "--stack", "gone", "--no-cache", "-p", "far=true")
     assert run["state"] == "succeeded"
-    assert [one["label"] for one in run["missed"]] == ["-end", "check", "learn"]
+    assert [one["label"] for one in run["missed"]] == ["check", "learn", "-end"]
     assert all("is deleted" in one["why"] for one in run["missed"])
     client.restore_experiment(experiment)
     done, _ = turnout(folder, "runs", "sync", run["run"], "--stack", "gone", code=1)

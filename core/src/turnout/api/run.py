@@ -22,7 +22,7 @@ from turnout.records.model import Record, RunInfo, RunState
 from turnout.runtime.artifacts import Artifacts
 from turnout.runtime.missed import Missed, noted
 from turnout.runtime.session import Session, read_plan
-from turnout.runtime.state import closing_mark, mark_cancelled, marks_of, run_state
+from turnout.runtime.state import closing_mark, mark_cancelled, marks_of, newest_mark, run_state
 from turnout.stores import layout
 
 
@@ -101,8 +101,11 @@ class Run:
 
     @property
     def marked(self) -> bool:
-        """Whether the end of the run is marked. One that its engine ended without that is marked by `runs sync`."""
-        return closing_mark(self.workspace.store, self.info.project, self.id) is not None
+        """Whether the end of the run is marked; also one of which steps were invalidated since. The end of one that its
+        engine ended without that is marked by ``turnout runs sync``."""
+        store, project = self.workspace.store, self.info.project
+        invalidated = newest_mark(store, project, self.id).kind == "invalidate"
+        return invalidated or closing_mark(store, project, self.id) is not None
 
     @property
     def external_id(self) -> str | None:

@@ -123,15 +123,17 @@ def unsettled(run: Run, state: str, stack: str | None) -> list[str]:
     lines = []
     tracker, on = run.plan.worker.tracker.type, f" --stack {shlex.quote(stack)}" if stack else ""
     notes = run.missed
-    for note in notes[:SHOWN]:
-        lines.append(f"the tracker {tracker} {'cannot' if note.final else 'did not'} take {note}")
-        lines.extend([f"  fix: {note.fix}"] if note.fix else [])
+    shown = notes[:SHOWN]
+    lines.extend(f"the tracker {tracker} {'cannot' if note.final else 'did not'} take {note}" for note in shown)
     if len(notes) > SHOWN:
         lines.append(f"and {len(notes) - SHOWN} more that it did not take")
     if unmarked := state in ENDED and not run.marked:
         lines.append(f"the run has ended, and {run.info.orchestrator} has not marked its end")
+    lines.extend(f"  fix: {fix}" for fix in dict.fromkeys(note.fix for note in shown) if fix)
     if unmarked or not all(note.final for note in notes):
-        lines.append(f"  to mend it: turnout runs sync {run.id[:8]}{on}")
+        lines.append(
+            f"  {'then' if lines[-1].startswith('  fix') else 'to mend it'}: turnout runs sync {run.id[:8]}{on}"
+        )
     return lines
 
 

@@ -61,10 +61,14 @@ def forget(session: Session, label: str) -> None:
 
 
 def noted(store: ArtifactStore[Any], project: str, run: str) -> tuple[Missed, ...]:
-    """All that a run's tracker did not take."""
+    """All that a run's tracker did not take, the end of the run last."""
     folder = layout.missed(project, run)
-    found = [store.read(f"{folder}/{name}") for name in sorted(store.children(folder))]
+    found = [store.read(f"{folder}/{name}") for name in sorted(store.children(folder), key=_order)]
     return tuple(missed for data in found if data is not None and (missed := _read(data)) is not None)
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return name == f"{END}.json", name
 
 
 def _read(data: bytes) -> Missed | None:
