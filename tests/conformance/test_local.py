@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.testing.cases import CASES
+from turnout.testing.cases import CASES, SCRATCH
+from turnout.testing.evidence import evidence
 from turnout.testing.orchestrator import OrchestratorSuite
+from turnout.testing.trial import Trial
 
 
 class TestLocal(OrchestratorSuite):
@@ -21,3 +23,19 @@ class TestLocal(OrchestratorSuite):
         case = next(case for case in CASES if case.name == name)
         text = turnout_corpus.module.NASTY
         assert trial.run(case)["echo"].load() == case.params.get("text", text) + text
+
+
+@pytest.mark.parametrize(
+    "settings", [{"workers": 1}, {"workers": 2, "isolation": "process"}], ids=["one-worker", "process"]
+)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_results_do_not_depend_on_what_runs_the_steps(turnout_corpus, tmp_path, case, settings):
+    """The reference has two workers."""
+    stack = {
+        "orchestrator": {"type": "local", "logs": str(tmp_path / "logs"), **settings},
+        "artifact_store": {"root": str(tmp_path / "store")},
+    }
+    found, reference = evidence(Trial(turnout_corpus, stack, tmp_path).run(case)), turnout_corpus.reference(case)
+    assert {step: one.state for step, one in found.items()} == {step: one.state for step, one in reference.items()}
+    if SCRATCH not in case.params.values():  # else a folder of the trial's own is among the values
+        assert found == reference
