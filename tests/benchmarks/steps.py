@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from measure import REPEATS, Result, medians, project, turnout
+from measure import REPEATS, Result, medians, project, python, turnout
 
 SOURCE = """
 import os
@@ -25,17 +25,60 @@ SIZES = (10, 1000, 10_000)
 TARGET = 2.0
 CACHED = 1.0
 GROWTH = 1.5
+SHARE = 0.05
+FORK = """
+import os, resource, turnout.runtime.server, turnout.garbage
+turnout.garbage.keep()
+before = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+for _ in range(200):
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+after = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+print(sum(b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in zip(before, after)) / 200)
+"""
+"""Prints the seconds that a forked process costs which does nothing."""
 
 
 def measure() -> list[Result]:
-    """The processor time of ``turnout run`` a step, for three sizes, and for two when all of it is cached."""
-    found = medians({str(size): lambda size=size: _run(size) for size in SIZES}, max(REPEATS, 5))  # type: ignore[misc]
+    """The processor time of ``turnout run`` a step: in a process of its own, in one that is shared, and cached."""
+    return [*_alone(), *_shared(), _cached()]
+
+
+def _alone() -> list[Result]:
+    """What a process for each step costs, beside the fork itself, as a part of an empty interpreter."""
+    found = medians(
+        {
+            "step": lambda: _run(1000) / 1000,
+            "worker": lambda: _run(1000, shared=True) / 1000,
+            "fork": lambda: float(python(FORK).output),
+            "empty": lambda: min(python("").cpu for _ in range(5)),
+        }
+    )
+    each, fork = ((found[name]) / found["empty"] for name in ("step", "fork"))
+    share = (found["step"] - found["worker"] - found["fork"]) / found["empty"]
+    return [
+        Result(
+            "A step that does nothing, in a process of its own",
+            f"{share:.2f} of an empty interpreter, beside the fork",
+            f"≤ {SHARE:g}",
+            share <= SHARE,
+            f"{1000 * found['step']:.2f} ms a step, {1000 * found['worker']:.2f} ms with isolation: worker, a fork "
+            f"{1000 * found['fork']:.2f} ms: {each:.2f} and {fork:.2f} of an empty interpreter; the project is imported in it",
+        )
+    ]
+
+
+def _shared() -> list[Result]:
+    """For three sizes, in processes that steps share."""
+    found = medians({str(size): lambda size=size: _run(size, shared=True) for size in SIZES}, max(REPEATS, 5))  # type: ignore[misc]
     each = {size: 1000 * found[str(size)] / size for size in SIZES}
     growth = each[10_000] / each[1000]
     sizes = "; ".join(f"{size:,} steps: {found[str(size)]:.2f} s, {each[size]:.2f} ms a step" for size in SIZES)
     return [
         Result(
-            "1,000 steps that do nothing",
+            "1,000 steps that do nothing, with isolation: worker",
             f"{each[1000]:.2f} ms of processor time a step",
             f"≤ {TARGET:g} ms",
             each[1000] <= TARGET,
@@ -48,7 +91,6 @@ def measure() -> list[Result]:
             growth <= GROWTH,
             sizes,
         ),
-        _cached(),
     ]
 
 
@@ -69,6 +111,9 @@ def _cached() -> Result:
     )
 
 
-def _run(size: int, folder: Path | None = None) -> float:
-    arguments = ("run", "flow.py", "--stack", "stack.yaml", "--json")
-    return turnout(*arguments, folder=folder or project(SOURCE), STEPS=str(size)).cpu
+def _run(size: int, folder: Path | None = None, *, shared: bool = False) -> float:
+    folder = folder or project(SOURCE)
+    if shared:
+        stack = folder / "stack.yaml"
+        stack.write_text(stack.read_text().replace("workers: 2", "workers: 2, isolation: worker"))
+    return turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder, STEPS=str(size)).cpu
