@@ -120,7 +120,7 @@ def _note(step: StepRun, state: str, documents: list[dict[str, Any]]) -> str:
 def unsettled(run: Run, state: str, stack: str | None) -> list[str]:
     """Lines on what is not as it should be after the end of a run, and the command that mends it: what its tracker did
     not take, and an end that its engine did not mark."""
-    lines = []
+    lines: list[str] = []
     tracker, on = run.plan.worker.tracker.type, f" --stack {shlex.quote(stack)}" if stack else ""
     notes = run.missed
     shown = notes[:SHOWN]
