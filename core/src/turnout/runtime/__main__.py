@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given[:1] == ["apart"]:
         from turnout.runtime.server import run_apart
 
-        return run_apart(given[1], *map(int, given[2:]))
+        return run_apart(*map(int, given[1:]))
     if given[:1] == ["serve"]:
         os.execv(sys.executable, [sys.executable, "-m", "turnout.engines.serve", *given[1:]])  # noqa: S606
     if given[:1] == ["send"]:

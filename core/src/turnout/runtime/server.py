@@ -105,16 +105,16 @@ def serve(requests: int, answers: int) -> int:
     return 0
 
 
-def run_apart(opening: str, answers: int, requests: int, replies: int) -> int:
+def run_apart(answers: int, requests: int, replies: int) -> int:
     """Run one step in this process, which was started for it: where a worker cannot fork one."""
     for descriptor in (answers, requests, replies):
         os.set_inheritable(descriptor, False)
-    request = _decoder.decode(opening)
-    assert isinstance(request, OpenRun)
-    session = _open(request)
+    asked = forking.lines(requests)
+    opening = _decoder.decode(next(asked))
+    assert isinstance(opening, OpenRun)
+    session = _open(opening)
     garbage.now()
-    line = next(forking.lines(requests))
-    _Steps(session, answers).run_one(line, requests, replies)
+    _Steps(session, answers).run_one(next(asked), requests, replies)
     session.close()
     return 0
 
@@ -149,9 +149,9 @@ class Worker:
         if self.session.sender is not None:
             self.session.sender.start()
         if request.isolation == "process" or not self._forks:
-            words = ("apart", self._opening.decode(), str(self._answers))
+            words = ("apart", str(self._answers))
             process = forking.start([sys.executable, "-m", "turnout.runtime", *words], [self._answers])
-            process.ask(line)
+            process.ask(self._opening + b"\n" + line)
             process.release()
             forking.reap()
             return
