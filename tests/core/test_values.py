@@ -323,3 +323,9 @@ def test_a_span_as_timeouts_take_it_is_told_in_iso(text, written) -> None:
         convert(text, SPAN, "x")
     assert caught.value.fix == f"write {written}, or the seconds"
     assert convert(written, SPAN, "x") is not None
+
+
+def test_a_sequence_stays_what_it_was_given_as() -> None:
+    numbers = ParamType(kind="list", items=(INT,), sequence="any")
+    for value in ((1, 2, 3), [1, 2, 3], (), [(1)]):
+        assert revive(convert(value, numbers, "x", canonical=False), numbers) == value

@@ -122,13 +122,13 @@ def typed(draw, depth: int = 2) -> tuple[Any, Any]:
     annotation, value = draw(typed(depth - 1))
     other, second = draw(typed(depth - 1))
     if kind == "list":
-        return list[annotation], [value] * draw(st.integers(0, 2))
+        return list[annotation], [value] * draw(st.integers(0, 3))
     if kind == "tuple":
         return tuple[annotation, ...], (value,) * draw(st.integers(0, 2))
     if kind == "pair":
         return tuple[annotation, other], (value, second)
     if kind == "any":
-        return Sequence[annotation], draw(st.sampled_from([list, tuple]))([value])
+        return Sequence[annotation], draw(st.sampled_from([list, tuple]))([value] * draw(st.integers(0, 3)))
     if kind == "dict":
         return dict[str, annotation], dict.fromkeys(draw(st.lists(KEYS, max_size=3, unique=True)), value)
     return annotation | None, draw(st.sampled_from([None, value]))
@@ -177,7 +177,7 @@ def told(turnout_stack, tmp_path):
     return run
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=typed())
 def test_every_type_arrives_as_in_a_call(told, drawn):
     annotation, value = drawn

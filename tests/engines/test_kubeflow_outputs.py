@@ -99,3 +99,25 @@ def test_a_run_goes_on_under_its_id(project: Path, tmp_path: Path) -> None:
     shown = turnout(project, "runs", "show", run["run"], "--stack", "kfp.yaml")
     assert (shown["run"], shown["state"]) == (run["run"], "succeeded")
     assert {step["step"]: step["attempts"] for step in shown["steps"]} == {"begin": 1, "read": 2, "double": 1}
+
+
+def test_parameters_arrive_as_on_this_machine(project: Path) -> None:
+    given = ("-p", 'given={"z": 3, "a": 4}', "-p", "none=null")
+    verified = turnout(project, "verify", "values.py", *given, "--stack", "local", "--stack", "kfp.yaml")
+    assert verified["differences"] == []
+    for step, told in {
+        "of_shades": "{'z': [<Shade.RED: 'red'>, None], 'a': []}",
+        "of_odd": "(<Odd.NOTHING: None>,)",
+        "of_pair": "(2, 'b')",
+        "of_either": "(1, 2)",
+        "of_order": "{'z': 1, 'a': 2}",
+        "of_given": "{'z': 3, 'a': 4}",
+        "of_zone": "datetime.datetime(2026, 7, 1, 12, 0, tzinfo=zoneinfo.ZoneInfo(key='Europe/Paris'))",
+        "of_naive": "datetime.datetime(2026, 1, 1, 0, 0)",
+        "of_sign": "-0.0",
+        "of_training": "{'shades': [<Shade.BLUE: 'blue'>], 'rate': 1.0}",
+        "of_tree": "{'z': (1, -0.0), 'a': 2}",
+        "of_none": "None",
+    }.items():
+        (shown,) = turnout(project, "artifacts", "show", verified["right"], step, "--stack", "kfp.yaml")
+        assert shown["value"] == told

@@ -28,6 +28,7 @@ GIVEN = {
     "sorted": (FLOATS, {"aa": 1.0, "b": 2.0}),
     "own keys": (ANYTHING, {"$keys": ["a"], "$tuple": [1]}),
     "tuple": (ANYTHING, {"z": (1, 2), "a": [1, 2]}),
+    "tuple of a sequence": (ParamType(kind="list", items=(ParamType(kind="int"),), sequence="any"), (1, 2)),
     "pair": (PAIR, (2, "b")),
     "sign": (ParamType(kind="float"), -0.0),
     "sign inside": (FLOATS, {"b": -0.0, "a": 0.0}),

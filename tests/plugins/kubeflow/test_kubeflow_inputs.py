@@ -59,6 +59,7 @@ VALUES = [
     ("ordered", kind("dict", "float"), {"a": 1.0, "b": 2.0, "$keys": ["b", "a"]}, "STRUCT"),
     ("tuples", kind("json"), {"a": {"$tuple": [1, 2]}, "b": 1, "$keys": ["b", "a"]}, "STRING"),
     ("pair", kind("list", "int", "str", sequence="fixed"), [1, "a"], "LIST"),
+    ("tuple", kind("list", "int", sequence="any"), {"$tuple": [1, 2]}, "LIST"),
     ("sign", kind("float"), -0.0, "NUMBER_DOUBLE"),
     ("zone", kind("datetime"), "2026-10-25T02:30:00+01:00[Europe/Paris][fold=1]", "STRING"),
     ("naive", kind("datetime"), "2026-01-02T00:00:00[naive]", "STRING"),
@@ -107,6 +108,9 @@ def test_every_type_arrives_as_it_was_given():
     params = {name: value for name, _, value, _ in VALUES}
     arguments = inputs.arguments(plan, params, {"engine_run": "7", "options": {"tags": {"a": NASTY}}})
     assert set(arguments) == set(inputs.definitions(plan)), "kfp.local cannot go without an input"
+    kinds = {"LIST": list, "STRUCT": dict, "STRING": str}
+    for name, _, _, expected in VALUES:
+        assert isinstance(arguments[inputs.key(name)], kinds.get(expected, object)), "kfp.local checks the types"
     call = received(plan, arguments)
     assert call.engine_run == "7"
     assert call.submission.options.tags == {"a": NASTY}

@@ -105,8 +105,8 @@ def revive(value: Any, type: ParamType, enum: Callable[[str], type[Any]] | None 
             return timedelta(seconds=value)
         case "list":
             elements = forms.tuple_in(value)
-            kinds = _element_types(type, len(value))
-            found = [revive(item, kind, enum) for item, kind in zip(elements or value, kinds, strict=False)]
+            items = value if elements is None else elements
+            found = [revive(*pair, enum) for pair in zip(items, _element_types(type, len(items)), strict=True)]
             return tuple(found) if elements is not None or type.sequence in {"tuple", "fixed"} else found
         case "dict":
             return {key: revive(item, _value_type(type, key), enum) for key, item in forms.entries(value).items()}
@@ -124,7 +124,7 @@ def readable(value: Any, type: ParamType) -> Any:  # noqa: A002
         case "list":
             elements = forms.tuple_in(value)
             value = value if elements is None else elements
-            return [readable(*pair) for pair in zip(value, _element_types(type, len(value)), strict=False)]
+            return [readable(*pair) for pair in zip(value, _element_types(type, len(value)), strict=True)]
         case "dict":
             return {key: readable(item, _value_type(type, key)) for key, item in forms.entries(value).items()}
         case _:

@@ -100,7 +100,8 @@ def arguments(plan: Plan, params: dict[str, Any], more: dict[str, Any]) -> dict[
             continue
         value = params.get(param.name, param.default)
         sent = None if value is None else rendered(value, param.type)
-        if sent is None or not carried(sent):
+        is_tuple = kubeflow_type(param.type) == "LIST" and not isinstance(sent, list)
+        if sent is None or is_tuple or not carried(sent):
             exact[param.name] = value
             sent = _ZEROS.get(kubeflow_type(param.type), "")
         found[key(param.name)] = sent
