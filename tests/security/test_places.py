@@ -258,3 +258,19 @@ def test_a_plan_that_does_not_hold_together(case):
 def test_a_plan_whose_names_are_no_paths(fields):
     with pytest.raises(PlanError, match="the plan cannot be used: "):
         check(plan(**fields), "the plan")
+
+
+# a driver's files
+
+
+@pytest.mark.parametrize("name", ["driver.lock", "driver-output.log", "begun", "ended", "cancel"])
+def test_a_driver_writes_under_its_own_names(tmp_path, name):
+    from turnout.engines import drive
+
+    folder, victim = tmp_path / "run", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_text("precious")
+    (folder / name).symlink_to(victim)
+    with pytest.raises(ArtifactError, match="is not used: it is a link"):
+        drive._mark(folder, name)
+    assert victim.read_text() == "precious"

@@ -140,5 +140,11 @@ def kill(process: subprocess.Popen[Any]) -> None:
 def log_of(step: str, index: int | None, environ: Mapping[str, str] = os.environ) -> Iterator[IO[bytes]]:
     """The log file of a step in the folder that :data:`LOGS` names, open at its end; nothing is kept where none is."""
     folder = environ.get(LOGS)
-    with (Path(folder, log_name(step, index)) if folder else Path(os.devnull)).open("ab") as log:
+    if not folder:
+        with Path(os.devnull).open("ab") as nothing:
+            yield nothing
+        return
+    from turnout.runtime.log_file import APPEND, open_log
+
+    with os.fdopen(open_log(Path(folder, log_name(step, index)), APPEND), "ab") as log:
         yield log

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from turnout.engines.calling import finish_command
+from turnout.runtime.log_file import APPEND, open_log
 
 GRACE = 15.0
 """The seconds that an engine has for its end when its run is cancelled, before it is killed."""
@@ -43,11 +44,11 @@ class Drive(msgspec.Struct, frozen=True, kw_only=True):
 
 def main(folder: Path) -> int:
     """Start the engine, stop it when asked to, and see that the end of the run is marked."""
-    with (folder / "driver.lock").open("w") as lock:
+    with os.fdopen(open_log(folder / "driver.lock", APPEND), "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        (folder / _BEGUN).touch()
+        _mark(folder, _BEGUN)
         drive = msgspec.json.decode((folder / "driver.json").read_bytes(), type=Drive)
-        with (folder / OUTPUT).open("ab") as log:
+        with os.fdopen(open_log(folder / OUTPUT, APPEND), "ab") as log:
             output: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             engine = subprocess.Popen(drive.command, start_new_session=True, **output)
             while engine.poll() is None:
@@ -59,7 +60,7 @@ def main(folder: Path) -> int:
                 command = finish_command(drive.plan, drive.engine_run, *(["--cancelled"] if cancelled else []))
                 environ = {**os.environ, "TURNOUT_PARAMS": drive.submission}
                 subprocess.run(command, env=environ, check=False, **output)
-        (folder / _ENDED).touch()
+        _mark(folder, _ENDED)
     return 0
 
 
@@ -70,12 +71,16 @@ def end_with_driver() -> None:
 
 def finished(folder: Path) -> None:
     """For an engine that marks the end of its runs itself: it has."""
-    (folder / _FINISHED).touch()
+    _mark(folder, _FINISHED)
 
 
 def begun(folder: Path) -> bool:
     """Whether a driver has begun to work in this folder, since :func:`forget` at least."""
     return (folder / _BEGUN).exists()
+
+
+def _mark(folder: Path, name: str) -> None:
+    os.close(open_log(folder / name, APPEND))
 
 
 def killed(folder: Path) -> bool:
@@ -103,7 +108,7 @@ def forget(folder: Path) -> None:
 
 def ask_to_stop(folder: Path) -> None:
     """Ask the driver of this folder to stop its run."""
-    (folder / _CANCEL).touch()
+    _mark(folder, _CANCEL)
 
 
 def _end_with(parent: int) -> None:

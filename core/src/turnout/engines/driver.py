@@ -27,6 +27,7 @@ from turnout.errors import ArtifactError, RunError
 from turnout.identity import run_id
 from turnout.plan.model import Plan
 from turnout.records.model import RunInfo, RunState, Submission
+from turnout.runtime.log_file import READ, open_log
 
 LOOK = 0.5
 """Seconds between two looks at the records of a run."""
@@ -148,6 +149,7 @@ class DriverOrchestrator(Orchestrator[SettingsT]):
             engine_run=engine_run,
             submission=canonical.encode(submission).decode(),
         )
+        (folder / "driver.json").unlink(missing_ok=True)  # not what a link of that name leads to
         (folder / "driver.json").write_bytes(msgspec.json.encode(document))
         nothing = subprocess.DEVNULL
         process = subprocess.Popen(
@@ -179,7 +181,8 @@ class DriverOrchestrator(Orchestrator[SettingsT]):
                 why=f"looked for {path}",
                 fix="the step has not run here, or its log was removed",
             )
-        yield from path.read_text(encoding="utf-8", errors="replace").splitlines()
+        with os.fdopen(open_log(path, READ), encoding="utf-8", errors="replace") as stream:
+            yield from stream.read().splitlines()
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         """Ask the driver, in whatever process of this machine it was submitted, to stop the run."""

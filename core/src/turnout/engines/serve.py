@@ -33,6 +33,7 @@ from turnout.records.model import Failure, Isolation, StepResult
 from turnout.runtime import bundle, clock, sealed
 from turnout.runtime.execution import FINAL
 from turnout.runtime.interpreter import interpreter_for
+from turnout.runtime.log_file import APPEND, open_log
 from turnout.runtime.parameters import VARIABLE, parse_submission
 from turnout.runtime.server import RunStep
 from turnout.runtime.session import WORK, Session
@@ -106,8 +107,8 @@ class Server:
             worker.send(order)
             answer = self._answer(worker, request, deadline)
             if isinstance(answer, Lost):
-                with log.open("a", encoding="utf-8") as file:
-                    file.write(f"turnout: {answer.message}\n")
+                with os.fdopen(open_log(log, APPEND), "ab") as file:
+                    file.write(f"turnout: {answer.message}\n".encode(errors="backslashreplace"))
         return answer if isinstance(answer, StepResult) else self._give_up(step, request.index, started, answer)
 
     def close(self) -> None:
