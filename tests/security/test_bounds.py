@@ -287,6 +287,14 @@ def test_a_run_whose_plan_is_gone_is_listed(shop):
     assert "plan" in text
 
 
+@pytest.mark.parametrize(
+    "words", [("--", "--keep-runs"), ("--", "-x"), ("--",), ("runs", "--", "--x"), ("\udce9",), ("",)]
+)
+def test_words_that_are_no_command(words):
+    code, text = call(*words)
+    assert code == (0 if text.startswith("Usage") and "error" not in text else 2)
+
+
 PROJECTS = (
     "project = 3", "tool = 1", "[tool]\nturnout = 2", "[project]\nname = 3", "[tool.turnout]\nproject = 7",
     "[project]\nname = []", "[project]\nname = 'x'\ndependencies = 3", "[project]\nname = 'x'\ndependencies = [1]",

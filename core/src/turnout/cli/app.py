@@ -61,13 +61,14 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is refused with the nearest name."""
+        word = args[0]  # click may take it from the list
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             from turnout.errors import did_you_mean
 
-            hint = did_you_mean(args[0], self.list_commands(ctx))
-            raise click.UsageError(f"No such command {args[0]!r}. {hint}".rstrip(), ctx) from error
+            hint = did_you_mean(word, self.list_commands(ctx))
+            raise click.UsageError(f"No such command {word!r}. {hint}".rstrip(), ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing the built-in ones."""
