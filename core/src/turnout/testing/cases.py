@@ -214,7 +214,7 @@ CASES = (
         values={
             "describe": {
                 "big": ["int", str(BIG)],
-                "colour": ["str", "'blue'"],
+                "colour": ["Colour", "<Colour.BLUE: 'blue'>"],
                 "day": ["date", "datetime.date(2026, 2, 28)"],
                 "flag": ["bool", "True"],
                 "items": ["list", "[3, 1, 2]"],
@@ -223,9 +223,9 @@ CASES = (
                 "nothing": ["NoneType", "None"],
                 "ratio": ["float", "2.0"],
                 "span": ["timedelta", "datetime.timedelta(seconds=90)"],
-                "table": ["dict", "{'x': 1.5, 'y': 2.0}"],
+                "table": ["dict", "{'y': 2.0, 'x': 1.5}"],
                 "text": ["str", repr(NASTY)],
-                "tree": ["dict", "{'a': 0.5, 'b': [1, None, {'c': 'd'}]}"],
+                "tree": ["dict", "{'b': [1, None, {'c': 'd'}], 'a': 0.5}"],
                 "whole": ["int", "3"],
             },
             "read": ".csv red,1\nblue,2\n",
