@@ -306,5 +306,5 @@ def test_a_module_that_did_not_travel_is_told_with_what_to_do(bench):
     bench.make(bench.step("one"))
     assert bench.call("one").message == "ModuleNotFoundError: No module named 'hidden'"
     said = bench.attempts("one")[0].failure.traceback
-    assert "must not be ignored by git" in said
+    assert "git must not ignore a module of the project" in said
     assert "hidden is neither in the code package nor installed" in said
