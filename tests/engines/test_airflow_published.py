@@ -104,7 +104,7 @@ def test_a_trial_starts_nothing_that_listens_to_an_asset(server: AirflowServer, 
             "asset_events"
         ]
     ]
-    assert events[-1] == "proof.maker"
+    assert "proof.maker" in events
     assert "proof.maker.run" not in events
     assert json.dumps(server.call("GET", "/assets/events")).count("proof.maker.run") == 0
     for name in ("maker", "taker"):

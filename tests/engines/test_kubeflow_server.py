@@ -97,9 +97,10 @@ def test_what_kubeflow_calls_a_success_is_none_where_a_step_failed(server: Any, 
     launch = trial.launch("broken_branch")
     handle = launch.submit({}, Options())
     server.runs["run-0"]["state"] = "SUCCEEDED"
-    assert handle.wait(60) == "unknown", "nothing was recorded"
+    assert handle.wait(60) == "succeeded", "Kubeflow's word, as nothing was recorded"
     work(server, trial, launch, "run-0", "start", "fail")
     assert handle.wait(60) == "failed"
+    assert launch.ended(handle).ended("succeeded") == "failed", "no word of Kubeflow's overrules the records"
 
 
 @pytest.mark.filterwarnings("ignore")
