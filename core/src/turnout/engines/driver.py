@@ -17,6 +17,7 @@ import msgspec
 
 from turnout import canonical
 from turnout.background import last_line
+from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus
 from turnout.components.progress import Watcher
@@ -49,7 +50,13 @@ class DriverRun(RunHandle):
     """A run whose driver is a process of this machine. What became of it, the records say, whatever the engine says."""
 
     def __init__(
-        self, plan: Plan, engine_run: str, folder: Path, process: subprocess.Popen[bytes], store: Any, watch: Watcher
+        self,
+        plan: Plan,
+        engine_run: str,
+        folder: Path,
+        process: subprocess.Popen[bytes],
+        store: ArtifactStore[Any],
+        watch: Watcher,
     ) -> None:
         self.engine_run = engine_run
         self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
@@ -105,7 +112,9 @@ class DriverOrchestrator(Orchestrator[SettingsT]):
         do. It should call :func:`turnout.engines.drive.end_with_driver`.
         """
 
-    def prepare(self, plan: Plan, engine_run: str, submission: Submission, store: Any) -> Mapping[str, bytes]:
+    def prepare(
+        self, plan: Plan, engine_run: str, submission: Submission, store: ArtifactStore[Any]
+    ) -> Mapping[str, bytes]:
         """Check that a run can start; return what the command needs beside the bundle's files, by relative path.
 
         Raises:
@@ -114,15 +123,15 @@ class DriverOrchestrator(Orchestrator[SettingsT]):
         """
         return {}
 
-    def environment(self, plan: Plan, store: Any) -> Mapping[str, str]:
+    def environment(self, plan: Plan, store: ArtifactStore[Any]) -> Mapping[str, str]:
         """The variables that the engine and its steps get beside those of this process."""
         return dict(store.environment())
 
-    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
+    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: ArtifactStore[Any]) -> RunHandle:
         """Start the driver of a run in the background."""
         return self._start(plan, bundle, submission.options.uuid or str(uuid.uuid4()), submission, store)
 
-    def resume(self, plan: Plan, run: RunInfo, store: Any) -> RunHandle:
+    def resume(self, plan: Plan, run: RunInfo, store: ArtifactStore[Any]) -> RunHandle:
         """Start the engine again for the same run: it calls every step, and those that are committed say so at once."""
         folder = self.folder_of(plan, run.engine_run)
         if drive.locked(folder):
@@ -137,7 +146,9 @@ class DriverOrchestrator(Orchestrator[SettingsT]):
         submission = Submission(params=run.params, options=options)
         return self._start(plan, self.compile(plan), run.engine_run, submission, store)
 
-    def _start(self, plan: Plan, bundle: Bundle, engine_run: str, submission: Submission, store: Any) -> RunHandle:
+    def _start(
+        self, plan: Plan, bundle: Bundle, engine_run: str, submission: Submission, store: ArtifactStore[Any]
+    ) -> RunHandle:
         folder = self.folder_of(plan, engine_run)
         files = {**bundle.files, **self.prepare(plan, engine_run, submission, store)}
         for name, data in files.items():

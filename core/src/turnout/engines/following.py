@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from turnout.components.artifact_store import ArtifactStore
 from turnout.components.progress import Change, Watcher
 from turnout.plan.model import Plan
 from turnout.records.model import Record, RunState
@@ -17,7 +18,7 @@ from turnout.stores import layout
 class Follower:
     """Tells of each step once, when it is committed; at the end of the run also of those that are not."""
 
-    def __init__(self, plan: Plan, run: str, store: Any, watch: Watcher) -> None:
+    def __init__(self, plan: Plan, run: str, store: ArtifactStore[Any], watch: Watcher) -> None:
         self._plan = plan
         self._folder = layout.steps(plan.project, run)
         self._store = store
@@ -68,7 +69,7 @@ def _change(record: Record) -> Change:
     return Change(record.step, record.index, state, seconds=seconds, message=record.reason)
 
 
-def last_state(store: Any, project: str, run: str) -> RunState | None:
+def last_state(store: ArtifactStore[Any], project: str, run: str) -> RunState | None:
     """The state in the newest mark of a run, where that marks an end; else None."""
     newest = newest_mark(store, project, run)
     return newest.mark.state if newest.mark is not None and newest.kind == "finish" else None

@@ -11,7 +11,17 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from turnout.plugin_api import Bundle, Capability, DriverOrchestrator, Plan, PluginError, Submission, Support, pretty
+from turnout.plugin_api import (
+    ArtifactStore,
+    Bundle,
+    Capability,
+    DriverOrchestrator,
+    Plan,
+    PluginError,
+    Submission,
+    Support,
+    pretty,
+)
 from turnout_beam import options
 from turnout_beam.job import SUBMISSION
 from turnout_beam.jobfile import rendered
@@ -58,7 +68,9 @@ class BeamOrchestrator(DriverOrchestrator[BeamSettings]):
         text = f"# What the launcher of the job and its workers need beside apache-beam.\n{needed}"
         return Bundle(files={ENTRYPOINT: rendered(plan).encode(), REQUIREMENTS: text.encode()}, entrypoint=ENTRYPOINT)
 
-    def prepare(self, plan: Plan, engine_run: str, submission: Submission, store: Any) -> Mapping[str, bytes]:
+    def prepare(
+        self, plan: Plan, engine_run: str, submission: Submission, store: ArtifactStore[Any]
+    ) -> Mapping[str, bytes]:
         """Check Beam's options and, of a portable runner, that its job service answers.
 
         Raises:

@@ -12,7 +12,16 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from turnout.plugin_api import LOGS, Capability, DriverOrchestrator, Plan, PluginError, Submission, Support
+from turnout.plugin_api import (
+    LOGS,
+    ArtifactStore,
+    Capability,
+    DriverOrchestrator,
+    Plan,
+    PluginError,
+    Submission,
+    Support,
+)
 from turnout_kubeflow import containers, inputs
 from turnout_kubeflow.orchestrator import CAPABILITIES, Compiling
 from turnout_kubeflow.settings import KubeflowLocalSettings
@@ -34,7 +43,9 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings], DriverOrchestr
     def command(self, plan: Plan, folder: Path) -> Sequence[str]:
         return [sys.executable, "-m", "turnout_kubeflow.driver", str(folder)]
 
-    def prepare(self, plan: Plan, engine_run: str, submission: Submission, store: Any) -> Mapping[str, bytes]:
+    def prepare(
+        self, plan: Plan, engine_run: str, submission: Submission, store: ArtifactStore[Any]
+    ) -> Mapping[str, bytes]:
         """What kfp.local is told.
 
         Raises:
@@ -53,7 +64,7 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings], DriverOrchestr
         }
         return {"arguments.json": json.dumps(document).encode()}
 
-    def _containers(self, plan: Plan, store: Any) -> dict[str, Any] | None:
+    def _containers(self, plan: Plan, store: ArtifactStore[Any]) -> dict[str, Any] | None:
         """What containers are given: variables of the driver's by their names, folders of this machine, the network."""
         if self.config.launch != "image":
             return None
