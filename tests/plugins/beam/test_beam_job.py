@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from turnout.plugin_api import Collected, Element, InputSpec, ParamSpec, ParamType, Retry
+from turnout.plugin_api import Collected, Element, InputSpec, ParamSpec, ParamType, Retry, UnsupportedError
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_beam.orchestrator import BeamOrchestrator
 from turnout_beam.settings import BeamSettings, flags
@@ -75,3 +75,9 @@ def test_texts_are_literals():
 )
 def test_settings_become_options(settings, words):
     assert flags(BeamSettings(**settings)) == words
+
+
+def test_an_image_of_a_step_is_refused_with_its_line():
+    with pytest.raises(UnsupportedError) as caught:
+        source(sample_plan(sample_step("fit", image="house/fit:1")))
+    assert str(caught.value).startswith("steps.py:7: the step fit has an image of its own, house/fit:1")

@@ -16,10 +16,12 @@ from turnout.plugin_api import (
     Bundle,
     Capability,
     DriverOrchestrator,
+    Location,
     Plan,
     PluginError,
     Submission,
     Support,
+    UnsupportedError,
     pretty,
 )
 from turnout_beam import options
@@ -64,6 +66,20 @@ class BeamOrchestrator(DriverOrchestrator[BeamSettings]):
     }
 
     def compile(self, plan: Plan) -> Bundle:
+        """The job's file, and what it needs to be installed.
+
+        Raises:
+            UnsupportedError: for a step with an image of its own: workers of Beam have one for all.
+        """
+        for step in plan.steps:
+            if step.image:
+                raise UnsupportedError(
+                    f"the step {step.name} has an image of its own, {step.image}; beam cannot give it one",
+                    where=None if step.place is None else Location(step.place.file, step.place.line),
+                    why="all steps of a job run where its workers do",
+                    fix="remove it from the stack's steps; give the workers an image: "
+                    "orchestrator: {options: {sdk_container_image: …}}",
+                )
         needed = "".join(f"{name}=={version(name)}\n" for name in ("turnout", "turnout-beam"))
         text = f"# What the launcher of the job and its workers need beside apache-beam.\n{needed}"
         return Bundle(files={ENTRYPOINT: rendered(plan).encode(), REQUIREMENTS: text.encode()}, entrypoint=ENTRYPOINT)
