@@ -58,7 +58,7 @@ test-pandas: .venv/ready ## What values become, with pandas 2
 
 soak: .venv/ready .venv-engines/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak
-	@.venv-engines/bin/pytest -q tests/soak/engines
+	@TURNOUT_ALL_CASES=1 .venv-engines/bin/pytest -q tests/soak/engines tests/engines/test_beam_plugin.py
 
 lint: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff format --check .
