@@ -320,3 +320,11 @@ def test_a_stack_with_half_a_character(shop, text):
     code, answer = call("explain", "fuzzed_flow.py", "--stack", "odd")
     assert code == 2
     assert "half a character" in answer
+
+
+@pytest.mark.parametrize("root", [r'"store\0x"', '"file:///tmp/a%00b"'])
+def test_a_root_with_a_nul_character(shop, root):
+    (shop.root / "stacks/odd.yaml").write_text(f"extends: local\nartifact_store: {{root: {root}}}\n")
+    code, answer = call("artifacts", "load", "latest", "total", "--stack", "odd")
+    assert code == 2
+    assert "NUL character" in answer

@@ -193,6 +193,10 @@ class _Composer:
             raise self._error(
                 "half a character (a lone surrogate), which UTF-8 cannot write", event, "remove the escape"
             )
+        if "\0" in text:
+            raise self._error(
+                "a NUL character, which no path, address or variable can hold", event, "remove the escape"
+            )
         if event.style in {"'", '"', "|", ">"}:
             return text
         if text in _NULL:

@@ -382,10 +382,16 @@ def _close_temporary(path: str, descriptor: int) -> None:
 
 def _folder(root: str) -> str:
     """The path that a root stands for."""
-    if not root.startswith("file:"):
-        return os.path.expanduser(root)
-    url = urlsplit(root)
-    path = unquote(url.path)
+    url = urlsplit(root) if root.startswith("file:") else None
+    path = os.path.expanduser(root) if url is None else unquote(url.path)
+    if "\0" in path:
+        raise ConfigError(
+            f"the artifact store's root {root!r} holds a NUL character",
+            why="no path can",
+            fix="give the path of a folder",
+        )
+    if url is None:
+        return path
     if url.netloc not in {"", "localhost"} or not path.startswith("/") or url.query or url.fragment:
         raise ConfigError(
             f"the artifact store's root {root!r} is not a file URL of this machine",
