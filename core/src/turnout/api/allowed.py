@@ -122,14 +122,14 @@ def _refuse(error: DefinitionError, root: Path) -> NoReturn:
 
 def _modules() -> list[FrameType]:
     """The modules whose top is being run, the innermost first; only those in files of their own."""
-    found: list[FrameType] = []
+    frames: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
     while frame is not None:
         file = frame.f_code.co_filename
         if frame.f_code.co_name == "<module>" and not places.is_own(file) and Path(file).is_file():
-            found.append(frame)
+            frames.append(frame)
         frame = frame.f_back
-    return found
+    return frames
 
 
 def _is_child() -> bool:

@@ -385,14 +385,8 @@ def _folder(root: str) -> str:
     url = urlsplit(root) if root.startswith("file:") else None
     path = os.path.expanduser(root) if url is None else unquote(url.path)
     if "\0" in path:
-        raise ConfigError(
-            f"the artifact store's root {root!r} holds a NUL character",
-            why="no path can",
-            fix="give the path of a folder",
-        )
-    if url is None:
-        return path
-    if url.netloc not in {"", "localhost"} or not path.startswith("/") or url.query or url.fragment:
+        raise ConfigError(f"the artifact store's root {root!r} holds a NUL character", fix="give the path of a folder")
+    if url and (url.netloc not in {"", "localhost"} or not path.startswith("/") or url.query or url.fragment):
         raise ConfigError(
             f"the artifact store's root {root!r} is not a file URL of this machine",
             fix="write file:///absolute/path, or the path itself",
