@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from turnout.cli.capabilities import markdown
-from turnout.registry import GROUP, Registry
+from turnout.components.registry import GROUP, Registry
 
 PAGE = Path(__file__).with_name("capabilities.md")
 HEAD = """\

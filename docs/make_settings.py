@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from turnout.registry import GROUP, Registry
+from turnout.components.registry import GROUP, Registry
 from turnout.stack.merge import COMPONENTS, LISTS
-from turnout.stack.model import EnvironmentSettings
 from turnout.stack.overrides import PipelineSettings, StepSettings
+from turnout.stack.stack import EnvironmentSettings
 
 PAGE = Path(__file__).with_name("settings.md")
 HEAD = """\

@@ -15,17 +15,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from turnout.packaging import code as packages
-from turnout.packaging.project import load
-from turnout.plan.model import Code, OutputPlan, Plan, StepPlan
+from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.model.plan import Code, OutputPlan, Plan, StepPlan
+from turnout.model.records import Attempt, Mark, Options, Record, RunInfo, StepResult, Submission
+from turnout.model.spec import Entrypoint, ParamSpec
+from turnout.model.types import ParamType, TypeName
 from turnout.planning.publishing import publish_plan
-from turnout.records.model import Attempt, Mark, Options, Record, RunInfo, StepResult, Submission
+from turnout.project import code as packages
+from turnout.project.project import load
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
-from turnout.spec.model import Entrypoint, ParamSpec
-from turnout.spec.types import ParamType, TypeName
 from turnout.stores.local import LocalStore
 
 _numbers = itertools.count()

@@ -19,11 +19,11 @@ from typing import Any
 import yaml
 
 import turnout
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import TurnoutError
 from turnout.cli import main
-from turnout.errors import TurnoutError
-from turnout.packaging import project
-from turnout.records.model import Submission
+from turnout.model.records import Submission
+from turnout.project import project
 from turnout.runtime.finish import finish_run
 from turnout.runtime.parameters import parse_submission
 from turnout.runtime.session import Session

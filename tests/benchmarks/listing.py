@@ -7,8 +7,8 @@ from pathlib import Path
 
 from measure import REPEATS, Result, medians, project, turnout
 
-from turnout.records import model as records
-from turnout.records.model import Artifact, Mark, OutputRecord, Record, RunInfo
+from turnout.model import records
+from turnout.model.records import Artifact, Mark, OutputRecord, Record, RunInfo
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 

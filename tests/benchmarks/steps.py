@@ -27,8 +27,8 @@ CACHED = 1.0
 GROWTH = 1.5
 SHARE = 0.05
 FORK = """
-import os, resource, turnout.runtime.server, turnout.garbage
-turnout.garbage.keep()
+import os, resource, turnout.runtime.server, turnout.base.python_gc
+turnout.base.python_gc.keep()
 before = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
 for _ in range(200):
     pid = os.fork()

@@ -8,20 +8,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from turnout.feature_stores.local import LocalFeatureSettings, LocalFeatureStore, ViewSettings
+from turnout.builtin.allowed_images import Images, ImagesSettings
+from turnout.builtin.clean_git import CleanGit
+from turnout.builtin.jsonl import JsonLines, JsonLinesSettings
+from turnout.builtin.local_features import LocalFeatureSettings, LocalFeatureStore, ViewSettings
+from turnout.builtin.no_pickle import NoPickle
+from turnout.builtin.secrets_from_environment import EnvironmentSecrets, EnvironmentSettings
+from turnout.builtin.secrets_from_files import FileSecrets, FileSettings
 from turnout.materializers.array import Numpy
 from turnout.materializers.estimator import Sklearn
 from turnout.materializers.pickled import Pickle
 from turnout.materializers.structured import Json
 from turnout.materializers.table import Table
 from turnout.materializers.text import Bytes, Text
-from turnout.observers.jsonl import JsonLines, JsonLinesSettings
 from turnout.plugin_api import Config, Event, Git
-from turnout.policies.clean_git import CleanGit
-from turnout.policies.images import Images, ImagesSettings
-from turnout.policies.no_pickle import NoPickle
-from turnout.secret_stores.environment import EnvironmentSecrets, EnvironmentSettings
-from turnout.secret_stores.files import FileSecrets, FileSettings
 from turnout.testing.feature_store import VIEWS, FeatureStoreSuite
 from turnout.testing.materializer import MaterializerSuite
 from turnout.testing.observer import ObserverSuite

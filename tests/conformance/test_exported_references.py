@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.errors import TurnoutError
+from turnout.base.errors import TurnoutError
 from turnout.testing.trial import Trial
 
 CANARY = "canary-8d5f"

@@ -13,8 +13,8 @@ import pytest
 
 from turnout import builtin
 from turnout.api.run import Run
-from turnout.identity import run_id
-from turnout.registry import Registry
+from turnout.base.identity import run_id
+from turnout.components.registry import Registry
 from turnout.runtime import sealed
 from turnout.stores import layout
 from turnout.testing import faults, hostile

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from turnout import hookspecs, plugin_api
-from turnout.registry import KINDS
+from turnout import plugin_api
+from turnout.components import hookspecs
+from turnout.components.registry import KINDS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text()

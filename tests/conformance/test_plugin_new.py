@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from turnout.base.errors import ConfigError
 from turnout.cli.plugin import plugin
 from turnout.cli.scaffold import NewPlugin
-from turnout.errors import ConfigError
-from turnout.registry import KINDS
+from turnout.components.registry import KINDS
 
 TURNOUT = str(Path(sys.executable).with_name("turnout"))
 SAMPLE = Path(__file__).parents[1] / "sample_plugin"

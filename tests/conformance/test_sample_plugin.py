@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from turnout.registry import KINDS, discover
+from turnout.components.registry import KINDS, discover
 
 SOURCE = Path(__file__).parents[1] / "sample_plugin" / "src" / "turnout_specimen"
 TURNOUT = str(Path(sys.executable).with_name("turnout"))

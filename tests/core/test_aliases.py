@@ -16,14 +16,14 @@ import turnout
 from turnout import builtin
 from turnout.api import aliases as known
 from turnout.api.workspace import Workspace, user
+from turnout.base.errors import ArtifactError, ConfigError, PlanError, RunError, TurnoutError
 from turnout.catalog import aliases
 from turnout.cli import main
+from turnout.components.hookspecs import hookimpl
+from turnout.components.registry import Registry
 from turnout.components.tracker import Registered, Tracker, TrackerConfig
-from turnout.errors import ArtifactError, ConfigError, PlanError, RunError, TurnoutError
-from turnout.hookspecs import hookimpl
-from turnout.records.alias import Alias
-from turnout.records.model import Artifact, RunInfo
-from turnout.registry import Registry
+from turnout.model.alias import Alias
+from turnout.model.records import Artifact, RunInfo
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import turnout
-from turnout.errors import ArtifactError, ConfigError, RunError
+from turnout.base.errors import ArtifactError, ConfigError, RunError
 
 MODULE = '''\
 from datetime import datetime

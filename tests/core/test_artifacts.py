@@ -17,19 +17,19 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from turnout import canonical
-from turnout.errors import ArtifactError, PluginError
+from turnout.artifacts import blobs
+from turnout.artifacts.artifacts import Artifacts, path_artifact, unprofiled
+from turnout.artifacts.small import LIMIT
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError, PluginError
 from turnout.files import File, Folder
 from turnout.materializers.array import MAPPED
 from turnout.materializers.builtin import BUILTIN
 from turnout.materializers.choice import Materializers
 from turnout.materializers.classes import name_of, names_of
-from turnout.plan.model import OutputPlan
-from turnout.records.model import Artifact, FileEntry, Manifest, OutputRecord
-from turnout.runtime import blobs
-from turnout.runtime.artifacts import Artifacts, path_artifact, unprofiled
-from turnout.runtime.small import LIMIT
-from turnout.spec.types import ANY, TypeName
+from turnout.model.plan import OutputPlan
+from turnout.model.records import Artifact, FileEntry, Manifest, OutputRecord
+from turnout.model.types import ANY, TypeName
 from turnout.stores import layout
 from turnout.stores.local import LocalConfig, LocalStore
 
@@ -414,7 +414,7 @@ def test_what_was_fetched_is_fetched_once_and_bounded(tmp_path: Path, monkeypatc
     for _ in range(2):
         artifacts.load(ones[0])
     assert store.fetched == 1
-    monkeypatch.setattr("turnout.runtime.blobs.KEPT", 11_000)
+    monkeypatch.setattr("turnout.artifacts.blobs.KEPT", 11_000)
     for one in ones:
         artifacts.load(one)
     kept = sorted(path.name for path in (tmp_path / "work" / "fetched").iterdir())

@@ -6,11 +6,11 @@ import itertools
 
 import pytest
 
-from turnout.plan.model import Environment, OutputPlan
-from turnout.spec.expressions import Compare, Const, Ref
-from turnout.spec.inputs import InputSpec, Literal
-from turnout.spec.model import Resources, Retry
-from turnout.spec.types import ParamType, TypeName
+from turnout.model.expressions import Compare, Const, Ref
+from turnout.model.inputs import InputSpec, Literal
+from turnout.model.plan import Environment, OutputPlan
+from turnout.model.spec import Resources, Retry
+from turnout.model.types import ParamType, TypeName
 
 SOURCE = """
     def make(value):

@@ -16,12 +16,11 @@ from typing import NamedTuple
 import pytest
 
 import turnout as turnout_package
-from turnout import canonical
+from turnout.base import canonical, clock
 from turnout.cli import main
 from turnout.components.orchestrator import RunStatus
-from turnout.local.orchestrator import InlineRun, LocalOrchestrator
-from turnout.records.model import Mark
-from turnout.runtime import clock
+from turnout.engines.local.adapter import InlineRun, LocalOrchestrator
+from turnout.model.records import Mark
 
 PIPELINE = '''\
 from turnout import log_metric, pipeline, step, when
@@ -746,7 +745,7 @@ def test_no_command_believes_an_engine_that_calls_a_failed_run_a_success(call, m
     """As Airflow would, where all that comes after the failed step is skipped; and the end is not marked."""
     monkeypatch.setattr(LocalOrchestrator, "status", lambda *_: RunStatus(state="succeeded"))
     monkeypatch.setattr(InlineRun, "wait", lambda *_: "succeeded")
-    monkeypatch.setattr("turnout.local.inline.finish_run", lambda _: Mark(time=clock.now(), state="succeeded"))
+    monkeypatch.setattr("turnout.engines.local.inline.finish_run", lambda _: Mark(time=clock.now(), state="succeeded"))
     ran = call("run", "fails.py", "--json")
     run = json.loads(ran.out)
     assert (ran.code, run["state"], run["marked"]) == (1, "failed", False)

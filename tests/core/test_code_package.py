@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from turnout import canonical
-from turnout.errors import ArtifactError, PlanError
-from turnout.packaging import code, sources, unpacking
-from turnout.packaging.git import Revision
-from turnout.packaging.project import Project
-from turnout.packaging.project import load as load_project
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError, PlanError
+from turnout.project import code, sources, unpacking
+from turnout.project.git import Revision
+from turnout.project.project import Project
+from turnout.project.project import load as load_project
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -323,7 +323,7 @@ def test_permission_to_run_counts_and_survives(plain: Path) -> None:
 def test_bytes_do_not_depend_on_the_hash_seed(plain: Path) -> None:
     write(plain, {f"m{number}.py": str(number) for number in range(20)})
     script = (
-        "import sys; from pathlib import Path; from turnout.packaging import code, project;"
+        "import sys; from pathlib import Path; from turnout.project import code, project;"
         "print(code.build(project.load(Path(sys.argv[1]))).digest)"
     )
     digests = {

@@ -10,16 +10,16 @@ import sys
 import msgspec
 import pytest
 
-from turnout.errors import ArtifactError, ConfigError, PlanError
-from turnout.plan.model import OutputPlan
-from turnout.records.model import Submission
+from turnout.base.errors import ArtifactError, ConfigError, PlanError
+from turnout.model.expressions import Compare, Const, Index, Ref
+from turnout.model.plan import OutputPlan
+from turnout.model.records import Submission
+from turnout.model.spec import Entrypoint
+from turnout.model.types import ANY
 from turnout.runtime import step as runtime_step
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
-from turnout.spec.expressions import Compare, Const, Index, Ref
-from turnout.spec.model import Entrypoint
-from turnout.spec.types import ANY
 from turnout.stores import layout
 
 SOURCE = """

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import turnout
-from turnout import canonical
+from turnout.base import canonical
 
 FLOW = """
 import pandas as pd

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import turnout
-from turnout import context, log_artifact, log_figure, log_metric, log_metrics, log_params, log_table
-from turnout.errors import ConfigError
+from turnout import log_artifact, log_figure, log_metric, log_metrics, log_params, log_table
+from turnout.base import context
+from turnout.base.errors import ConfigError
 from turnout.runtime.step import run_step
 
 

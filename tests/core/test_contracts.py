@@ -13,9 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 BREAKS = {
-    "layers": ("turnout/spec/model.py", "from turnout.runtime import step"),
+    "layers": ("turnout/model/spec.py", "from turnout.runtime import step"),
     "definition-and-runtime": ("turnout/definition/step.py", "from turnout.runtime.step import run_step"),
-    "no-tools": ("turnout/local/engine.py", "def later():\n    import mlflow"),
+    "no-tools": ("turnout/engines/local/engine.py", "def later():\n    import mlflow"),
     "plugins-apart": ("turnout_airflow/dag.py", "def later():\n    import turnout_kubeflow.pipeline"),
     "public-core": ("turnout_mlflow/tracker.py", "def later():\n    from turnout.runtime import step"),
 }

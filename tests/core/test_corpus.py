@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from turnout.components.orchestrator import Capability
-from turnout.plan.model import decode
+from turnout.model.plan import decode
 from turnout.planning.capabilities import uses
 from turnout.testing.cases import ASKING, CASES, LONG
 from turnout.testing.trial import Trial

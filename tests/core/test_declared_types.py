@@ -17,10 +17,10 @@ import pytest
 
 import turnout
 from turnout import step
+from turnout.base.errors import ConfigError, DefinitionError
 from turnout.definition.pipeline import PipelineDefinition, define
-from turnout.errors import ConfigError, DefinitionError
-from turnout.spec.types import ParamType
-from turnout.spec.values import convert
+from turnout.model.types import ParamType
+from turnout.model.values import convert
 
 ELSEWHERE = types.ModuleType("decorators")
 exec(  # a module of its own, whose names are not those of this one

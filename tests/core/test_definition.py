@@ -18,21 +18,21 @@ import msgspec
 import pandas as pd
 import pytest
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import DefinitionError
 from turnout.definition import docstrings, durations, schedules
 from turnout.definition.features import Features
-from turnout.definition.materializer import materializer
+from turnout.definition.markers import INTERVAL_START, LOGICAL_TIME
+from turnout.definition.own_materializers import materializer
 from turnout.definition.pipeline import PipelineDefinition, define
 from turnout.definition.step import Step, step
 from turnout.definition.when import when
-from turnout.errors import DefinitionError
 from turnout.files import File, Folder
-from turnout.markers import INTERVAL_START, LOGICAL_TIME
-from turnout.spec import inputs
-from turnout.spec.expressions import evaluate, render
-from turnout.spec.graph import order
-from turnout.spec.model import InputSpec, OutputSpec, PipelineSpec, Place, Resources, Retry, Schedule, StepSpec
-from turnout.spec.types import ParamType
+from turnout.model import inputs
+from turnout.model.expressions import evaluate, render
+from turnout.model.graph import order
+from turnout.model.spec import InputSpec, OutputSpec, PipelineSpec, Place, Resources, Retry, Schedule, StepSpec
+from turnout.model.types import ParamType
 
 
 class Colour(Enum):
@@ -875,7 +875,7 @@ def test_wrong_durations(wrong) -> None:
 SCRIPT = """
 from turnout.definition.pipeline import PipelineDefinition, define
 from turnout.definition.step import step
-from turnout.spec.model import PipelineSpec
+from turnout.model.spec import PipelineSpec
 from turnout import canonical
 
 class Model: ...
@@ -922,7 +922,7 @@ def test_a_notebooks_functions_travel_by_value(tmp_path: Path) -> None:
         cell = '''
         from turnout.definition.pipeline import PipelineDefinition, define
         from turnout.definition.step import step
-        from turnout.errors import DefinitionError
+        from turnout.base.errors import DefinitionError
         @step
         def double(x: int) -> int:
             return helper(x)

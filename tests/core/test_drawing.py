@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from turnout import pipeline, step, when
-from turnout.plan.drawing import MOST, draw, lay_out
+from turnout.model.drawing import MOST, draw, lay_out
 
 pytest.importorskip("fast_sugiyama", reason="there is no fast-sugiyama for this Python", exc_type=ImportError)
 SVG = "{http://www.w3.org/2000/svg}"

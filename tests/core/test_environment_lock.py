@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import PlanError
-from turnout.packaging import environment, installed, resolver
-from turnout.packaging.project import Project
+from turnout.base.errors import PlanError
+from turnout.environment import environment, installed, resolver
+from turnout.project.project import Project
 
 MakeProject = Callable[..., Project]
 

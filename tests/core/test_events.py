@@ -10,15 +10,15 @@ import pytest
 
 from turnout import builtin
 from turnout.components.base import Config
+from turnout.components.hookspecs import hookimpl
 from turnout.components.observer import Observer
+from turnout.components.registry import Registry
 from turnout.components.tracker import Tracker
-from turnout.hookspecs import hookimpl
-from turnout.plan.model import Component, Worker
-from turnout.records.model import Reuse
-from turnout.registry import Registry
+from turnout.model.expressions import Compare, Const, Ref
+from turnout.model.plan import Component, Worker
+from turnout.model.records import Reuse
 from turnout.runtime import tracking
 from turnout.runtime.finish import finish_run
-from turnout.spec.expressions import Compare, Const, Ref
 
 SOURCE = """
     from turnout import log_metric, log_artifact

@@ -9,9 +9,9 @@ import zipfile
 import pytest
 from click.testing import CliRunner
 
+from turnout.base.errors import UnsupportedError
 from turnout.cli.export import export
 from turnout.cli.publish import publish, unpublish
-from turnout.errors import UnsupportedError
 
 PIPELINE = """\
 from turnout import pipeline, step

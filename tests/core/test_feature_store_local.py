@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from turnout.errors import ConfigError, RunError
-from turnout.feature_stores.local import LocalFeatureSettings, LocalFeatureStore, ViewSettings
-from turnout.feature_stores.none import NoFeatureStore
+from turnout.base.errors import ConfigError, RunError
+from turnout.builtin.local_features import LocalFeatureSettings, LocalFeatureStore, ViewSettings
+from turnout.builtin.no_feature_store import NoFeatureStore
 from turnout.plugin_api import Config
 
 WEATHER = pd.DataFrame(

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from turnout.packaging import syntax
-from turnout.packaging.fingerprint import FOREIGN, Fingerprint, Fingerprints, fingerprint
-from turnout.packaging.project import Project
+from turnout.fingerprint import syntax
+from turnout.fingerprint.fingerprint import FOREIGN, Fingerprint, Fingerprints, fingerprint
+from turnout.project.project import Project
 
 Files = Mapping[str, str]
 
@@ -757,8 +757,8 @@ def test_the_digest_does_not_depend_on_hash_seed_or_folder(tmp_path: Path) -> No
         "b.py": "def g(x): return x\nclass C:\n    def m(self): return {1, 2}",
     }
     script = (
-        "import sys; from pathlib import Path; from turnout.packaging.fingerprint import Fingerprints;"
-        "from turnout.packaging.project import Project;"
+        "import sys; from pathlib import Path; from turnout.fingerprint.fingerprint import Fingerprints;"
+        "from turnout.project.project import Project;"
         "print(Fingerprints(Project(root=Path(sys.argv[1]), name='p')).of_class('flow:fit').digest)"
     )
     found = set()

@@ -9,15 +9,15 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from turnout.api.history import step_summaries
+from turnout.base import clock
+from turnout.base.identity import run_id
 from turnout.components.orchestrator import RunStatus
-from turnout.identity import run_id
-from turnout.records.model import Mark
-from turnout.runtime import clock
+from turnout.model.expressions import Compare, Const, Ref
+from turnout.model.records import Mark
 from turnout.runtime import step as runtime_step
 from turnout.runtime.finish import finish_run
 from turnout.runtime.state import append_mark, mark_cancelled, marks_of, run_state
 from turnout.runtime.step import run_step
-from turnout.spec.expressions import Compare, Const, Ref
 
 SOURCE = """
     from pathlib import Path

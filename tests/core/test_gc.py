@@ -13,18 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import turnout
-from turnout import canonical
-from turnout.api.collection import collect_garbage
+from turnout.api.garbage import collect_garbage
 from turnout.api.launch import Launch
 from turnout.api.withdrawal import withdraw
-from turnout.catalog.collection import Collection
+from turnout.artifacts.blobs import Blobs
+from turnout.base import canonical
+from turnout.catalog.garbage import Collection
 from turnout.cli import main
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config
-from turnout.records import model as records
-from turnout.records.alias import Alias
-from turnout.records.model import Artifact, Mark, OutputRecord, Record, RunInfo
-from turnout.runtime.blobs import Blobs
+from turnout.model import records
+from turnout.model.alias import Alias
+from turnout.model.records import Artifact, Mark, OutputRecord, Record, RunInfo
 from turnout.runtime.cache import Pointer
 from turnout.stores import claims, keys, layout
 from turnout.stores.local import LocalStore

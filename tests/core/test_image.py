@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from turnout.cli.image import build
-from turnout.packaging import installed, wheels
-from turnout.packaging.image import Image, Wheel, dockerfile, files
+from turnout.environment import installed
+from turnout.images import wheels
+from turnout.images.dockerfile import Image, Wheel, dockerfile, files
 
 PIPELINE = """\
 from turnout import pipeline, step

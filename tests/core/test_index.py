@@ -14,12 +14,12 @@ import pytest
 import turnout
 from turnout.api.invalidation import invalidate
 from turnout.api.listing import list_artifacts, list_runs, moment
+from turnout.base.errors import ConfigError
 from turnout.catalog import database, updating
 from turnout.catalog.index import Index
 from turnout.cli import main
-from turnout.errors import ConfigError
-from turnout.records import model as records
-from turnout.records.model import Artifact, Attempt, Host, Mark, Options, OutputRecord, Record, RunInfo
+from turnout.model import records
+from turnout.model.records import Artifact, Attempt, Host, Mark, Options, OutputRecord, Record, RunInfo
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 

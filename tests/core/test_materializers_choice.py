@@ -19,13 +19,13 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.linear_model import LinearRegression
 
+from turnout.base.errors import ArtifactError, PluginError
 from turnout.components.materializer import Materializer
-from turnout.errors import ArtifactError, PluginError
 from turnout.files import File
 from turnout.materializers.builtin import BUILTIN
 from turnout.materializers.choice import Materializers
 from turnout.materializers.classes import name_of, names_of
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
 
 
 @dataclasses.dataclass
@@ -106,7 +106,7 @@ def test_choosing_imports_no_library() -> None:
         "import sys; before = set(sys.modules)\n"
         "from turnout.materializers.builtin import BUILTIN\n"
         "from turnout.materializers.choice import Materializers\n"
-        "from turnout.spec.types import ANY, TypeName\n"
+        "from turnout.model.types import ANY, TypeName\n"
         "chosen = Materializers(BUILTIN)\n"
         "assert chosen.for_type(TypeName(name='pandas.core.frame:DataFrame')) == 'table'\n"
         "assert chosen.for_type(TypeName(name='a:B', bases=('sklearn.base:BaseEstimator',))) == 'sklearn'\n"

@@ -14,10 +14,10 @@ from hypothesis.extra import numpy as hnp
 from hypothesis.extra import pandas as hpd
 from pandas.testing import assert_frame_equal
 
-from turnout.errors import ArtifactError
+from turnout.artifacts.artifacts import Artifacts
+from turnout.base.errors import ArtifactError
 from turnout.materializers.builtin import BUILTIN
 from turnout.materializers.choice import Materializers
-from turnout.runtime.artifacts import Artifacts
 from turnout.stores.local import LocalConfig, LocalStore
 
 MOMENTS = st.datetimes(dt.datetime(1970, 1, 2), dt.datetime(2100, 1, 1))  # noqa: DTZ001

@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Unfit
-from turnout.errors import ArtifactError
 from turnout.materializers import plain
 from turnout.materializers.sameness import same
 

@@ -15,12 +15,12 @@ import pyarrow.parquet
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Unfit
-from turnout.errors import ArtifactError
 from turnout.materializers import table as tables
 from turnout.materializers.classes import name_of
 from turnout.materializers.table import Table
-from turnout.spec.types import TypeName
+from turnout.model.types import TypeName
 
 DAY = dt.date(2026, 3, 1)
 PANDAS = TypeName(name=name_of(pd.DataFrame))

@@ -21,8 +21,8 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Materializer, Unfit
-from turnout.errors import ArtifactError
 from turnout.files import File, Folder
 from turnout.materializers.array import MAPPED, Numpy
 from turnout.materializers.estimator import Sklearn

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import TurnoutError
+from turnout.base.errors import TurnoutError
 
 _numbers = itertools.count()
 
@@ -20,13 +20,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pandas as pd
 from turnout.definition.endpoint import endpoint
 from turnout.definition.features import Features
-from turnout.definition.materializer import materializer
+from turnout.definition.own_materializers import materializer
 from turnout.definition.pipeline import PipelineDefinition, define
 from turnout.definition.step import step
 from turnout.definition.when import when
 from turnout.files import File, Folder
-from turnout.markers import INTERVAL_END, LOGICAL_TIME
-from turnout.spec.model import Resources
+from turnout.definition.markers import INTERVAL_END, LOGICAL_TIME
+from turnout.model.spec import Resources
 
 def pipeline(function=None, **settings):
     if function is None:

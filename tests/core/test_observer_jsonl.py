@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from turnout.builtin.jsonl import JsonLines, JsonLinesSettings
 from turnout.components.observer import Event
-from turnout.observers.jsonl import JsonLines, JsonLinesSettings
 
 
 def event(**more):
@@ -36,7 +36,7 @@ def test_workers_that_share_a_file_do_not_mix_lines(tmp_path):
     path = tmp_path / "events.jsonl"
     code = (
         "import sys; from turnout.components.observer import Event;"
-        "from turnout.observers.jsonl import JsonLines, JsonLinesSettings;"
+        "from turnout.builtin.jsonl import JsonLines, JsonLinesSettings;"
         "o = JsonLines(JsonLinesSettings(path=sys.argv[1]));"
         "e = Event(kind='step_started', time='t', project='p', pipeline='f', run=sys.argv[2], message='x' * 20000);"
         "[o.notify(e) for _ in range(50)]"

@@ -10,9 +10,9 @@ import pytest
 from yaml import YAMLError
 
 from turnout import builtin
+from turnout.base.errors import UnsupportedError
 from turnout.components.orchestrator import Capability
-from turnout.errors import UnsupportedError
-from turnout.registry import Registry
+from turnout.components.registry import Registry
 from turnout.testing.cases import CASES
 from turnout.testing.orchestrator import OrchestratorSuite, assert_names_the_line
 from turnout.testing.trial import Trial

@@ -10,9 +10,9 @@ import joblib
 import numpy as np
 import pytest
 
+from turnout.environment import imported
 from turnout.materializers import uses
 from turnout.materializers.pickled import Pickle
-from turnout.packaging import imported
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_what_a_pin_covers_does_not_count(path):
 
 
 def _pins(*names: str) -> dict[str, str]:
-    from turnout.packaging.installed import distributions
+    from turnout.environment.installed import distributions
 
     have = {name: one.version for name, one in distributions().items()}
     return {**have, **dict.fromkeys(names, "1.0")}

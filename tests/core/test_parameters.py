@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import ConfigError
-from turnout.records.model import Submission
+from turnout.base.errors import ConfigError
+from turnout.model.inputs import InputSpec, Literal
+from turnout.model.records import Submission
+from turnout.model.types import ParamType
 from turnout.runtime import files
 from turnout.runtime.parameters import parse_submission
-from turnout.spec.inputs import InputSpec, Literal
-from turnout.spec.types import ParamType
 
 UTC = timezone.utc
 
@@ -353,7 +353,7 @@ def test_odd_urls_are_refused_with_a_reason(demo, url):
     except ConfigError:
         return
     assert result.state == "failed"
-    assert demo.attempts("read")[0].failure.type.startswith("turnout.errors.")
+    assert demo.attempts("read")[0].failure.type.startswith("turnout.base.errors.")
 
 
 def test_a_path_in_the_plan_is_refused_by_the_worker(demo):

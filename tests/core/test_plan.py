@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from turnout import __version__, canonical
-from turnout.errors import PlanError
-from turnout.plan.model import (
+from turnout import __version__
+from turnout.base import canonical
+from turnout.base.errors import PlanError
+from turnout.model.expressions import And, Compare, Const, Contains, Index, Not, Or, Ref
+from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.model.plan import (
     FORMAT,
     MINIMUM_RUNTIME,
     Code,
@@ -24,10 +27,8 @@ from turnout.plan.model import (
     decode,
     json_schema,
 )
-from turnout.spec.expressions import And, Compare, Const, Contains, Index, Not, Or, Ref
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
-from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
-from turnout.spec.types import ParamType, TypeName
+from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
+from turnout.model.types import ParamType, TypeName
 
 GOLDEN = Path(__file__).parent / "golden"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -253,8 +254,8 @@ def test_an_older_minimum_is_no_hindrance():
 def test_the_published_schema_is_up_to_date():
     shown = (DOCS / "plan.schema.json").read_bytes()
     assert shown == canonical.pretty(json_schema()), (
-        "write it anew: python -c 'import sys; from turnout import canonical; from turnout.plan import model; "
-        "sys.stdout.buffer.write(canonical.pretty(model.json_schema()))' > docs/plan.schema.json"
+        "write it anew: python -c 'import sys; from turnout.base import canonical; from turnout.model import plan; "
+        "sys.stdout.buffer.write(canonical.pretty(plan.json_schema()))' > docs/plan.schema.json"
     )
 
 

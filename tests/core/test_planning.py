@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from turnout import canonical
-from turnout.errors import TurnoutError
-from turnout.plan.model import decode
+from turnout.base import canonical
+from turnout.base.errors import TurnoutError
+from turnout.model.plan import decode
 
 PIPELINE = '''\
 """A pipeline with one of everything."""
@@ -348,7 +348,7 @@ def test_what_is_accepted_by_name_is_gone_without(plan_here, tmp_path):
 
 
 def test_a_list_longer_than_the_engine_maps_over_is_refused(plan_here, monkeypatch):
-    from turnout.local.orchestrator import LocalOrchestrator
+    from turnout.engines.local.adapter import LocalOrchestrator
 
     text = textwrap.dedent("""\
         from turnout import pipeline, step
@@ -412,8 +412,8 @@ def test_a_step_with_requirements_that_are_met_shares_their_versions(plan_here):
 
 
 def test_what_no_index_has_counts_in_the_environment(plan_here, monkeypatch):
-    from turnout.packaging import environment
-    from turnout.packaging.pins import Locked
+    from turnout.environment import environment
+    from turnout.environment.pins import Locked
 
     monkeypatch.setattr(
         environment,
@@ -426,7 +426,7 @@ def test_what_no_index_has_counts_in_the_environment(plan_here, monkeypatch):
 
 
 def test_a_secret_is_never_looked_up_while_planning(plan_here, monkeypatch):
-    from turnout.secret_stores.environment import EnvironmentSecrets
+    from turnout.builtin.secrets_from_environment import EnvironmentSecrets
 
     monkeypatch.setattr(EnvironmentSecrets, "get", lambda *_: pytest.fail("a secret was looked up"))
     launch = plan_here(SIMPLE.replace("@step\n", '@step(secrets={"TOKEN": "token"})\n'))

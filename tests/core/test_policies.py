@@ -12,14 +12,14 @@ import pytest
 from turnout import builtin
 from turnout.api.launch import Launch
 from turnout.api.workspace import Workspace
+from turnout.base.errors import PlanError, PluginError
+from turnout.builtin.no_pickle import NoPickle
 from turnout.cli.target import find_pipeline
-from turnout.errors import PlanError, PluginError
-from turnout.packaging.project import load
+from turnout.components.registry import Registry, discover
+from turnout.model.records import Options, Reuse, Submission
 from turnout.planning.policies import forbidden
 from turnout.plugin_api import Config, Git, Policy, Violation, hookimpl
-from turnout.policies.no_pickle import NoPickle
-from turnout.records.model import Options, Reuse, Submission
-from turnout.registry import Registry, discover
+from turnout.project.project import load
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.testing.plans import sample_plan, sample_step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.packaging.probe import probe
+from turnout.environment.probe import probe
 
 
 def test_that_python_keeps_bytecode_is_nothing_that_the_code_does(tmp_path, monkeypatch):

@@ -14,10 +14,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from turnout import canonical
+from turnout.base import canonical
 from turnout.materializers import profile
 from turnout.materializers.table import Table
-from turnout.records.model import ColumnProfile, Profile
+from turnout.model.records import ColumnProfile, Profile
 
 ROWS = 120_001
 MIDDLE = profile.PROBABILITIES.index(0.5)

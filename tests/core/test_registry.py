@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from turnout.errors import ConfigError, PluginError
+from turnout.base.errors import ConfigError, PluginError
+from turnout.components.registry import KINDS, Registry, discover
 from turnout.plugin_api import Config, Lazy, SecretStore, Tracker, hookimpl
-from turnout.registry import KINDS, Registry, discover
 
 
 class Good(Tracker[Config]):
@@ -54,7 +54,7 @@ def test_a_component_is_found_by_its_name():
 
 
 def test_the_kinds_are_those_of_the_hooks():
-    from turnout import hookspecs
+    from turnout.components import hookspecs
 
     assert set(Registry().kinds) == set(KINDS)
     assert set(KINDS.values()) == {name for name in vars(hookspecs) if name.startswith("turnout_")}
@@ -337,16 +337,14 @@ def test_the_built_in_components_come_through_the_same_door():
 
 
 def test_discovery_is_a_call_not_an_import():
-    code = (
-        "import turnout.registry, sys; print([m for m in ('turnout.builtin', 'pluggy', 'click') if m in sys.modules])"
-    )
+    code = "import turnout.components.registry, sys; print([m for m in ('turnout.builtin', 'pluggy', 'click') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_collecting_every_kind_imports_no_data_library():
     code = (
-        "import sys; from turnout.registry import discover; discover().plugins();"
+        "import sys; from turnout.components.registry import discover; discover().plugins();"
         "print([m for m in ('pandas', 'pyarrow', 'polars', 'numpy', 'sklearn', 'obstore') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -367,7 +365,7 @@ def test_entry_points_of_the_backport_are_entry_points():
     code = """
 import importlib_metadata
 from importlib.metadata import EntryPoint
-from turnout.registry import Registry, discover
+from turnout.components.registry import Registry, discover
 found = Registry([importlib_metadata.EntryPoint("x", "turnout.builtin", "turnout")])
 assert not isinstance(importlib_metadata.EntryPoint("x", "y", "z"), EntryPoint)
 print([plugin.name for plugin in found.plugins()], discover().get("materializer", "text").name, *discover().problems)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from turnout.base.errors import UnsupportedError
 from turnout.components.base import Config
 from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle
-from turnout.errors import UnsupportedError
-from turnout.plan.model import Plan
-from turnout.records.model import RunInfo, Submission
+from turnout.model.plan import Plan
+from turnout.model.records import RunInfo, Submission
 
 
 class Distant(Orchestrator[Config]):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.plan.model import OutputPlan
-from turnout.records.model import OutputRecord, Reuse
+from turnout.model.expressions import Compare, Const, Ref
+from turnout.model.plan import OutputPlan
+from turnout.model.records import OutputRecord, Reuse
+from turnout.model.types import TypeName
 from turnout.runtime.finish import finish_run
-from turnout.spec.expressions import Compare, Const, Ref
-from turnout.spec.types import TypeName
 
 SOURCE = """
     def count(path, given=None):

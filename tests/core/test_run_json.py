@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from turnout import canonical
-from turnout.errors import ArtifactError, ConfigError, PlanError
-from turnout.identity import run_id
-from turnout.plan.model import decode as decode_plan
-from turnout.records.model import Git, Options, Submission
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError, ConfigError, PlanError
+from turnout.base.identity import run_id
+from turnout.model.plan import decode as decode_plan
+from turnout.model.records import Git, Options, Submission
 from turnout.runtime.session import Session
 from turnout.stores import layout
 from turnout.stores.local import LocalStore

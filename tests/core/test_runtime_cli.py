@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from turnout import canonical
-from turnout.errors import ArtifactError
-from turnout.plan.model import Environment
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError
+from turnout.model.expressions import Compare, Const, Ref
+from turnout.model.plan import Environment
+from turnout.model.spec import Resources
 from turnout.runtime import __main__ as cli
 from turnout.runtime import sealed
-from turnout.spec.expressions import Compare, Const, Ref
-from turnout.spec.model import Resources
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.local.queue import Demand, Queue
-from turnout.local.schedule import Schedule
-from turnout.plan.model import Code, Plan, StepPlan
-from turnout.records.model import StepResult
-from turnout.spec.inputs import Collected, Element, InputSpec, Output
-from turnout.spec.model import Entrypoint, Resources
-from turnout.spec.types import ANY, TypeName
+from turnout.engines.local.queue import Demand, Queue
+from turnout.engines.local.schedule import Schedule
+from turnout.model.inputs import Collected, Element, InputSpec, Output
+from turnout.model.plan import Code, Plan, StepPlan
+from turnout.model.records import StepResult
+from turnout.model.spec import Entrypoint, Resources
+from turnout.model.types import ANY, TypeName
 
 OPTIONAL = TypeName(name="builtins:int", text="int", optional=True)
 DONE, FAILED, SKIPPED = StepResult(state="succeeded"), StepResult(state="failed"), StepResult(state="skipped")

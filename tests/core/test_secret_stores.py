@@ -2,9 +2,9 @@
 
 import pytest
 
-from turnout.errors import ConfigError
-from turnout.secret_stores.environment import EnvironmentSecrets, EnvironmentSettings
-from turnout.secret_stores.files import FileSecrets, FileSettings
+from turnout.base.errors import ConfigError
+from turnout.builtin.secrets_from_environment import EnvironmentSecrets, EnvironmentSettings
+from turnout.builtin.secrets_from_files import FileSecrets, FileSettings
 
 
 @pytest.fixture

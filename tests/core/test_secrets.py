@@ -15,17 +15,17 @@ import msgspec
 import pytest
 
 from turnout import builtin
+from turnout.base.redaction import STARS, Redactor
 from turnout.components.base import Config
 from turnout.components.feature_store import FeatureStore
+from turnout.components.hookspecs import hookimpl
 from turnout.components.observer import Observer
+from turnout.components.registry import Registry
 from turnout.components.tracker import Tracker
-from turnout.hookspecs import hookimpl
-from turnout.plan.model import Component, Worker
-from turnout.registry import Registry
+from turnout.model.plan import Component, Worker
 from turnout.runtime import printing
 from turnout.runtime.finish import finish_run
 from turnout.runtime.printing import redacted_output
-from turnout.runtime.redaction import STARS, Redactor
 from turnout.runtime.step import run_step
 
 SECRET = 'p&ss "wörd"/\\+Zq9'
@@ -87,7 +87,7 @@ SOURCE = """
         return os.environ.get("PASSWORD"), os.environ.get("db")
 
     def online():
-        from turnout.context import feature_store
+        from turnout.base.context import feature_store
         return feature_store().online(None, [], entity="x")
 """
 

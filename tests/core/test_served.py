@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from turnout.base.errors import RunError
 from turnout.engines.calling import LOGS, command
 from turnout.engines.executor import Executor
 from turnout.engines.protocol import FORMAT, Hello
-from turnout.errors import RunError
+from turnout.model.expressions import Compare, Const, Ref
 from turnout.plugin_api import StepResult
-from turnout.spec.expressions import Compare, Const, Ref
 
 SOURCE = """
     import os, pathlib, signal, sys, time

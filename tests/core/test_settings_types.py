@@ -7,7 +7,7 @@ import typing
 
 import msgspec
 
-from turnout.registry import discover
+from turnout.components.registry import discover
 from turnout.stack.merge import COMPONENTS, LISTS
 
 CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import RunError
+from turnout.artifacts.artifacts import Artifacts
+from turnout.base.errors import RunError
 from turnout.materializers.builtin import BUILTIN
 from turnout.materializers.choice import Materializers
-from turnout.packaging import code as packages
-from turnout.packaging.project import load
-from turnout.plan.model import Code, OutputPlan, Plan, StepPlan
+from turnout.model.expressions import Compare, Const, Ref
+from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output
+from turnout.model.plan import Code, OutputPlan, Plan, StepPlan
+from turnout.model.records import OutputRecord, Record, StepResult, Submission
+from turnout.model.spec import Entrypoint
+from turnout.model.types import TypeName
 from turnout.planning.publishing import publish_plan
-from turnout.records.model import OutputRecord, Record, StepResult, Submission
-from turnout.runtime.artifacts import Artifacts
+from turnout.project import code as packages
+from turnout.project.project import load
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
-from turnout.spec.expressions import Compare, Const, Ref
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output
-from turnout.spec.model import Entrypoint
-from turnout.spec.types import TypeName
 from turnout.stores.local import LocalStore
 
 TABLE = Path(__file__).parents[2] / "docs" / "skips.md"

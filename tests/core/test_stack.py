@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 import pytest
 
+from turnout.base.errors import ConfigError, ConfigErrors, Location, TurnoutError
 from turnout.components.orchestrator import Orchestrator
-from turnout.errors import ConfigError, ConfigErrors, Location, TurnoutError
-from turnout.packaging.project import Project, Settings
-from turnout.plan.model import Component
+from turnout.components.registry import Registry
+from turnout.model.plan import Component
+from turnout.model.spec import Schedule
 from turnout.plugin_api import (
     ArtifactStore,
     Config,
@@ -24,16 +25,15 @@ from turnout.plugin_api import (
     Tracker,
     hookimpl,
 )
-from turnout.registry import Registry
-from turnout.spec.model import Schedule
+from turnout.project.project import Project, Settings
 from turnout.stack.bind import instantiate
 from turnout.stack.check import check
 from turnout.stack.diff import diff
 from turnout.stack.find import load_stack, open_stack
+from turnout.stack.location import BUILTIN, stacks
 from turnout.stack.references import resolve_worker
 from turnout.stack.render import to_plain, to_yaml
 from turnout.stack.schema import json_schema
-from turnout.stack.sources import BUILTIN, stacks
 
 
 def concrete(base, name, config=Config, **more):
@@ -118,7 +118,7 @@ class Plugin:
 
     @hookimpl
     def turnout_feature_stores(self):
-        from turnout.feature_stores.none import NoFeatureStore
+        from turnout.builtin.no_feature_store import NoFeatureStore
 
         return [NoFeatureStore]
 
@@ -728,13 +728,13 @@ def test_the_schema_describes_settings(registry):
 
 def test_ready_made_stacks_are_one_copy():
     top = Path(__file__).parents[2] / "stacks" / "local.yaml"
-    from turnout.stack.sources import BUILTIN
+    from turnout.stack.location import BUILTIN
 
     assert top.resolve() == (BUILTIN / "local.yaml").resolve()
 
 
 def test_the_built_in_stack_works_with_the_built_in_components(tmp_path):
-    from turnout.registry import discover
+    from turnout.components.registry import discover
 
     stack = load_stack("local", Project(root=tmp_path, name="x"), discover(), {})
     assert stack.orchestrator_type.name == "local"

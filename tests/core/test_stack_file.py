@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from turnout.errors import ConfigError, Location
+from turnout.base.errors import ConfigError, Location
 from turnout.stack.loader import MAX_BYTES, node_of, read
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout.errors import ConfigError, Location
+from turnout.base.errors import ConfigError, Location
 from turnout.stack import references
 from turnout.stack.references import Reference, escape, parse, plan, resolve_worker, unescape, waits
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from turnout.definition.annotations import type_name
-from turnout.packaging.fingerprint import Fingerprints
-from turnout.packaging.project import Project
+from turnout.fingerprint.fingerprint import Fingerprints
+from turnout.model.inputs import InputSpec, Output
+from turnout.model.spec import Entrypoint, OutputSpec, StepSpec
 from turnout.planning.stepcode import is_plain, step_code
-from turnout.spec.inputs import InputSpec, Output
-from turnout.spec.model import Entrypoint, OutputSpec, StepSpec
+from turnout.project.project import Project
 
 
 class Row(NamedTuple):

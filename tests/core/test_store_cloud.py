@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from turnout.catalog.collection import Collection
+from turnout.artifacts.blobs import Blobs
+from turnout.base.errors import ArtifactError, ConfigError, PluginError
+from turnout.catalog.garbage import Collection
 from turnout.catalog.index import Index
-from turnout.errors import ArtifactError, ConfigError, PluginError
-from turnout.records import model as records
-from turnout.records.model import RunInfo
-from turnout.runtime.blobs import Blobs
+from turnout.model import records
+from turnout.model.records import RunInfo
 from turnout.stores import claims
 from turnout.stores.address import choose, from_environment, open_object
 from turnout.stores.cloud import CloudStore

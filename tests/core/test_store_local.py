@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import ArtifactError, ConfigError
+from turnout.base.errors import ArtifactError, ConfigError
 from turnout.stores.local import LocalStore
 from turnout.testing.artifact_store import ArtifactStoreSuite
 

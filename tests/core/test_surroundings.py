@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from turnout.packaging import code as packages
-from turnout.packaging.project import load
-from turnout.records.model import Record
+from turnout.model.records import Record
+from turnout.project import code as packages
+from turnout.project.project import load
 from turnout.runtime.finish import finish_run
 from turnout.runtime.step import run_step
 

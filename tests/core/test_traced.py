@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from turnout import builtin
+from turnout.base.context import log_metric
+from turnout.components.hookspecs import hookimpl
+from turnout.components.registry import Registry
 from turnout.components.tracker import Tracker, TrackerConfig
-from turnout.context import log_metric
-from turnout.hookspecs import hookimpl
-from turnout.plan.model import Component, Worker
-from turnout.records.model import Reuse
-from turnout.registry import Registry
+from turnout.model.plan import Component, Worker
+from turnout.model.records import Reuse
 from turnout.runtime.report import Report
 from turnout.runtime.tracking import send
 

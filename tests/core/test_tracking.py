@@ -11,15 +11,15 @@ from turnout import builtin
 from turnout.api.run import Run
 from turnout.api.sync import sync
 from turnout.api.workspace import Workspace
+from turnout.base.errors import ConfigError
 from turnout.cli.runs import runs as runs_command
+from turnout.components.hookspecs import hookimpl
 from turnout.components.orchestrator import RunStatus
+from turnout.components.registry import Registry
 from turnout.components.tracker import Tracker, TrackerConfig
-from turnout.errors import ConfigError
-from turnout.hookspecs import hookimpl
-from turnout.packaging.project import load
-from turnout.plan.model import Component, Worker
-from turnout.records.model import Reuse
-from turnout.registry import Registry
+from turnout.model.plan import Component, Worker
+from turnout.model.records import Reuse
+from turnout.project.project import load
 from turnout.runtime.finish import finish_run
 
 SOURCE = """

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import ConfigError, Location
 from turnout.cli.options import parameters
-from turnout.errors import ConfigError, Location
-from turnout.spec.types import JSON_TYPE, ParamType
-from turnout.spec.values import convert, revive
+from turnout.model.types import JSON_TYPE, ParamType
+from turnout.model.values import convert, revive
 
 INT, FLOAT, BOOL, STR = (ParamType(kind=kind) for kind in ("int", "float", "bool", "str"))
 DATETIME, DATE, SPAN, FILE = (ParamType(kind=kind) for kind in ("datetime", "date", "timedelta", "file"))

@@ -19,12 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from turnout import canonical, pipeline, step
+from turnout import pipeline, step
 from turnout.api.launch import Launch
 from turnout.api.workspace import Workspace
-from turnout.local.inline import run_inline
-from turnout.packaging.project import load
-from turnout.records.model import Options
+from turnout.base import canonical
+from turnout.engines.local.inline import run_inline
+from turnout.model.records import Options
+from turnout.project.project import load
 from turnout.runtime.parameters import parse_submission
 from turnout.runtime.session import Session
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from turnout.base.errors import ConfigError
 from turnout.cli.app import application
-from turnout.errors import ConfigError
-from turnout.packaging import sources, written
-from turnout.packaging.project import load as load_project
+from turnout.project import sources, written
+from turnout.project.project import load as load_project
 from turnout.stores import layout
 
 DIGEST, RUN = "0123456789abcdef" * 4, "abcdefghij234567abcd"
@@ -155,7 +155,7 @@ def test_every_key_of_a_store_is_known_by_its_form():
 def test_a_loaded_folder_has_the_content_it_had(house, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.txt").write_text("a")
-    from turnout.runtime.artifacts import path_artifact
+    from turnout.artifacts.artifacts import path_artifact
 
     before = path_artifact(tmp_path / "folder", "folder").digest
     written.mark_all(tmp_path / "folder")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from turnout.components.orchestrator import RunHandle
-from turnout.records.model import Options
+from turnout.model.records import Options
 
 HEADER = """
 from __future__ import annotations

@@ -11,9 +11,9 @@ from turnout.api.explanation import explain
 from turnout.api.launch import Launch
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
-from turnout.packaging.project import load
-from turnout.records.model import Options
-from turnout.registry import Registry
+from turnout.components.registry import Registry
+from turnout.model.records import Options
+from turnout.project.project import load
 from turnout.testing import hostile
 
 DIRTY = """

@@ -12,8 +12,8 @@ import time
 import msgspec
 import pytest
 
-from turnout.records.model import Point
-from turnout.runtime import clock
+from turnout.base import clock
+from turnout.model.records import Point
 from turnout.runtime.sending import Begin, Log
 
 COMMON = """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import ArtifactError, RunError
+from turnout.base.errors import ArtifactError, RunError
 
 
 def alive(pid: int) -> bool:
@@ -197,7 +197,7 @@ def test_two_runs_at_once_on_one_store(project):
         """
     one, _ = project.start(source, base=1)
     from turnout.api.launch import Launch
-    from turnout.records.model import Options
+    from turnout.model.records import Options
 
     other = Launch.of(project.pipeline(), stack=str(project.folder / "stack.yaml")).submit({"base": 2}, Options())
     assert (one.wait(60), other.wait(60)) == ("succeeded", "succeeded")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from turnout.base import clock
 from turnout.engines import processes
-from turnout.runtime import clock
 
 
 def alive(pid: int) -> bool:
@@ -291,8 +291,8 @@ def test_a_worker_that_dies_while_idle_is_replaced(project):
     [
         ("sys.exit(0)", "builtins.SystemExit", "SystemExit: 0"),
         ("raise KeyboardInterrupt", "builtins.KeyboardInterrupt", "KeyboardInterrupt"),
-        ("return (n for n in range(3))", "turnout.errors.ArtifactError", None),
-        ("return threading.Lock()", "turnout.errors.ArtifactError", None),
+        ("return (n for n in range(3))", "turnout.base.errors.ArtifactError", None),
+        ("return threading.Lock()", "turnout.base.errors.ArtifactError", None),
         ("return eval('(' * 300)", "builtins.SyntaxError", None),
         ("return len(5)", "builtins.TypeError", None),
         ("raise BrokenPipeError", "builtins.BrokenPipeError", "BrokenPipeError"),
@@ -381,8 +381,8 @@ def test_a_worker_that_cannot_join_the_run_fails_its_step_and_says_why(project):
         """
     )
     handle.wait(60)
-    from turnout.local.engine import Engine
-    from turnout.records.model import Options, Submission
+    from turnout.engines.local.engine import Engine
+    from turnout.model.records import Options, Submission
     from turnout.runtime.session import Session
 
     submission = Submission(options=Options(uuid="second"))
@@ -395,7 +395,7 @@ def test_a_worker_that_cannot_join_the_run_fails_its_step_and_says_why(project):
 
 def test_a_watcher_that_fails_does_not_stop_the_run(project):
     from turnout.api.launch import Launch
-    from turnout.records.model import Options
+    from turnout.model.records import Options
 
     project.write(
         """

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from turnout import Run
-from turnout.local import engine
+from turnout.engines.local import engine
 from turnout.runtime import step as runtime_step
 from turnout.stores.local import LocalStore
 
@@ -156,7 +156,7 @@ def test_an_engine_that_takes_over_can_be_stopped(project, workers, monkeypatch)
             super()._tell(change)
             self.cancel()
 
-    monkeypatch.setattr("turnout.local.orchestrator.Engine", Stopped)
+    monkeypatch.setattr("turnout.engines.local.adapter.Engine", Stopped)
     run, state, changes = project.run(source)
     assert state == "cancelled"
     assert len(changes) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import ArtifactError, RunError
+from turnout.base.errors import ArtifactError, RunError
 from turnout.runtime.state import marks_of
 
 SOURCE = """

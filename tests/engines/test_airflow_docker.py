@@ -9,7 +9,7 @@ import pytest
 from installed import need
 
 from turnout.api.run import Run
-from turnout.identity import run_id
+from turnout.base.identity import run_id
 from turnout.testing.orchestrator import OrchestratorSuite
 from turnout.testing.trial import Corpus, Trial
 

@@ -17,7 +17,7 @@ import pytest
 from installed import need
 from job_server import job_server
 
-from turnout.records.model import Options
+from turnout.model.records import Options
 from turnout.testing.orchestrator import OrchestratorSuite
 from turnout.testing.trial import Trial
 

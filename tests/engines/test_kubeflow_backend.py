@@ -11,8 +11,8 @@ import pytest
 from installed import need
 
 from turnout.api.run import Run
+from turnout.model.records import Options
 from turnout.plugin_api import run_id
-from turnout.records.model import Options
 from turnout.testing.cases import CASES
 from turnout.testing.evidence import evidence
 from turnout.testing.trial import Corpus, Trial

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from installed import need
 
-from turnout.errors import ConfigError, RunError
+from turnout.base.errors import ConfigError, RunError
 from turnout.plugin_api import Submission
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step

@@ -17,8 +17,8 @@ import yaml
 from installed import need
 
 from turnout.api.run import Run
+from turnout.model.records import Options
 from turnout.plugin_api import run_id
-from turnout.records.model import Options
 from turnout.testing.orchestrator import OrchestratorSuite
 from turnout.testing.trial import Trial
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from installed import need
 
-from turnout.errors import PlanError, RunError, UnsupportedError
-from turnout.plan.model import Plan
-from turnout.spec.model import ParamSpec, Schedule
-from turnout.spec.types import ParamType
+from turnout.base.errors import PlanError, RunError, UnsupportedError
+from turnout.model.plan import Plan
+from turnout.model.spec import ParamSpec, Schedule
+from turnout.model.types import ParamType
 from turnout.testing.plans import sample_plan, sample_step
 
 pytestmark = pytest.mark.filterwarnings("ignore")

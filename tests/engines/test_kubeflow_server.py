@@ -14,8 +14,8 @@ import pytest
 from installed import need
 
 from turnout.api.run import Run
-from turnout.errors import ConfigError, RunError
-from turnout.records.model import Options
+from turnout.base.errors import ConfigError, RunError
+from turnout.model.records import Options
 from turnout.testing.cases import CASES
 from turnout.testing.evidence import evidence
 from turnout.testing.trial import Corpus, Trial

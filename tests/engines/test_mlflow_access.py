@@ -18,7 +18,7 @@ from postgres import free_port, postgres
 
 need("mlflow", "3.17")
 
-from turnout.errors import RunError  # noqa: E402
+from turnout.base.errors import RunError  # noqa: E402
 from turnout.testing.plans import sample_run  # noqa: E402
 from turnout.testing.tracker import _batch, _points  # noqa: E402
 from turnout_mlflow.tracker import MlflowSettings, MlflowTracker  # noqa: E402

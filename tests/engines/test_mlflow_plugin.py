@@ -24,7 +24,7 @@ from installed import need
 
 need("mlflow", "3.17")
 
-from turnout.errors import RunError  # noqa: E402
+from turnout.base.errors import RunError  # noqa: E402
 from turnout.plugin_api import Artifact, Promotion, Traced  # noqa: E402
 from turnout.testing.plans import sample_run  # noqa: E402
 from turnout.testing.tracker import Tracked, TrackerSuite, Unreachable, _batch, _points  # noqa: E402

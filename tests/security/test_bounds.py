@@ -12,9 +12,9 @@ import pytest
 from mutations import CANARY, Shop, call
 
 import turnout
-from turnout import canonical
-from turnout.errors import ArtifactError, TurnoutError
-from turnout.packaging.unpacking import ensure
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError, TurnoutError
+from turnout.project.unpacking import ensure
 
 
 @pytest.fixture

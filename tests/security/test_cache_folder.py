@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from turnout.runtime import cache_folder as module
-from turnout.runtime.cache_folder import cache_folder, is_private
+from turnout.base import cache_folder as module
+from turnout.base.cache_folder import cache_folder, is_private
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from turnout.errors import ArtifactError
+from turnout.artifacts.artifacts import Artifacts
+from turnout.base.errors import ArtifactError
 from turnout.materializers.builtin import BUILTIN
 from turnout.materializers.choice import Materializers
-from turnout.plan.model import OutputPlan
-from turnout.runtime.artifacts import Artifacts
-from turnout.spec.types import TypeName
+from turnout.model.plan import OutputPlan
+from turnout.model.types import TypeName
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 
@@ -92,7 +92,7 @@ def test_a_file_that_is_swapped_between_check_and_load_is_never_executed(saved, 
 
     monkeypatch.setattr(kind, name, swapped)
     if large is not None:
-        monkeypatch.setattr("turnout.runtime.artifacts.IN_MEMORY", large)
+        monkeypatch.setattr("turnout.artifacts.artifacts.IN_MEMORY", large)
     artifacts.load(artifact)
     assert not RAN
     with pytest.raises(ArtifactError, match="damaged"):
@@ -103,7 +103,7 @@ def test_a_file_that_is_swapped_between_check_and_load_is_never_executed(saved, 
 @pytest.mark.parametrize("how", ["replaced", "written over"])
 @pytest.mark.parametrize("large", [1 << 20, 1], ids=["in memory", "by a copy"])
 def test_swaps_at_any_moment(saved, how, large, monkeypatch):
-    monkeypatch.setattr("turnout.runtime.artifacts.IN_MEMORY", large)
+    monkeypatch.setattr("turnout.artifacts.artifacts.IN_MEMORY", large)
     artifact, artifacts, path = saved
     good, bad = path.read_bytes(), evil(path.stat().st_size)
     done = threading.Event()
@@ -156,12 +156,12 @@ def test_a_comparison_executes_nothing_unchecked_either(saved, monkeypatch):
 def test_a_function_by_value_that_was_changed_is_refused(bench):
     import cloudpickle
 
-    from turnout.canonical import digest
-    from turnout.errors import PlanError
-    from turnout.packaging import unpacking
-    from turnout.plan.model import Code as Reference
+    from turnout.base.canonical import digest
+    from turnout.base.errors import PlanError
+    from turnout.model.plan import Code as Reference
+    from turnout.model.spec import Entrypoint
+    from turnout.project import unpacking
     from turnout.runtime.code import Code
-    from turnout.spec.model import Entrypoint
 
     data = cloudpickle.dumps(lambda: 1)
     folder = bench.folder / "unpacked"

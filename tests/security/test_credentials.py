@@ -8,10 +8,10 @@ import os
 
 import pytest
 
-from turnout.credentials import REFERENCE, hidden, in_clear
-from turnout.errors import ConfigError, ConfigErrors
-from turnout.packaging.project import load
-from turnout.registry import discover
+from turnout.base.credentials import REFERENCE, hidden, in_clear
+from turnout.base.errors import ConfigError, ConfigErrors
+from turnout.components.registry import discover
+from turnout.project.project import load
 from turnout.stack.check import check
 from turnout.stack.find import load_stack, open_stack
 from turnout.stack.render import to_plain, to_yaml

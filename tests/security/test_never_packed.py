@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from turnout.packaging import code, never
-from turnout.packaging.project import load
+from turnout.project import code, never
+from turnout.project.project import load
 
 CREDENTIALS = [
     ".env", ".env.local", "prod.env", "config/Prod.ENV", "tls.pem", "tls.key", "a.p12", "a.pfx", "store.jks", "x.keystore",

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import turnout
-from turnout.errors import PlanError
+from turnout.base.errors import PlanError
 from turnout.materializers.pickles import holds_pickle, stopped_by
 
 PIPELINE = """\

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import ArtifactError, PlanError
-from turnout.local.control import CANCEL, NAME, Control, send
-from turnout.plan.model import Code, Plan, StepPlan
-from turnout.plan.validity import check
+from turnout.base.errors import ArtifactError, PlanError
+from turnout.engines.local.control import CANCEL, NAME, Control, send
+from turnout.model.inputs import Element, InputSpec, Output, Param
+from turnout.model.plan import Code, Plan, StepPlan
+from turnout.model.spec import Entrypoint
+from turnout.model.validity import check
 from turnout.runtime.log_file import APPEND, open_log
-from turnout.spec.inputs import Element, InputSpec, Output, Param
-from turnout.spec.model import Entrypoint
 
 SOURCE = """
 from turnout import pipeline, step

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from turnout.plan.model import Component, Worker
-from turnout.runtime.redaction import STARS, Redactor
+from turnout.base.redaction import STARS, Redactor
+from turnout.model.plan import Component, Worker
 
 SECRET = 'kanary/"9+wörd?Zq7'
 PLAIN = "kanary9wordZq7x"

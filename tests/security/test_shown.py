@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from turnout.base.errors import ConfigError
+from turnout.base.texts import shown, shown_line
 from turnout.cli.screen import Screen
-from turnout.errors import ConfigError
-from turnout.texts import shown, shown_line
 
 ODD = "[bold]\x1b[31mred\x1b]0;title\x07\x1b]8;;http://x\x1b\\link[/] \x9b31m\u202etxt.exe\r\x08\x7f[/nothing]"
 TEXTS = {

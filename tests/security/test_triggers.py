@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from turnout import canonical
-from turnout.errors import ConfigError, TurnoutError
-from turnout.records.model import Options, OutputRecord, Submission
-from turnout.runtime import small
+from turnout.artifacts import small
+from turnout.base import canonical
+from turnout.base.errors import ConfigError, TurnoutError
+from turnout.model.records import Options, OutputRecord, Submission
 from turnout.runtime.parameters import parse_submission
 
 SOURCE = """

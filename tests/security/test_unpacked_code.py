@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from turnout.errors import ArtifactError
-from turnout.packaging import unpacking
+from turnout.base.errors import ArtifactError
+from turnout.project import unpacking
 
 SOURCE = """
     import json, os

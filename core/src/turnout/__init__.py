@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from turnout.api.pipeline import pipeline
     from turnout.api.promotion import promote
     from turnout.api.run import Run
-    from turnout.context import log_artifact, log_figure, log_metric, log_metrics, log_params, log_table
-    from turnout.definition.features import Features
-    from turnout.definition.materializer import materializer
-    from turnout.definition.step import step
-    from turnout.definition.when import when
-    from turnout.errors import (
+    from turnout.base.context import log_artifact, log_figure, log_metric, log_metrics, log_params, log_table
+    from turnout.base.errors import (
         ArtifactError,
         ConfigError,
         DefinitionError,
@@ -32,17 +28,21 @@ if TYPE_CHECKING:
         TurnoutError,
         UnsupportedError,
     )
+    from turnout.definition.features import Features
+    from turnout.definition.markers import INTERVAL_END, INTERVAL_START, LOGICAL_TIME
+    from turnout.definition.own_materializers import materializer
+    from turnout.definition.step import step
+    from turnout.definition.when import when
     from turnout.files import File, Folder
-    from turnout.markers import INTERVAL_END, INTERVAL_START, LOGICAL_TIME
-    from turnout.spec.model import Resources
+    from turnout.model.spec import Resources
 
 _HOMES = {
-    "turnout.context": ("log_artifact", "log_figure", "log_metric", "log_metrics", "log_params", "log_table"),
+    "turnout.base.context": ("log_artifact", "log_figure", "log_metric", "log_metrics", "log_params", "log_table"),
     "turnout.definition.features": ("Features",),
-    "turnout.definition.materializer": ("materializer",),
+    "turnout.definition.own_materializers": ("materializer",),
     "turnout.definition.step": ("step",),
     "turnout.definition.when": ("when",),
-    "turnout.errors": (
+    "turnout.base.errors": (
         "ArtifactError",
         "ConfigError",
         "DefinitionError",
@@ -54,14 +54,14 @@ _HOMES = {
         "UnsupportedError",
     ),
     "turnout.files": ("File", "Folder"),
-    "turnout.markers": ("INTERVAL_END", "INTERVAL_START", "LOGICAL_TIME"),
+    "turnout.definition.markers": ("INTERVAL_END", "INTERVAL_START", "LOGICAL_TIME"),
     "turnout.api.aliases": ("artifact",),
     "turnout.api.comparison": ("compare",),
     "turnout.api.listing": ("runs",),
     "turnout.api.pipeline": ("pipeline",),
     "turnout.api.promotion": ("promote",),
     "turnout.api.run": ("Run",),
-    "turnout.spec.model": ("Resources",),
+    "turnout.model.spec": ("Resources",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

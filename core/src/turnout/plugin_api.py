@@ -6,12 +6,27 @@ A plugin is a class that implements one of the bases, a hook that returns it, an
 
 from __future__ import annotations
 
-from turnout.background import Background, last_line, see_free
-from turnout.canonical import digest, digest_of, encode, pretty
+from turnout.base.canonical import digest, digest_of, encode, pretty
+from turnout.base.context import log_artifact, log_metric, log_params
+from turnout.base.errors import (
+    ArtifactError,
+    ConfigError,
+    DeployError,
+    Location,
+    PlanError,
+    PluginError,
+    RunError,
+    TurnoutError,
+    UnsupportedError,
+    did_you_mean,
+)
+from turnout.base.identity import run_id
+from turnout.base.quantities import memory_bytes, plain_memory
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Component, Config, LocalPath, Secret
 from turnout.components.deployer import Deployer, EndpointStatus
 from turnout.components.feature_store import FeatureStore, FeatureView
+from turnout.components.hookspecs import hookimpl
 from turnout.components.lazy import Lazy
 from turnout.components.materializer import Materializer
 from turnout.components.observer import Event, EventKind, Observer
@@ -29,31 +44,18 @@ from turnout.components.policy import Policy, Violation
 from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Batch, Promotion, Registered, Traced, Tracker, TrackerConfig
-from turnout.context import log_artifact, log_metric, log_params
+from turnout.engines.background import Background, last_line, see_free
 from turnout.engines.calling import LOGS, Exit, Process, finish, finish_command, log_name, log_of, step_command
 from turnout.engines.drive import end_with_driver, finished
 from turnout.engines.driver import DriverOrchestrator, DriverRun, DriverSettings
 from turnout.engines.executor import Executor, Executors
 from turnout.engines.following import Follower, last_state
 from turnout.engines.graph import Graph
-from turnout.errors import (
-    ArtifactError,
-    ConfigError,
-    DeployError,
-    Location,
-    PlanError,
-    PluginError,
-    RunError,
-    TurnoutError,
-    UnsupportedError,
-    did_you_mean,
-)
-from turnout.hookspecs import hookimpl
-from turnout.identity import run_id
-from turnout.packaging.written import marked
-from turnout.plan.model import Code, Environment, OutputPlan, Plan, StepPlan, Worker
-from turnout.quantities import memory_bytes, plain_memory
-from turnout.records.model import (
+from turnout.model.expressions import Expression, render
+from turnout.model.forms import in_text, plain
+from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.model.plan import Code, Environment, OutputPlan, Plan, StepPlan, Worker
+from turnout.model.records import (
     Artifact,
     ColumnProfile,
     Git,
@@ -69,11 +71,9 @@ from turnout.records.model import (
     StepResult,
     Submission,
 )
-from turnout.spec.expressions import Expression, render
-from turnout.spec.forms import in_text, plain
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
-from turnout.spec.model import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
-from turnout.spec.types import ANY, ParamType, TypeName
+from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
+from turnout.model.types import ANY, ParamType, TypeName
+from turnout.project.written import marked
 from turnout.stores.keys import check as check_key
 from turnout.stores.layout import committed
 

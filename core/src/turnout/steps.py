@@ -19,7 +19,7 @@ def historical(entities: Any, features: list[str], entity: str, timestamp: str |
         features: references ``view:feature``.
         timestamp: the column with the time; None for the name that the first feature's view gives its own.
     """
-    from turnout.context import feature_store
+    from turnout.base.context import feature_store
 
     store = feature_store()
     column = timestamp or _time_column(store, features[0])
@@ -28,13 +28,13 @@ def historical(entities: Any, features: list[str], entity: str, timestamp: str |
 
 def online(entities: Any, features: list[str], entity: str) -> Any:
     """Look up the newest values of features for the rows of *entities*."""
-    from turnout.context import feature_store
+    from turnout.base.context import feature_store
 
     return feature_store().online(entities, features, entity=entity)
 
 
 def _time_column(store: Any, feature: str) -> str:
-    from turnout.errors import ConfigError, did_you_mean
+    from turnout.base.errors import ConfigError, did_you_mean
 
     name = feature.partition(":")[0]
     views = {view.name: view.timestamp for view in store.describe()}

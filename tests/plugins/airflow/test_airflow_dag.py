@@ -7,6 +7,7 @@ import sys
 import msgspec
 import pytest
 
+from turnout.model.expressions import And, Compare, Const, Contains, Not, Ref
 from turnout.plugin_api import (
     Collected,
     ConfigError,
@@ -22,7 +23,6 @@ from turnout.plugin_api import (
     StepPlan,
     TypeName,
 )
-from turnout.spec.expressions import And, Compare, Const, Contains, Not, Ref
 from turnout.testing.cases import LONG
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.dag import DagFile

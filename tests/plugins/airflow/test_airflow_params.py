@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import jsonschema
 import pytest
 
+from turnout.model.values import convert
 from turnout.plugin_api import Options, ParamSpec, ParamType
 from turnout.runtime import parameters
-from turnout.spec.values import convert
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.params import params, schema, sent
 

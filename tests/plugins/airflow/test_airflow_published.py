@@ -5,9 +5,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from turnout.base.errors import ConfigError
 from turnout.cli.app import application
-from turnout.errors import ConfigError
-from turnout.packaging.project import load as load_project
+from turnout.project.project import load as load_project
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.dag import DagFile
 from turnout_airflow.settings import AirflowSettings

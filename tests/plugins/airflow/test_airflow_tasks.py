@@ -7,8 +7,8 @@ from types import ModuleType, SimpleNamespace
 import msgspec
 import pytest
 
+from turnout.model.expressions import Compare, Const, Ref
 from turnout.plugin_api import Collected, Element, InputSpec, Output, OutputPlan, StepPlan, TypeName
-from turnout.spec.expressions import Compare, Const, Ref
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow.orchestrator import AirflowOrchestrator
 from turnout_airflow.settings import AirflowSettings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from turnout.plan.model import Component as WorkerComponent
+from turnout.model.plan import Component as WorkerComponent
 from turnout.plugin_api import PluginError, RunError, Submission, Worker
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step

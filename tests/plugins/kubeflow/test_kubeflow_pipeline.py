@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import yaml
 
+from turnout.model.expressions import Compare, Const, Index, Ref
 from turnout.plugin_api import (
     ArtifactError,
     Collected,
@@ -30,7 +31,6 @@ from turnout.plugin_api import (
     TypeName,
     UnsupportedError,
 )
-from turnout.spec.expressions import Compare, Const, Index, Ref
 from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step
 from turnout.testing.trial import Trial

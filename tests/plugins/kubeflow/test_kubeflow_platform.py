@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import yaml
 
-from turnout.plan.model import Component, Worker
+from turnout.model.plan import Component, Worker
 from turnout.plugin_api import ConfigError, Element, InputSpec, Place, Resources, UnsupportedError
 from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step

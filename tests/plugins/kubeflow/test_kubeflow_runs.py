@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from turnout.model.records import Mark, encode
 from turnout.plugin_api import DriverRun
-from turnout.records.model import Mark, encode
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step

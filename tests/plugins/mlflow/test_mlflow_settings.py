@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from turnout.base.errors import ConfigError, ConfigErrors, PluginError, RunError
 from turnout.cli import doctor
-from turnout.errors import ConfigError, ConfigErrors, PluginError, RunError
-from turnout.packaging.project import load
+from turnout.components.registry import discover
 from turnout.plugin_api import Git, Options
-from turnout.registry import discover
+from turnout.project.project import load
 from turnout.stack.find import load_stack
 from turnout.testing.plans import sample_run
 from turnout_mlflow import names

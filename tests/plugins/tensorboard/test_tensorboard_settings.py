@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.errors import ConfigError, PluginError
-from turnout.packaging.project import load
-from turnout.registry import discover
+from turnout.base.errors import ConfigError, PluginError
+from turnout.components.registry import discover
+from turnout.project.project import load
 from turnout.stack.find import load_stack
 from turnout.testing.plans import sample_run
 from turnout_tensorboard.tracker import TensorboardSettings, TensorboardTracker

@@ -11,16 +11,16 @@ import msgspec
 from turnout.api import allowed
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace, user
+from turnout.base import clock
+from turnout.base.errors import ConfigError, TurnoutError
 from turnout.catalog import aliases
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.tracker import Registered
-from turnout.errors import ConfigError, TurnoutError
-from turnout.packaging import written
-from turnout.records import model as records
-from turnout.records.alias import Alias
-from turnout.records.model import Artifact, Record, RunInfo
-from turnout.records.reading import read_info
-from turnout.runtime import clock
+from turnout.model import records
+from turnout.model.alias import Alias
+from turnout.model.documents import read_info
+from turnout.model.records import Artifact, Record, RunInfo
+from turnout.project import written
 from turnout.runtime.session import Session, read_plan
 from turnout.stores import layout
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from turnout import context
+from turnout.base import context
+from turnout.base.errors import DefinitionError, Location
 from turnout.definition import places
-from turnout.errors import DefinitionError, Location
-from turnout.packaging.project import load, root_of
+from turnout.project.project import load, root_of
 
 if TYPE_CHECKING:
     from turnout.definition.pipeline import PipelineDefinition
@@ -32,7 +32,7 @@ _PROBE = """\
 import importlib, sys
 sys.argv[1:] = ["serve"]
 from turnout import context
-from turnout.errors import DefinitionError
+from turnout.base.errors import DefinitionError
 try:
     with context.importing():
         importlib.import_module(sys.stdin.read())

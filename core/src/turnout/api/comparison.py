@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
 from turnout.api import allowed
 from turnout.api.run import Run
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace
-from turnout.errors import ConfigError
-from turnout.records.model import Profile
+from turnout.base import canonical
+from turnout.base.errors import ConfigError
+from turnout.model.records import Profile
 from turnout.stores import layout
 
 SINGLY = 4  # artifacts of a step that are told one by one

@@ -14,15 +14,15 @@ import msgspec
 
 from turnout.api.run import Run
 from turnout.api.steprun import StepRun
-from turnout.errors import RunError
-from turnout.records.model import Logged
+from turnout.base.errors import RunError
+from turnout.model.inputs import Upstream
+from turnout.model.records import Logged
 from turnout.runtime import sealed
 from turnout.runtime.execution import StepFailed
+from turnout.runtime.forbidden import allow_reading, artifacts_of
 from turnout.runtime.interpreter import interpreter_for
-from turnout.runtime.policies import allow_reading, artifacts_of
 from turnout.runtime.replay import CodeOf, Replay, perform, stage
 from turnout.runtime.session import Session
-from turnout.spec.inputs import Upstream
 
 
 def origin(step: StepRun) -> StepRun:

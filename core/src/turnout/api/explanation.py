@@ -10,17 +10,17 @@ import msgspec
 from turnout.api.history import run_infos
 from turnout.api.run import Run
 from turnout.api.steprun import StepRun
-from turnout.errors import TurnoutError
-from turnout.packaging.fingerprint import Fingerprint, Fingerprints
-from turnout.plan.model import Environment, Plan, StepPlan
+from turnout.base.cache_folder import cache_folder
+from turnout.base.errors import TurnoutError
+from turnout.fingerprint.fingerprint import Fingerprint, Fingerprints
+from turnout.model import records
+from turnout.model.forms import plain
+from turnout.model.plan import Environment, Plan, StepPlan
+from turnout.model.records import InputRecord, Record
 from turnout.planning.stepcode import Step, step_code
-from turnout.records import model as records
-from turnout.records.model import InputRecord, Record
 from turnout.runtime import cache
-from turnout.runtime.cache_folder import cache_folder
 from turnout.runtime.code import Code
 from turnout.runtime.session import Session
-from turnout.spec.forms import plain
 from turnout.stores import layout
 
 Part = Literal[

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
+from turnout.base.errors import ArtifactError, ConfigError
 from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ArtifactError, ConfigError
-from turnout.plan.model import Plan
-from turnout.records import model as records
-from turnout.records.model import Attempt, Record, RunInfo
-from turnout.records.reading import read_info, read_record
+from turnout.model import records
+from turnout.model.documents import read_info, read_record
+from turnout.model.plan import Plan
+from turnout.model.records import Attempt, Record, RunInfo
 from turnout.runtime.state import marks_of
 from turnout.stores import layout
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 
 from turnout.api.launch import Launch
-from turnout.errors import ConfigError
-from turnout.packaging import builder as builders
-from turnout.packaging import image as images
-from turnout.packaging import wheels
-from turnout.packaging.image import Image, Wheel
-from turnout.packaging.unpacking import extract
-from turnout.plan.model import Environment
+from turnout.base.errors import ConfigError
+from turnout.images import builder as builders
+from turnout.images import dockerfile as images
+from turnout.images import wheels
+from turnout.images.dockerfile import Image, Wheel
+from turnout.model.plan import Environment
+from turnout.project.unpacking import extract
 from turnout.runtime.interpreter import own_requirements
 
 BASE = "docker.io/library/python:{python}-slim"

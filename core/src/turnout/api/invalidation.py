@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 
 from turnout.api.run import Run
+from turnout.base import clock
 from turnout.catalog.reading import step_of
-from turnout.records.model import Mark
-from turnout.runtime import clock
+from turnout.model.records import Mark
 from turnout.runtime.state import append_mark
 from turnout.stores import layout
 

@@ -14,29 +14,31 @@ import msgspec
 
 from turnout.api.history import find_run
 from turnout.api.workspace import Workspace, user
+from turnout.artifacts import outputs
+from turnout.artifacts.artifacts import Artifacts, ContentKind
+from turnout.base import clock
+from turnout.base.errors import ConfigError, UnsupportedError, did_you_mean
+from turnout.base.identity import run_id
+from turnout.base.texts import encodable
 from turnout.components.orchestrator import Bundle, Interrupted, RunHandle
 from turnout.definition import reading
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.definition.places import written
-from turnout.errors import ConfigError, UnsupportedError, did_you_mean
-from turnout.identity import run_id
 from turnout.materializers.choice import Materializers
-from turnout.packaging.project import load, root_of
-from turnout.plan.model import Plan, StepPlan
+from turnout.model import records
+from turnout.model.plan import Plan, StepPlan
+from turnout.model.records import Git, Options, OutputRecord, Record, Submission
+from turnout.model.times import to_utc
+from turnout.model.types import ParamType
+from turnout.model.values import convert
 from turnout.planning import publishing
 from turnout.planning.planner import Planned, make_plan
 from turnout.planning.publishing import bundle_files, publish_plan
 from turnout.planning.uploads import Uploads
-from turnout.records import model as records
-from turnout.records.model import Git, Options, OutputRecord, Record, Submission
-from turnout.runtime import clock, outputs, parameters, profiles
-from turnout.runtime.artifacts import Artifacts, ContentKind
+from turnout.project.project import load, root_of
+from turnout.runtime import parameters, profiles
 from turnout.runtime.state import mark_cancelled
-from turnout.spec.times import to_utc
-from turnout.spec.types import ParamType
-from turnout.spec.values import convert
 from turnout.stores import layout
-from turnout.texts import encodable
 
 if TYPE_CHECKING:
     from turnout.api.run import Run

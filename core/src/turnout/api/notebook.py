@@ -9,9 +9,9 @@ from typing import Any
 
 from turnout.components.orchestrator import RunHandle
 from turnout.components.progress import Change
-from turnout.plan.drawing import draw
-from turnout.plan.model import Plan
-from turnout.records.model import RunState
+from turnout.model.drawing import draw
+from turnout.model.plan import Plan
+from turnout.model.records import RunState
 
 OFTEN = 0.3
 """Seconds between two looks at whether there is something new to draw."""

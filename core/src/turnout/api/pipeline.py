@@ -11,9 +11,9 @@ from turnout.definition.pipeline import PipelineDefinition, define
 if TYPE_CHECKING:  # a worker imports this module with the user's: what only a submitter needs is imported late
     from turnout.api.run import Run
     from turnout.api.sweep import Sweep
-    from turnout.errors import RunError
-    from turnout.plan.model import Plan
-    from turnout.records.model import Options
+    from turnout.base.errors import RunError
+    from turnout.model.plan import Plan
+    from turnout.model.records import Options
 
 
 class Pipeline(PipelineDefinition):
@@ -155,14 +155,14 @@ class Pipeline(PipelineDefinition):
         allowed.check_repeatable(self)
 
     def _repr_html_(self) -> str:
-        from turnout.plan.drawing import draw
+        from turnout.model.drawing import draw
 
         return draw(self.spec.steps)
 
 
 def failed(run: Run, state: str, cause: BaseException | None) -> RunError:
     """The error of a run that did not succeed, naming its first failed step."""
-    from turnout.errors import RunError
+    from turnout.base.errors import RunError
 
     uncommitted = (summary for summary in run.summaries.values() if summary.record is None)
     broken = [summary for summary in uncommitted if summary.attempts and summary.attempts[-1].failure]
@@ -186,11 +186,11 @@ def _options(
     only: Sequence[str],
     no_cache: bool,
 ) -> Options:
-    from turnout.records.model import Options, Reuse
+    from turnout.model.records import Options, Reuse
 
     earlier = None
     if reuse is None and (from_ is not None or only):
-        from turnout.errors import ConfigError
+        from turnout.base.errors import ConfigError
 
         raise ConfigError("from_ and only say what is run again of an earlier run", fix="give it: reuse=run")
     if reuse is not None:

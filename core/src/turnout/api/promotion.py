@@ -6,20 +6,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from turnout import canonical
 from turnout.api.run import Run
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace, user
+from turnout.artifacts.artifacts import Artifacts
+from turnout.base import canonical, clock
+from turnout.base.errors import ArtifactError, ConfigError, TurnoutError, did_you_mean
 from turnout.catalog import aliases
 from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.tracker import Promotion, Tracker
-from turnout.errors import ArtifactError, ConfigError, TurnoutError, did_you_mean
-from turnout.records import model as records
-from turnout.records.alias import Alias
-from turnout.records.model import Artifact
-from turnout.runtime import clock, missed, tracking
-from turnout.runtime.artifacts import Artifacts
+from turnout.model import records
+from turnout.model.alias import Alias
+from turnout.model.records import Artifact
+from turnout.runtime import missed, tracking
 from turnout.runtime.session import Session
 from turnout.stores import layout
 

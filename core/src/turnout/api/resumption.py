@@ -12,13 +12,14 @@ import msgspec
 from turnout.api.pipeline import failed
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
+from turnout.base import clock
+from turnout.base.errors import ConfigError, UnsupportedError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import RunHandle
-from turnout.errors import ConfigError, UnsupportedError
-from turnout.packaging.project import load, root_of
-from turnout.plan.model import Plan
-from turnout.records.model import Mark, RunInfo, RunState
-from turnout.runtime import clock, tracking
+from turnout.model.plan import Plan
+from turnout.model.records import Mark, RunInfo, RunState
+from turnout.project.project import load, root_of
+from turnout.runtime import tracking
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.state import ENDED, append_mark, files_of, is_complete, newest_mark, run_state, state_of_records

@@ -14,12 +14,12 @@ from turnout.api import allowed
 from turnout.api.history import StepSummary, find_run, step_summaries
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace
+from turnout.artifacts.artifacts import Artifacts
+from turnout.base.errors import ConfigError, did_you_mean
 from turnout.catalog.reading import INDEX
 from turnout.components.orchestrator import RunHandle, RunStatus
-from turnout.errors import ConfigError, did_you_mean
-from turnout.plan.model import Plan
-from turnout.records.model import Record, RunInfo, RunState
-from turnout.runtime.artifacts import Artifacts
+from turnout.model.plan import Plan
+from turnout.model.records import Record, RunInfo, RunState
 from turnout.runtime.missed import Missed, noted
 from turnout.runtime.session import Session, read_plan
 from turnout.runtime.state import closing_mark, mark_cancelled, marks_of, newest_mark, run_state
@@ -196,7 +196,7 @@ class Run:
         return resume(self)
 
     def _repr_html_(self) -> str:
-        from turnout.plan.drawing import draw
+        from turnout.model.drawing import draw
 
         states = {step.name: step.state for step in self}
         return draw(self.plan.steps, states) + f"<p>run {escape(self.id)}: {escape(self.state)}</p>"

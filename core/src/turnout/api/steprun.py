@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from turnout.api.history import StepSummary
-from turnout.errors import ConfigError, RunError, did_you_mean
-from turnout.plan.model import StepPlan
-from turnout.records.model import InputRecord, OutputRecord, Record
-from turnout.runtime.artifacts import Artifacts
-from turnout.spec.inputs import Element
-from turnout.spec.types import ANY, TypeName
+from turnout.artifacts.artifacts import Artifacts
+from turnout.base.errors import ConfigError, RunError, did_you_mean
+from turnout.model.inputs import Element
+from turnout.model.plan import StepPlan
+from turnout.model.records import InputRecord, OutputRecord, Record
+from turnout.model.types import ANY, TypeName
 
 if TYPE_CHECKING:
     from turnout.api.run import Run

@@ -13,10 +13,10 @@ import msgspec
 from turnout.api.launch import Launch
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
+from turnout.base import clock
+from turnout.base.errors import ConfigError, TurnoutError, did_you_mean
 from turnout.components.orchestrator import RunHandle
-from turnout.errors import ConfigError, TurnoutError, did_you_mean
-from turnout.records.model import Options, RunState
-from turnout.runtime import clock
+from turnout.model.records import Options, RunState
 
 TAG = "sweep"
 """The tag that all runs of a sweep have, with the sweep's id."""

@@ -8,8 +8,8 @@ import msgspec
 
 from turnout.api.resumption import close
 from turnout.api.run import Run
-from turnout.errors import ConfigError, UnsupportedError
-from turnout.records.model import RunState
+from turnout.base.errors import ConfigError, UnsupportedError
+from turnout.model.records import RunState
 from turnout.runtime import missed, tracking
 from turnout.runtime.missed import Missed
 from turnout.runtime.report import Report

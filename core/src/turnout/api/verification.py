@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from turnout.api.run import Run
-from turnout.records.model import Artifact, OutputRecord, Record, RunState
+from turnout.model.records import Artifact, OutputRecord, Record, RunState
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from turnout.api.workspace import Workspace
-from turnout.plan.model import Plan
+from turnout.model.plan import Plan
 from turnout.planning import publishing
 from turnout.runtime.session import read_plan
 

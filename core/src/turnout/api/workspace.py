@@ -10,20 +10,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from turnout.base.errors import ArtifactError, PlanError, UnsupportedError
+from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import Orchestrator, RunStatus
 from turnout.components.policy import Policy
-from turnout.errors import ArtifactError, PlanError, UnsupportedError
-from turnout.identity import run_id
-from turnout.packaging.project import Project, load, root_of
-from turnout.plan.model import Plan
+from turnout.components.registry import Registry, discover
+from turnout.model.plan import Plan
+from turnout.model.records import RunInfo
 from turnout.planning.policies import policies_of
-from turnout.records.model import RunInfo
-from turnout.registry import Registry, discover
+from turnout.project.project import Project, load, root_of
 from turnout.runtime.session import Session, read_plan
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.stack.find import load_stack
-from turnout.stack.model import Stack
+from turnout.stack.stack import Stack
 
 
 class Workspace:

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from turnout import names
+from turnout.base import names
+from turnout.base.errors import ArtifactError, ConfigError, did_you_mean
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ArtifactError, ConfigError, did_you_mean
-from turnout.records import model as records
-from turnout.records.alias import Alias
+from turnout.model import records
+from turnout.model.alias import Alias
 from turnout.stores import layout
 
 _RESERVED = re.compile(r"latest|v[0-9]+", re.IGNORECASE)

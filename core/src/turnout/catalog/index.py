@@ -10,14 +10,14 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.cache_folder import cache_folder
+from turnout.base.errors import ArtifactError
+from turnout.base.texts import encodable
 from turnout.catalog import database
 from turnout.catalog.updating import Refreshed, refresh
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ArtifactError
-from turnout.records.model import MarkKind, RunInfo, RunState
-from turnout.runtime.cache_folder import cache_folder
-from turnout.texts import encodable
+from turnout.model.records import MarkKind, RunInfo, RunState
 
 T = TypeVar("T")
 DAMAGE = (sqlite3.Error, *canonical.UNREADABLE, TypeError, ValueError, OverflowError)

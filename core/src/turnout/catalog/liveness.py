@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
 from turnout.components.artifact_store import ArtifactStore, Entry
-from turnout.records.alias import Alias
+from turnout.model.alias import Alias
 from turnout.stores import layout
 from turnout.stores.claims import holds
 

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from turnout.base.errors import ArtifactError
 from turnout.components.artifact_store import ArtifactStore, Entry
-from turnout.errors import ArtifactError
-from turnout.plan.model import Plan
-from turnout.records import model as records
-from turnout.records.model import Artifact, Attempt, MarkKind, Record, RunInfo, RunState
-from turnout.records.reading import read_info
+from turnout.model import records
+from turnout.model.documents import read_info
+from turnout.model.plan import Plan
+from turnout.model.records import Artifact, Attempt, MarkKind, Record, RunInfo, RunState
 from turnout.runtime.session import Session
 from turnout.runtime.state import RECORD, decided, is_complete, newest_mark
 from turnout.stores import layout

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from turnout.base import clock
+from turnout.base.errors import ArtifactError, TurnoutError
 from turnout.catalog import database
 from turnout.catalog.reading import RunRow, Stamp, StepRow, read_run
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ArtifactError, TurnoutError
-from turnout.plan.model import Plan
-from turnout.runtime import clock
+from turnout.model.plan import Plan
 from turnout.runtime.session import read_plan
 from turnout.stores import layout
 

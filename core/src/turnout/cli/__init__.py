@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from turnout import garbage
+from turnout.base import python_gc as garbage
 
 if TYPE_CHECKING:
     from click import ClickException
@@ -16,9 +16,9 @@ def main() -> None:
     garbage.seldom()
     import click
 
+    from turnout.base.errors import TurnoutError
     from turnout.cli.app import application
     from turnout.cli.screen import guarded
-    from turnout.errors import TurnoutError
 
     with guarded():
         try:

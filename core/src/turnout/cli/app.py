@@ -65,7 +65,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from turnout.errors import did_you_mean
+            from turnout.base.errors import did_you_mean
 
             hint = did_you_mean(word, self.list_commands(ctx))
             raise click.UsageError(f"No such command {word!r}. {hint}".rstrip(), ctx) from error
@@ -81,7 +81,7 @@ class Commands(click.Group):
 def _plugin_commands() -> dict[str, Any]:
     if not _has_plugins():
         return {}
-    from turnout.registry import discover
+    from turnout.components.registry import discover
 
     return {command.name: command for command in discover().all("command")}
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from turnout.cli import collection, listing
+from turnout.cli import gc as collection
+from turnout.cli import listing
 from turnout.cli.options import CommandT, json_option, print_json, shown_time, stack_option, table
 from turnout.cli.profiles import print_profile
-from turnout.records.model import Artifact, OutputRecord, Record
+from turnout.model.records import Artifact, OutputRecord, Record
 
 if TYPE_CHECKING:
     from turnout.api.aliases import Named, Source
@@ -139,7 +140,7 @@ def load(
     of; copying needs none. --json prints numbers, texts, lists and dicts, or where they were copied to.
     """
     if to is not None and to.exists():
-        from turnout.errors import ConfigError
+        from turnout.base.errors import ConfigError
 
         raise ConfigError(f"{to} exists already", fix="give a folder that does not exist yet")
     if step is None:
@@ -158,7 +159,7 @@ def load(
     if to is None:
         _print(found[step].load(output), as_json=as_json)
         return
-    from turnout.packaging import written
+    from turnout.project import written
 
     copied = []
     for part in _parts(found[step].checked(output)):
@@ -177,7 +178,7 @@ def _print(value: Any, *, as_json: bool) -> None:
     if not as_json:
         click.echo(value if isinstance(value, str) else repr(value))
         return
-    from turnout.errors import ConfigError
+    from turnout.base.errors import ConfigError
     from turnout.materializers import plain
 
     try:

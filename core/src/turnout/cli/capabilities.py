@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from turnout.components.orchestrator import Capability
-from turnout.registry import Registry
+from turnout.components.registry import Registry
 
 KINDS = ("orchestrator", "deployer")
 """The kinds of components that declare capabilities."""

@@ -102,8 +102,8 @@ def _sources(folder: Path, depth: int = 3) -> Iterator[Path]:
 
 def stacks(_: click.Context) -> Iterator[CompletionItem]:
     """The stacks that have a name."""
-    from turnout.packaging.project import load, root_of
-    from turnout.stack import sources
+    from turnout.project.project import load, root_of
+    from turnout.stack import location as sources
 
     for source in sources.stacks(load(root_of(Path.cwd()))):
         yield CompletionItem(source.name)

@@ -35,7 +35,7 @@ def debug(run: str, step: str, stack: str | None, code: Literal["run", "here"], 
     """
     from turnout.api.debug import debug as replay
     from turnout.api.run import Run
-    from turnout.errors import RunError
+    from turnout.base.errors import RunError
 
     try:
         done = replay(Run(run, stack=stack), step, code=code, pdb=pdb, quiet=as_json)

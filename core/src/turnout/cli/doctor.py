@@ -12,10 +12,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from turnout import __version__
-from turnout.errors import TurnoutError
-from turnout.packaging.probe import Probed, probe
-from turnout.packaging.project import Project
-from turnout.registry import GROUP, Registry
+from turnout.base.errors import TurnoutError
+from turnout.components.registry import GROUP, Registry
+from turnout.environment.probe import Probed, probe
+from turnout.project.project import Project
 from turnout.stack.find import open_stack
 
 LIMIT = 0.05
@@ -23,7 +23,7 @@ LIMIT = 0.05
 
 _LOAD = """
 from importlib import import_module
-from turnout.registry import KINDS
+from turnout.components.registry import KINDS
 module, _, names = argument.partition(":")
 plugin = import_module(module)
 for name in names.split(".") if names else ():

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from turnout.cli.options import as_text, json_option, print_json, shown_param, stack_option
-from turnout.spec.forms import plain
+from turnout.model.forms import plain
 
 SHOWN = 4  # elements of a list that are shown one by one
 
@@ -54,7 +54,7 @@ def explain(
 
 
 def _document(launch: Any) -> dict[str, Any]:
-    from turnout.spec.expressions import render
+    from turnout.model.expressions import render
 
     plan, package = launch.plan, launch.planned.package
     return {

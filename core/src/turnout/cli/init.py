@@ -90,8 +90,8 @@ def init(folder: Path) -> None:
 
     A file that is there already is never overwritten.
     """
-    from turnout.errors import ConfigError
-    from turnout.names import problem, suggestion
+    from turnout.base.errors import ConfigError
+    from turnout.base.names import problem, suggestion
 
     taken = [name for name in FILES if (folder / name).exists()]
     if taken:

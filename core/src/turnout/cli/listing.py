@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from turnout.cli.options import CommandT, json_option, pairs, print_json, shown_time, stack_option, table
-from turnout.records.model import Artifact, OutputRecord
+from turnout.model.records import Artifact, OutputRecord
 
 STATES = ("running", "succeeded", "failed", "cancelled", "unknown")
 

@@ -8,10 +8,10 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from turnout.base.texts import shown_line
 from turnout.cli.screen import terminal
 from turnout.components.progress import Change
-from turnout.plan.model import Plan
-from turnout.texts import shown_line
+from turnout.model.plan import Plan
 
 if TYPE_CHECKING:
     from typing_extensions import Self

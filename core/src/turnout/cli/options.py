@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import ConfigError
+from turnout.base.texts import shown, shown_line
 from turnout.cli.screen import terminal
-from turnout.errors import ConfigError
-from turnout.spec.scalars import Typed
-from turnout.texts import shown, shown_line
+from turnout.model.scalars import Typed
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from turnout.cli.options import json_option, print_json, stack_option
-from turnout.registry import KINDS
+from turnout.components.registry import KINDS
 
 
 @click.group()
@@ -20,7 +20,7 @@ def plugin() -> None:
 @json_option
 def list_(capabilities: bool, as_json: bool) -> None:
     """List every plugin with its components by kind; one that is broken, with the reason and the fix."""
-    from turnout.registry import discover
+    from turnout.components.registry import discover
 
     if capabilities:
         from turnout.cli.capabilities import capabilities as said
@@ -54,10 +54,10 @@ def new(name: str, kind: str, folder: Path | None) -> None:
 
     A folder that holds anything already is never written to.
     """
+    from turnout.base.errors import ConfigError
     from turnout.cli.app import COMMANDS
     from turnout.cli.scaffold import NewPlugin
-    from turnout.errors import ConfigError
-    from turnout.registry import discover
+    from turnout.components.registry import discover
 
     files = NewPlugin(name, kind).files()
     registry = discover()
@@ -82,8 +82,8 @@ def new(name: str, kind: str, folder: Path | None) -> None:
 def doctor(ctx: click.Context, stack: str | None, as_json: bool) -> None:
     """Find what is wrong with the installed plugins, and with those that a stack names. Exit 2 if there are errors."""
     from turnout.cli.doctor import examine
-    from turnout.packaging.project import load, root_of
-    from turnout.registry import discover
+    from turnout.components.registry import discover
+    from turnout.project.project import load, root_of
 
     findings = examine(discover(), load(root_of(Path.cwd())), stack)
     if as_json:

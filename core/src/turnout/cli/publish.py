@@ -10,8 +10,8 @@ from turnout.cli.options import json_option, print_json, stack_option
 
 if TYPE_CHECKING:
     from turnout.api.workspace import Workspace
-    from turnout.errors import TurnoutError
-    from turnout.plan.model import Plan
+    from turnout.base.errors import TurnoutError
+    from turnout.model.plan import Plan
 
 
 @click.command()
@@ -50,8 +50,8 @@ def unpublish(pipeline: str, stack: str | None, accept: tuple[str, ...], as_json
     from turnout.api.launch import Launch
     from turnout.api.withdrawal import withdraw
     from turnout.api.workspace import Workspace
+    from turnout.base.errors import TurnoutError
     from turnout.cli.target import find_pipeline
-    from turnout.errors import TurnoutError
 
     try:
         launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)

@@ -50,7 +50,7 @@ def run(
     from turnout.api.launch import Launch
     from turnout.cli.sweep import values_of
     from turnout.cli.target import find_pipeline
-    from turnout.records.model import Options, Reuse
+    from turnout.model.records import Options, Reuse
 
     values = parameters(params)
     varied = values_of(swept)
@@ -72,10 +72,10 @@ def run(
 def _follow(
     launch: Any, params: dict[str, str], options: Any, target: str, stack: str | None, *, as_json: bool
 ) -> None:
+    from turnout.base.errors import ConfigError, RunError
     from turnout.cli.live import view
     from turnout.cli.summary import run_document, summarise
     from turnout.components.progress import ignore
-    from turnout.errors import ConfigError, RunError
 
     for note in _notes(launch):
         click.echo(f"note: {note}", err=True)

@@ -6,11 +6,11 @@ import sys
 
 import click
 
+from turnout.base.texts import shown_line
 from turnout.cli import listing
 from turnout.cli import resume as resumption
 from turnout.cli.compare import compare
 from turnout.cli.options import json_option, print_json, shown_param, shown_time, stack_option
-from turnout.texts import shown_line
 
 
 @click.group()
@@ -96,7 +96,7 @@ def logs(run: str, stack: str | None, step: str, as_json: bool) -> None:
 def cancel(run: str, stack: str | None, as_json: bool) -> None:
     """Stop RUN; what it has committed stays."""
     from turnout.api.run import Run
-    from turnout.errors import RunError
+    from turnout.base.errors import RunError
 
     found = Run(run, stack=stack)
     found.workspace.orchestrator_of(found.info)

@@ -7,8 +7,8 @@ from importlib import resources
 from typing import NamedTuple
 
 from turnout import __version__
-from turnout.errors import ConfigError
-from turnout.registry import KINDS
+from turnout.base.errors import ConfigError
+from turnout.components.registry import KINDS
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 _PLACE = re.compile(r"@([A-Za-z]+)@")

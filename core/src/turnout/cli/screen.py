@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-from turnout.texts import shown
+from turnout.base.texts import shown
 
 
 class Screen:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from turnout.cli.options import json_option, print_json, table
-from turnout.packaging.project import Project
+from turnout.project.project import Project
 
 
 @click.group()
@@ -20,7 +20,7 @@ def stack() -> None:
 
 
 def _project() -> Project:
-    from turnout.packaging.project import load, root_of
+    from turnout.project.project import load, root_of
 
     return load(root_of(Path.cwd()))
 
@@ -29,7 +29,7 @@ def _project() -> Project:
 @json_option
 def list_(as_json: bool) -> None:
     """List the stacks that have a name; the one used by default is marked."""
-    from turnout.stack.sources import choose, stacks
+    from turnout.stack.location import choose, stacks
 
     project = _project()
     default = choose(None, project, os.environ).name
@@ -48,7 +48,7 @@ def list_(as_json: bool) -> None:
 @json_option
 def show(name: str | None, as_json: bool) -> None:
     """Show a stack, merged with what it extends: where each value comes from; references stay references."""
-    from turnout.registry import discover
+    from turnout.components.registry import discover
     from turnout.stack.find import open_stack
     from turnout.stack.render import to_plain, to_yaml
 
@@ -65,7 +65,7 @@ def show(name: str | None, as_json: bool) -> None:
 @click.pass_context
 def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     """Check a stack: all errors at once, and what is missing on this machine. Exit 2 if there are errors."""
-    from turnout.registry import discover
+    from turnout.components.registry import discover
     from turnout.stack.check import check as check_stack
 
     findings = check_stack(name, _project(), discover(), os.environ)
@@ -87,7 +87,7 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
 @json_option
 def diff(left: str, right: str, as_json: bool) -> None:
     """Show in what two stacks differ, each merged with what it extends."""
-    from turnout.registry import discover
+    from turnout.components.registry import discover
     from turnout.stack.diff import diff as difference
     from turnout.stack.find import open_stack
     from turnout.stack.render import scalar_text
@@ -110,7 +110,7 @@ def diff(left: str, right: str, as_json: bool) -> None:
 @json_option
 def schema(as_json: bool) -> None:  # noqa: ARG001 -- it is JSON either way
     """Print the JSON Schema of stack files, of all components installed here, for an editor."""
-    from turnout.registry import discover
+    from turnout.components.registry import discover
     from turnout.stack.schema import json_schema
 
     print_json(json_schema(discover()))

@@ -12,11 +12,11 @@ import msgspec
 
 from turnout.api.run import Run
 from turnout.api.steprun import StepRun
+from turnout.base import clock
 from turnout.cli.live import MARKS
 from turnout.components.orchestrator import Orchestrator
-from turnout.packaging.project import root_of
-from turnout.records.model import Failure
-from turnout.runtime import clock
+from turnout.model.records import Failure
+from turnout.project.project import root_of
 from turnout.runtime.state import ENDED
 
 SHOWN = 3

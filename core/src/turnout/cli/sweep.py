@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from turnout.cli.options import pairs, print_json, table
-from turnout.spec.scalars import Typed
+from turnout.model.scalars import Typed
 
 if TYPE_CHECKING:
     from turnout.api.launch import Launch
     from turnout.api.sweep import Point, Sweep
-    from turnout.records.model import Options
+    from turnout.model.records import Options
 
 
 def values_of(given: Iterable[str]) -> dict[str, list[Any]]:

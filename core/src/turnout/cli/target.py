@@ -6,12 +6,12 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
-from turnout import context
 from turnout.api.pipeline import Pipeline
+from turnout.base import context
+from turnout.base.errors import ConfigError, DefinitionError, Location, TurnoutError, did_you_mean
 from turnout.definition.places import written
-from turnout.errors import ConfigError, DefinitionError, Location, TurnoutError, did_you_mean
-from turnout.packaging.project import Project, load, root_of
-from turnout.packaging.sources import names
+from turnout.project.project import Project, load, root_of
+from turnout.project.sources import names
 
 
 def find_pipeline(target: str) -> Pipeline:

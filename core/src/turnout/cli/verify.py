@@ -65,7 +65,7 @@ def _run(
     """A run of the pipeline that takes nothing from the cache: what is compared was made by this stack."""
     from turnout.api.launch import Launch
     from turnout.cli.target import find_pipeline
-    from turnout.records.model import Options
+    from turnout.model.records import Options
 
     launch = Launch.of(find_pipeline(target), stack=stack, accept=accept, given=params)
     handle = launch.submit(params, Options(at=at, no_cache=True))

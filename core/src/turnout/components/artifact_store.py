@@ -11,7 +11,7 @@ import msgspec
 
 from turnout.components import base
 from turnout.components.base import ConfigT
-from turnout.plan.model import Component
+from turnout.model.plan import Component
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class ArtifactStore(base.Component[ConfigT], ABC):
     one key, in any processes on any machines, exactly one gets True, and readers see nothing or the whole
     object. Instances are used from several threads and are made anew in each process.
 
-    All methods raise :class:`turnout.errors.ArtifactError` when the store cannot be reached or refuses,
+    All methods raise :class:`turnout.base.errors.ArtifactError` when the store cannot be reached or refuses,
     naming the store's address without any credential.
 
     ``schemes`` are the URL schemes (``s3``) by which a stack may leave out the store's ``type``.

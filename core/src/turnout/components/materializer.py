@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from turnout.errors import ArtifactError
-from turnout.records.model import Profile
-from turnout.spec.types import ANY, TypeName
+from turnout.base.errors import ArtifactError
+from turnout.model.records import Profile
+from turnout.model.types import ANY, TypeName
 
 
 class Unfit(ArtifactError):

@@ -13,8 +13,8 @@ import msgspec
 
 from turnout.components.base import Component, ConfigT
 from turnout.components.progress import Watcher, ignore
-from turnout.plan.model import Plan
-from turnout.records.model import Record, RunInfo, RunState, State, Submission
+from turnout.model.plan import Plan
+from turnout.model.records import Record, RunInfo, RunState, State, Submission
 
 
 class Capability(str, Enum):
@@ -190,7 +190,7 @@ class Orchestrator(Component[ConfigT], ABC):
 
     def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
         """Place the bundle where the engine finds it and activate its schedule; run nothing. Returns where it is."""
-        from turnout.errors import UnsupportedError
+        from turnout.base.errors import UnsupportedError
 
         raise UnsupportedError(f"the {self.name} orchestrator has no place to publish to", fix="use `turnout run`")
 
@@ -200,7 +200,7 @@ class Orchestrator(Component[ConfigT], ABC):
 
     def unpublish(self, plan: Plan) -> str:
         """Take a published pipeline and its schedule away again; its runs stay. Returns where it was."""
-        from turnout.errors import UnsupportedError
+        from turnout.base.errors import UnsupportedError
 
         raise UnsupportedError(
             f"the {self.name} orchestrator has no place to publish to", fix="there is nothing to undo"
@@ -223,7 +223,7 @@ class Orchestrator(Component[ConfigT], ABC):
         Raises:
             RunError: when the run is in progress.
         """
-        from turnout.errors import UnsupportedError
+        from turnout.base.errors import UnsupportedError
 
         raise UnsupportedError(
             f"the {self.name} orchestrator cannot resume the run {run.id} from here",
@@ -233,6 +233,6 @@ class Orchestrator(Component[ConfigT], ABC):
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         """Stop a run that another process submitted."""
-        from turnout.errors import UnsupportedError
+        from turnout.base.errors import UnsupportedError
 
         raise UnsupportedError(f"the {self.name} orchestrator cannot cancel a run from another process")

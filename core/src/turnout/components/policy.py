@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 import msgspec
 
 from turnout.components.base import Component, ConfigT
-from turnout.plan.model import Plan
-from turnout.records.model import Artifact, Git
-from turnout.spec.model import Place
+from turnout.model.plan import Plan
+from turnout.model.records import Artifact, Git
+from turnout.model.spec import Place
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):

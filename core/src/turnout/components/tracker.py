@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from turnout.base.errors import UnsupportedError
 from turnout.components.base import Component, Config, ConfigT
-from turnout.errors import UnsupportedError
-from turnout.records.model import Artifact, Point, RunInfo, RunState
+from turnout.model.records import Artifact, Point, RunInfo, RunState
 
 
 class Traced(msgspec.Struct, frozen=True, kw_only=True):

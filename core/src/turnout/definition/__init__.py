@@ -1,1 +1,1 @@
-"""What a user writes: plain functions, traced to a :class:`~turnout.spec.model.PipelineSpec`."""
+"""What a user writes: plain functions, traced to a :class:`~turnout.model.spec.PipelineSpec`."""

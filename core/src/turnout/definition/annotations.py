@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from turnout import names
+from turnout.base import names
+from turnout.base.errors import DefinitionError, Location, did_you_mean
 from turnout.definition.places import defined, project_of, written
-from turnout.errors import DefinitionError, Location, did_you_mean
 from turnout.files import File, Folder
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
 
 _LISTS = (list, collections.abc.Sequence, collections.abc.MutableSequence)
 _NONE = type(None)

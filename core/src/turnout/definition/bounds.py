@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from turnout.spec.types import Bounds, ScalarKind
+from turnout.model.types import Bounds, ScalarKind
 
 _PACKAGES = frozenset({"annotated_types", "pydantic", "pydantic_core", "msgspec"})
 _LIMITS = frozenset({"gt", "ge", "lt", "le", "multiple_of"})

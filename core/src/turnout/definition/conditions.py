@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from turnout.base.errors import ConfigError, DefinitionError
 from turnout.definition import places
 from turnout.definition.trace import Trace
 from turnout.definition.values import Value, foreign
-from turnout.errors import ConfigError, DefinitionError
-from turnout.spec.expressions import And, Compare, CompareOp, Const, Contains, Expression, Index, Not, Or, Ref, render
-from turnout.spec.types import JSON_TYPE, ParamType, ScalarKind
-from turnout.spec.values import convert, member_key, readable, shorten
+from turnout.model.expressions import And, Compare, CompareOp, Const, Contains, Expression, Index, Not, Or, Ref, render
+from turnout.model.types import JSON_TYPE, ParamType, ScalarKind
+from turnout.model.values import convert, member_key, readable, shorten
 
 if TYPE_CHECKING:
     from turnout.definition.handles import Handle

@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from turnout.errors import DefinitionError, Location
+from turnout.base.errors import DefinitionError, Location
 
 _PATTERN = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?\Z", re.ASCII)
 _UNITS = (604_800, 86_400, 3_600, 60, 1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from turnout import names
+from turnout.base import names
+from turnout.base.errors import DefinitionError
 from turnout.definition import functions, places
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.definition.signature import check_parameters
-from turnout.errors import DefinitionError
-from turnout.spec.values import shorten
+from turnout.model.values import shorten
 
 
 class EndpointDefinition:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from turnout import names
+from turnout.base import names
+from turnout.base.errors import DefinitionError
 from turnout.definition import fitting, places
 from turnout.definition.annotations import type_name
 from turnout.definition.handles import Handle
@@ -13,11 +14,10 @@ from turnout.definition.step import result
 from turnout.definition.trace import Trace, current
 from turnout.definition.values import Value
 from turnout.definition.wiring import Wiring
-from turnout.errors import DefinitionError
-from turnout.spec.inputs import InputSpec, Literal, Output
-from turnout.spec.model import Entrypoint, OutputSpec, StepSpec
-from turnout.spec.types import ParamType
-from turnout.spec.values import shorten
+from turnout.model.inputs import InputSpec, Literal, Output
+from turnout.model.spec import Entrypoint, OutputSpec, StepSpec
+from turnout.model.types import ParamType
+from turnout.model.values import shorten
 
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*:[A-Za-z_][A-Za-z0-9_-]*\Z", re.ASCII)
 _TEXT = ParamType(kind="str")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from turnout.spec.types import TypeName
+from turnout.model.types import TypeName
 
 _NUMBERS = {"builtins:int", "builtins:float", "builtins:bool", "builtins:complex"}
 _PLAIN = {*_NUMBERS, "builtins:str", "builtins:bytes", "builtins:dict", "builtins:list", "builtins:NoneType"}

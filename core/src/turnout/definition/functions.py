@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from turnout.canonical import digest
+from turnout.base.canonical import digest
+from turnout.base.errors import DefinitionError
 from turnout.definition.annotations import module_name
 from turnout.definition.places import defined, here, written
-from turnout.errors import DefinitionError
-from turnout.spec.model import Entrypoint
-from turnout.spec.values import article
+from turnout.model.spec import Entrypoint
+from turnout.model.values import article
 
 _NOTEBOOK = {"__main__", "__mp_main__"}
 

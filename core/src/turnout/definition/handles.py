@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NoReturn
 
+from turnout.base.errors import DefinitionError
 from turnout.definition import fitting, places
 from turnout.definition.annotations import unknown_output
 from turnout.definition.conditions import Condition, Operand
 from turnout.definition.trace import Trace
 from turnout.definition.values import Value, refusal
-from turnout.errors import DefinitionError
-from turnout.spec.expressions import Const, Ref
-from turnout.spec.inputs import Literal, Output, Param
-from turnout.spec.types import ParamType, TypeName
-from turnout.spec.values import readable
+from turnout.model.expressions import Const, Ref
+from turnout.model.inputs import Literal, Output, Param
+from turnout.model.types import ParamType, TypeName
+from turnout.model.values import readable
 
 _CHOOSE = "choose one of its outputs"
 _SEVERAL = 'declare several outputs as -> tuple[Annotated[X, "a"], Annotated[Y, "b"]]; another tuple is one value'

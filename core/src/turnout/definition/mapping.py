@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from turnout.base.errors import DefinitionError, Location
 from turnout.definition import places
 from turnout.definition.annotations import type_name
 from turnout.definition.handles import Handle
@@ -12,11 +13,10 @@ from turnout.definition.parameters import type_name_of
 from turnout.definition.signature import Parameter
 from turnout.definition.values import Value
 from turnout.definition.wiring import Wiring, collection_of
-from turnout.errors import DefinitionError, Location
-from turnout.spec.inputs import InputSpec, Literal, Output, Param
-from turnout.spec.model import Entrypoint, OutputSpec, StepSpec
-from turnout.spec.types import ANY, ParamType
-from turnout.spec.values import is_plain, shorten
+from turnout.model.inputs import InputSpec, Literal, Output, Param
+from turnout.model.spec import Entrypoint, OutputSpec, StepSpec
+from turnout.model.types import ANY, ParamType
+from turnout.model.values import is_plain, shorten
 
 ELEMENTS = Entrypoint(module="turnout.steps", qualname="elements")
 

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from turnout.definition.annotations import NOTHING, class_name, describe, peel, type_name
 from turnout.definition.bounds import bounds_of
 from turnout.files import File, Folder
-from turnout.spec.types import JSON_TYPE, Field, ParamType, ScalarKind, TypeName
-from turnout.spec.values import article, member_key
+from turnout.model.types import JSON_TYPE, Field, ParamType, ScalarKind, TypeName
+from turnout.model.values import article, member_key
 
 _SCALARS: dict[Any, ScalarKind] = {
     int: "int",

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from turnout import names
+from turnout.base import names
+from turnout.base.errors import ConfigError, DefinitionError, Location
 from turnout.definition import docstrings, functions, places, reading, schedules, settings
 from turnout.definition.annotations import NOTHING, module_name, type_name
 from turnout.definition.handles import Handle
+from turnout.definition.markers import Marker
 from turnout.definition.parameters import explain, type_name_of, type_of_value
 from turnout.definition.signature import Parameter, Signature, check_parameters, shown_type
 from turnout.definition.trace import Trace, current
 from turnout.definition.values import Value
 from turnout.definition.wiring import Wiring
-from turnout.errors import ConfigError, DefinitionError, Location
-from turnout.markers import Marker
-from turnout.spec.graph import order
-from turnout.spec.inputs import Literal, Param
-from turnout.spec.model import Entrypoint, ParamSpec, PipelineSpec, Schedule
-from turnout.spec.types import ParamType
-from turnout.spec.values import article, convert, shorten
+from turnout.model.graph import order
+from turnout.model.inputs import Literal, Param
+from turnout.model.spec import Entrypoint, ParamSpec, PipelineSpec, Schedule
+from turnout.model.types import ParamType
+from turnout.model.values import article, convert, shorten
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,9 +11,9 @@ from types import FunctionType
 from typing import Any
 
 import turnout
-from turnout.errors import Location
-from turnout.packaging.project import Project, load, root_of
-from turnout.spec.model import Place
+from turnout.base.errors import Location
+from turnout.model.spec import Place
+from turnout.project.project import Project, load, root_of
 
 _PACKAGE = str(Path(turnout.__file__).parent) + "/"
 _TESTING = _PACKAGE + "testing/"

@@ -13,13 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from turnout import context
+from turnout.base import context
+from turnout.base.errors import DefinitionError, TurnoutError
 from turnout.definition import places
-from turnout.errors import DefinitionError, TurnoutError
 
 if TYPE_CHECKING:
     from turnout.definition.pipeline import PipelineDefinition
-    from turnout.packaging.project import Project
+    from turnout.project.project import Project
 
 _NOT_PROJECTS = (str(Path(importlib.__file__).parents[1]), str(Path(__file__).parents[1]))
 _seen: dict[str, tuple[Any, int]] = {}

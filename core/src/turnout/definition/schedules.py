@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
+from turnout.base.errors import ConfigError, DefinitionError, Location, did_you_mean
 from turnout.definition.durations import seconds
-from turnout.errors import ConfigError, DefinitionError, Location, did_you_mean
-from turnout.spec.model import Schedule
-from turnout.spec.times import format_datetime, has_zone, to_utc
-from turnout.spec.types import ParamType
-from turnout.spec.values import convert
+from turnout.model.spec import Schedule
+from turnout.model.times import format_datetime, has_zone, to_utc
+from turnout.model.types import ParamType
+from turnout.model.values import convert
 
 PRESETS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

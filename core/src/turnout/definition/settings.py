@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from turnout.canonical import is_json
+from turnout.base.canonical import is_json
+from turnout.base.errors import DefinitionError, Location, did_you_mean
+from turnout.base.quantities import memory_bytes, plain_memory
 from turnout.definition.durations import seconds
-from turnout.errors import DefinitionError, Location, did_you_mean
-from turnout.quantities import memory_bytes, plain_memory
-from turnout.spec.model import LONGEST_WAIT, Resources, Retry, StepSpec
+from turnout.model.spec import LONGEST_WAIT, Resources, Retry, StepSpec
 
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 _UNSET = StepSpec(name="unset")
@@ -25,7 +25,7 @@ NAMES = (
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the decorator says about how a step runs; see :class:`~turnout.spec.model.StepSpec`."""
+    """What the decorator says about how a step runs; see :class:`~turnout.model.spec.StepSpec`."""
 
     retry: Retry = _NO_RETRY
     timeout: float | None = None

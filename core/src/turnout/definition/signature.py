@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from turnout.base.errors import DefinitionError, Location, did_you_mean
 from turnout.definition.annotations import NOTHING, describe, resolve, type_name
 from turnout.definition.bounds import Unchecked, is_constrained
+from turnout.definition.markers import Marker
 from turnout.definition.parameters import UnknownType, param_type
 from turnout.definition.places import defined
-from turnout.errors import DefinitionError, Location, did_you_mean
-from turnout.markers import Marker
-from turnout.spec.types import ParamType, TypeName
+from turnout.model.types import ParamType, TypeName
 
 _EMPTY = inspect.Parameter.empty
 _KINDS = {

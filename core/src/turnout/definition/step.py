@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, overload
 
-from turnout import names
-from turnout.definition import functions, materializer, places, settings
+from turnout.base import names
+from turnout.base.errors import Location
+from turnout.definition import functions, places, settings
+from turnout.definition import own_materializers as materializer
 from turnout.definition.annotations import OutputType, outputs
 from turnout.definition.bounds import Unchecked
 from turnout.definition.durations import seconds
@@ -20,10 +22,9 @@ from turnout.definition.signature import Signature, check_parameters, checked_ty
 from turnout.definition.trace import Trace, current
 from turnout.definition.values import Value, foreign
 from turnout.definition.wiring import Wiring
-from turnout.errors import Location
-from turnout.spec.inputs import InputSpec, Output
-from turnout.spec.model import OutputSpec, StepSpec
-from turnout.spec.types import ParamType
+from turnout.model.inputs import InputSpec, Output
+from turnout.model.spec import OutputSpec, StepSpec
+from turnout.model.types import ParamType
 
 
 class _Declared:
@@ -228,7 +229,7 @@ def step(
         retry_delay: the time before the first retry: ``"10s"``, seconds or a ``timedelta``.
         retry_backoff: the factor by which the delay grows with each retry.
         timeout: the longest one attempt may take: ``"30m"``, seconds or a ``timedelta``.
-        resources: what it needs of a machine, a :class:`~turnout.spec.model.Resources`.
+        resources: what it needs of a machine, a :class:`~turnout.model.spec.Resources`.
         requirements: packages its environment has beside the project's, as pip takes them.
         secrets: environment variables, each with the name of the secret it gets.
         env: the environment variables it may read.

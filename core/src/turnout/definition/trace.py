@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from turnout import names
+from turnout.base import names
+from turnout.base.errors import DefinitionError, Location
 from turnout.definition import functions
-from turnout.errors import DefinitionError, Location
-from turnout.spec.model import Entrypoint, StepSpec
+from turnout.model.spec import Entrypoint, StepSpec
 
 current: ContextVar[Trace | None] = ContextVar("turnout_trace", default=None)
 """The trace that is written now, if a pipeline's function runs to define it."""

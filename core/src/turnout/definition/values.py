@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from turnout.base.errors import DefinitionError
 from turnout.definition import places
 from turnout.definition.trace import Trace
-from turnout.errors import DefinitionError
 
 _UNKNOWN = "a pipeline is defined before any step runs, so no value is known yet"
 _WHEN = "decide at run time: with {when}: …; combine conditions by & | ~"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from turnout import names
+from turnout.base import names
+from turnout.base.errors import DefinitionError
 from turnout.definition import places
 from turnout.definition.conditions import Condition, Operand, rename
 from turnout.definition.handles import Handle
 from turnout.definition.trace import Trace, current
 from turnout.definition.values import Value, foreign
-from turnout.errors import DefinitionError
-from turnout.spec.expressions import Expression
-from turnout.spec.inputs import InputSpec, Literal, Output
-from turnout.spec.model import StepSpec
-from turnout.spec.values import shorten
+from turnout.model.expressions import Expression
+from turnout.model.inputs import InputSpec, Literal, Output
+from turnout.model.spec import StepSpec
+from turnout.model.values import shorten
 
 
 class Guard:

@@ -6,17 +6,17 @@ from typing import Any
 
 import msgspec
 
+from turnout.base.errors import ConfigError, DefinitionError, Location
 from turnout.definition.fitting import fits
 from turnout.definition.handles import Handle, Outputs
+from turnout.definition.markers import Marker
 from turnout.definition.parameters import type_name_of, type_of_value
 from turnout.definition.signature import Parameter, shown_type
 from turnout.definition.trace import Trace
 from turnout.definition.values import Value, foreign
-from turnout.errors import ConfigError, DefinitionError, Location
-from turnout.markers import Marker
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Source
-from turnout.spec.types import JSON_TYPE, ParamType, TypeName
-from turnout.spec.values import article, convert, shorten
+from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Source
+from turnout.model.types import JSON_TYPE, ParamType, TypeName
+from turnout.model.values import article, convert, shorten
 
 
 class Wiring:

@@ -15,19 +15,19 @@ from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
-from turnout import canonical
-from turnout.background import last_line
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError, RunError
+from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus
 from turnout.components.progress import Watcher
 from turnout.engines import drive
+from turnout.engines.background import last_line
 from turnout.engines.calling import LOGS, log_name
 from turnout.engines.following import Follower, last_state
-from turnout.errors import ArtifactError, RunError
-from turnout.identity import run_id
-from turnout.plan.model import Plan
-from turnout.records.model import RunInfo, RunState, Submission
+from turnout.model.plan import Plan
+from turnout.model.records import RunInfo, RunState, Submission
 from turnout.runtime.log_file import READ, open_log
 
 LOOK = 0.5

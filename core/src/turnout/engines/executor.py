@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from turnout.base.errors import RunError
 from turnout.engines.calling import command
 from turnout.engines.protocol import FORMAT, Answer, Hello, Request
-from turnout.errors import RunError
-from turnout.records.model import Isolation, StepResult
+from turnout.model.records import Isolation, StepResult
 
 
 class Executor:

@@ -9,8 +9,8 @@ import msgspec
 
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.progress import Change, Watcher
-from turnout.plan.model import Plan
-from turnout.records.model import Record, RunState
+from turnout.model.plan import Plan
+from turnout.model.records import Record, RunState
 from turnout.runtime.state import newest_mark
 from turnout.stores import layout
 

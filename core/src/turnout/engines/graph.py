@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from turnout.plan.model import Plan, StepPlan
-from turnout.spec.inputs import Collected, Element, Output
+from turnout.model.inputs import Collected, Element, Output
+from turnout.model.plan import Plan, StepPlan
 
 
 class Graph:

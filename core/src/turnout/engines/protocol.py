@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from turnout import __version__
-from turnout.records.model import StepResult
+from turnout.model.records import StepResult
 
 FORMAT = 1
 """The version of the protocol."""

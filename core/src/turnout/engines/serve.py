@@ -23,14 +23,15 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from turnout import canonical, garbage
+from turnout.base import canonical, clock
+from turnout.base import python_gc as garbage
+from turnout.base.errors import TurnoutError
 from turnout.engines.calling import LOGS, log_name
 from turnout.engines.protocol import Answer, Hello, Request
 from turnout.engines.workers import Worker, WorkerKind, opening_of
-from turnout.errors import TurnoutError
-from turnout.plan.model import StepPlan
-from turnout.records.model import Failure, Isolation, StepResult
-from turnout.runtime import bundle, clock, sealed
+from turnout.model.plan import StepPlan
+from turnout.model.records import Failure, Isolation, StepResult
+from turnout.runtime import bundle, sealed
 from turnout.runtime.execution import FINAL
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.log_file import APPEND, open_log

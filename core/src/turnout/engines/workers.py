@@ -11,9 +11,9 @@ import uuid
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
 from turnout.engines import processes
-from turnout.records.model import StepResult
+from turnout.model.records import StepResult
 from turnout.runtime import sealed
 from turnout.runtime.server import OpenRun, Request
 from turnout.runtime.session import Session

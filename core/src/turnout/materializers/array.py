@@ -7,7 +7,7 @@ from typing import Any
 
 from turnout.components.materializer import Unfit
 from turnout.materializers.sameness import Compared
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
 
 MAPPED = 1 << 20
 """Files of this many bytes and more are mapped when they are read, smaller ones copied."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from turnout.base.errors import ArtifactError, PluginError, did_you_mean
 from turnout.components.materializer import Materializer
-from turnout.errors import ArtifactError, PluginError, did_you_mean
 from turnout.materializers.classes import names_of, resolve
 from turnout.materializers.own import adapt
-from turnout.spec.types import TypeName
+from turnout.model.types import TypeName
 
 AUTO = "auto"
 LAST = "pickle"

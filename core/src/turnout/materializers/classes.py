@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Any
 
-from turnout.errors import ArtifactError
+from turnout.base.errors import ArtifactError
 
 
 def name_of(cls: type[Any]) -> str:

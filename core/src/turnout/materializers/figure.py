@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
 from turnout.components.materializer import Materializer, Unfit
 from turnout.materializers.classes import name_of
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
 
 
 class Figure(Materializer):

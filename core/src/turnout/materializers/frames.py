@@ -14,7 +14,7 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
-from turnout import canonical
+from turnout.base import canonical
 from turnout.components.materializer import Unfit
 from turnout.materializers import labels
 from turnout.materializers.labels import is_object, kinds_of, same_items, same_labels

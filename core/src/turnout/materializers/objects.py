@@ -10,7 +10,7 @@ from datetime import timezone, tzinfo
 from enum import Enum
 from typing import Any
 
-from turnout.errors import ArtifactError
+from turnout.base.errors import ArtifactError
 from turnout.materializers.classes import importable, name_of, names_of, resolve
 from turnout.materializers.places import slots
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Materializer
-from turnout.errors import ArtifactError
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
 
 
 class Own(Materializer):

@@ -13,13 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Materializer
-from turnout.errors import ArtifactError
 from turnout.files import File, Folder
 from turnout.materializers import places
 from turnout.materializers.classes import name_of
-from turnout.packaging.written import FILES
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
+from turnout.project.written import FILES
 
 FILE = "turnout.files:File"
 FOLDER = "turnout.files:Folder"

@@ -15,7 +15,7 @@ from turnout.materializers import places
 from turnout.materializers.classes import loaded, name_of
 from turnout.materializers.paths import is_temporary, path_in_pickle
 from turnout.materializers.sameness import Compared
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
 
 PROTOCOL = 5
 

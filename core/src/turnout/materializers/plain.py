@@ -20,9 +20,9 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Unfit
-from turnout.errors import ArtifactError
 from turnout.materializers import objects
 from turnout.materializers.classes import name_of, names_of
 from turnout.materializers.objects import Convert, Written

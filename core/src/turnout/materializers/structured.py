@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Materializer, Unfit
-from turnout.errors import ArtifactError
 from turnout.files import File, Folder
 from turnout.materializers import places, plain
 from turnout.materializers.array import Numpy
@@ -19,7 +19,7 @@ from turnout.materializers.objects import MODEL
 from turnout.materializers.paths import FileContent, FolderContent, is_temporary, refuse_texts
 from turnout.materializers.sameness import Compared
 from turnout.materializers.table import Table
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
 
 PARTS: tuple[type[Materializer], ...] = (Table, Numpy, Figure, Plotly, FileContent, FolderContent)
 """What writes the parts of a value that JSON cannot hold: none of them is a pickle."""

@@ -11,14 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Unfit
-from turnout.errors import ArtifactError
 from turnout.materializers import frames, profile
 from turnout.materializers.classes import name_of
 from turnout.materializers.paths import refuse_texts
 from turnout.materializers.sameness import Compared
-from turnout.records.model import Profile
-from turnout.spec.types import ANY, TypeName
+from turnout.model.records import Profile
+from turnout.model.types import ANY, TypeName
 
 PANDAS = ("pandas:DataFrame", "pandas.core.frame:DataFrame")
 PANDAS_SERIES = ("pandas:Series", "pandas.core.series:Series")

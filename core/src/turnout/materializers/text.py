@@ -6,7 +6,7 @@ from pathlib import Path
 
 from turnout.components.materializer import Materializer, Unfit
 from turnout.materializers.paths import refuse_texts
-from turnout.spec.types import ANY, TypeName
+from turnout.model.types import ANY, TypeName
 
 
 class Text(Materializer):

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
+from turnout.base.errors import ConfigError, Location, TurnoutError, UnsupportedError, did_you_mean
 from turnout.components.orchestrator import Capability, Orchestrator
 from turnout.definition.mapping import ELEMENTS
-from turnout.errors import ConfigError, Location, TurnoutError, UnsupportedError, did_you_mean
-from turnout.spec.inputs import Element, Literal
-from turnout.spec.model import PipelineSpec, Place, StepSpec
+from turnout.model.inputs import Element, Literal
+from turnout.model.spec import PipelineSpec, Place, StepSpec
 
 
 class Use(msgspec.Struct, frozen=True):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from turnout.errors import ConfigError
-from turnout.packaging import written
-from turnout.packaging.written import FILES, Entry
-from turnout.plan.model import Plan
+from turnout.base.errors import ConfigError
+from turnout.model.plan import Plan
+from turnout.project import written
+from turnout.project.written import FILES, Entry
 from turnout.runtime.bundle import ENVIRONMENT
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from turnout.base.errors import ConfigError, Location, TurnoutError, did_you_mean
 from turnout.components.base import Config
 from turnout.definition.settings import too_long
-from turnout.errors import ConfigError, Location, TurnoutError, did_you_mean
-from turnout.spec.model import ParamSpec, PipelineSpec, Place, StepSpec
-from turnout.spec.values import article, convert
-from turnout.stack.model import Stack
+from turnout.model.spec import ParamSpec, PipelineSpec, Place, StepSpec
+from turnout.model.values import article, convert
 from turnout.stack.overrides import StepOverrides
+from turnout.stack.stack import Stack
 
 _NOTHING = StepOverrides()
 

@@ -8,28 +8,28 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.artifacts.artifacts import ContentKind
+from turnout.base import canonical
+from turnout.base.errors import Location, PlanError, TurnoutError, raise_all
+from turnout.components.registry import Registry
 from turnout.definition.pipeline import Traced
-from turnout.errors import Location, PlanError, TurnoutError, raise_all
+from turnout.environment import environment as environments
+from turnout.environment.pins import python_minor
+from turnout.fingerprint.fingerprint import Fingerprint, Fingerprints
 from turnout.materializers.choice import Materializers
-from turnout.packaging import code as packages
-from turnout.packaging import environment as environments
-from turnout.packaging.fingerprint import Fingerprint, Fingerprints
-from turnout.packaging.pins import python_minor
-from turnout.packaging.project import Project
-from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan, settled
+from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.model.plan import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan, settled
+from turnout.model.spec import ParamSpec, PipelineSpec, StepSpec
+from turnout.model.types import ParamType
 from turnout.planning.capabilities import gaps
 from turnout.planning.overrides import engine_options, override_pipeline, override_step
 from turnout.planning.policies import forbidden
 from turnout.planning.stepcode import Step, step_code
 from turnout.planning.uploads import Uploads
-from turnout.registry import Registry
-from turnout.runtime.artifacts import ContentKind
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
-from turnout.spec.model import ParamSpec, PipelineSpec, StepSpec
-from turnout.spec.types import ParamType
+from turnout.project import code as packages
+from turnout.project.project import Project
 from turnout.stack import writing
-from turnout.stack.model import Stack
+from turnout.stack.stack import Stack
 
 
 class Planned(msgspec.Struct, frozen=True):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from turnout.base.errors import TurnoutError
 from turnout.components.policy import Policy
-from turnout.errors import TurnoutError
-from turnout.packaging.git import Revision
-from turnout.plan.model import Plan, Worker
-from turnout.records.model import Git
-from turnout.registry import Registry
-from turnout.runtime.policies import refusals
+from turnout.components.registry import Registry
+from turnout.model.plan import Plan, Worker
+from turnout.model.records import Git
+from turnout.project.git import Revision
+from turnout.runtime.forbidden import refusals
 from turnout.stack.bind import instantiate
 from turnout.stack.references import resolve_worker, waits
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical, clock
 from turnout.components.artifact_store import ArtifactStore
-from turnout.packaging.code import CodePackage
-from turnout.plan.model import Plan
-from turnout.records.model import Git
-from turnout.runtime import bundle, clock
+from turnout.model.plan import Plan
+from turnout.model.records import Git
+from turnout.project.code import CodePackage
+from turnout.runtime import bundle
 from turnout.stores import claims, layout
 
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from turnout import canonical
-from turnout.packaging.fingerprint import FOREIGN, Fingerprint, Fingerprints
-from turnout.plan.model import StepPlan
-from turnout.spec.inputs import Literal, Param, Upstream
-from turnout.spec.model import ParamSpec, StepSpec
-from turnout.spec.types import JSON_TYPE, ParamType, TypeName
+from turnout.base import canonical
+from turnout.fingerprint.fingerprint import FOREIGN, Fingerprint, Fingerprints
+from turnout.model.inputs import Literal, Param, Upstream
+from turnout.model.plan import StepPlan
+from turnout.model.spec import ParamSpec, StepSpec
+from turnout.model.types import JSON_TYPE, ParamType, TypeName
 
 Step = StepSpec | StepPlan
 Parts = dict[str, str]

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from turnout.errors import Location, PlanError
-from turnout.packaging.project import Project
-from turnout.packaging.sources import FILE_LIMIT
-from turnout.runtime.artifacts import Artifacts, ContentKind, path_artifact
+from turnout.artifacts.artifacts import Artifacts, ContentKind, path_artifact
+from turnout.base.errors import Location, PlanError
+from turnout.project.project import Project
+from turnout.project.sources import FILE_LIMIT
 from turnout.stores import claims
 
 

@@ -7,7 +7,7 @@ import sys
 if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]  # the folder it happens to be called in, whose files could stand for any module
 
-from turnout import garbage
+from turnout.base import python_gc as garbage
 
 if __name__ == "__main__":
     garbage.later()
@@ -18,10 +18,10 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from turnout import canonical
-from turnout.context import WORKER
-from turnout.errors import TurnoutError
-from turnout.records.model import StepResult
+from turnout.base import canonical
+from turnout.base.context import WORKER
+from turnout.base.errors import TurnoutError
+from turnout.model.records import StepResult
 from turnout.runtime import forking, sealed
 from turnout.runtime.parameters import VARIABLE, parse_submission
 from turnout.runtime.printing import is_a_workers, unredacted_output
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from turnout.plan.model import StepPlan
+    from turnout.model.plan import StepPlan
     from turnout.runtime.session import Session
 
 

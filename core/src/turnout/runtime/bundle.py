@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import PlanError
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import PlanError
 from turnout.stores import layout
 
 ENVIRONMENT = "environment.json"

@@ -8,16 +8,15 @@ from datetime import timedelta
 
 import msgspec
 
-from turnout import canonical
-from turnout.errors import ArtifactError, TurnoutError
-from turnout.plan.model import StepPlan
-from turnout.records import model as records
-from turnout.records.model import InputRecord, Logged, Record
-from turnout.records.reading import check_outputs
-from turnout.runtime import clock
-from turnout.runtime.policies import artifacts_of
+from turnout.base import canonical, clock
+from turnout.base.errors import ArtifactError, TurnoutError
+from turnout.model import records
+from turnout.model.documents import check_outputs
+from turnout.model.inputs import Collected, Element, Output, Upstream
+from turnout.model.plan import StepPlan
+from turnout.model.records import InputRecord, Logged, Record
+from turnout.runtime.forbidden import artifacts_of
 from turnout.runtime.session import Session
-from turnout.spec.inputs import Collected, Element, Output, Upstream
 from turnout.stores import layout
 
 

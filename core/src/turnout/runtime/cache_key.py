@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
-from turnout.plan.model import StepPlan
-from turnout.records.model import InputRecord
+from turnout.base import canonical
+from turnout.model.inputs import Collected, InputSpec, Literal, Param
+from turnout.model.plan import StepPlan
+from turnout.model.records import InputRecord
+from turnout.model.types import ParamType
+from turnout.runtime.inputs import collected
 from turnout.runtime.outside import classes, packages
 from turnout.runtime.sealed import threads_for
 from turnout.runtime.session import Session
-from turnout.runtime.sources import collected
-from turnout.spec.inputs import Collected, InputSpec, Literal, Param
-from turnout.spec.types import ParamType
 
 
 def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical, context
+from turnout.base import canonical, context
+from turnout.base.errors import ArtifactError, PlanError
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ArtifactError, PlanError
-from turnout.packaging import unpacking
-from turnout.packaging.fingerprint import Fingerprints
-from turnout.packaging.project import CodeSettings, Project, Settings, load
-from turnout.plan.model import Code as CodeRef
+from turnout.fingerprint.fingerprint import Fingerprints
+from turnout.model.plan import Code as CodeRef
+from turnout.model.spec import Entrypoint
+from turnout.project import unpacking
+from turnout.project.project import CodeSettings, Project, Settings, load
 from turnout.runtime import unpacked_modules
-from turnout.spec.model import Entrypoint
 from turnout.stores import layout
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 import turnout
-from turnout import context
-from turnout.errors import (
+from turnout.base import context
+from turnout.base.errors import (
     ArtifactError,
     ConfigError,
     DefinitionError,
@@ -28,23 +28,23 @@ from turnout.errors import (
     TurnoutError,
     UnsupportedError,
 )
-from turnout.plan.model import StepPlan
-from turnout.records.model import Failure, Logged, OutputRecord
+from turnout.base.redaction import Redactor, refusal
+from turnout.model.bounds import check_python
+from turnout.model.expressions import evaluate
+from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
+from turnout.model.plan import StepPlan
+from turnout.model.records import Failure, Logged, OutputRecord
+from turnout.model.scalars import Misfit
+from turnout.model.types import ParamType
+from turnout.model.values import readable, revive, shorten
 from turnout.runtime import forking, profiles, tracking
 from turnout.runtime.advice import advice
 from turnout.runtime.files import parameter_file
+from turnout.runtime.forbidden import artifacts_of
+from turnout.runtime.inputs import collected, element
 from turnout.runtime.logged import StepLog
-from turnout.runtime.policies import artifacts_of
 from turnout.runtime.printing import redacted_output
-from turnout.runtime.redaction import Redactor, refusal
 from turnout.runtime.session import Session
-from turnout.runtime.sources import collected, element
-from turnout.spec.bounds import check_python
-from turnout.spec.expressions import evaluate
-from turnout.spec.inputs import Collected, Element, InputSpec, Literal, Output, Param
-from turnout.spec.scalars import Misfit
-from turnout.spec.types import ParamType
-from turnout.spec.values import readable, revive, shorten
 
 FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
 """Errors that no second try can mend."""

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from turnout import canonical
-from turnout.errors import ArtifactError, ConfigError
+from turnout.artifacts.blobs import short
+from turnout.base import canonical
+from turnout.base.errors import ArtifactError, ConfigError
 from turnout.files import File, Folder
-from turnout.records.model import Artifact
-from turnout.runtime.blobs import short
+from turnout.model.records import Artifact
+from turnout.model.types import ParamType
 from turnout.runtime.session import Session
-from turnout.spec.types import ParamType
 from turnout.stores import layout
 from turnout.stores.address import open_object
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from turnout.records.model import Mark, RunState
-from turnout.runtime import clock, tracking
+from turnout.base import clock
+from turnout.model.records import Mark, RunState
+from turnout.runtime import tracking
 from turnout.runtime.resolution import Skip
 from turnout.runtime.session import Session
 from turnout.runtime.state import append_mark, attempt_ids, files_of, newest_mark, outcomes

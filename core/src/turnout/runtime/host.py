@@ -7,7 +7,7 @@ import sys
 from functools import lru_cache
 
 from turnout import __version__
-from turnout.records.model import Host, Isolation
+from turnout.model.records import Host, Isolation
 
 
 @lru_cache(maxsize=4)

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
+from turnout.base.cache_folder import cache_folder
 from turnout.components.artifact_store import ArtifactStore
-from turnout.packaging import environment, index
-from turnout.plan.model import StepPlan, Worker
-from turnout.registry import Registry
-from turnout.runtime.cache_folder import cache_folder
+from turnout.components.registry import Registry
+from turnout.environment import environment
+from turnout.environment import package_index as index
+from turnout.model.plan import StepPlan, Worker
 from turnout.runtime.session import Session
 from turnout.stack.references import resolve_worker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from turnout.errors import ArtifactError
+from turnout.base.errors import ArtifactError
 
 READ = os.O_RDONLY
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND

@@ -7,15 +7,14 @@ import operator
 import threading
 from typing import Any
 
-from turnout import canonical
-from turnout.errors import ConfigError
-from turnout.plan.model import OutputPlan
-from turnout.records.model import Artifact, Logged, Point
-from turnout.runtime import clock
+from turnout.base import canonical, clock
+from turnout.base.errors import ConfigError
+from turnout.model.plan import OutputPlan
+from turnout.model.records import Artifact, Logged, Point
+from turnout.model.types import ANY, JSON_TYPE
+from turnout.model.values import convert
 from turnout.runtime.sending import Sender
 from turnout.runtime.session import Session
-from turnout.spec.types import ANY, JSON_TYPE
-from turnout.spec.values import convert
 
 
 class StepLog:

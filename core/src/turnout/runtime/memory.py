@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from turnout import canonical
-from turnout.records.model import Record
-from turnout.runtime.blobs import Stamp
+from turnout.artifacts.blobs import Stamp
+from turnout.base import canonical
+from turnout.model.records import Record
 from turnout.runtime.session import Session
 
 MOST = 32

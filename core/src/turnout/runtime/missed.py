@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import TurnoutError, UnsupportedError
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import TurnoutError, UnsupportedError
 from turnout.stores import layout
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from turnout.packaging.imported import unpinned
-from turnout.plan.model import StepPlan
-from turnout.records.model import InputRecord, OutputRecord
+from turnout.environment.imported import unpinned
+from turnout.model.plan import StepPlan
+from turnout.model.records import InputRecord, OutputRecord
+from turnout.runtime.inputs import outputs_of
 from turnout.runtime.session import Session
-from turnout.runtime.sources import outputs_of
 
 UNKNOWN = "unknown"
 """Stands for classes that nobody can tell: such a result is not cached."""

@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
-from turnout.errors import ConfigError, did_you_mean
-from turnout.plan.model import Plan
-from turnout.records.model import Options, Submission
-from turnout.spec.forms import is_same_but_for_order
-from turnout.spec.model import ParamSpec
-from turnout.spec.times import to_utc
-from turnout.spec.types import ParamType
-from turnout.spec.values import convert, shorten
+from turnout.base import canonical
+from turnout.base.errors import ConfigError, did_you_mean
+from turnout.model.forms import is_same_but_for_order
+from turnout.model.plan import Plan
+from turnout.model.records import Options, Submission
+from turnout.model.spec import ParamSpec
+from turnout.model.times import to_utc
+from turnout.model.types import ParamType
+from turnout.model.values import convert, shorten
 
 VARIABLE = "TURNOUT_PARAMS"
 _DATETIME = ParamType(kind="datetime")
@@ -65,7 +65,7 @@ def bind(plan: Plan, given: Mapping[str, Any], options: Options, *, canonical: b
     """The canonical value of every parameter of a run; raises ConfigError for an unknown, missing or wrong one.
 
     Args:
-        canonical: as :func:`turnout.spec.values.convert` takes it.
+        canonical: as :func:`turnout.model.values.convert` takes it.
     """
     known = {param.name: param for param in plan.params}
     for name in given:

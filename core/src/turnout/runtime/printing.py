@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TextIO, cast
 
-from turnout.runtime.redaction import Redactor
+from turnout.base.redaction import Redactor
 
 PUMP = "turnout-redaction"
 """The name of the threads that output passes through."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from turnout.plan.model import StepPlan
-from turnout.records.model import Artifact, Logged, OutputRecord, Record
-from turnout.runtime.artifacts import unprofiled
+from turnout.artifacts.artifacts import unprofiled
+from turnout.model.plan import StepPlan
+from turnout.model.records import Artifact, Logged, OutputRecord, Record
 
 
 def allowed(step: StepPlan, outputs: dict[str, OutputRecord], logged: Logged) -> tuple[dict[str, OutputRecord], Logged]:

@@ -13,17 +13,17 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import RunError, TurnoutError
+from turnout.base.redaction import STARS
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.policy import Policy
-from turnout.errors import RunError, TurnoutError
-from turnout.plan.model import Plan, StepPlan
-from turnout.records.model import Logged, OutputRecord, Record, RunInfo
-from turnout.records.reading import read_info
-from turnout.registry import Registry
+from turnout.components.registry import Registry
+from turnout.model.documents import read_info
+from turnout.model.plan import Plan, StepPlan
+from turnout.model.records import Logged, OutputRecord, Record, RunInfo
 from turnout.runtime.code import WorkTree
 from turnout.runtime.execution import Executed, StepFailed, execute
-from turnout.runtime.redaction import STARS
 from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.session import Session, read_plan
 from turnout.stores import layout

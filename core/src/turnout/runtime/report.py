@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from turnout.base.errors import ArtifactError
 from turnout.components.tracker import Batch, Traced, Tracker
-from turnout.errors import ArtifactError
-from turnout.records.model import Artifact, InputRecord, Logged, OutputRecord, Record
+from turnout.model.records import Artifact, InputRecord, Logged, OutputRecord, Record
 from turnout.stores import layout
 
 if TYPE_CHECKING:

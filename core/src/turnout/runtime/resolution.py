@@ -18,10 +18,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from turnout.errors import RunError
-from turnout.plan.model import Plan, StepPlan
-from turnout.records.model import Record
-from turnout.spec.inputs import Collected, Element, InputSpec, Output
+from turnout.base.errors import RunError
+from turnout.model.inputs import Collected, Element, InputSpec, Output
+from turnout.model.plan import Plan, StepPlan
+from turnout.model.records import Record
 
 ReadRecord = Callable[[str, "int | None"], "Record | None"]
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from turnout.errors import ConfigError, RunError, did_you_mean
+from turnout.base import clock
+from turnout.base.errors import ConfigError, RunError, did_you_mean
 from turnout.materializers.table import TABLES
-from turnout.plan.model import OutputPlan, Plan, StepPlan
-from turnout.records import model as records
-from turnout.records.model import Options, OutputRecord, Record
-from turnout.runtime import clock
+from turnout.model import records
+from turnout.model.plan import OutputPlan, Plan, StepPlan
+from turnout.model.records import Options, OutputRecord, Record
+from turnout.model.types import TypeName
 from turnout.runtime.session import Session
-from turnout.spec.types import TypeName
 from turnout.stores import layout
 
 

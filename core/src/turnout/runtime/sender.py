@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import UnsupportedError
 from turnout.components.tracker import Batch, Tracker, TrackerConfig
-from turnout.errors import UnsupportedError
-from turnout.records.model import Logged, Point, Submission
+from turnout.model.records import Logged, Point, Submission
 from turnout.runtime import missed, tracking
 from turnout.runtime import report as reports
 from turnout.runtime.report import Report

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from turnout.errors import RunError, UnsupportedError
-from turnout.records.model import Logged, Point, RunState
+from turnout.base.errors import RunError, UnsupportedError
+from turnout.model.records import Logged, Point, RunState
 from turnout.runtime.host import WORKER
 from turnout.runtime.report import Report
 

@@ -22,13 +22,14 @@ from typing import Any, TextIO, cast
 
 import msgspec
 
-from turnout import canonical, garbage
-from turnout.errors import TurnoutError
-from turnout.packaging import unpacking
-from turnout.packaging.project import load as load_project
-from turnout.plan.model import StepPlan
-from turnout.plan.model import decode as decode_plan
-from turnout.records.model import Isolation, RunInfo, RunState, StepResult
+from turnout.base import canonical
+from turnout.base import python_gc as garbage
+from turnout.base.errors import TurnoutError
+from turnout.model.plan import StepPlan
+from turnout.model.plan import decode as decode_plan
+from turnout.model.records import Isolation, RunInfo, RunState, StepResult
+from turnout.project import unpacking
+from turnout.project.project import load as load_project
 from turnout.runtime import forking, preloading
 from turnout.runtime.execution import step_folder
 from turnout.runtime.log_file import APPEND, open_log

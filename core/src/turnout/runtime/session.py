@@ -14,24 +14,24 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.artifacts.artifacts import Artifacts
+from turnout.base import canonical, clock
+from turnout.base.cache_folder import cache_folder
+from turnout.base.errors import ArtifactError, ConfigError, PlanError
+from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.policy import Policy
-from turnout.errors import ArtifactError, ConfigError, PlanError
-from turnout.identity import run_id
+from turnout.components.registry import Registry, discover
 from turnout.materializers.choice import Materializers
-from turnout.plan.model import Plan
-from turnout.plan.model import decode as decode_plan
-from turnout.plan.validity import check as check_plan
-from turnout.records import model as records
-from turnout.records.model import Git, Mark, Record, RunInfo, Submission
-from turnout.records.reading import read_info, read_record
-from turnout.registry import Registry, discover
-from turnout.runtime import clock, parameters
-from turnout.runtime.artifacts import Artifacts
-from turnout.runtime.cache_folder import cache_folder
+from turnout.model import records
+from turnout.model.documents import read_info, read_record
+from turnout.model.plan import Plan
+from turnout.model.plan import decode as decode_plan
+from turnout.model.records import Git, Mark, Record, RunInfo, Submission
+from turnout.model.validity import check as check_plan
+from turnout.runtime import parameters
 from turnout.runtime.code import Code
-from turnout.runtime.policies import allow_reading
+from turnout.runtime.forbidden import allow_reading
 from turnout.runtime.resolution import Resolver
 from turnout.runtime.sending import Sender
 from turnout.runtime.worker_components import WorkerComponents

@@ -11,17 +11,17 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from turnout.errors import ArtifactError, RunError
-from turnout.records import model as records
-from turnout.records.model import Mark, MarkKind, RunInfo, RunState
-from turnout.runtime import clock
+from turnout.base import clock
+from turnout.base.errors import ArtifactError, RunError
+from turnout.model import records
+from turnout.model.records import Mark, MarkKind, RunInfo, RunState
 from turnout.runtime.resolution import Settled
 from turnout.stores import layout
 
 if TYPE_CHECKING:
     from turnout.components.artifact_store import ArtifactStore
     from turnout.components.orchestrator import RunStatus
-    from turnout.plan.model import Plan
+    from turnout.model.plan import Plan
     from turnout.runtime.session import Session
 
 AskEngine = Callable[["RunInfo"], "RunStatus"]

@@ -11,22 +11,23 @@ from typing import Any
 
 import msgspec
 
+from turnout.base import clock
+from turnout.base.errors import PlanError, RunError, TurnoutError, UnsupportedError
 from turnout.components.observer import EventKind
-from turnout.errors import PlanError, RunError, TurnoutError, UnsupportedError
-from turnout.plan.model import StepPlan
-from turnout.records import model as records
-from turnout.records.model import Attempt, Failure, Logged, Record, StepResult
-from turnout.runtime import cache, clock, profiles, tracking
+from turnout.model import records
+from turnout.model.plan import StepPlan
+from turnout.model.records import Attempt, Failure, Logged, Record, StepResult
+from turnout.runtime import cache, profiles, tracking
 from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import FINAL, StepFailed, execute
+from turnout.runtime.forbidden import artifacts_of
 from turnout.runtime.host import this_host
+from turnout.runtime.inputs import input_records, names_url
 from turnout.runtime.outside import is_told, packages
-from turnout.runtime.policies import artifacts_of
 from turnout.runtime.report import Report
 from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.reuse import reused_record
 from turnout.runtime.session import Session
-from turnout.runtime.sources import input_records, names_url
 from turnout.stores import layout
 
 NEAR = 8 << 20

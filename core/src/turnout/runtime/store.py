@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from turnout.components.artifact_store import ArtifactStore
-from turnout.plan.model import Component
-from turnout.registry import discover
-from turnout.runtime.secret_store import open_secret_store
+from turnout.components.registry import discover
+from turnout.model.plan import Component
+from turnout.runtime.secrets import open_secret_store
 from turnout.stores.address import from_environment
 
 

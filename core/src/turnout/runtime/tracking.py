@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical, clock
+from turnout.base.errors import TurnoutError, UnsupportedError
 from turnout.components.tracker import Tracker
-from turnout.errors import TurnoutError, UnsupportedError
-from turnout.records.model import RunState
-from turnout.runtime import clock, missed
+from turnout.model.records import RunState
+from turnout.runtime import missed
 from turnout.runtime.report import Report, batch, worth_sending
 from turnout.runtime.sending import Sender
 from turnout.runtime.session import Session

@@ -8,20 +8,19 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from turnout import canonical
+from turnout.base import canonical, clock
+from turnout.base.errors import ConfigError, raise_all
+from turnout.base.redaction import Redactor
 from turnout.components.feature_store import FeatureStore
 from turnout.components.observer import Event, EventKind, Observer
 from turnout.components.policy import Policy
+from turnout.components.registry import Registry
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Tracker
-from turnout.errors import ConfigError, raise_all
-from turnout.plan.model import Component, Plan, Worker
-from turnout.records.model import Artifact, Git, Record
-from turnout.registry import Registry
-from turnout.runtime import clock
-from turnout.runtime.policies import artifact_refusals, refusals
-from turnout.runtime.redaction import Redactor
-from turnout.runtime.secret_store import open_secret_store
+from turnout.model.plan import Component, Plan, Worker
+from turnout.model.records import Artifact, Git, Record
+from turnout.runtime.forbidden import artifact_refusals, refusals
+from turnout.runtime.secrets import open_secret_store
 from turnout.stack.bind import instantiate
 from turnout.stack.references import resolve_worker
 

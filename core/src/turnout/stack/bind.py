@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
-from turnout.credentials import in_clear
-from turnout.errors import ConfigError, ConfigErrors, Location, TurnoutError, did_you_mean
-from turnout.registry import Registry
+from turnout.base.credentials import in_clear
+from turnout.base.errors import ConfigError, ConfigErrors, Location, TurnoutError, did_you_mean
+from turnout.components.registry import Registry
 from turnout.stack import references
 from turnout.stack.loader import Node, node_of
 

@@ -7,13 +7,13 @@ from typing import Literal
 
 import msgspec
 
-from turnout.errors import ManyErrors, TurnoutError
-from turnout.packaging.project import Project
-from turnout.registry import Registry
+from turnout.base.errors import ManyErrors, TurnoutError
+from turnout.components.registry import Registry
+from turnout.project.project import Project
 from turnout.stack import references
 from turnout.stack.find import open_stack
 from turnout.stack.loader import Node
-from turnout.stack.model import WORKER_KINDS, Stack
+from turnout.stack.stack import WORKER_KINDS, Stack
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from turnout.stack.model import Stack
 from turnout.stack.render import path_text, shown
+from turnout.stack.stack import Stack
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

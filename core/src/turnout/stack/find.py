@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from turnout.packaging.project import Project
-from turnout.registry import Registry
+from turnout.components.registry import Registry
+from turnout.project.project import Project
 from turnout.stack.bind import raise_config_errors
 from turnout.stack.loader import Node
+from turnout.stack.location import choose, locate
 from turnout.stack.merge import merged
-from turnout.stack.model import Stack, component_type
-from turnout.stack.sources import choose, locate
+from turnout.stack.stack import Stack, component_type
 
 
 def open_stack(given: str | None, project: Project, registry: Registry, environ: Mapping[str, str]) -> Stack:
@@ -37,7 +37,7 @@ def load_stack(given: str | None, project: Project, registry: Registry, environ:
     """Find a stack as :func:`open_stack` does, and check all of it.
 
     Raises:
-        ConfigError: the one thing that is wrong, or :class:`turnout.errors.ConfigErrors` for all that is.
+        ConfigError: the one thing that is wrong, or :class:`turnout.base.errors.ConfigErrors` for all that is.
     """
     stack = open_stack(given, project, registry, environ)
     raise_config_errors(f"the stack {stack.name!r} cannot be used", list(stack.errors))

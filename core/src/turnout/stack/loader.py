@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from turnout.errors import ConfigError, Location
-from turnout.texts import encodable
+from turnout.base.errors import ConfigError, Location
+from turnout.base.texts import encodable
 
 if TYPE_CHECKING:
     import yaml

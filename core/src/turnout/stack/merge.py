@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from turnout.errors import ConfigError, TurnoutError, did_you_mean
-from turnout.packaging.project import Project
+from turnout.base.errors import ConfigError, TurnoutError, did_you_mean
+from turnout.project.project import Project
 from turnout.stack import loader
 from turnout.stack.bind import raise_config_errors
 from turnout.stack.loader import Node, describe
-from turnout.stack.sources import Source, extended
+from turnout.stack.location import Source, extended
 
 COMPONENTS = {
     "orchestrator": "orchestrator",

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from turnout.base.errors import ConfigError, DefinitionError, Location, TurnoutError
+from turnout.base.quantities import memory_bytes, plain_memory
 from turnout.components.base import Config
+from turnout.components.registry import Registry
 from turnout.definition import durations, schedules
-from turnout.errors import ConfigError, DefinitionError, Location, TurnoutError
-from turnout.quantities import memory_bytes, plain_memory
-from turnout.registry import Registry
-from turnout.spec.model import Schedule
+from turnout.model.spec import Schedule
 from turnout.stack.bind import bind
 from turnout.stack.loader import Node
 
@@ -65,7 +65,7 @@ class PipelineSettings(Config, frozen=True):
 class StepOverrides(msgspec.Struct, frozen=True, kw_only=True):
     """What a stack changes in one step: a field is UNSET, and a mapping lacks a key, where it says nothing.
 
-    ``resources`` has some of the fields of :class:`turnout.spec.model.Resources`; times are in seconds (``timeout``
+    ``resources`` has some of the fields of :class:`turnout.model.spec.Resources`; times are in seconds (``timeout``
     None: none); ``env`` is added to the step's; ``options`` has the validated options of the stack's orchestrator
     under its type. ``places`` says where each is set, by ``retries``, ``resources.gpu``, ``airflow.pool``.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.plan.model import PackageIndex
+from turnout.model.plan import PackageIndex
 from turnout.stack.bind import Bound
 
 _NAMES = tuple(field.name for field in msgspec.structs.fields(PackageIndex))

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from turnout.credentials import REFERENCE, in_clear
-from turnout.errors import ConfigError, Location, did_you_mean
+from turnout.base.credentials import REFERENCE, in_clear
+from turnout.base.errors import ConfigError, Location, did_you_mean
 
 KINDS = ("env", "worker-env", "secret")
 _SECRET_ENV = "secret-env"  # noqa: S105
@@ -88,7 +88,7 @@ def unescape(template: str) -> str:
 
 
 def outline(template: str) -> str:
-    """A valid template as its text and defaults say it: of what is not there, ``turnout.credentials.REFERENCE``."""
+    """A valid template as its text and defaults say it: what is not there is :data:`.credentials.REFERENCE`."""
     parts = _split(template, None, _ALL)
     return "".join(p if isinstance(p, str) else REFERENCE if p.default is None else p.default for p in parts)
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from turnout import credentials
+from turnout.base import credentials
 from turnout.stack.loader import Node
-from turnout.stack.model import Stack
+from turnout.stack.stack import Stack
 
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*\Z")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "."}

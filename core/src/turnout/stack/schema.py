@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from turnout.registry import Registry
+from turnout.components.registry import Registry
 from turnout.stack.merge import COMPONENTS, LISTS
-from turnout.stack.model import EnvironmentSettings
 from turnout.stack.overrides import PipelineSettings, StepSettings
+from turnout.stack.stack import EnvironmentSettings
 
 _REFERENCE = {"type": "string", "pattern": r"\$\{(env|worker-env|secret):"}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from turnout.errors import TurnoutError
-from turnout.packaging.written import Places
+from turnout.base.errors import TurnoutError
+from turnout.project.written import Places
 from turnout.stack import references
 from turnout.stack.find import open_stack
-from turnout.stack.model import Choice, Stack
-from turnout.stack.sources import stacks
+from turnout.stack.location import stacks
+from turnout.stack.stack import Choice, Stack
 from turnout.stores.local import LocalConfig, LocalStore
 
 _NAMED = {"artifact_store": ("root",), "observer": ("path", "file"), "orchestrator": ("",), "tracker": ("",)}

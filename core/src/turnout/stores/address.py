@@ -9,10 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from turnout.base.credentials import in_clear
+from turnout.base.errors import ArtifactError, ConfigError
 from turnout.components.artifact_store import ArtifactStore
-from turnout.credentials import in_clear
-from turnout.errors import ArtifactError, ConfigError
-from turnout.plan.model import Component
+from turnout.model.plan import Component
 from turnout.stores.local import LocalStore
 from turnout.stores.settings import SECRETS, VARIABLE, is_reference
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.stores import layout
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from turnout.base.errors import ConfigError, PluginError
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config, Secret
-from turnout.errors import ConfigError, PluginError
 from turnout.stores import cloud_errors, keys
 from turnout.stores.settings import is_reference, reveal, to_environment
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from turnout.errors import ArtifactError
+from turnout.base.errors import ArtifactError
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,60})</Code>")

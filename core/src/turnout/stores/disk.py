@@ -8,7 +8,7 @@ import os
 import stat
 from typing import Any
 
-from turnout.canonical import CHUNK
+from turnout.base.canonical import CHUNK
 
 _PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FIRST = 16_384  # bytes: most files, records among them, are smaller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from turnout.errors import ArtifactError
+from turnout.base.errors import ArtifactError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*\Z")
 """Most keys, found good at once."""

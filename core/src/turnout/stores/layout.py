@@ -1,6 +1,6 @@
 """Where everything lies in an artifact store: the one place that knows its keys.
 
-:mod:`turnout.packaging.written` knows their forms, by which a store in a project is told from what else is there.
+:mod:`turnout.project.written` knows their forms, by which a store in a project is told from what else is there.
 
 Keys are relative to the store's root, with forward slashes. Content (artifacts, code, plans) is shared by
 all projects of a root; runs, cache and aliases belong to one project.

@@ -16,11 +16,11 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from turnout.canonical import CHUNK
+from turnout.base.canonical import CHUNK
+from turnout.base.errors import ArtifactError, ConfigError
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config, LocalPath
-from turnout.errors import ArtifactError, ConfigError
-from turnout.packaging import written
+from turnout.project import written
 from turnout.stores import disk, keys
 from turnout.stores.settings import to_environment
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from turnout.base.errors import ConfigError
 from turnout.components.base import Config
-from turnout.errors import ConfigError
-from turnout.plan.model import Component
+from turnout.model.plan import Component
 
 VARIABLE = "TURNOUT_STORE"
 """The environment variable by which a worker finds its store: a path, a URL, or a JSON object of settings."""

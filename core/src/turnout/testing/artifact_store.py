@@ -24,8 +24,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from turnout.base.errors import ArtifactError
 from turnout.components.artifact_store import ArtifactStore
-from turnout.errors import ArtifactError
 from turnout.testing.suite import Suite
 
 _ODD_NAMES = (

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from turnout.components.base import Component, Config
-from turnout.hookspecs import hookimpl
-from turnout.packaging.probe import Probed, probe
-from turnout.registry import KINDS, Registry
+from turnout.components.hookspecs import hookimpl
+from turnout.components.registry import KINDS, Registry
+from turnout.environment.probe import Probed, probe
 from turnout.testing.suite import Suite
 
 _MAKE = """

@@ -23,10 +23,10 @@ from typing import Any, ClassVar, get_args
 import msgspec
 import pytest
 
+from turnout.base.errors import DeployError
 from turnout.components.base import Component
 from turnout.components.deployer import Deployer, EndpointStatus
 from turnout.components.orchestrator import Bundle, Support
-from turnout.errors import DeployError
 from turnout.testing.component import ComponentSuite
 from turnout.testing.processes import together
 

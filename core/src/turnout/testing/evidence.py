@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from turnout.api.run import Run
-from turnout.errors import RunError
-from turnout.records.model import Record
+from turnout.base.errors import RunError
+from turnout.model.records import Record
 from turnout.runtime.resolution import Resolver
 
 

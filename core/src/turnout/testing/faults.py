@@ -18,7 +18,7 @@ import msgspec
 
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config
-from turnout.hookspecs import hookimpl
+from turnout.components.hookspecs import hookimpl
 from turnout.stores.address import from_environment
 from turnout.stores.settings import VARIABLE
 

@@ -18,9 +18,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
+from turnout.base.errors import TurnoutError
 from turnout.components.base import Component
 from turnout.components.feature_store import FeatureStore
-from turnout.errors import TurnoutError
 from turnout.testing.component import ComponentSuite
 
 

@@ -26,18 +26,18 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 
+from turnout.base.errors import ArtifactError, RunError
+from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
+from turnout.components.hookspecs import hookimpl
 from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, Support
-from turnout.errors import ArtifactError, RunError
-from turnout.hookspecs import hookimpl
-from turnout.identity import run_id
-from turnout.plan.model import Plan, StepPlan
-from turnout.records.model import RunState, StepResult, Submission
+from turnout.model.forms import KEYS, RESERVED
+from turnout.model.inputs import Element
+from turnout.model.plan import Plan, StepPlan
+from turnout.model.records import RunState, StepResult, Submission
+from turnout.model.types import ParamType
 from turnout.runtime import sealed
-from turnout.spec.forms import KEYS, RESERVED
-from turnout.spec.inputs import Element
-from turnout.spec.types import ParamType
 from turnout.stores import layout
 from turnout.testing import faults
 

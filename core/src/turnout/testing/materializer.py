@@ -20,11 +20,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Materializer
-from turnout.errors import ArtifactError
+from turnout.environment.probe import probe
 from turnout.materializers.classes import name_of
-from turnout.packaging.probe import probe
-from turnout.spec.types import TypeName
+from turnout.model.types import TypeName
 from turnout.testing.component import made_elsewhere, registry_of
 from turnout.testing.processes import together
 from turnout.testing.suite import Suite

@@ -21,14 +21,14 @@ import pytest
 
 from turnout.api.launch import Launch
 from turnout.api.run import Run
+from turnout.base.errors import TurnoutError, UnsupportedError
+from turnout.base.identity import run_id
 from turnout.components.base import Config
 from turnout.components.orchestrator import Bundle, Capability, RunHandle, RunStatus, StepStatus, Support
-from turnout.errors import TurnoutError, UnsupportedError
-from turnout.identity import run_id
-from turnout.plan.model import Plan
+from turnout.components.registry import Registry, discover
+from turnout.model.plan import Plan
+from turnout.model.records import Options, RunState, State
 from turnout.planning.publishing import publish_plan
-from turnout.records.model import Options, RunState, State
-from turnout.registry import Registry, discover
 from turnout.stores import layout
 from turnout.testing import purity, structure
 from turnout.testing.cases import ASKING, CASES, PASSWORD, SCRATCH, Case

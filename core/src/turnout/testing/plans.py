@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnout.plan.model import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan
-from turnout.records.model import RunInfo
-from turnout.spec.model import Entrypoint, Place
-from turnout.spec.types import TypeName
+from turnout.model.plan import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan
+from turnout.model.records import RunInfo
+from turnout.model.spec import Entrypoint, Place
+from turnout.model.types import TypeName
 
 
 def sample_step(name: str = "fit", *, materializer: str = "json", value: str | None = None, **fields: Any) -> StepPlan:

@@ -26,8 +26,8 @@ import pytest
 
 from turnout.components.base import Component
 from turnout.components.policy import Policy, Violation
-from turnout.plan.model import Plan, decode
-from turnout.records.model import Git
+from turnout.model.plan import Plan, decode
+from turnout.model.records import Git
 from turnout.testing.component import ComponentSuite
 from turnout.testing.processes import together
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from turnout import canonical
+from turnout.base import canonical
 from turnout.components.orchestrator import Bundle, Orchestrator
-from turnout.plan.model import Plan, decode
+from turnout.model.plan import Plan, decode
 
 _EFFECTS = (
     "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.system", "os.exec", "os.fork",

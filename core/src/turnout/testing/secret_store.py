@@ -19,9 +19,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from turnout.base.errors import ConfigError
 from turnout.components.base import Component
 from turnout.components.secret_store import SecretStore
-from turnout.errors import ConfigError
 from turnout.testing.component import ComponentSuite
 
 Put = Callable[[str, str], Any]

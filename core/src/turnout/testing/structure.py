@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from turnout.components.orchestrator import Bundle
-from turnout.plan.model import Plan, decode
+from turnout.model.plan import Plan, decode
 
 PLAIN = "a plain text"
 

@@ -24,11 +24,11 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 import pytest
 
-from turnout import canonical
+from turnout.base import canonical
+from turnout.base.errors import TurnoutError, UnsupportedError
 from turnout.components.base import Component
 from turnout.components.tracker import Batch, Tracker
-from turnout.errors import TurnoutError, UnsupportedError
-from turnout.records.model import Point, RunInfo
+from turnout.model.records import Point, RunInfo
 from turnout.testing.component import ComponentSuite
 from turnout.testing.plans import sample_run
 from turnout.testing.processes import together

@@ -16,12 +16,12 @@ from turnout.api.launch import Launch
 from turnout.api.pipeline import Pipeline
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
+from turnout.artifacts.artifacts import Artifacts
 from turnout.components.orchestrator import Capability, Orchestrator, RunHandle
+from turnout.components.registry import Registry
 from turnout.materializers.choice import Materializers
-from turnout.packaging.project import load
-from turnout.records.model import Options
-from turnout.registry import Registry
-from turnout.runtime.artifacts import Artifacts
+from turnout.model.records import Options
+from turnout.project.project import load
 from turnout.stores.local import LocalStore
 from turnout.testing.cases import PASSWORD, SCRATCH, Case
 from turnout.testing.evidence import StepEvidence, evidence

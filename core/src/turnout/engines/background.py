@@ -1,0 +1,136 @@
+"""Servers on this machine, for trying things: what is started is written down, so that exactly that is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from turnout.base.errors import ConfigError
+
+PATIENCE = 15.0
+"""Seconds that processes have to stop before they are killed."""
+
+
+class Background:
+    """The processes of one purpose, by name; *file* says which were started, and what else is to be known of them."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What was noted with the processes; empty where nothing was started."""
+        return {name: value for name, value in self._read().items() if name != "processes"}
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The names of those of the started processes that still run."""
+        return tuple(name for name, one in self._read().get("processes", {}).items() if _alive(one))
+
+    def start(
+        self, name: str, command: Sequence[str], log: Path, environ: Mapping[str, str], **noted: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a process as a session of its own, so that its children end with it, and note it.
+
+        Raises:
+            OSError: when it cannot be started.
+        """
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process.returncode = 0  # it outlives this process, which is no reason to warn
+        known = self._read()
+        processes = {**known.get("processes", {}), name: {"pid": process.pid, "started": _started(process.pid)}}
+        written = self._file.with_suffix(f".{os.getpid()}")
+        written.write_text(json.dumps({**known, **noted, "processes": processes}))
+        written.replace(self._file)
+        return process
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Held while processes are started: whoever comes meanwhile waits, and then finds them running."""
+        import fcntl
+
+        with self._file.with_suffix(".lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"turnout: another process is starting what {self._file.parent} is for: waiting", file=sys.stderr)
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def stop(self) -> list[str]:
+        """Stop what was started, the last one first, and return the names of what was still running."""
+        running = {name: one for name, one in self._read().get("processes", {}).items() if _alive(one)}
+        for one in reversed(running.values()):
+            _signal(one, signal.SIGTERM)
+        deadline = time.monotonic() + PATIENCE
+        while any(map(_alive, running.values())) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for one in running.values():  # what the first of a session leaves behind
+            _signal(one, signal.SIGKILL)
+        self._file.unlink(missing_ok=True)
+        return list(running)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            known: dict[str, Any] = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return known
+
+
+def see_free(port: int, fix: str) -> None:
+    """Check that a port of the loopback is free.
+
+    Raises:
+        ConfigError: when it is not; *fix* says how to choose another.
+    """
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigError(f"port {port} is taken: {error.strerror}", fix=fix) from error
+
+
+def last_line(log: Path) -> str | None:
+    """The last line of a log that is not empty: mostly why a process ended."""
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else None
+
+
+def _started(pid: int) -> str:
+    """When a process was started, as its system counts: an id that was given anew has another."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state == "Z" else fields[18]
+    except (OSError, IndexError):
+        found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        return found.stdout.strip()
+
+
+def _alive(process: Mapping[str, Any]) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(process["pid"], os.WNOHANG)  # where it is this process's own child
+    return bool(process["started"]) and _started(process["pid"]) == process["started"]
+
+
+def _signal(process: Mapping[str, Any], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process["pid"], number)

@@ -1,0 +1,275 @@
+"""The plan: a pipeline bound to a stack, a code package and locked environments. All an adapter or a worker sees."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property, lru_cache
+from typing import Any
+
+import msgspec
+
+from turnout.base import canonical
+from turnout.base.errors import PlanError
+from turnout.model.expressions import Expression
+from turnout.model.inputs import Collected, Element, InputSpec, Output
+from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule, StepKind
+from turnout.model.types import ParamType, TypeName
+
+FORMAT = 2
+"""The format version of plans that this turnout writes, and the newest it reads."""
+MINIMUM_RUNTIME = "0.1.0"
+"""The oldest turnout whose runtime can execute the plans this turnout writes."""
+
+
+class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One output. ``materializer`` is a registered name, ``module:qualname`` of the project's own, or ``auto``
+    (chosen on the worker by the value's type, and recorded). ``check`` is as in the definition."""
+
+    name: str
+    type: TypeName
+    materializer: str = "auto"
+    check: ParamType | None = None
+
+
+class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):
+    """One step, bound: see :class:`turnout.model.spec.StepSpec` for what it shares with the definition.
+
+    ``environment`` names one of the plan's environments; ``image`` is a container image, for engines that use one;
+    ``fingerprint`` is the digest of the code the step reaches, ``packages`` are those of others that it imports;
+    ``files`` maps each declared file to its digest; ``profile`` says whether records describe the tables it makes;
+    ``options`` holds each adapter's validated options.
+    """
+
+    name: str
+    kind: StepKind = "task"
+    entrypoint: Entrypoint | None = None
+    inputs: dict[str, InputSpec] = {}
+    expression: Expression | None = None
+    guards: tuple[str, ...] = ()
+    outputs: tuple[OutputPlan, ...] = ()
+    retry: Retry = Retry()
+    timeout: float | None = None
+    resources: Resources = Resources()
+    environment: str = "default"
+    image: str | None = None
+    secrets: dict[str, str] = {}
+    env: tuple[str, ...] = ()
+    files: dict[str, str] = {}
+    cache: bool | float = False
+    profile: bool = True
+    options: dict[str, Any] = {}
+    fingerprint: str = ""
+    packages: tuple[str, ...] = ()
+    doc: str = ""
+    place: Place | None = None
+
+    @cached_property
+    def mapped(self) -> bool:
+        """Whether the step runs once an element."""
+        return any(isinstance(given.source, Element) for given in self.inputs.values())
+
+    @cached_property
+    def upstream(self) -> tuple[str, ...]:
+        """The names of the steps and gates it needs, each once, in order of their first use."""
+        names = [i.source.step for i in self.inputs.values() if isinstance(i.source, (Output, Element, Collected))]
+        return tuple(dict.fromkeys([*self.guards, *names]))
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """The sub-pipelines the step lies in, outermost first."""
+        return tuple(self.name.split(".")[:-1])
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):
+    """Exact pins (``name==version``, sorted, names normalised) for a Python minor version such as ``3.11``.
+
+    ``local`` names what no index has (an editable folder, a repository), with a digest of its content: it cannot be
+    pinned, and counts in the cache key all the same.
+    """
+
+    python: str
+    pins: tuple[str, ...] = ()
+    local: dict[str, str] = {}
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of its canonical bytes."""
+        return canonical.digest_of(self)
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """The versions of its distributions by name; empty for those whose content counts."""
+        return {**dict(pin.split("==", 1) for pin in self.pins), **dict.fromkeys(self.local, "")}
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The code package: the digest of its archive and the import roots in it, relative, ``.`` for its top."""
+
+    digest: str
+    roots: tuple[str, ...] = (".",)
+
+
+class Component(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A component of the stack that workers use: its type by name and its settings, references unresolved."""
+
+    type: str
+    config: dict[str, Any] = {}
+
+
+class PackageIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Where workers take packages from when they make an environment; references unresolved.
+
+    A relative folder of ``find_links`` is in the code package.
+    """
+
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    offline: bool = False
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The worker's side of the stack. The artifact store is not in it: a worker is told that by its environment."""
+
+    tracker: Component = Component(type="none")
+    feature_store: Component = Component(type="none")
+    secrets: Component = Component(type="env")
+    observers: tuple[Component, ...] = ()
+    policies: tuple[Component, ...] = ()
+    index: PackageIndex = PackageIndex()
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):
+    """A complete, canonical, immutable plan.
+
+    ``steps`` are in topological order. ``instance`` is the orchestrator's ``instance`` in the stack, from which
+    run ids are derived. ``stack`` is the stack's name.
+    """
+
+    format: int = msgspec.field(default=FORMAT)
+    runtime: str
+    project: str
+    name: str
+    entrypoint: Entrypoint
+    params: tuple[ParamSpec, ...] = ()
+    steps: tuple[StepPlan, ...] = ()
+    schedule: Schedule | None = None
+    tags: dict[str, str] = {}
+    doc: str = ""
+    place: Place | None = None
+    orchestrator: str
+    instance: str = "default"
+    stack: str
+    worker: Worker = Worker()
+    code: Code
+    environments: dict[str, Environment] = {}
+    options: dict[str, Any] = {}
+    accepted: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """The plan's canonical bytes; the format version is always written."""
+        return self._encoded
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        return canonical.encode({"format": self.format, **canonical.without_defaults(self)})
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the canonical bytes."""
+        return canonical.digest(self.encode())
+
+    @cached_property
+    def by_name(self) -> dict[str, StepPlan]:
+        """The steps by their names."""
+        return {step.name: step for step in self.steps}
+
+    @cached_property
+    def downstream(self) -> dict[str, tuple[str, ...]]:
+        """For each step the names of those that need it directly."""
+        found: dict[str, list[str]] = {step.name: [] for step in self.steps}
+        for step in self.steps:
+            for name in step.upstream:
+                found[name].append(step.name)
+        return {name: tuple(names) for name, names in found.items()}
+
+    def _repr_html_(self) -> str:
+        from turnout.model.drawing import draw
+
+        return draw(self.steps)
+
+
+class _Header(msgspec.Struct):
+    format: int
+    runtime: str = "0"
+
+
+def settled(plan: Plan) -> Plan:
+    """The plan as who reads its bytes elsewhere sees it, in canonical order; the bytes are kept with it."""
+    data = plan.encode()
+    found = decode(data)
+    found.__dict__["_encoded"] = data
+    return found
+
+
+def decode(data: bytes, where: str = "the plan") -> Plan:
+    """Read a plan's bytes.
+
+    Raises:
+        PlanError: when it is not a plan, or of a newer format than this turnout knows, or needs a newer runtime.
+    """
+    try:
+        plan = _decoded(data)
+    except canonical.UNREADABLE as error:
+        with contextlib.suppress(*canonical.UNREADABLE):  # a newer one may have fields unknown here
+            header = msgspec.json.decode(data, type=_Header)
+            _check_version(header.format, header.runtime, where)
+        raise PlanError(
+            f"{where} cannot be read: {error}",
+            fix="export or submit the pipeline again, with the turnout that its workers have",
+        ) from error
+    _check_version(plan.format, plan.runtime, where)
+    return plan
+
+
+def _check_version(written: int, runtime: str, where: str) -> None:
+    from turnout import __version__
+
+    if written > FORMAT:
+        raise PlanError(
+            f"{where} has format {written}; this turnout {__version__} reads up to {FORMAT}",
+            fix=f"install turnout>={runtime} where the step runs",
+        )
+    if _release(runtime) > _release(__version__):
+        raise PlanError(
+            f"{where} needs turnout {runtime} or newer on its workers; this is {__version__}",
+            fix=f"install turnout>={runtime} where the step runs",
+        )
+
+
+_decoder = msgspec.json.Decoder(Plan)
+
+
+@lru_cache(maxsize=4)
+def _decoded(data: bytes) -> Plan:
+    """A plan is decoded once: who submits a run, who runs it and who sums it up are often one process."""
+    return _decoder.decode(data)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    parts = []
+    for part in version.split("."):
+        number = "".join(char for char in part if char.isdigit())
+        parts.append(int(number or 0))
+    return tuple(parts[:3])
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a plan."""
+    import inspect
+
+    schema = msgspec.json.schema(Plan)
+    for one in schema["$defs"].values():  # the interpreter takes the indentation out of docstrings since Python 3.13
+        if "description" in one:
+            one["description"] = inspect.cleandoc(one["description"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "turnout plan", **schema}
