@@ -49,8 +49,10 @@ from turnout.engines.calling import LOGS, Exit, Process, finish, finish_command,
 from turnout.engines.drive import end_with_driver, finished
 from turnout.engines.driver import DriverOrchestrator, DriverRun, DriverSettings
 from turnout.engines.executor import Executor, Executors
-from turnout.engines.following import Follower, last_state
+from turnout.engines.following import Follower, PolledRun, last_state
 from turnout.engines.graph import Graph
+from turnout.engines.options import merged, options_of
+from turnout.engines.schedules import see_defaults
 from turnout.model.expressions import Expression, render
 from turnout.model.forms import in_text, plain
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
@@ -74,6 +76,7 @@ from turnout.model.records import (
 from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
 from turnout.model.types import ANY, ParamType, TypeName
 from turnout.project.written import marked
+from turnout.stores import layout
 from turnout.stores.keys import check as check_key
 from turnout.stores.layout import committed
 
@@ -136,6 +139,7 @@ __all__ = [
     "PluginError",
     "Point",
     "Policy",
+    "PolledRun",
     "Process",
     "Profile",
     "Promotion",
@@ -181,6 +185,7 @@ __all__ = [
     "in_text",
     "last_line",
     "last_state",
+    "layout",
     "log_artifact",
     "log_metric",
     "log_name",
@@ -188,11 +193,14 @@ __all__ = [
     "log_params",
     "marked",
     "memory_bytes",
+    "merged",
+    "options_of",
     "plain",
     "plain_memory",
     "pretty",
     "render",
     "run_id",
+    "see_defaults",
     "see_free",
     "started",
     "step_command",

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from turnout.model.plan import Component, Worker
-from turnout.plugin_api import ConfigError, Element, InputSpec, Place, Resources, UnsupportedError
+from turnout.plugin_api import ConfigError, Element, InputSpec, Place, Resources, UnsupportedError, merged
 from turnout.testing import purity
 from turnout.testing.plans import sample_plan, sample_step
-from turnout_kubeflow.options import TaskOptions, merged
+from turnout_kubeflow.options import TaskOptions
 from turnout_kubeflow.orchestrator import KubeflowOrchestrator
 from turnout_kubeflow.settings import KubeflowSettings
 

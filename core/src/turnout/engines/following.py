@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import time
+from abc import abstractmethod
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
+from turnout.base.errors import TurnoutError
+from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
+from turnout.components.orchestrator import RunHandle
 from turnout.components.progress import Change, Watcher
 from turnout.model.plan import Plan
 from turnout.model.records import Record, RunState
@@ -73,3 +79,92 @@ def last_state(store: ArtifactStore[Any], project: str, run: str) -> RunState | 
     """The state in the newest mark of a run, where that marks an end; else None."""
     newest = newest_mark(store, project, run)
     return newest.mark.state if newest.mark is not None and newest.kind == "finish" else None
+
+
+class PolledRun(RunHandle):
+    """A run on an engine that is asked how it goes: a subclass gives :meth:`poll` and :meth:`stop`.
+
+    Whoever watches is told of each step by its records and, beside them, what the engine says by :meth:`tell`.
+
+    Args:
+        store: where the run's records are; None: what the engine says is all that is told.
+        watch: is told of every change of a step.
+        interval: seconds between two looks at the run.
+    """
+
+    patience: ClassVar[int] = 0
+    """How often in a row the engine may fail to answer before its error ends the following."""
+
+    def __init__(
+        self, plan: Plan, engine_run: str, store: ArtifactStore[Any] | None, watch: Watcher, interval: float
+    ) -> None:
+        self.engine_run = engine_run
+        self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
+        self.plan = plan
+        self.store = store
+        self._watch = watch
+        self._interval = interval
+        self._follower = None if store is None else Follower(plan, self.run_id, store, watch)
+        self._told: dict[tuple[str, int | None], tuple[str, int]] = {}
+        self._due = 0.0
+        self._failures = 0
+        self._cancelled = False
+
+    @abstractmethod
+    def poll(self) -> RunState:
+        """Ask the engine for the run's state; tell by :meth:`tell` what it says of steps.
+
+        Raises:
+            TurnoutError: where the engine does not answer.
+        """
+
+    @abstractmethod
+    def stop(self) -> bool:
+        """Ask the engine to stop the run; return whether it was still going on."""
+
+    def wait(self, timeout: float | None = None) -> RunState:
+        """The run's state when it has ended, ``running`` when *timeout* seconds are over before.
+
+        The records' word counts where they mark an end. A run that the engine calls failed after it was stopped from
+        here is ``cancelled``.
+        """
+        limit = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            now = time.monotonic()
+            if now >= self._due:
+                if (state := self._look()) != "running":
+                    return state
+                self._due = time.monotonic() + self._interval
+            elif now >= limit:
+                return "running"
+            else:
+                time.sleep(max(0.0, min(self._due, limit) - now))
+
+    def cancel(self) -> None:
+        """Ask the engine to stop the run, unless it has ended."""
+        self._cancelled = self.stop() or self._cancelled
+        self._due = 0.0
+
+    def tell(self, change: Change) -> None:
+        """Tell whoever watches what the engine says of a step, once."""
+        word = (change.state, change.number)
+        if self._told.get((change.step, change.index)) != word:
+            self._told[change.step, change.index] = word
+            self._watch(change)
+
+    def _look(self) -> RunState:
+        try:
+            state = self.poll()
+            self._failures = 0
+        except TurnoutError:
+            self._failures += 1
+            if self._failures > self.patience:
+                raise
+            state = "running"
+        if self._cancelled and state == "failed":
+            state = "cancelled"
+        if self._follower is None or self.store is None:
+            return state
+        ended = state != "running"
+        self._follower.look(ended=ended)
+        return last_state(self.store, self.plan.project, self.run_id) or state if ended else state

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from turnout.base import canonical
-from turnout.base.errors import PlanError
+from turnout.base.errors import Location, PlanError
 from turnout.model.expressions import Expression
 from turnout.model.inputs import Collected, Element, InputSpec, Output
 from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule, StepKind
@@ -73,6 +73,11 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
         """The names of the steps and gates it needs, each once, in order of their first use."""
         names = [i.source.step for i in self.inputs.values() if isinstance(i.source, (Output, Element, Collected))]
         return tuple(dict.fromkeys([*self.guards, *names]))
+
+    @property
+    def where(self) -> Location | None:
+        """The step's place in the user's files, for an error."""
+        return None if self.place is None else Location(self.place.file, self.place.line)
 
     @property
     def group(self) -> tuple[str, ...]:
@@ -178,6 +183,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
     def digest(self) -> str:
         """The SHA-256 of the canonical bytes."""
         return canonical.digest(self.encode())
+
+    @property
+    def where(self) -> Location | None:
+        """The pipeline's place in the user's files, for an error."""
+        return None if self.place is None else Location(self.place.file, self.place.line)
 
     @cached_property
     def by_name(self) -> dict[str, StepPlan]:

@@ -16,7 +16,6 @@ from turnout.plugin_api import (
     Bundle,
     Capability,
     DriverOrchestrator,
-    Location,
     Plan,
     PluginError,
     Submission,
@@ -75,7 +74,7 @@ class BeamOrchestrator(DriverOrchestrator[BeamSettings]):
             if step.image:
                 raise UnsupportedError(
                     f"the step {step.name} has an image of its own, {step.image}; beam cannot give it one",
-                    where=None if step.place is None else Location(step.place.file, step.place.line),
+                    where=step.where,
                     why="all steps of a job run where its workers do",
                     fix="remove it from the stack's steps; give the workers an image: "
                     "orchestrator: {options: {sdk_container_image: …}}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -84,17 +84,3 @@ class Accelerator(Config, frozen=True):
     node_selector: Annotated[dict[str, str], Meta(description="Labels of the nodes that have it.")] = msgspec.field(
         default_factory=dict
     )
-
-
-def merged(every: TaskOptions, own: TaskOptions) -> TaskOptions:
-    """The options of all containers with those of one over them: by the name in mappings, added in lists."""
-    found: dict[str, Any] = {}
-    for name in TaskOptions.__struct_fields__:
-        one, other = getattr(every, name), getattr(own, name)
-        if isinstance(one, dict):
-            found[name] = {**one, **other}
-        elif isinstance(one, tuple):
-            found[name] = tuple(dict.fromkeys((*one, *other)))
-        else:
-            found[name] = other or one
-    return TaskOptions(**found)

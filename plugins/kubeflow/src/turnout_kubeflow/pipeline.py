@@ -15,19 +15,20 @@ from typing import Any, NamedTuple
 
 from turnout.plugin_api import (
     Element,
-    Location,
     Output,
     Param,
     Plan,
     StepPlan,
     UnsupportedError,
     memory_bytes,
+    merged,
+    options_of,
     plain_memory,
 )
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.names import Names
 from turnout_kubeflow.options import TaskOptions
-from turnout_kubeflow.platform import accelerator, options_of
+from turnout_kubeflow.platform import accelerator
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
 
 SCHEMA = "2.1.0"
@@ -305,7 +306,8 @@ class Builder:
 
     def _options(self, step: StepPlan) -> TaskOptions:
         settings = self._settings
-        return options_of(step, settings) if isinstance(settings, KubeflowSettings) else TaskOptions()
+        every = settings.every if isinstance(settings, KubeflowSettings) else TaskOptions()
+        return merged(every, options_of(step, TaskOptions))
 
     def _accelerator(self, step: StepPlan) -> str:
         settings = self._settings
@@ -334,7 +336,7 @@ def _retry_policy(step: StepPlan) -> Document:
     if retry.backoff % 1:
         raise UnsupportedError(
             f"the step {step.name} asks for delays that grow by the factor {retry.backoff:g}",
-            where=None if step.place is None else Location(step.place.file, step.place.line),
+            where=step.where,
             why="Kubeflow Pipelines takes whole factors only",
             fix=f"write retry_backoff={math.ceil(retry.backoff)}",
         )

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import ConfigError, Location, Plan, StepPlan, UnsupportedError, encode
-from turnout_kubeflow.options import Accelerator, TaskOptions, Toleration, merged
+from turnout.plugin_api import ConfigError, Plan, StepPlan, UnsupportedError, encode, merged, options_of
+from turnout_kubeflow.options import Accelerator, TaskOptions, Toleration
 from turnout_kubeflow.settings import KubeflowSettings
 
 Document = dict[str, Any]
@@ -43,11 +43,6 @@ def unknown_secrets(plan: Plan, settings: KubeflowSettings) -> tuple[str, ...]:
     return tuple(sorted(wanted - set(settings.kubernetes_secrets)))
 
 
-def options_of(step: StepPlan, settings: KubeflowSettings) -> TaskOptions:
-    """What the stack and the definition say of a step."""
-    return merged(settings.every, msgspec.convert(step.options.get("kubeflow", {}), TaskOptions))
-
-
 def accelerator(step: StepPlan, settings: KubeflowSettings) -> Accelerator:
     """What the accelerator that a step asks for is in the stack's cluster.
 
@@ -63,7 +58,7 @@ def accelerator(step: StepPlan, settings: KubeflowSettings) -> Accelerator:
     if known is None:
         raise UnsupportedError(
             f"the step {step.name} asks for an accelerator of type {wanted}, which the stack does not know",
-            where=None if step.place is None else Location(step.place.file, step.place.line),
+            where=step.where,
             why="Kubernetes knows accelerators by a resource and by the labels of their nodes",
             fix=f"say which in the stack: orchestrator: {{accelerators: {{{wanted}: {{node_selector: {{…}}}}}}}}",
         )
@@ -73,7 +68,7 @@ def accelerator(step: StepPlan, settings: KubeflowSettings) -> Accelerator:
 def _options(plan: Plan, settings: KubeflowSettings, step: StepPlan | None) -> TaskOptions:
     options = settings.every
     if step is not None:
-        options = options_of(step, settings)
+        options = merged(settings.every, options_of(step, TaskOptions))
         if step.resources.accelerator is not None:
             nodes = {**options.node_selector, **accelerator(step, settings).node_selector}
             options = msgspec.structs.replace(options, node_selector=nodes)

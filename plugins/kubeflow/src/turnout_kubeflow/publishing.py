@@ -7,10 +7,11 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
-from turnout.plugin_api import Plan, TurnoutError, digest, digest_of
+from turnout.plugin_api import Plan, TurnoutError, digest, digest_of, options_of
 from turnout_kubeflow.names import Names
+from turnout_kubeflow.options import PipelineOptions
 from turnout_kubeflow.remote import Server, file_of
-from turnout_kubeflow.schedules import Recurrence, begin, options
+from turnout_kubeflow.schedules import Recurrence, begin
 from turnout_kubeflow.settings import KubeflowSettings
 
 _PAGE = 100
@@ -164,7 +165,7 @@ class Publication:
 def published_name(plan: Plan) -> str:
     """The name on the server of what is published of a pipeline."""
     own = "" if plan.instance == "default" else f".{plan.instance}"
-    return options(plan).name or f"{plan.project}.{plan.name}{own}"
+    return options_of(plan, PipelineOptions).name or f"{plan.project}.{plan.name}{own}"
 
 
 def _called(name: str) -> str:

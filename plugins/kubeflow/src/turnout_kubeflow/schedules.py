@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from turnout.plugin_api import Location, Plan, PlanError, Schedule, UnsupportedError
+from turnout.plugin_api import Plan, UnsupportedError, options_of, see_defaults
 from turnout_kubeflow.options import PipelineOptions
 
 _PRESETS = {
@@ -45,33 +45,32 @@ def recurrence(plan: Plan, timezone: str) -> Recurrence | None:
     schedule = plan.schedule
     if schedule is None:
         return None
-    where = None if plan.place is None else Location(plan.place.file, plan.place.line)
     if schedule.assets:
         raise UnsupportedError(
             f"{plan.name} runs when assets change, which Kubeflow Pipelines does not know",
-            where=where,
+            where=plan.where,
             fix="give it a cron expression or an interval, or choose another stack",
         )
     if schedule.cron is not None and schedule.timezone != timezone:
         raise UnsupportedError(
             f"{plan.name} is scheduled by the time of {schedule.timezone}, and Kubeflow Pipelines goes by {timezone}",
-            where=where,
+            where=plan.where,
             why="a back end has one time zone for all schedules, its CRON_SCHEDULE_TIMEZONE",
             fix=f"write the schedule for {timezone}; or, if the back end has another, set orchestrator.timezone",
         )
     if schedule.every is not None and (schedule.every < 1 or schedule.every != int(schedule.every)):
         raise UnsupportedError(
-            f"{plan.name} runs every {schedule.every:g} seconds, and Kubeflow Pipelines counts whole ones", where=where
+            f"{plan.name} runs every {schedule.every:g} seconds, and Kubeflow Pipelines counts whole ones",
+            where=plan.where,
         )
-    missing = [spec.name for spec in plan.params if spec.required and spec.source == "value"]
-    if missing:
-        raise PlanError(
-            f"{plan.name} has a schedule, and its parameter {missing[0]!r} has no default",
-            where=where,
-            why="a run that Kubeflow starts by itself is given no parameters",
-            fix=f"give it a default in the definition, or in the stack: pipelines: {{{plan.name}: {{params: …}}}}",
-        )
-    return _recurrence(schedule, options(plan).max_concurrency)
+    see_defaults(plan, "Kubeflow")
+    return Recurrence(
+        cron=None if schedule.cron is None else six_fields(schedule.cron),
+        seconds=None if schedule.every is None else int(schedule.every),
+        start=schedule.start,
+        catchup=schedule.catchup,
+        concurrency=options_of(plan, PipelineOptions).max_concurrency,
+    )
 
 
 def begin(when: Recurrence, now: datetime, last: datetime | None, since: datetime | None) -> datetime | None:
@@ -96,11 +95,6 @@ def begin(when: Recurrence, now: datetime, last: datetime | None, since: datetim
     return anchor + (now - anchor) // span * span
 
 
-def options(plan: Plan) -> PipelineOptions:
-    """What the definition or the stack says of the pipeline on Kubeflow."""
-    return msgspec.convert(plan.options.get("kubeflow", {}), PipelineOptions)
-
-
 def six_fields(cron: str) -> str:
     """A cron expression of five fields, or a preset, as Kubeflow reads it: seconds first, and Sunday is 0 alone."""
     *others, day = _PRESETS.get(cron, cron).split()
@@ -114,13 +108,3 @@ def _weekdays(part: str) -> str:
         return part
     days = range(int(first), int(last or first) + 1, int(step or 1))
     return ",".join(dict.fromkeys(str(day % 7) for day in days))
-
-
-def _recurrence(schedule: Schedule, concurrency: int) -> Recurrence:
-    return Recurrence(
-        cron=None if schedule.cron is None else six_fields(schedule.cron),
-        seconds=None if schedule.every is None else int(schedule.every),
-        start=schedule.start,
-        catchup=schedule.catchup,
-        concurrency=concurrency,
-    )
