@@ -347,9 +347,8 @@ def test_the_renderer_is_imported_when_a_file_is_made():
 
 @pytest.mark.parametrize("text", ["x'; import os #", '""" + evil', "a\nb", "{{ 1 + 1 }}", "{% raw %}"])
 def test_a_template_writes_nothing_that_is_no_literal(text):
+    given = {"since": text, "tried": ["1", "2"], "provider": "", "callbacks": {}, "imports": text}
     with pytest.raises(TypeError, match="write it as a literal"):
-        render(
-            "python.jinja", plan=sample_plan(), since=text, tried=["1", "2"], provider="", callbacks={}, imports=text
-        )
+        render("python.jinja", layout="dag.jinja", plan=sample_plan(), **given)
     assert ast.parse(source(sample_plan(name=text, project=text)))
     assert ast.literal_eval(literal(text)) == text

@@ -14,11 +14,13 @@ from turnout_airflow import callbacks
 from turnout_airflow.imports import IMPORTED, imports
 from turnout_airflow.launch import base, launcher
 from turnout_airflow.params import params
-from turnout_airflow.render import globals_of, render
+from turnout_airflow.render import globals_of, program, render
 from turnout_airflow.settings import AirflowSettings, TaskOptions, dag_options, task_options
 from turnout_airflow.shape import FINISH, Shape
 from turnout_airflow.source import WIDTH, Code, arguments, call, laid, literal, nested, text
 
+FRAME = frozenset({"BUNDLE", "ImportError", "PLAN", "Path", "__file__", "finish"})
+"""The names that every file has, whatever its program: those of ``dag.jinja`` and of the imports' own."""
 OPTIONS = "turnout.options"
 """The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
 LONGEST_TAG = 100
@@ -48,49 +50,49 @@ class DagFile:
         self.dag_id = dag_id(plan, manual=manual)
         self._schedule = None if manual else plan.schedule
         self._launcher = launcher(plan, settings)
-        since = self._since()
-        self._slots: dict[str, Any] = {
-            "plan": plan,
-            "since": since,
-            "tried": [tried for version, tried in TRIED.items() if version >= since],
-            "provider": self._launcher.provider,
-            "interval": self._has_interval,
-            "finish": self._finish(),
-            **self._launcher.slots,
-        }
-        every = Code(imports(IMPORTED, []))
-        bare = self._render(imports=every, callbacks={}, dag=_opening([]), tasks=Code(""), edges=Code(""))
-        self.shape = Shape(plan, globals_of(bare))
+        self._slots = self._launcher.slots
+        self._program = program(self._launcher.template, frozenset(self._slots.items()))
+        self.shape = Shape(plan, IMPORTED | FRAME | self._program.names)
 
     @cached_property
     def source(self) -> str:
         """The file's text, which bears its own version as a tag of the DAG."""
-        return self._render(**self._parts, dag=_opening(self._dag(self.version)))
+        return self._render(self.version)
 
     @cached_property
     def version(self) -> str:
         """What tells this file from any other of the DAG."""
-        text = self._render(**self._parts, dag=_opening(self._dag("")))
-        return f"turnout:{digest(text.encode())[:16]}"
+        return f"turnout:{digest(self._render('').encode())[:16]}"
+
+    def _render(self, version: str) -> str:
+        return render(self._launcher.template, **self._parts, dag=_opening([*self._dag, *self._tags(version)]))
 
     @cached_property
     def _parts(self) -> dict[str, Any]:
-        """What the template is given of the plan's steps, and the imports, which follow from all that the file uses."""
-        named = self.shape.callbacks
-        parts = {"callbacks": named, "tasks": _lines(self._tasks()), "edges": _lines(self._edges())}
-        none = {**parts, "tasks": Code(""), "edges": Code("")}  # they are long, and seldom use what nothing else does
-        for texts in (none, parts):
-            used = globals_of(self._render(**texts, imports=Code(""), dag=_opening(self._dag(""))))
-            if not any(name in parts[part] for name in IMPORTED - used for part in ("tasks", "edges")):
-                break
-        return {**parts, "imports": Code(imports(used, callbacks.imports(named)))}
+        """What the template is given of the plan, but for the line that opens the DAG, which names the version."""
+        since = self._since()
+        body = {"tasks": _lines(self._tasks()), "finish": self._finish(), "edges": _lines(self._edges())}
+        return {
+            **self._slots,
+            **body,
+            "layout": "dag.jinja",
+            "plan": self.plan,
+            "since": since,
+            "tried": [tried for version, tried in TRIED.items() if version >= since],
+            "provider": self._launcher.provider,
+            "callbacks": self.shape.callbacks,
+            "imports": self._imports(body),
+            "program": self._program.source,
+        }
 
-    def _render(self, **parts: Any) -> str:
-        return render(self._launcher.template, **self._slots, **parts)
-
-    @property
-    def _has_interval(self) -> bool:
-        return any(spec.source.startswith("interval") for spec in self.plan.params)
+    def _imports(self, body: dict[str, Code]) -> Code:
+        """The imports, which follow from all that the file uses."""
+        used, opening = FRAME | self._program.names, _opening(self._dag)
+        for part in (body["finish"], body["tasks"], body["edges"]):
+            # tasks and edges are long, and seldom use what nothing else does
+            if part is body["finish"] or any(name in part for name in IMPORTED - used):
+                used |= globals_of(f"{opening}\n    {part}")
+        return Code(imports(used & IMPORTED, tuple(callbacks.imports(self.shape.callbacks))))
 
     def _since(self) -> str:
         """The first version of Airflow that has what the file asks for."""
@@ -107,12 +109,14 @@ class DagFile:
             return Code("None")
         if schedule.assets:
             return nested("[", map(_asset, schedule.assets), "]")
-        kind = "DataIntervalTimetable" if self._has_interval else "TriggerTimetable"
+        kind = "DataIntervalTimetable" if self._slots["interval"] else "TriggerTimetable"
         if schedule.every is not None:
             return nested(f"Delta{kind}(", [_span(schedule.every)], ")")
         return nested(f"Cron{kind}(", [literal(schedule.cron), f"timezone={literal(schedule.timezone)}"], ")")
 
-    def _dag(self, version: str) -> list[str]:
+    @cached_property
+    def _dag(self) -> list[str]:
+        """The DAG's arguments, but for its tags."""
         plan, schedule, options = self.plan, self._schedule, self.options
         given: dict[str, Any] = {"dag_id": self.dag_id, "schedule": self._timetable()}
         if plan.doc:
@@ -127,9 +131,11 @@ class DagFile:
             given["default_args"] = {"owner": options.owner}
         if any(spec.source == "value" for spec in plan.params):
             given["params"] = params(plan.params, exact=self.manual)
-        tags = [_short(f"{key}:{value}", LONGEST_TAG) for key, value in plan.tags.items()]
-        given["tags"] = list(dict.fromkeys([*tags, version]))
         return arguments(given)
+
+    def _tags(self, version: str) -> list[str]:
+        tags = [_short(f"{key}:{value}", LONGEST_TAG) for key, value in self.plan.tags.items()]
+        return arguments({"tags": list(dict.fromkeys([*tags, version]))})
 
     def _limits(self) -> dict[str, Any]:
         """What the stack's options say of the DAG's runs."""

@@ -3,7 +3,7 @@ now, then where it was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 from turnout_airflow.source import imported
 
@@ -60,14 +60,14 @@ IMPORTED = frozenset(
 """The names that a file may import, but for those of callbacks."""
 
 
-def imports(used: Iterable[str], further: Iterable[str]) -> str:
+@lru_cache(maxsize=64)
+def imports(used: frozenset[str], further: tuple[str, ...]) -> str:
     """The lines at the top of a file.
 
     Args:
-        used: the names that the file reads.
+        used: those of the names in :data:`IMPORTED` that the file reads.
         further: lines that import what is not Airflow's.
     """
-    used = frozenset(used)
     lines = [
         *sorted(_lines(_STANDARD, used), key=_place),
         "",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import symtable
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from turnout_airflow.source import Code, literal
 
@@ -19,6 +19,20 @@ def render(template: str, **given: Any) -> str:
         TypeError: where the template writes a value that is no source: it lacks ``| repr``.
     """
     return _environment().get_template(template).render(given)
+
+
+class Program(NamedTuple):
+    """What a DAG file holds beside its DAG: constants, functions, operators; and the names it makes and reads."""
+
+    source: Code
+    names: frozenset[str]
+
+
+@lru_cache(maxsize=64)
+def program(template: str, slots: frozenset[tuple[str, Any]]) -> Program:
+    """The program of the files whose template is given the same: nothing in it is of a single plan."""
+    source = render(template, layout="program.jinja", **dict(slots))
+    return Program(Code(source), globals_of(source))
 
 
 def globals_of(text: str) -> frozenset[str]:
@@ -44,6 +58,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
         autoescape=False,  # noqa: S701 - for HTML; this is Python
     )
     environment.filters |= {"repr": lambda value: Code(literal(value)), "plain": _plain}

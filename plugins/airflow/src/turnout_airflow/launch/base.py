@@ -34,12 +34,15 @@ class Launcher:
 
     @property
     def slots(self) -> dict[str, Any]:
-        """What the template is given of how steps are started."""
+        """What the template is given of how steps are started: hashable, and the same for many plans."""
         return {
             "bases": Code(self.bases),
             "gates": self.gates,
+            "interval": any(spec.source.startswith("interval") for spec in self.plan.params),
             "maps": self.maps,
-            "settings": self.settings,
+            "max_map_length": self.settings.max_map_length,
+            "mount_bundle": self.settings.docker.mount_bundle,
+            "python": self.settings.python,
             "steps": any(step.kind != "gate" for step in self.plan.steps),
             "told": self.told,
         }

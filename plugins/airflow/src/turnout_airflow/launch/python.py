@@ -21,7 +21,7 @@ class PythonLauncher(Launcher):
     def slots(self) -> dict[str, Any]:
         """And which of Airflow's own variables the process gets: those that the stack lists, and that steps declare."""
         declared = (name for step in self.plan.steps for name in step.env if name.startswith(AIRFLOWS))
-        return {**super().slots, "passed": sorted({*declared, *self.settings.variables})}
+        return {**super().slots, "passed": tuple(sorted({*declared, *self.settings.variables}))}
 
     def task(
         self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
