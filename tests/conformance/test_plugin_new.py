@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from turnout import __version__
 from turnout.base.errors import ConfigError
 from turnout.cli.plugin import plugin
 from turnout.cli.scaffold import NewPlugin
 from turnout.components.registry import KINDS
 
 TURNOUT = str(Path(sys.executable).with_name("turnout"))
-SAMPLE = Path(__file__).parents[1] / "sample_plugin"
+ROOT = Path(__file__).parents[2]
 SOME = {
     # these suites take long, and the sample plugin, which is the same text, passes them whole
     "orchestrator": "capability_is_answered or described or bundles_are_data",
@@ -35,6 +37,10 @@ def run(*command: str, cwd: Path, path: Path | None = None) -> str:
     done = subprocess.run([sys.executable, *command], cwd=cwd, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def installed(folder: Path, name: str) -> Path:
@@ -82,12 +88,22 @@ def test_the_command_of_a_plugin_is_one_of_turnouts(tmp_path):
     assert "hail" in run(TURNOUT, "--help", cwd=tmp_path, path=path)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_sample_plugin_is_the_same_text(kind):
-    """So that what is generated is linted, typed and tested as part of this project."""
-    files = NewPlugin("specimen", kind).files()
-    for name in (f"src/turnout_specimen/{kind}.py", f"tests/test_specimen_{kind}.py"):
-        assert files[name] == (SAMPLE / name).read_text()
+def test_a_wheel_has_the_sample_plugin_too(tmp_path):
+    """Built from the source distribution, where nothing else of the repository is at hand."""
+    import uv
+
+    subprocess.run([uv.find_uv_bin(), "build", "--quiet", "--out-dir", str(tmp_path), str(ROOT / "core")], check=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "site")
+    new("ledger", "--kind", "tracker", "--to", str(tmp_path / "checkout"))
+    command = [TURNOUT, "plugin", "new", "ledger", "--kind", "tracker", "--to", str(tmp_path / "wheel")]
+    run(*command, cwd=tmp_path, path=tmp_path / "site")
+    assert texts(tmp_path / "wheel") == texts(tmp_path / "checkout") == NewPlugin("ledger", "tracker").files()
+
+
+def test_the_sample_plugin_asks_for_this_version():
+    version = ".".join(__version__.split(".")[:2])
+    assert f'dependencies = ["turnout>={version}"]' in NewPlugin("ledger", "tracker").files()["pyproject.toml"]
 
 
 def test_it_is_five_files_and_short():

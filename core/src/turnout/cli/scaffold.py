@@ -1,28 +1,17 @@
-"""A new plugin: a package of five files that installs and whose tests pass at once."""
+"""A new plugin: one kind's files of the sample plugin, renamed; it installs, and its tests pass at once."""
 
 from __future__ import annotations
 
 import re
-from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 
-from turnout import __version__
 from turnout.base.errors import ConfigError
 from turnout.components.registry import KINDS
+from turnout.stack.merge import COMPONENTS, LISTS
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
-_PLACE = re.compile(r"@([A-Za-z]+)@")
-_SECTIONS = {
-    "orchestrator": "orchestrator: {type: @name@, logs: .turnout/@name@}",
-    "artifact_store": "artifact_store: {type: @name@, root: .turnout/@name@.db}",
-    "feature_store": "feature_store: {type: @name@, folder: features}",
-    "deployer": "deployer: {type: @name@, folder: .turnout/@name@}",
-    "tracker": "tracker: {type: @name@, folder: .turnout/@name@}",
-    "observer": "observers: [{type: @name@, folder: .turnout/@name@}]",
-    "secret_store": "secrets: {type: @name@, file: .turnout/@name@.json}",
-    "policy": "policies: [{type: @name@, retries: 3}]",
-}
-"""How a stack names a component of each kind; materializers and commands are there wherever they are installed."""
+_SPECIMEN = re.compile(r"turnout_specimen|specimen|Specimen")
 
 
 class NewPlugin(NamedTuple):
@@ -30,11 +19,6 @@ class NewPlugin(NamedTuple):
 
     name: str
     kind: str
-
-    @property
-    def package(self) -> str:
-        """The package to import."""
-        return f"turnout_{self.name.replace('-', '_')}"
 
     def files(self) -> dict[str, str]:
         """The texts of its files by their relative paths.
@@ -48,37 +32,35 @@ class NewPlugin(NamedTuple):
                 why="it becomes a package, turnout-NAME, and the `type` in a stack",
                 fix="use lower-case letters and digits, and '-' between words",
             )
-        test = f"tests/test_{self.name.replace('-', '_')}_{self.kind}.py"
-        files = {
-            "pyproject.toml": self._text("pyproject.toml"),
-            f"src/{self.package}/__init__.py": self._text("__init__.py"),
-            f"src/{self.package}/{self.kind}.py": self._text(f"{self.kind}.py"),
-            test: self._text(f"test_{self.kind}.py"),
-        }
-        if self.kind in _SECTIONS:
-            files[f"stacks/{self.name}.yaml"] = self._text("stack.yaml")
-        return files
-
-    def _text(self, template: str) -> str:
-        text = resources.files("turnout.cli").joinpath("templates", f"{template}.txt").read_text(encoding="utf-8")
-        return self._filled(text)
-
-    def _filled(self, text: str) -> str:
-        return _PLACE.sub(lambda match: self._filled(self._values()[match[1]]), text)
-
-    def _values(self) -> dict[str, str]:
-        class_ = "".join(word.capitalize() for word in self.name.split("-"))
         identifier = self.name.replace("-", "_")
-        kind = "".join(word.capitalize() for word in self.kind.split("_"))
-        return {
-            "name": self.name,
-            "identifier": identifier,
-            "package": self.package,
-            "Class": class_,
-            "kind": self.kind,
-            "noun": self.kind.replace("_", " "),
-            "component": identifier if self.kind == "command" else f"{class_}{kind}",
-            "hook": KINDS[self.kind],
-            "section": _SECTIONS.get(self.kind, ""),
-            "version": ".".join(__version__.split(".")[:2]),
+        files = {
+            "pyproject.toml": _sample("pyproject.toml"),
+            f"src/turnout_{identifier}/__init__.py": self._hook(_sample("src/turnout_specimen/__init__.py")),
+            f"src/turnout_{identifier}/{self.kind}.py": _sample(f"src/turnout_specimen/{self.kind}.py"),
+            f"tests/test_{identifier}_{self.kind}.py": _sample(f"tests/test_specimen_{self.kind}.py"),
         }
+        section = next((name for name, kind in {**COMPONENTS, **LISTS}.items() if kind == self.kind), None)
+        if section:  # a stack names no materializer and no command: they are there wherever they are installed
+            files[f"stacks/{self.name}.yaml"] = _stack(_sample("stacks/specimen.yaml"), section)
+        names = {
+            "turnout_specimen": f"turnout_{identifier}",
+            "specimen": self.name,
+            "Specimen": "".join(word.capitalize() for word in self.name.split("-")),
+        }
+        return {path: _SPECIMEN.sub(lambda match: names[match[0]], text) for path, text in files.items()}
+
+    def _hook(self, text: str) -> str:
+        head, *hooks = text.split("\n\n\n")
+        return "\n\n\n".join([head, *(hook for hook in hooks if f"def {KINDS[self.kind]}(" in hook)]).rstrip() + "\n"
+
+
+def _stack(text: str, section: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join([*lines[:2], *(line for line in lines if line.startswith(f"{section}:"))])
+
+
+def _sample(path: str) -> str:
+    """A file of the sample plugin: a wheel has them beside this module, a checkout among its tests."""
+    packed = Path(__file__).with_name("sample_plugin")
+    folder = packed if packed.is_dir() else Path(__file__).parents[4] / "tests" / "sample_plugin"
+    return (folder / path).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The hooks: each says where its class is, to be imported when a stack names it."""
+"""Where the plugin's classes are, to be imported when they are used."""
 
 from __future__ import annotations
 
@@ -52,4 +52,4 @@ def turnout_policies() -> tuple[Lazy, ...]:
 
 @hookimpl
 def turnout_commands() -> tuple[Lazy, ...]:
-    return (Lazy("specimen", "turnout_specimen.command:specimen"),)
+    return (Lazy("specimen", "turnout_specimen.command:greet"),)

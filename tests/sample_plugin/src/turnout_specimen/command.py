@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command("specimen")
 @click.argument("name", default="world")
-def specimen(name: str) -> None:
+def greet(name: str) -> None:
     """Greet NAME."""
     click.echo(f"hello, {name}")
