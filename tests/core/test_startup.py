@@ -23,6 +23,7 @@ HEAVY = {
     "pandas",
     "pathspec",
     "pluggy",
+    "psutil",
     "polars",
     "pyarrow",
     "rich",

@@ -18,6 +18,8 @@ from turnout.base.errors import ConfigError
 
 PATIENCE = 15.0
 """Seconds that processes have to stop before they are killed."""
+CLOCK_CHANGE = 5.0
+"""Seconds by which one process may seem to have been started earlier or later than when it was noted."""
 
 
 class Background:
@@ -115,20 +117,23 @@ def last_line(log: Path) -> str | None:
     return lines[-1] if lines else None
 
 
-def _started(pid: int) -> str:
-    """When a process was started, as its system counts: an id that was given anew has another."""
+def _started(pid: int) -> float | None:
+    """When a process was started, in seconds; None where it has ended."""
+    import psutil
+
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return "" if state == "Z" else fields[18]
-    except (OSError, IndexError):
-        found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        return found.stdout.strip()
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _alive(process: Mapping[str, Any]) -> bool:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(process["pid"], os.WNOHANG)  # where it is this process's own child
-    return bool(process["started"]) and _started(process["pid"]) == process["started"]
+    started, noted = _started(process["pid"]), process["started"]
+    # an id that was given anew has another start; the clock that tells it may have been set since
+    return started is not None and noted is not None and abs(started - float(noted)) < CLOCK_CHANGE
 
 
 def _signal(process: Mapping[str, Any], number: int) -> None:

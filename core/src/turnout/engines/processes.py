@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 from turnout.runtime.host import WORKER as VARIABLE
 
@@ -21,25 +22,22 @@ def mark(family: str, name: str) -> dict[str, str]:
 
 
 def marked(text: str) -> list[int]:
-    """The ids of the running processes that bear a mark; none where the system has no ``/proc``."""
-    wanted, own, found = text.encode(), os.getpid(), []
-    with contextlib.suppress(FileNotFoundError), os.scandir("/proc") as entries:
-        for entry in entries:
-            if entry.name.isdigit() and int(entry.name) != own:
-                with contextlib.suppress(OSError):
-                    if wanted in Path(entry.path, "environ").read_bytes():
-                        found.append(int(entry.name))
-    return found
+    """The ids of the running processes that bear a mark."""
+    return [process.pid for process in _marked(text)]
 
 
 def workers(family: str) -> list[int]:
     """The ids of the running workers of a family, whoever started them; not of what they started."""
-    found = []
-    for process in marked(f":{family}."):
-        with contextlib.suppress(OSError):
-            if b"\0turnout.runtime\0serve\0" in Path("/proc", str(process), "cmdline").read_bytes():
-                found.append(process)
-    return found
+    running = _marked(f":{family}.", "cmdline")
+    return [process.pid for process in running if " turnout.runtime serve " in " ".join(process.info["cmdline"] or ())]
+
+
+def _marked(text: str, *attributes: str) -> Iterator[Any]:
+    import psutil
+
+    for process in psutil.process_iter(["environ", *attributes]):
+        if text in (process.info["environ"] or {}).get(VARIABLE, "") and process.pid != os.getpid():
+            yield process
 
 
 def leaders(pids: list[int]) -> list[int]:

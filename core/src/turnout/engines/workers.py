@@ -76,6 +76,8 @@ class Worker:
         finally:
             os.close(requests)
             os.close(answers)
+        import psutil  # noqa: F401 - its end asks for it: imported while the worker starts, it costs no time
+
         self.send(opening)
 
     def send(self, request: Request) -> None:

@@ -93,7 +93,9 @@ def arm() -> None:
 
 
 def _parent(process: int) -> int:
-    return int(Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    import psutil
+
+    return int(psutil.Process(process).ppid())
 
 
 def _changed(event: str, arguments: tuple[Any, ...]) -> str | None:
