@@ -44,6 +44,7 @@ from turnout.components.policy import Policy, Violation
 from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Batch, Promotion, Registered, Traced, Tracker, TrackerConfig
+from turnout.engines import pysource
 from turnout.engines.background import Background, last_line, see_free
 from turnout.engines.calling import LOGS, Exit, Process, finish, finish_command, log_name, log_of, step_command
 from turnout.engines.drive import end_with_driver, finished
@@ -198,6 +199,7 @@ __all__ = [
     "plain",
     "plain_memory",
     "pretty",
+    "pysource",
     "render",
     "run_id",
     "see_defaults",

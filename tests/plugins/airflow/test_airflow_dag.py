@@ -22,6 +22,7 @@ from turnout.plugin_api import (
     Schedule,
     StepPlan,
     TypeName,
+    pysource,
 )
 from turnout.testing.cases import LONG
 from turnout.testing.plans import sample_plan, sample_step
@@ -30,7 +31,6 @@ from turnout_airflow.orchestrator import AirflowOrchestrator
 from turnout_airflow.params import packable
 from turnout_airflow.render import render
 from turnout_airflow.settings import AirflowSettings, DagOptions
-from turnout_airflow.source import literal
 
 LIST = OutputPlan(name="output", type=TypeName(name="builtins:int", text="int", collection=True))
 MORE = OutputPlan(name="more", type=TypeName(name="builtins:int", text="int", collection=True))
@@ -351,4 +351,4 @@ def test_a_template_writes_nothing_that_is_no_literal(text):
     with pytest.raises(TypeError, match="write it as a literal"):
         render("python.jinja", layout="dag.jinja", plan=sample_plan(), **given)
     assert ast.parse(source(sample_plan(name=text, project=text)))
-    assert ast.literal_eval(literal(text)) == text
+    assert ast.literal_eval(pysource.literal(text)) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +18,13 @@ def options_of(planned: Plan | StepPlan, kind: type[OptionsT]) -> OptionsT:
     Args:
         kind: the engine's ``pipeline_options``, or its ``options``.
     """
-    return msgspec.convert(next(iter(planned.options.values()), {}), kind)
+    given = next(iter(planned.options.values()), None)
+    return msgspec.convert(given, kind) if given else _none(kind)
+
+
+@cache
+def _none(kind: type[OptionsT]) -> OptionsT:
+    return msgspec.convert({}, kind)
 
 
 def merged(base: OptionsT, own: OptionsT) -> OptionsT:

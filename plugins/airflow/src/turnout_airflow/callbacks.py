@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from turnout.plugin_api import Plan
-from turnout_airflow.settings import Callbacks, dag_options, task_options
-from turnout_airflow.source import Code, imported, nested
+from turnout.plugin_api import Plan, options_of, pysource
+from turnout_airflow.settings import Callbacks, DagOptions, TaskOptions
 
 OF_RUNS = ("on_success_callback", "on_failure_callback")
 """The options of a pipeline that name functions which are imported."""
-OF_TASKS = (
-    "on_execute_callback",
-    "on_success_callback",
-    "on_failure_callback",
-    "on_retry_callback",
-    "on_skipped_callback",
-)
+OF_TASKS = tuple(name for name in TaskOptions.__struct_fields__ if name.endswith("_callback"))
 """Those of a step."""
 
 
@@ -25,17 +19,9 @@ def several(given: Callbacks) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else given
 
 
-def names(plan: Plan, taken: Iterable[str]) -> dict[str, str]:
-    """For the path of each function a name in the DAG file that is none of those taken."""
-    used = set(taken)
-    found: dict[str, str] = {}
-    for path in _paths(plan):
-        name = path.partition(":")[2]
-        while path not in found and name in used:
-            name += "_"
-        found.setdefault(path, name)
-        used.add(name)
-    return found
+def names(plan: Plan, used: Iterable[str]) -> dict[str, str]:
+    """For the path of each function a name in the DAG file that is none of those in use."""
+    return pysource.distinct({path: path.partition(":")[2] for path in _paths(plan)}, used)
 
 
 def imports(named: dict[str, str]) -> list[str]:
@@ -48,21 +34,17 @@ def imports(named: dict[str, str]) -> list[str]:
             modules.setdefault(module, []).append(function)
         else:
             renamed.append(f"from {module} import {function} as {name}")
-    return [*(imported(module, functions) for module, functions in modules.items()), *renamed]
+    return [*(pysource.imported(module, functions) for module, functions in modules.items()), *renamed]
 
 
-def argument(given: Callbacks, named: dict[str, str]) -> Code:
-    """An option as an argument: a function, or a list of functions."""
-    if isinstance(given, str):
-        return Code(named[given])
-    return nested("[", [named[path] for path in given], "]")
+def argument(given: Callbacks, named: dict[str, str]) -> Any:
+    """An option as an argument: a function, or a list of functions; None where there is none."""
+    functions = [pysource.Code(named[path]) for path in several(given)]
+    return functions[0] if isinstance(given, str) else functions or None
 
 
 def _paths(plan: Plan) -> Iterator[str]:
-    options = dag_options(plan)
-    for name in OF_RUNS:
-        yield from several(getattr(options, name))
-    for step in plan.steps:
-        own = task_options(step)
-        for name in OF_TASKS:
-            yield from several(getattr(own, name))
+    of_steps = (options_of(step, TaskOptions) for step in plan.steps if step.options)
+    for options, fields in [(options_of(plan, DagOptions), OF_RUNS), *((own, OF_TASKS) for own in of_steps)]:
+        for name in fields:
+            yield from several(getattr(options, name))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from turnout.plugin_api import Plan, RunError
 from turnout_airflow.run import run_path, tasks
-from turnout_airflow.shape import FINISH
+from turnout_airflow.settings import FINISH
 
 if TYPE_CHECKING:
     from turnout_airflow.api import Api

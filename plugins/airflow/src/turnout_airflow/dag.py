@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import keyword
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import Plan, Retry, StepPlan, digest
+from turnout.plugin_api import Collected, Graph, Output, Plan, Retry, StepPlan, digest, options_of, pysource
 from turnout.plugin_api import render as render_expression
 from turnout_airflow import callbacks
 from turnout_airflow.imports import IMPORTED, imports
-from turnout_airflow.launch import base, launcher
+from turnout_airflow.launch import launcher
 from turnout_airflow.params import params
 from turnout_airflow.render import globals_of, program, render
-from turnout_airflow.settings import AirflowSettings, TaskOptions, dag_options, task_options
-from turnout_airflow.shape import FINISH, Shape
-from turnout_airflow.source import WIDTH, Code, arguments, call, laid, literal, nested, text
+from turnout_airflow.settings import FINISH, AirflowSettings, DagOptions, TaskOptions
 
 FRAME = frozenset({"BUNDLE", "ImportError", "PLAN", "Path", "__file__", "finish"})
 """The names that every file has, whatever its program: those of ``dag.jinja`` and of the imports' own."""
@@ -25,6 +25,8 @@ OPTIONS = "turnout.options"
 """The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
 LONGEST_TAG = 100
 LONGEST_LABEL = 60
+LONGEST_VARIABLE = 40
+"""How many characters of a step's name are the name of its variable: two of them fit onto a line."""
 ELEMENT = "{{ ti.task_id }}.{{ ti.map_index }}"
 """What Airflow shows an element as: what turnout calls it."""
 DOUBLING = {1.0: False, 2.0: True}
@@ -45,14 +47,16 @@ class DagFile:
 
     def __init__(self, plan: Plan, settings: AirflowSettings, *, manual: bool = False) -> None:
         self.plan = plan
-        self.options = dag_options(plan)
+        self.options = options_of(plan, DagOptions)
         self.manual = manual
         self.dag_id = dag_id(plan, manual=manual)
         self._schedule = None if manual else plan.schedule
+        self._graph = Graph(plan)
         self._launcher = launcher(plan, settings)
-        self._slots = self._launcher.slots
-        self._program = program(self._launcher.template, frozenset(self._slots.items()))
-        self.shape = Shape(plan, IMPORTED | FRAME | self._program.names)
+        self._program = program(self._launcher.template, frozenset(self._launcher.slots.items()))
+        reserved = IMPORTED | FRAME | self._program.names
+        self._callbacks = callbacks.names(plan, reserved)
+        self._variables = self._named({*reserved, *self._callbacks.values(), *keyword.softkwlist})
 
     @cached_property
     def source(self) -> str:
@@ -73,26 +77,26 @@ class DagFile:
         since = self._since()
         body = {"tasks": _lines(self._tasks()), "finish": self._finish(), "edges": _lines(self._edges())}
         return {
-            **self._slots,
+            **self._launcher.slots,
             **body,
             "layout": "dag.jinja",
             "plan": self.plan,
             "since": since,
             "tried": [tried for version, tried in TRIED.items() if version >= since],
             "provider": self._launcher.provider,
-            "callbacks": self.shape.callbacks,
+            "callbacks": self._callbacks,
             "imports": self._imports(body),
-            "program": self._program.source,
+            "program": self._program.text,
         }
 
-    def _imports(self, body: dict[str, Code]) -> Code:
+    def _imports(self, body: dict[str, pysource.Code]) -> pysource.Code:
         """The imports, which follow from all that the file uses."""
         used, opening = FRAME | self._program.names, _opening(self._dag)
         for part in (body["finish"], body["tasks"], body["edges"]):
             # tasks and edges are long, and seldom use what nothing else does
             if part is body["finish"] or any(name in part for name in IMPORTED - used):
                 used |= globals_of(f"{opening}\n    {part}")
-        return Code(imports(used & IMPORTED, tuple(callbacks.imports(self.shape.callbacks))))
+        return pysource.Code(imports(used & IMPORTED, tuple(callbacks.imports(self._callbacks))))
 
     def _since(self) -> str:
         """The first version of Airflow that has what the file asks for."""
@@ -100,19 +104,30 @@ class DagFile:
         newer = self.options.deadline is not None or any(retry.backoff not in DOUBLING for retry in retries)
         return "3.2" if newer else "3.0"
 
+    def _named(self, used: set[str]) -> dict[str, str]:
+        """A variable for each step, for each group (``a.b.``), and for each further list (``step:output``)."""
+        groups = [".".join(path) + "." for path in self._graph.groups]
+        further = [f"{name}:{output}" for name, outputs in self._graph.lists.items() for output in outputs[1:]]
+        plain = str.maketrans(".:", "__")
+        names = {
+            name: name.rstrip(".").translate(plain)[:LONGEST_VARIABLE]
+            for name in (*self.plan.by_name, *groups, *further)
+        }
+        return pysource.distinct(names, used)
+
     # the DAG
 
-    def _timetable(self) -> Code:
+    def _timetable(self) -> Any:
         """When Airflow starts runs, in terms that no setting of the site changes the meaning of."""
         schedule = self._schedule
         if schedule is None:
-            return Code("None")
+            return None
         if schedule.assets:
-            return nested("[", map(_asset, schedule.assets), "]")
-        kind = "DataIntervalTimetable" if self._slots["interval"] else "TriggerTimetable"
+            return [*map(_asset, schedule.assets)]
+        kind = "DataIntervalTimetable" if self._launcher.slots["interval"] else "TriggerTimetable"
         if schedule.every is not None:
-            return nested(f"Delta{kind}(", [_span(schedule.every)], ")")
-        return nested(f"Cron{kind}(", [literal(schedule.cron), f"timezone={literal(schedule.timezone)}"], ")")
+            return pysource.call(f"Delta{kind}", _span(schedule.every))
+        return pysource.call(f"Cron{kind}", schedule.cron, timezone=schedule.timezone)
 
     @cached_property
     def _dag(self) -> list[str]:
@@ -121,7 +136,7 @@ class DagFile:
         given: dict[str, Any] = {"dag_id": self.dag_id, "schedule": self._timetable()}
         if plan.doc:
             given["description"] = plan.doc.strip().splitlines()[0] if plan.doc.strip() else ""
-            given["doc_md"] = text(_doc(plan.doc))
+            given["doc_md"] = pysource.text(_doc(plan.doc))
         if schedule is not None:
             if schedule.start is not None:
                 given["start_date"] = _moment(schedule.start)
@@ -131,11 +146,11 @@ class DagFile:
             given["default_args"] = {"owner": options.owner}
         if any(spec.source == "value" for spec in plan.params):
             given["params"] = params(plan.params, exact=self.manual)
-        return arguments(given)
+        return pysource.arguments(given)
 
     def _tags(self, version: str) -> list[str]:
         tags = [_short(f"{key}:{value}", LONGEST_TAG) for key, value in self.plan.tags.items()]
-        return arguments({"tags": list(dict.fromkeys([*tags, version]))})
+        return pysource.arguments({"tags": list(dict.fromkeys([*tags, version]))})
 
     def _limits(self) -> dict[str, Any]:
         """What the stack's options say of the DAG's runs."""
@@ -147,12 +162,14 @@ class DagFile:
             "dagrun_timeout": None if options.run_timeout is None else _span(options.run_timeout),
         }
         for name in callbacks.OF_RUNS:
-            value = getattr(options, name)
-            given[name] = callbacks.argument(value, self.shape.callbacks) if value else None
+            given[name] = callbacks.argument(getattr(options, name), self._callbacks)
         if options.deadline is not None and options.on_deadline_callback:
-            called = nested("SyncCallback(", [literal(options.on_deadline_callback.replace(":", "."))], ")")
-            late = {"reference": Code("DeadlineReference.DAGRUN_QUEUED_AT"), "interval": _span(options.deadline)}
-            given["deadline"] = nested("DeadlineAlert(", arguments({**late, "callback": called}), ")")
+            given["deadline"] = pysource.call(
+                "DeadlineAlert",
+                reference=pysource.Code("DeadlineReference.DAGRUN_QUEUED_AT"),
+                interval=_span(options.deadline),
+                callback=pysource.call("SyncCallback", options.on_deadline_callback.replace(":", ".")),
+            )
         return {name: value for name, value in given.items() if value is not None}
 
     # its tasks
@@ -166,117 +183,120 @@ class DagFile:
             if step.group != group and step.group:
                 lines += self._open(step.group, opened)
             group = step.group
-            lines += self._task(step, 8 if group else 4)
+            lines += (f"{'    ' if group else ''}{line}" for line in self._task(step, 8 if group else 4))
         return lines
 
-    def _finish(self) -> Code:
+    def _finish(self) -> pysource.Code:
         """The task that marks the end of the run."""
         about = {"task_id": FINISH, "retries": 2, "retry_delay": _span(FINISH_DELAY)}
-        function, given, end = self._launcher.task("finish_run", None, about, {}, None)
-        return Code(call(f"finish = {function}", given, 4, end))
+        return pysource.Code(pysource.laid(*self._launcher.task("finish", None, about, {}), 4))
 
     def _edges(self) -> list[str]:
         """The lines that put the tasks in order."""
-        ends = [self.shape.variables[name] for name in self.shape.ends]
+        ends = [self._variables[name] for name in self._graph.ends]
         lines = [edge for step in self.plan.steps for edge in self._before(step)]
         return [*lines, _edge(ends, "finish.as_teardown(on_failure_fail_dagrun=True)")]
 
     def _open(self, path: tuple[str, ...], opened: set[tuple[str, ...]]) -> list[str]:
         """The line that enters a group, after those that make the ones around it; *opened* are those that are made."""
-        variables, lines = self.shape.variables, []
+        lines: list[str] = []
+        parent: dict[str, pysource.Code] = {}
         for depth in range(1, len(path) + 1):
-            one = path[:depth]
-            variable = variables[".".join(one) + "."]
-            if one in opened:
-                made = f"with {variable}:"
-            else:
-                parent = {} if depth == 1 else {"parent_group": Code(variables[".".join(one[:-1]) + "."])}
-                given = [literal(one[-1]), *arguments(parent)]
-                inner = one == path
-                made = call(f"{'with ' if inner else f'{variable} = '}TaskGroup", given, 4, f" as {variable}:" * inner)
-            if one == path or one not in opened:
-                lines.append(made)
-            opened.add(one)
+            one, inner = path[:depth], depth == len(path)
+            variable = self._variables[".".join(one) + "."]
+            if one not in opened:
+                opened.add(one)
+                made = pysource.call(f"{'with ' if inner else f'{variable} = '}TaskGroup", one[-1], **parent)
+                lines.append(pysource.laid(made, f" as {variable}:" if inner else "", 4))
+            elif inner:
+                lines.append(f"with {variable}:")
+            parent = {"parent_group": pysource.Code(variable)}
         return lines
 
-    def _task(self, step: StepPlan, indent: int) -> list[str]:
-        variables = self.shape.variables
-        given = {"step": step.name}
-        lists = self.shape.lists.get(step.name, ())
-        if lists:
-            given["count"] = lists[0]
-        elements = None
-        if step.mapped:
-            root, output = self.shape.root(step.name)
-            first = self.shape.lists[root][0] == output
-            elements = variables[root] if first else variables[f"{root}:{output}"]
-        about = self._about(step, indent)
-        lines = [self._made(variables[step.name], step, about, given, elements, indent)]
-        for output in lists[1:]:
+    def _task(self, step: StepPlan, indent: int) -> Iterator[str]:
+        """The lines that make a step's task, and those that give the lengths of its further lists."""
+        first, *further = self._graph.lists.get(step.name, (None,))
+        given = {"step": step.name} if first is None else {"step": step.name, "count": first}
+        made = self._launcher.task(self._variables[step.name], step, self._about(step), given, self._elements(step))
+        yield pysource.laid(*made, indent)
+        for output in further:
+            yield "# the length of another of its lists, by the record that stands"
             again = {"task_id": f"{step.name.rpartition('.')[2]}-{output}", **self._rule(step)}
-            lines.append(f"{' ' * (indent - 4)}# the length of another of its lists, by the record that stands")
-            given = {"step": step.name, "count": output}
-            lines.append(self._made(variables[f"{step.name}:{output}"], step, again, given, None, indent))
-        return lines
+            variable, given = self._variables[f"{step.name}:{output}"], {"step": step.name, "count": output}
+            yield pysource.laid(*self._launcher.task(variable, step, again, given), indent)
 
-    def _made(
-        self,
-        variable: str,
-        step: StepPlan,
-        about: dict[str, Any],
-        given: dict[str, Any],
-        elements: str | None,
-        indent: int,
-    ) -> str:
-        kind: base.Kind = "decide" if step.kind == "gate" else "run_step"
-        function, words, end = self._launcher.task(kind, step, about, given, elements)
-        return f"{' ' * (indent - 4)}{call(f'{variable} = {function}', words, indent, end)}"
+    def _elements(self, step: StepPlan) -> str | None:
+        """The variable of the task that says for which elements a mapped step runs."""
+        if not step.mapped:
+            return None
+        root, output = self._graph.roots[step.name]
+        return self._variables[root if self._graph.lists[root][0] == output else f"{root}:{output}"]
 
-    def _about(self, step: StepPlan, indent: int) -> dict[str, Any]:
+    def _about(self, step: StepPlan) -> dict[str, Any]:
+        """Airflow's own arguments of a step's task."""
         given: dict[str, Any] = {"task_id": step.name.rpartition(".")[2]}
         if doc := _doc(step.doc) if step.doc else _decision(step):
-            given["doc_md"] = text(doc)
+            given["doc_md"] = pysource.text(doc)
         if step.mapped:
             given["map_index_template"] = ELEMENT
         given.update(self._rule(step))
         given.update(_retries(step.retry))
         if step.timeout is not None:
             given["execution_timeout"] = _span(step.timeout)
-        options = task_options(step)
+        if step.options:
+            given.update(self._own(options_of(step, TaskOptions)))
+        return given
+
+    def _own(self, options: TaskOptions) -> dict[str, Any]:
+        """The options that are arguments of a task, where they are not what Airflow takes anyway."""
+        given: dict[str, Any] = {}
         for name, default in _defaults().items():
             value = getattr(options, name)
             if value == default or (name == "outlets" and self.manual):  # a trial starts no consumer
                 continue
             if name in callbacks.OF_TASKS:
-                given[name] = callbacks.argument(value, self.shape.callbacks)
-            elif name == "outlets":
-                given[name] = nested("[", map(_asset, value), "]")
-            else:
-                given[name] = value
+                value = callbacks.argument(value, self._callbacks)
+            given[name] = [*map(_asset, value)] if name == "outlets" else value
         return given
 
     def _rule(self, step: StepPlan) -> dict[str, str]:
-        """When Airflow calls a step: unless something before it failed; the runtime decides on what was skipped."""
-        return {"trigger_rule": "none_failed"} if self.shape.meets_skips(step) else {}
+        """When Airflow calls a step: unless something before it failed; the runtime decides on what was skipped.
+
+        Said only where a skip can come that does not skip the step. A mapped step without elements is skipped to
+        Airflow, and a list of none to the runtime. Where a mapped step is to be skipped with what comes before it,
+        Airflow may do so at once.
+        """
+        if step.mapped:
+            meets = any(
+                isinstance(given.source, Collected)
+                or (
+                    isinstance(given.source, Output)
+                    and given.source.step in self._graph.skippable
+                    and given.type.optional
+                )
+                for given in step.inputs.values()
+            )
+        else:
+            meets = any(name in self._graph.skippable or self.plan.by_name[name].mapped for name in step.upstream)
+        return {"trigger_rule": "none_failed"} if meets else {}
 
     def _before(self, step: StepPlan) -> list[str]:
         """The lines that say which tasks come before a step's, and that its further lists come after it."""
-        variables, own = self.shape.variables, self.shape.variables[step.name]
-        before = [name for name in step.upstream if name not in step.guards]
-        if step.mapped:
-            root, output = self.shape.root(step.name)
-            if self.shape.lists[root][0] == output:  # .expand has said so
-                before = [name for name in before if name != root]
-        edges = [_edge([variables[name] for name in before], own)] if before else []
+        variables, own = self._variables, self._variables[step.name]
+        before = [variables[name] for name in step.upstream if name not in step.guards]
+        if (elements := self._elements(step)) in before:  # .expand has said so
+            before.remove(elements)
+        edges = [_edge(before, own)] if before else []
         guards = [_guarding(variables[gate], _condition(self.plan.by_name[gate]), own) for gate in step.guards]
-        further = self.shape.lists.get(step.name, ())[1:]
+        further = self._graph.lists.get(step.name, ())[1:]
         return [*edges, *guards, *(f"{own} >> {variables[f'{step.name}:{output}']}" for output in further)]
 
 
 def dag_id(plan: Plan, *, manual: bool = False) -> str:
     """The id of a plan's DAG; of the one for runs submitted one by one, if *manual*."""
     instance = "" if plan.instance in {"default", AirflowSettings().instance} else f".{plan.instance}"
-    return (dag_options(plan).dag_id or f"{plan.project}.{plan.name}{instance}") + (".run" if manual else "")
+    own = options_of(plan, DagOptions).dag_id
+    return (own or f"{plan.project}.{plan.name}{instance}") + (".run" if manual else "")
 
 
 @cache
@@ -286,28 +306,28 @@ def _defaults() -> dict[str, Any]:
     return {field.name: field.default for field in fields if field.name not in {"docker", "kubernetes"}}
 
 
-def _lines(lines: list[str]) -> Code:
+def _lines(lines: list[str]) -> pysource.Code:
     """The lines of the DAG's body, of which the template indents the first."""
-    return Code("\n    ".join(lines))
+    return pysource.Code("\n    ".join(lines))
 
 
-def _opening(arguments: list[str]) -> Code:
+def _opening(arguments: list[str]) -> pysource.Code:
     """The line, or lines, that open the DAG."""
-    return Code(call("with DAG", arguments, end=":"))
+    return pysource.Code(pysource.laid(pysource.nested("with DAG(", arguments, ")"), ":"))
 
 
 def _guarding(gate: str, condition: str, after: str) -> str:
     """That a task is guarded by a gate; what that goes by is shown on the way."""
     if not condition:
         return _edge([gate], after)
-    parts = [gate, f">> Label({literal(_short(condition, LONGEST_LABEL))})", f">> {after}"]
+    parts = [gate, f">> Label({pysource.literal(_short(condition, LONGEST_LABEL))})", f">> {after}"]
     line = " ".join(parts)
-    return line if len(line) + 4 <= WIDTH else "\n        ".join(["(", *parts]) + "\n    )"
+    return line if len(line) + 4 <= pysource.WIDTH else "\n        ".join(["(", *parts]) + "\n    )"
 
 
 def _edge(before: list[str], after: str) -> str:
     """That one task comes after others."""
-    return laid(before[0] if len(before) == 1 else nested("[", before, "]"), 4, f" >> {after}")
+    return pysource.laid(before[0] if len(before) == 1 else pysource.nested("[", before, "]"), f" >> {after}", 4)
 
 
 def _retries(retry: Retry) -> dict[str, Any]:
@@ -322,26 +342,26 @@ def _retries(retry: Retry) -> dict[str, Any]:
     return given
 
 
-def _span(seconds: float) -> Code:
+def _span(seconds: float) -> pysource.Code:
     """A timedelta in the largest unit that it is a whole number of."""
     whole = timedelta(seconds=seconds)
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= size and seconds % size == 0:
-            return Code(f"timedelta({unit}={int(seconds // size)})")
+            return pysource.Code(f"timedelta({unit}={int(seconds // size)})")
     shown = whole.total_seconds()
-    return Code(f"timedelta(seconds={int(shown) if shown.is_integer() else shown!r})")
+    return pysource.Code(f"timedelta(seconds={int(shown) if shown.is_integer() else shown!r})")
 
 
-def _moment(canonical: str) -> Code:
+def _moment(canonical: str) -> pysource.Code:
     moment = datetime.fromisoformat(canonical.replace("Z", "+00:00"))
     parts = [moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, moment.microsecond]
     while len(parts) > 3 and not parts[-1]:
         parts.pop()
-    return Code(f"datetime({', '.join(map(str, parts))}, tzinfo=timezone.utc)")
+    return pysource.Code(f"datetime({', '.join(map(str, parts))}, tzinfo=timezone.utc)")
 
 
-def _asset(name: str) -> Code:
-    return nested("Asset(", [f"name={literal(name)}"], ")")
+def _asset(name: str) -> pysource.Code:
+    return pysource.call("Asset", name=name)
 
 
 def _short(given: str, longest: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from turnout_airflow.source import imported
+from turnout.plugin_api import pysource
 
 _STANDARD = {
     "": ("json", "os", "signal", "subprocess", "sys"),
@@ -88,7 +88,7 @@ def _lines(modules: dict[str, tuple[str, ...]], used: frozenset[str], indent: in
         if not module:
             lines += [f"{lead}import {name}" for name in taken]
         elif taken:
-            lines.append(f"{lead}{imported(module, taken, indent)}")
+            lines.append(f"{lead}{pysource.imported(module, taken, indent)}")
     return lines
 
 

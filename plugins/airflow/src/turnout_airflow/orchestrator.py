@@ -20,6 +20,7 @@ from turnout.plugin_api import (
     Submission,
     Support,
     committed,
+    options_of,
     pretty,
     started,
 )
@@ -29,7 +30,7 @@ from turnout_airflow.params import packable, sent
 from turnout_airflow.placement import Placed, dags_folder
 from turnout_airflow.refusals import check
 from turnout_airflow.run import AirflowRun, cancel, status_of, task_path, tasks
-from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions, task_options
+from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
 
 if TYPE_CHECKING:
     from turnout_airflow.api import Api
@@ -228,7 +229,7 @@ def _see_pools(api: Api, plan: Plan) -> None:
     """See that the pools are there, each asked for once with the most slots that a step takes of it."""
     wanted: dict[str, tuple[int, str]] = {}
     for step in plan.steps:
-        options = task_options(step)
+        options = options_of(step, TaskOptions)
         if options.pool and options.pool_slots > wanted.get(options.pool, (0, ""))[0]:
             wanted[options.pool] = options.pool_slots, step.name
     for pool, (slots, step_name) in wanted.items():

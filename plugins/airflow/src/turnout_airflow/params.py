@@ -6,8 +6,7 @@ import json
 import math
 from typing import Any
 
-from turnout.plugin_api import ParamSpec, ParamType, in_text, plain
-from turnout_airflow.source import Code, arguments, call, literal
+from turnout.plugin_api import ParamSpec, ParamType, in_text, plain, pysource
 
 _SMALL = 2**63
 _TYPES: dict[str, list[str]] = {
@@ -68,7 +67,7 @@ def _default(spec: ParamSpec) -> tuple[Any, bool]:
     return value if "$dict" in json.dumps(value) else plain(value), False
 
 
-def params(specs: tuple[ParamSpec, ...], *, exact: bool) -> Code:
+def params(specs: tuple[ParamSpec, ...], *, exact: bool) -> pysource.Code:
     """The dictionary of the parameters that are not times which Airflow itself gives.
 
     Args:
@@ -79,14 +78,14 @@ def params(specs: tuple[ParamSpec, ...], *, exact: bool) -> Code:
         if spec.source != "value":
             continue
         default, is_text = _default(spec)
-        given = [] if spec.required else [literal(default)]
+        given = [] if spec.required else [default]
         large = packable(spec.default) != spec.default
         described: dict[str, Any] = schema(spec.type, exact=exact or is_text, large=large)
         if spec.doc:
             described["description"] = spec.doc
-        made = call(f"{literal(spec.name)}: Param", [*given, *arguments(described)], 8, ",")
-        lines.append(f"        {made}")
-    return Code("\n".join([*lines, "    }"]))
+        param = pysource.call(f"{pysource.literal(spec.name)}: Param", *given, **described)
+        lines.append(f"        {pysource.laid(param, ',', 8)}")
+    return pysource.Code("\n".join([*lines, "    }"]))
 
 
 def schema(type_: ParamType, *, exact: bool = False, large: bool = False) -> dict[str, Any]:

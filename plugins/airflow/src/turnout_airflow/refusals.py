@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from turnout.plugin_api import Plan, PlanError
-from turnout_airflow.settings import task_options
-from turnout_airflow.shape import Shape
+from turnout.plugin_api import Graph, Plan, PlanError, options_of, see_defaults
+from turnout_airflow.settings import TaskOptions
 
 LONGEST_TASK = 200
 LONGEST_LIST = 250
@@ -36,7 +35,7 @@ def check(plan: Plan) -> None:
                 why="Airflow allows 250 for a task, with room for what belongs to it",
                 fix="give it or a sub-pipeline a shorter name: .named(…)",
             )
-    for name, outputs in Shape(plan).lists.items():
+    for name, outputs in Graph(plan).lists.items():
         for output in outputs[1:]:
             if (length := len(f"{name}-{output}")) > LONGEST_LIST:
                 raise PlanError(
@@ -55,13 +54,7 @@ def check(plan: Plan) -> None:
 
 
 def _check_schedule(plan: Plan) -> None:
-    missing = [spec.name for spec in plan.params if spec.required and spec.source == "value"]
-    if missing:
-        raise PlanError(
-            f"{plan.name} has a schedule, and its parameter {missing[0]!r} has no default",
-            why="a run that Airflow starts by itself is given no parameters",
-            fix=f"give it a default in the definition, or in the stack: pipelines: {{{plan.name}: {{params: …}}}}",
-        )
+    see_defaults(plan, "Airflow")
     ends = [spec.name for spec in plan.params if spec.source.startswith("interval")]
     if ends and plan.schedule is not None and plan.schedule.assets:
         raise PlanError(
@@ -76,7 +69,7 @@ def _assets(plan: Plan) -> Iterator[tuple[str, str]]:
     for name in plan.schedule.assets if plan.schedule is not None else ():
         yield name, f"the schedule of {plan.name}"
     for step in plan.steps:
-        for name in task_options(step).outlets:
+        for name in options_of(step, TaskOptions).outlets:
             yield name, f"the step {step.name}"
 
 

@@ -6,7 +6,7 @@ import symtable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from turnout_airflow.source import Code, literal
+from turnout.plugin_api import pysource
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -24,15 +24,15 @@ def render(template: str, **given: Any) -> str:
 class Program(NamedTuple):
     """What a DAG file holds beside its DAG: constants, functions, operators; and the names it makes and reads."""
 
-    source: Code
+    text: pysource.Code
     names: frozenset[str]
 
 
 @lru_cache(maxsize=64)
 def program(template: str, slots: frozenset[tuple[str, Any]]) -> Program:
     """The program of the files whose template is given the same: nothing in it is of a single plan."""
-    source = render(template, layout="program.jinja", **dict(slots))
-    return Program(Code(source), globals_of(source))
+    text = render(template, layout="program.jinja", **dict(slots))
+    return Program(pysource.Code(text), globals_of(text))
 
 
 def globals_of(text: str) -> frozenset[str]:
@@ -61,16 +61,16 @@ def _environment() -> Environment:
         auto_reload=False,
         autoescape=False,  # noqa: S701 - for HTML; this is Python
     )
-    environment.filters |= {"repr": lambda value: Code(literal(value)), "plain": _plain}
+    environment.filters |= {"repr": lambda value: pysource.Code(pysource.literal(value)), "plain": _plain}
     return environment
 
 
-def _source(value: Any) -> Code:
-    if not isinstance(value, Code):
+def _source(value: Any) -> pysource.Code:
+    if not isinstance(value, pysource.Code):
         raise TypeError(f"a template writes {type(value).__name__} as it is; write it as a literal: | repr")
     return value
 
 
-def _plain(value: Any) -> Code:
+def _plain(value: Any) -> pysource.Code:
     """A text as part of a docstring: what would end it, or be an escape in it, is left out."""
-    return Code("".join(char for char in str(value) if char.isprintable() and char not in '"\\'))
+    return pysource.Code("".join(char for char in str(value) if char.isprintable() and char not in '"\\'))

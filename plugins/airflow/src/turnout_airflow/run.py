@@ -19,7 +19,7 @@ from turnout.plugin_api import (
     Watcher,
     run_id,
 )
-from turnout_airflow.shape import FINISH
+from turnout_airflow.settings import FINISH
 
 if TYPE_CHECKING:
     from turnout_airflow.api import Api

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from turnout.plugin_api import Config, LocalPath, Plan, Secret, StepPlan
+from turnout.plugin_api import Config, LocalPath, Secret
 from turnout_airflow.container_settings import (
     IMAGE,
     Count,
@@ -20,6 +20,8 @@ from turnout_airflow.container_settings import (
     Variable,
 )
 
+FINISH = "finish-run"
+"""The id of the task that marks the end; no step can have it, for their names have no hyphen."""
 Seconds = Annotated[float, Meta(gt=0)]
 _PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$(?!\n)"
 Path = Annotated[str, Meta(pattern=_PATH)]
@@ -158,17 +160,3 @@ def _check_paths(options: DagOptions | TaskOptions) -> None:
         for path in (value,) if isinstance(value, str) else value:
             if not re.match(_PATH, path) or any(map(keyword.iskeyword, re.split("[.:]", path))):
                 raise ValueError(f"{name} is a path of the form package.module:function, or several, not {path!r}")
-
-
-_NO_OPTIONS = TaskOptions()
-
-
-def task_options(step: StepPlan) -> TaskOptions:
-    """The options of a step in a plan."""
-    given = step.options.get("airflow")
-    return msgspec.convert(given, TaskOptions) if given else _NO_OPTIONS
-
-
-def dag_options(plan: Plan) -> DagOptions:
-    """The options of a plan's pipeline."""
-    return msgspec.convert(plan.options.get("airflow", {}), DagOptions)

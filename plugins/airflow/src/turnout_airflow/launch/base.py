@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from turnout.plugin_api import Plan, StepPlan
+from turnout.plugin_api import Plan, StepPlan, pysource
 from turnout_airflow.settings import AirflowSettings
-from turnout_airflow.source import Code, arguments
-
-Kind = Literal["run_step", "decide", "finish_run"]
-"""What a task does: run a step, evaluate a condition, mark the end."""
-_CLASSES: dict[Kind, str] = {"run_step": "RunStep", "decide": "Decide", "finish_run": "FinishRun"}
 
 
 class Launcher:
@@ -29,14 +24,14 @@ class Launcher:
         self.settings = settings
         self.gates = any(step.kind == "gate" for step in plan.steps)
         self.maps = any(step.mapped for step in plan.steps)
-        self.told = self.maps or self.gates
+        self.told = True
         """Whether a task is to know what became of its step: how many elements there are, what a condition came to."""
 
     @property
     def slots(self) -> dict[str, Any]:
         """What the template is given of how steps are started: hashable, and the same for many plans."""
         return {
-            "bases": Code(self.bases),
+            "bases": pysource.Code(self.bases),
             "gates": self.gates,
             "interval": any(spec.source.startswith("interval") for spec in self.plan.params),
             "maps": self.maps,
@@ -48,21 +43,27 @@ class Launcher:
         }
 
     def task(
-        self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
-    ) -> tuple[str, list[str], str]:
-        """The call that makes a task: the operator, its arguments, and what follows it.
+        self,
+        variable: str,
+        step: StepPlan | None,
+        about: dict[str, Any],
+        given: dict[str, Any],
+        over: str | None = None,
+    ) -> tuple[pysource.Code, str]:
+        """The line that makes a task: the call of its operator, and what follows it.
 
         Args:
             step: None for the end of the run.
-            about: Airflow's own arguments of the task.
+            about: Airflow's own arguments of the task, its id first.
             given: those of the operator.
-            elements: the variable of the task whose list a mapped task is expanded over.
+            over: the variable of the task whose list a mapped task is expanded over.
         """
-        name = about.pop("task_id")
-        every = {"task_id": name, **given, **({} if step is None else self.own(step)), **about}
-        if elements is None:
-            return _CLASSES[kind], arguments(every), ""
-        return f"{_CLASSES[kind]}.partial", arguments(every), f".expand(index={elements}.output)"
+        operator = "FinishRun" if step is None else "Decide" if step.kind == "gate" else "RunStep"
+        told, own = given if self.told else {}, {} if step is None else self.own(step)
+        every = {"task_id": about["task_id"], **told, **own, **about}
+        if over is None:
+            return pysource.call(f"{variable} = {operator}", **every), ""
+        return pysource.call(f"{variable} = {operator}.partial", **every), f".expand(index={over}.output)"
 
     def own(self, step: StepPlan) -> dict[str, Any]:
         """The operator's arguments of a step of its own."""

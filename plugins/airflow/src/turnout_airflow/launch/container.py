@@ -6,11 +6,10 @@ import re
 from abc import abstractmethod
 from typing import Any
 
-from turnout.plugin_api import ConfigError, Plan, StepPlan
+from turnout.plugin_api import ConfigError, Plan, StepPlan, options_of, pysource
 from turnout_airflow.container_settings import IMAGE
 from turnout_airflow.launch.base import Launcher
-from turnout_airflow.settings import AirflowSettings, TaskOptions, task_options
-from turnout_airflow.source import mapping
+from turnout_airflow.settings import AirflowSettings, TaskOptions
 
 
 class ContainerLauncher(Launcher):
@@ -39,11 +38,11 @@ class ContainerLauncher(Launcher):
     @property
     def slots(self) -> dict[str, Any]:
         """And what all tasks are given."""
-        return {**super().slots, "common": mapping({**self._common(), "skip_on_exit_code": 99})}
+        return {**super().slots, "common": pysource.mapping({**self._common(), "skip_on_exit_code": 99})}
 
     def own(self, step: StepPlan) -> dict[str, Any]:
         """What the operator is told of the step's resources and image."""
-        own = self._own(step, task_options(step))
+        own = self._own(step, options_of(step, TaskOptions))
         return {"image": step.image, **own} if step.image and step.image != self._image else own
 
     @abstractmethod

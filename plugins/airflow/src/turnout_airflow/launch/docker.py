@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnout.plugin_api import StepPlan, memory_bytes
+from turnout.plugin_api import StepPlan, memory_bytes, pysource
 from turnout_airflow.container_settings import DockerOptions
 from turnout_airflow.launch.container import ContainerLauncher
 from turnout_airflow.settings import TaskOptions
-from turnout_airflow.source import Code, literal, nested
 
 
 class DockerLauncher(ContainerLauncher):
@@ -30,9 +29,9 @@ class DockerLauncher(ContainerLauncher):
         given.update(_docker(docker))
         mounts = [_mount(one) for one in docker.mounts]
         if docker.mount_bundle:
-            mounts.insert(0, 'Mount("/turnout", str(BUNDLE), "bind", read_only=True)')
+            mounts.insert(0, pysource.Code('Mount("/turnout", str(BUNDLE), "bind", read_only=True)'))
         if mounts:
-            given["mounts"] = nested("[", mounts, "]")
+            given["mounts"] = mounts
         return {**given, "mount_tmp_dir": False, "auto_remove": "force", "xcom_all": True}
 
     def _own(self, step: StepPlan, options: TaskOptions) -> dict[str, Any]:
@@ -43,11 +42,15 @@ class DockerLauncher(ContainerLauncher):
         if asked.memory:
             given["mem_limit"] = _docker_memory(asked.memory)
         if asked.gpu:
-            given["device_requests"] = Code(f'[DeviceRequest(count={asked.gpu}, capabilities=[["gpu"]])]')
+            given["device_requests"] = pysource.Code(f'[DeviceRequest(count={asked.gpu}, capabilities=[["gpu"]])]')
         given.update(_docker(options.docker))
         if options.docker.mounts:
-            also = ['*CONTAINER["mounts"]'] if self.settings.docker.mounts or self.settings.docker.mount_bundle else []
-            given["mounts"] = nested("[", [*also, *map(_mount, options.docker.mounts)], "]")
+            also = (
+                [pysource.Code('*CONTAINER["mounts"]')]
+                if self.settings.docker.mounts or self.settings.docker.mount_bundle
+                else []
+            )
+            given["mounts"] = [*also, *map(_mount, options.docker.mounts)]
         return given
 
 
@@ -56,10 +59,10 @@ def _docker(options: DockerOptions) -> dict[str, Any]:
     return {argument: getattr(options, name) for name, argument in names.items() if getattr(options, name)}
 
 
-def _mount(given: str) -> str:
-    source, target, *mode = given.split(":")
-    words = [literal(target), literal(source), literal("bind" if source.startswith("/") else "volume")]
-    return f"Mount({', '.join([*words, *(['read_only=True'] if mode else [])])})"
+def _mount(given: str) -> pysource.Code:
+    place, target, *mode = given.split(":")
+    read_only = {"read_only": True} if mode else {}
+    return pysource.call("Mount", target, place, "bind" if place.startswith("/") else "volume", **read_only)
 
 
 def _docker_memory(quantity: int | str) -> int | str:

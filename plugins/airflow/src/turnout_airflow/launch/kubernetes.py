@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import StepPlan, digest, plain_memory
+from turnout.plugin_api import StepPlan, digest, plain_memory, pysource
 from turnout_airflow.container_settings import KubernetesOptions, Toleration
 from turnout_airflow.launch.container import ContainerLauncher
 from turnout_airflow.settings import TaskOptions
-from turnout_airflow.source import Code, arguments, literal, nested
 
 
 class KubernetesLauncher(ContainerLauncher):
@@ -33,7 +32,7 @@ class KubernetesLauncher(ContainerLauncher):
         given.update({own: getattr(kubernetes, name) for name, own in names.items() if getattr(kubernetes, name)})
         if kubernetes.image_pull_secrets:
             references = [_model("V1LocalObjectReference", name=name) for name in kubernetes.image_pull_secrets]
-            given["image_pull_secrets"] = nested("[", references, "]")
+            given["image_pull_secrets"] = references
         if kubernetes.startup_timeout != type(kubernetes)().startup_timeout:
             given["startup_timeout_seconds"] = kubernetes.startup_timeout
         return {**given, **_pod(kubernetes, self.settings.environment), "deferrable": False}
@@ -50,11 +49,11 @@ class KubernetesLauncher(ContainerLauncher):
             own = msgspec.structs.replace(own, volumes={**common.volumes, **own.volumes})
         shared = _pod(msgspec.structs.replace(common, volumes={}), self.settings.environment)
         for name, value in _pod(own, {}).items():
-            source = literal(value)
-            if name in shared and isinstance(source, Code) and source.lines:
-                lines = source.lines
-                also = f"{'**' if lines.opening == '{' else '*'}POD[{literal(name)}]"
-                given[name] = nested(lines.opening, [also, *lines.items], lines.closing)
+            written = pysource.literal(value)
+            if name in shared and isinstance(written, pysource.Code) and written.lines:
+                lines = written.lines
+                also = f"{'**' if lines.opening == '{' else '*'}POD[{pysource.literal(name)}]"
+                given[name] = pysource.nested(lines.opening, [also, *lines.items], lines.closing)
             else:
                 given[name] = value
         return given
@@ -63,7 +62,7 @@ class KubernetesLauncher(ContainerLauncher):
         label = self.settings.kubernetes.accelerator_label
         return {label: step.resources.accelerator} if label and step.resources.accelerator else {}
 
-    def _resources(self, step: StepPlan) -> Code | None:
+    def _resources(self, step: StepPlan) -> pysource.Code | None:
         asked = step.resources
         requests: dict[str, str] = {}
         limits: dict[str, str] = {}
@@ -90,19 +89,19 @@ def _pod(options: KubernetesOptions, environment: dict[str, str]) -> dict[str, A
     }
     given.update({own: getattr(options, name) for name, own in names.items() if getattr(options, name)})
     if options.tolerations:
-        given["tolerations"] = nested("[", map(_toleration, options.tolerations), "]")
+        given["tolerations"] = [*map(_toleration, options.tolerations)]
     variables = [_model("V1EnvVar", name=name, value=_escaped(value)) for name, value in environment.items()]
     for name, reference in options.secret_environment.items():
         secret, _, key = reference.partition("/")
         selector = _model("V1EnvVarSource", secret_key_ref=_model("V1SecretKeySelector", name=secret, key=key))
         variables.append(_model("V1EnvVar", name=name, value_from=selector))
     if variables:
-        given["env_vars"] = nested("[", variables, "]")
+        given["env_vars"] = variables
     given.update(_volumes(options.volumes))
     return given
 
 
-def _volumes(claims: dict[str, str]) -> dict[str, Code]:
+def _volumes(claims: dict[str, str]) -> dict[str, list[pysource.Code]]:
     """Volumes by their claims, and where they are mounted."""
     if not claims:
         return {}
@@ -110,11 +109,11 @@ def _volumes(claims: dict[str, str]) -> dict[str, Code]:
     for path, given in claims.items():
         claim, _, folder = given.partition("/")
         name = f"volume-{digest(path.encode())[:8]}"
-        source = _model("V1PersistentVolumeClaimVolumeSource", claim_name=claim)
-        volumes.append(_model("V1Volume", name=name, persistent_volume_claim=source))
+        claimed = _model("V1PersistentVolumeClaimVolumeSource", claim_name=claim)
+        volumes.append(_model("V1Volume", name=name, persistent_volume_claim=claimed))
         place = {"sub_path": folder} if folder else {}
         mounts.append(_model("V1VolumeMount", name=name, mount_path=path, **place))
-    return {"volumes": nested("[", volumes, "]"), "volume_mounts": nested("[", mounts, "]")}
+    return {"volumes": volumes, "volume_mounts": mounts}
 
 
 def _toleration(given: Toleration) -> str:
@@ -125,8 +124,8 @@ def _toleration(given: Toleration) -> str:
     return _model("V1Toleration", **fields)
 
 
-def _model(name: str, /, **fields: Any) -> Code:
-    return nested(f"k8s.{name}(", arguments(fields), ")")
+def _model(name: str, /, **fields: Any) -> pysource.Code:
+    return pysource.call(f"k8s.{name}", **fields)
 
 
 def _escaped(value: str) -> str:

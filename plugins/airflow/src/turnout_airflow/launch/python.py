@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnout.plugin_api import StepPlan
-from turnout_airflow.launch.base import Kind, Launcher
+from turnout.plugin_api import Plan
+from turnout_airflow.launch.base import Launcher
+from turnout_airflow.settings import AirflowSettings
 
 AIRFLOWS = "AIRFLOW__"
 """What the names of variables begin with that hold Airflow's own settings."""
@@ -17,14 +18,12 @@ class PythonLauncher(Launcher):
     template = "python.jinja"
     bases = "CallRuntime, BaseOperator"
 
+    def __init__(self, plan: Plan, settings: AirflowSettings) -> None:
+        super().__init__(plan, settings)
+        self.told = self.maps or self.gates
+
     @property
     def slots(self) -> dict[str, Any]:
         """And which of Airflow's own variables the process gets: those that the stack lists, and that steps declare."""
         declared = (name for step in self.plan.steps for name in step.env if name.startswith(AIRFLOWS))
         return {**super().slots, "passed": tuple(sorted({*declared, *self.settings.variables}))}
-
-    def task(
-        self, kind: Kind, step: StepPlan | None, about: dict[str, Any], given: dict[str, Any], elements: str | None
-    ) -> tuple[str, list[str], str]:
-        """The call that makes a task."""
-        return super().task(kind, step, about, given if self.told else {}, elements)

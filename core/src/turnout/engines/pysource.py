@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import keyword
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 WIDTH = 88
@@ -73,32 +74,32 @@ def imported(module: str, names: Iterable[str], indent: int = 0) -> str:
     """The line, or lines, that import names from a module, to be put after *indent* spaces each."""
     names = tuple(names)
     opening = f"from {module} import "
-    return laid(Code(f"{opening}{', '.join(names)}", Lines(f"{opening}(", names, ")")), indent, "")
+    return laid(Code(f"{opening}{', '.join(names)}", Lines(f"{opening}(", names, ")")), indent=indent)
 
 
-def call(function: str, given: Iterable[str], indent: int = 0, end: str = "") -> str:
-    """A call after *indent* spaces, on one line if it fits with its *end*, else with an argument a line.
+def call(function: str, /, *positional: Any, **keywords: Any) -> Code:
+    """A call of a function with values as its arguments."""
+    return nested(f"{function}(", [*map(literal, positional), *arguments(keywords)], ")")
+
+
+def laid(source: str, end: str = "", indent: int = 0) -> str:
+    """Source and its *end* after *indent* spaces, on one line if they fit there, else with an item a line.
 
     The spaces before its first line are left to the caller.
     """
-    return laid(nested(f"{function}(", given, ")"), indent, end)
-
-
-def laid(source: str, indent: int, end: str) -> str:
-    """Source after *indent* spaces, which are left to the caller, on one line if it fits with its *end*."""
     if indent + len(source) + len(end) <= WIDTH or not isinstance(source, Code) or not source.lines:
         return f"{source}{end}"
     opening, items, closing, comma, joined = source.lines
     if joined is not None and indent + 4 + len(joined) <= WIDTH:
         items = (joined,)
     lead = " " * indent
-    made = [opening, *(f"{lead}    {laid(one, indent + 4, comma)}" for one in items), f"{lead}{closing}{end}"]
+    made = [opening, *(f"{lead}    {laid(one, comma, indent + 4)}" for one in items), f"{lead}{closing}{end}"]
     return "\n".join(made)
 
 
 def mapping(given: dict[str, Any]) -> Code:
     """A dictionary at the top of a file, with an entry a line."""
-    lines = [f"    {laid(_named(f'{literal(name)}: ', value), 4, ',')}" for name, value in given.items()]
+    lines = [f"    {laid(_named(f'{literal(name)}: ', value), ',', 4)}" for name, value in given.items()]
     return Code("\n".join(["{", *lines, "}"]))
 
 
@@ -108,3 +109,15 @@ def text(value: str) -> Code:
     if len(lines) < 2:
         return Code(joined)
     return Code(joined, Lines("(", tuple(map(literal, lines)), ")", comma="", joined=joined))
+
+
+def distinct(wanted: Mapping[str, str], used: Iterable[str]) -> dict[str, str]:
+    """An identifier for each key, as near to the *wanted* one as can be: no keyword, and none of those in use."""
+    taken, names = set(used), {}
+    for key, near in wanted.items():
+        name = near
+        while name in taken or keyword.iskeyword(name):
+            name += "_"
+        names[key] = name
+        taken.add(name)
+    return names
