@@ -46,7 +46,18 @@ from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Batch, Promotion, Registered, Traced, Tracker, TrackerConfig
 from turnout.engines import pysource
 from turnout.engines.background import Background, last_line, see_free
-from turnout.engines.calling import LOGS, Exit, Process, finish, finish_command, log_name, log_of, step_command
+from turnout.engines.calling import (
+    LOGS,
+    Answer,
+    Exit,
+    Process,
+    call,
+    finish,
+    finish_command,
+    log_name,
+    log_of,
+    step_command,
+)
 from turnout.engines.drive import end_with_driver, finished
 from turnout.engines.driver import DriverOrchestrator, DriverRun, DriverSettings
 from turnout.engines.executor import Executor, Executors
@@ -84,6 +95,7 @@ from turnout.stores.layout import committed
 __all__ = [
     "ANY",
     "LOGS",
+    "Answer",
     "Artifact",
     "ArtifactError",
     "ArtifactStore",
@@ -172,6 +184,7 @@ __all__ = [
     "Violation",
     "Watcher",
     "Worker",
+    "call",
     "check_key",
     "committed",
     "did_you_mean",

@@ -11,6 +11,7 @@ import pytest
 
 import turnout_kubeflow.local as local_module
 from turnout.plugin_api import (
+    Answer,
     Artifact,
     Options,
     OutputRecord,
@@ -24,7 +25,7 @@ from turnout.plugin_api import (
 )
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_kubeflow import inputs
-from turnout_kubeflow.launch import Call, main
+from turnout_kubeflow.launch import Task, main
 from turnout_kubeflow.local import KubeflowLocalOrchestrator
 from turnout_kubeflow.pipeline import PLACEHOLDERS
 from turnout_kubeflow.settings import KubeflowLocalSettings
@@ -93,7 +94,7 @@ def through_kubeflow(arguments, opening="{{"):
 def received(plan, arguments, opening="{{"):
     texts = ",".join(param.name for param in plan.params if inputs.is_json(param.type))
     given = {"inputs": {"parameterValues": through_kubeflow(arguments, opening)}}
-    return Call(given, {"TURNOUT_PLAN": plan.digest, "TURNOUT_JSON_INPUTS": texts})
+    return Task(given, {"TURNOUT_PLAN": plan.digest, "TURNOUT_JSON_INPUTS": texts})
 
 
 def bound(plan, submission):
@@ -146,12 +147,12 @@ def test_what_was_given_by_hand_is_what_counts():
 
 def test_an_element_is_told_its_index():
     given = {"inputs": {"parameterValues": {"element-loop-item": 2.0}}}
-    assert Call(given, {"TURNOUT_PLAN": "0"}).index == 2
+    assert Task(given, {"TURNOUT_PLAN": "0"}).index == 2
 
 
 def test_kubeflow_says_which_run_it_is_and_when():
     given = {"inputs": {"parameterValues": {"engine-run": "native", "engine-time": "2026-03-01T06:00:00Z"}}}
-    call = Call(given, {"TURNOUT_PLAN": "0"})
+    call = Task(given, {"TURNOUT_PLAN": "0"})
     assert (call.engine_run, call.submission) == (
         "native",
         Submission(options=Options(at="2026-03-01T06:00:00Z", started_by="kubeflow")),
@@ -161,7 +162,7 @@ def test_kubeflow_says_which_run_it_is_and_when():
 def test_what_kubeflow_left_as_it_was_says_nothing(capsys):
     """A back end that does not know a placeholder hands it on; all of its runs would be taken for one."""
     given = {"inputs": {"parameterValues": dict(PLACEHOLDERS)}}
-    call = Call(given, {"TURNOUT_PLAN": "0"})
+    call = Task(given, {"TURNOUT_PLAN": "0"})
     assert (call.engine_run, call.submission.options.at) == ("", None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TURNOUT_PLAN", "0")
@@ -171,8 +172,8 @@ def test_what_kubeflow_left_as_it_was_says_nothing(capsys):
 
 def answered(record, result, **outputs):
     given = {"outputs": {"outputFile": "/x", **outputs}}
-    call = Call(given, {"TURNOUT_PLAN": "0", "TURNOUT_STEP": "fit"})
-    return call.answer(result, {"store": "s3://bucket/root/", "record": json.loads(msgspec.json.encode(record))})
+    call = Task(given, {"TURNOUT_PLAN": "0", "TURNOUT_STEP": "fit"})
+    return call.told(Answer(0, result, record, "s3://bucket/root/"))
 
 
 def waiting(*names):

@@ -7,11 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
+
+import msgspec
+
+from turnout.base import canonical
+from turnout.model.records import Record, StepResult, Submission
 
 LOGS = "TURNOUT_LOGS"
 """The variable with a folder in which the output of each step is kept as well, where one is set."""
@@ -137,6 +143,25 @@ def kill(process: subprocess.Popen[Any]) -> None:
 
 
 @contextlib.contextmanager
+def _stopped_with_this(process: Process) -> Iterator[None]:
+    """While it waits, a signal that asks this process to end kills the other first."""
+    stopped: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stopped.append(number)
+        process.kill()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stopped:
+        sys.exit(Exit.RETRY)
+
+
+@contextlib.contextmanager
 def log_of(step: str, index: int | None, environ: Mapping[str, str] = os.environ) -> Iterator[IO[bytes]]:
     """The log file of a step in the folder that :data:`LOGS` names, open at its end; nothing is kept where none is."""
     folder = environ.get(LOGS)
@@ -148,3 +173,65 @@ def log_of(step: str, index: int | None, environ: Mapping[str, str] = os.environ
 
     with os.fdopen(open_log(Path(folder, log_name(step, index)), APPEND), "ab") as log:
         yield log
+
+
+class Answer(NamedTuple):
+    """The answer to a call of the runtime: its exit code and, where the process came so far, the outcome.
+
+    ``record`` is the step's that stands, of a step that is committed or skipped; ``store`` the address of its store.
+    """
+
+    code: int
+    result: StepResult | None = None
+    record: Record | None = None
+    store: str = ""
+
+
+class _Recorded(msgspec.Struct):
+    record: Record
+    store: str
+
+
+def call(
+    plan: str,
+    engine_run: str,
+    submission: Submission | None = None,
+    step: str = "",
+    index: int | None = None,
+    *,
+    timeout: float | None = None,
+) -> Answer:
+    """Run a step, an element of a mapped step, or without a step the end of the run, as a task of an engine does.
+
+    What it prints is printed here, and is in the log file of the step. Where it takes longer than it may, it is stopped
+    with all it started; likewise where this process is asked to end by a signal, which it then does, with the code
+    :attr:`Exit.RETRY`. To be called in the main thread.
+
+    Args:
+        plan: the digest of the plan.
+        engine_run: the engine's own id of the run.
+        submission: parameters and options of the run, where the variable ``TURNOUT_PARAMS`` does not hold them.
+        timeout: the seconds that it has.
+    """
+    environ = dict(os.environ)
+    if submission is not None:
+        environ["TURNOUT_PARAMS"] = canonical.encode(submission).decode()
+    with tempfile.TemporaryDirectory(prefix="turnout-") as folder, contextlib.ExitStack() as stack:
+        outcome, record = Path(folder, "outcome.json"), Path(folder, "record.json")
+        outputs: list[Output] = [sys.stdout.buffer]
+        if step:
+            more = (f"--outcome={outcome}", f"--record={record}")
+            command = step_command(plan, engine_run, step, index, *more)
+            outputs.append(stack.enter_context(log_of(step, index)))
+        else:
+            command = finish_command(plan, engine_run, f"--outcome={outcome}")
+        process = Process(command, environ, outputs, timeout)
+        with _stopped_with_this(process):
+            code = process.wait()
+        if process.timed_out:
+            print(f"turnout: {step} took longer than the {timeout:g} seconds it has", file=sys.stderr)
+        result = msgspec.json.decode(outcome.read_bytes(), type=StepResult) if outcome.exists() else None
+        if not record.exists():
+            return Answer(code, result)
+        recorded = msgspec.json.decode(record.read_bytes(), type=_Recorded)
+        return Answer(code, result, recorded.record, recorded.store)

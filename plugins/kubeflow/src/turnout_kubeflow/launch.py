@@ -9,31 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-import tempfile
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import (
-    LOGS,
-    Exit,
-    Options,
-    OutputRecord,
-    Process,
-    Record,
-    StepResult,
-    Submission,
-    encode,
-    finish_command,
-    finished,
-    log_of,
-    step_command,
-)
+from turnout.plugin_api import LOGS, Answer, Exit, Options, OutputRecord, Submission, call, finished, layout
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.pipeline import INDEX, PLACEHOLDERS, RUN, TIME, VALUE
 
@@ -41,8 +24,8 @@ SHOWN = 100
 """Of how many elements Kubeflow is told the digests."""
 
 
-class Call:
-    """One call: what Kubeflow gave, and where it waits for the answer."""
+class Task:
+    """A task of Kubeflow's: what Kubeflow gave, and where it waits for the answer."""
 
     def __init__(self, given: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         self.plan = environ["TURNOUT_PLAN"]
@@ -64,30 +47,24 @@ class Call:
             options=msgspec.convert(options, Options),
         )
 
-    def run(self, folder: Path) -> int:
+    def run(self) -> int:
         """Call the runtime, answer Kubeflow and return the exit code: a skip is a success to Kubeflow."""
-        outcome, record = folder / "outcome.json", folder / "record.json"
+        answer = call(self.plan, self.engine_run, self.submission, self.step, self.index, timeout=self.timeout)
+        if answer.code not in {Exit.COMMITTED, Exit.SKIPPED}:
+            return answer.code
         if self.step:
-            told = ("--outcome", str(outcome), "--record", str(record))
-            command = step_command(self.plan, self.engine_run, self.step, self.index, *told)
-        else:
-            command = finish_command(self.plan, self.engine_run, "--outcome", str(outcome))
-        code = self._execute(command, {**os.environ, "TURNOUT_PARAMS": encode(self.submission).decode()})
-        if code not in {Exit.COMMITTED, Exit.SKIPPED}:
-            return code
-        if self.step:
-            result = msgspec.json.decode(outcome.read_bytes(), type=StepResult)
-            answer = self.answer(result, json.loads(record.read_bytes()))
             file = Path(self.outputs["outputFile"])
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(answer), encoding="utf-8")
+            file.write_text(json.dumps(self.told(answer)), encoding="utf-8")
         elif LOGS in os.environ:
             finished(Path(os.environ[LOGS]))
         return 0
 
-    def answer(self, result: StepResult, document: Mapping[str, Any]) -> dict[str, Any]:
+    def told(self, answer: Answer) -> dict[str, Any]:
         """What came of the step as Kubeflow's executors write it: a bool, indices, and artifacts with our digests."""
-        record = msgspec.convert(document["record"], Record)
+        result, record = answer.result, answer.record
+        assert result is not None
+        assert record is not None
         parameters: dict[str, Any] = {}
         for name in self.outputs.get("parameters", {}):
             if name == VALUE:
@@ -103,21 +80,9 @@ class Call:
             if name == artifacts.LOGGED:
                 artifact["metadata"].update({point.name: point.value for point in record.logged.points})
             elif output := record.outputs.get(name):
-                artifact["metadata"].update(_metadata(output, document["store"]))
+                artifact["metadata"].update(_metadata(output, answer.store))
             found[name] = {"artifacts": [artifact]}
         return {"parameterValues": parameters, "artifacts": found}
-
-    def _execute(self, command: list[str], environ: Mapping[str, str]) -> int:
-        """Run the runtime in a session of its own, all of which a signal or the end of its time stops."""
-        with log_of(self.step, self.index) if self.step else nullcontext() as log:
-            outputs = [sys.stdout.buffer, *([log] if log is not None else [])]
-            call = Process(command, environ, outputs, self.timeout if self.step else None)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: call.kill())
-            code = call.wait()
-        if call.timed_out:
-            print(f"turnout: {self.step} took longer than the {self.timeout:g} seconds it has", file=sys.stderr)
-        return code
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -125,12 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m turnout_kubeflow.launch", description=__doc__)
     parser.add_argument("--executor-input", required=True, help="what Kubeflow tells of the task (JSON)")
     options = parser.parse_args(arguments)
-    call = Call(json.loads(options.executor_input), os.environ)
-    if not call.engine_run:
+    task = Task(json.loads(options.executor_input), os.environ)
+    if not task.engine_run:
         print("turnout: Kubeflow does not tell its id of the run: this back end cannot run pipelines", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
-        return call.run(Path(folder))
+    return task.run()
 
 
 def _params(values: Mapping[str, Any], known: Mapping[str, Any], texts: list[str]) -> dict[str, Any]:
@@ -158,7 +122,7 @@ def _metadata(output: OutputRecord, store: str) -> dict[str, Any]:
         return {}
     found = {"digest": artifact.digest, "type": artifact.type, "materializer": artifact.materializer}
     if not artifact.inline:
-        return {**found, "size": artifact.size, "uri": f"{store.rstrip('/')}/artifacts/{artifact.digest}"}
+        return {**found, "size": artifact.size, "uri": f"{store.rstrip('/')}/{layout.artifact(artifact.digest)}"}
     value = _number(artifact.value)
     values = {name: _number(one) for name, one in value.items()} if isinstance(value, dict) else {"value": value}
     plain = {name: one for name, one in values.items() if isinstance(one, (bool, int, float, str))}
