@@ -22,11 +22,10 @@ TIME = "2026-03-01T06:00:00Z"
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def server() -> Iterator[Any]:
     need("kfp", "2.17")
     from kubeflow_server import KubeflowServer
 
-    monkeypatch.setenv("HOME", str(tmp_path))  # kfp's client keeps a file there
     with KubeflowServer() as server:
         yield server
 

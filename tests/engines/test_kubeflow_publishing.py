@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +20,10 @@ NAME = "sample.sample"
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def server() -> Iterator[Any]:
     need("kfp", "2.17")
     from kubeflow_server import KubeflowServer
 
-    monkeypatch.setenv("HOME", str(tmp_path))  # kfp's client keeps a file there
     with KubeflowServer() as server:
         yield server
 

@@ -63,8 +63,11 @@ from turnout.engines.driver import DriverOrchestrator, DriverRun, DriverSettings
 from turnout.engines.executor import Executor, Executors
 from turnout.engines.following import Follower, PolledRun, last_state
 from turnout.engines.graph import Graph
+from turnout.engines.http import HttpApi, NotFound, Upload
+from turnout.engines.kubernetes_names import KubernetesNames
 from turnout.engines.options import merged, options_of
 from turnout.engines.schedules import see_defaults
+from turnout.engines.yaml_text import yaml_text
 from turnout.model.expressions import Expression, render
 from turnout.model.forms import in_text, plain
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
@@ -131,12 +134,15 @@ __all__ = [
     "Follower",
     "Git",
     "Graph",
+    "HttpApi",
     "InputSpec",
+    "KubernetesNames",
     "Lazy",
     "Literal",
     "LocalPath",
     "Location",
     "Materializer",
+    "NotFound",
     "Observer",
     "Options",
     "Orchestrator",
@@ -181,6 +187,7 @@ __all__ = [
     "TurnoutError",
     "TypeName",
     "UnsupportedError",
+    "Upload",
     "Violation",
     "Watcher",
     "Worker",
@@ -219,4 +226,5 @@ __all__ = [
     "see_free",
     "started",
     "step_command",
+    "yaml_text",
 ]

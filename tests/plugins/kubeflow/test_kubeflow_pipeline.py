@@ -36,9 +36,8 @@ from turnout.testing.plans import sample_plan, sample_step
 from turnout.testing.trial import Trial
 from turnout_kubeflow.artifacts import schema
 from turnout_kubeflow.local import KubeflowLocalOrchestrator
-from turnout_kubeflow.names import LONGEST, Names
 from turnout_kubeflow.orchestrator import KubeflowOrchestrator
-from turnout_kubeflow.pipeline import PLACEHOLDERS
+from turnout_kubeflow.pipeline import LONGEST, PLACEHOLDERS, names
 from turnout_kubeflow.settings import KubeflowLocalSettings, KubeflowSettings
 from turnout_kubeflow.text import rendered
 
@@ -208,13 +207,13 @@ def test_a_run_is_told_apart_by_kubeflows_id_of_it():
     """Kubeflow fills it in only where it is all of a task's constant input, never within a container's command."""
     moment = ParamSpec(name="day", type=ParamType(kind="datetime"), source="logical_time")
     plan = sample_plan(sample_step("fit"), params=(moment,))
-    for timed, names in ((False, ["engine-run"]), (True, ["engine-run", "engine-time"])):
+    for timed, own in ((False, ["engine-run"]), (True, ["engine-run", "engine-time"])):
         found = yaml.safe_load(rendered(plan, KubeflowSettings(), timed=timed))
         for task in found["root"]["dag"]["tasks"].values():
             told = {name: one for name, one in task["inputs"]["parameters"].items() if "runtimeValue" in one}
-            assert told == {name: {"runtimeValue": {"constant": PLACEHOLDERS[name]}} for name in names}
+            assert told == {name: {"runtimeValue": {"constant": PLACEHOLDERS[name]}} for name in own}
         assert "{{$." not in json.dumps(found["deploymentSpec"])
-        assert set(names) <= set(found["components"]["comp-fit"]["inputDefinitions"]["parameters"])
+        assert set(own) <= set(found["components"]["comp-fit"]["inputDefinitions"]["parameters"])
 
 
 def test_kubeflow_is_told_what_a_step_reads_of_others():
@@ -398,11 +397,11 @@ def test_what_older_back_ends_find_by_its_shown_name_is_shown_by_its_own():
 
 def test_names_are_valid_and_never_meet():
     given = ["a_b", "a__b", "a.b", "A_B", "ab", "steps", "finish", "import", "None", "x" * 150, "x" * 151, "_", "9"]
-    names = Names("steps", "finish")
-    taken = [names.take(name) for name in given]
+    unique = names("steps", "finish")
+    taken = [unique.take(name) for name in given]
     assert len(set(taken)) == len(given)
     assert all(re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) and len(name) <= LONGEST for name in taken)
-    again = Names("steps", "finish")
+    again = names("steps", "finish")
     assert [again.take(name) for name in given] == taken
 
 
@@ -410,8 +409,8 @@ def test_no_name_meets_one_that_kubeflow_makes():
     """Its back end makes a task ``fit-driver`` beside ``fit``, and templates ``…-iteration`` of a loop."""
     made = ("", "-driver", "-iteration", "-each-iterator")
     for given in itertools.permutations(["fit", "fit_driver", "fit.driver", "fit_iteration", "fit_each_iterator"]):
-        names = Names()
-        taken = [names.take(name) + more for name in given for more in made]
+        unique = names()
+        taken = [unique.take(name) + more for name in given for more in made]
         assert len(set(taken)) == len(taken)
 
 
@@ -494,7 +493,7 @@ def test_compiling_is_pure(tmp_path, turnout_corpus):
 
 def test_what_cannot_be_started_says_what_can():
     plan = sample_plan(sample_step("fit", inputs={"x": InputSpec(source=Literal(value=1))}))
-    with pytest.raises(ConfigError, match="does not know its server"):
+    with pytest.raises(ConfigError, match="gives no URL of Kubeflow Pipelines"):
         KubeflowOrchestrator(KubeflowSettings()).submit(plan, compiled(plan), Submission(), None)
 
 

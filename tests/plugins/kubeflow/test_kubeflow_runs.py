@@ -12,6 +12,7 @@ from turnout.stores import layout
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_kubeflow.run import KubeflowRun
+from turnout_kubeflow.settings import KubeflowSettings
 
 PLAN = sample_plan(sample_step("fit"))
 
@@ -28,10 +29,8 @@ def successful(kind, folder, store):
         run = DriverRun(PLAN, "native", folder, process, store, lambda change: None)
         store.create(layout.attempt("sample", run.run_id, "fit", None, "one"), b"{}")  # it has begun
         return run
-    server = SimpleNamespace(
-        state=lambda engine_run: "succeeded", page=lambda place: f"https://kubeflow.example/{place}"
-    )
-    return KubeflowRun(PLAN, "native", server, store, 1.0, lambda change: None)
+    server = SimpleNamespace(state=lambda engine_run: "succeeded")
+    return KubeflowRun(PLAN, "native", server, KubeflowSettings(), store, lambda change: None)
 
 
 @pytest.mark.parametrize("kind", ["local", "server"])

@@ -23,7 +23,7 @@ from turnout_kubeflow import inputs
 from turnout_kubeflow.options import PipelineOptions, TaskOptions
 from turnout_kubeflow.platform import unknown_secrets
 from turnout_kubeflow.publishing import Publication, published_name
-from turnout_kubeflow.remote import RUNS, Server
+from turnout_kubeflow.remote import RUNS, Server, page
 from turnout_kubeflow.run import KubeflowRun
 from turnout_kubeflow.schedules import recurrence
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
@@ -116,17 +116,17 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
 
         Raises:
             ConfigError: where the stack names no server.
-            PluginError: where kfp is not installed.
-            RunError: where the server refuses or cannot be reached.
+            ConfigError: where the server refuses or cannot be reached.
+            RunError: where it fails.
         """
         server = Server(self.config)
         options = {key: value for key, value in msgspec.to_builtins(submission.options).items() if key != "uuid"}
-        more = {"options": options, "page": server.page(RUNS)}
+        more = {"options": options, "page": page(self.config, RUNS)}
         arguments = inputs.arguments(plan, submission.params, more)
 
         def start() -> RunHandle:
             engine_run = server.start(bundle.files[ENTRYPOINT], arguments, f"{plan.name} {submission.options.at}")
-            return KubeflowRun(plan, engine_run, server, store, self.config.poll, self.watch)
+            return KubeflowRun(plan, engine_run, server, self.config, store, self.watch)
 
         return started(start)
 
@@ -138,7 +138,7 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
             PlanError: for a parameter that a run by schedule would be without.
         """
         server, when = Server(self.config), recurrence(plan, self.config.timezone)
-        arguments = {} if when is None else inputs.arguments(plan, {}, {"page": server.page(RUNS)})
+        arguments = {} if when is None else inputs.arguments(plan, {}, {"page": page(self.config, RUNS)})
         return Publication(server, self.config, plan).place(bundle.files[ENTRYPOINT], when, arguments)
 
     def published_as(self, plan: Plan) -> str:
@@ -162,7 +162,7 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         raise ArtifactError(
             f"Kubeflow Pipelines does not give out the log of {step}",
             why="its API has no logs; they are in Kubeflow's UI, and in the pods while there are any",
-            fix=f"see {Server(settings).page(RUNS)}{engine_run}, or run: "
+            fix=f"see {page(settings, RUNS)}{engine_run}, or run: "
             f"kubectl logs --namespace {settings.namespace} --selector pipeline/runid={engine_run} --all-containers",
         )
 

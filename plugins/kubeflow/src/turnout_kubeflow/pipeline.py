@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from turnout.plugin_api import (
     Element,
+    KubernetesNames,
     Output,
     Param,
     Plan,
@@ -26,7 +27,6 @@ from turnout.plugin_api import (
     plain_memory,
 )
 from turnout_kubeflow import artifacts, inputs
-from turnout_kubeflow.names import Names
 from turnout_kubeflow.options import TaskOptions
 from turnout_kubeflow.platform import accelerator
 from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
@@ -53,7 +53,16 @@ _SCRIPT = """\
 """
 OLDEST = {"2.4": "the run's id", "2.5": "retries", "2.17": "the time of the run"}
 """The back ends by which a file is read as it is meant, oldest first, and what each was the first to have."""
+LONGEST = 56
+"""Characters of a task's name: with ``comp-`` before it, it still fits a label of Kubernetes (63)."""
+_MADE = ("-driver", "-iteration", "-each-iterator")
+"""What Kubeflow's back end puts behind a name to make names of its own beside it."""
 Document = dict[str, Any]
+
+
+def names(*taken: str) -> KubernetesNames:
+    """Names of tasks, none of which Kubeflow's back end would make of another, nor one of *taken*."""
+    return KubernetesNames(taken, longest=LONGEST, suffixes=_MADE)
 
 
 class Needs(NamedTuple):
@@ -74,7 +83,7 @@ class Builder:
     def __init__(self, plan: Plan, settings: CompileSettings, *, timed: bool) -> None:
         self._plan = plan
         self._settings = settings
-        self._names = Names(STEPS, FINISH)
+        self._names = names(STEPS, FINISH)
         self._inputs = inputs.definitions(plan)
         timed = timed and any(param.source == "logical_time" for param in plan.params)
         retries = any(step.retry.count for step in plan.steps)
@@ -100,7 +109,7 @@ class Builder:
         """The whole specification."""
         tasks = dict(self._task(step) for step in self._plan.steps)
         steps = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": self._plain}}
-        info = {"name": Names().take(self._plan.name), "displayName": self._plan.name}
+        info = {"name": names().take(self._plan.name), "displayName": self._plan.name}
         if self._plan.doc:
             info["description"] = self._plan.doc
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -30,6 +31,13 @@ class Recurrence(msgspec.Struct, frozen=True, kw_only=True):
     catchup: bool = False
     concurrency: int = 1
     """How many runs may go on at once; a run that is due waits for its turn."""
+
+    @property
+    def trigger(self) -> tuple[str, dict[str, Any]]:
+        """How Kubeflow calls a trigger of this kind, and what it is told of it."""
+        if self.cron is not None:
+            return "cron_schedule", {"cron": self.cron}
+        return "periodic_schedule", {"interval_second": self.seconds}
 
 
 def recurrence(plan: Plan, timezone: str) -> Recurrence | None:
