@@ -53,8 +53,8 @@ test-pythons: .venv/ready ## The core's tests on the other Pythons that are inst
 test-pandas: .venv/ready ## What values become, with pandas 2
 	@test -x .venv-pandas2/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv-pandas2
 	@VIRTUAL_ENV=.venv-pandas2 $(UV) pip install --quiet --compile-bytecode $(EDITABLE) --requirement tests/requirements.in 'pandas<3'
-	@.venv-pandas2/bin/pytest -q --numprocesses 2 --dist loadfile tests/core/test_materializers*.py tests/core/test_profile.py \
-		tests/core/test_artifacts.py tests/e2e/test_arriving_frames.py tests/e2e/test_values_with_files.py tests/e2e/test_objects_arrive.py
+	@.venv-pandas2/bin/pytest -q --numprocesses 2 --dist loadfile tests/core/materializers \
+		tests/core/artifacts tests/e2e/test_arriving_frames.py tests/e2e/test_values_with_files.py tests/e2e/test_objects_arrive.py
 
 soak: .venv/ready .venv-engines/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak

@@ -191,7 +191,7 @@ def test_the_place_is_the_line_of_the_call() -> None:
     source = Path(__file__).read_text().splitlines()
     for one in spec_of(flights).steps:
         assert one.place is not None
-        assert one.place.file == "tests/core/test_definition.py"
+        assert one.place.file == "tests/core/definition/test_definition.py"
         assert any(word in source[one.place.line - 1] for word in (one.name, "weather.historical", "when(")), one
 
 
@@ -876,7 +876,7 @@ SCRIPT = """
 from turnout.definition.pipeline import PipelineDefinition, define
 from turnout.definition.step import step
 from turnout.model.spec import PipelineSpec
-from turnout import canonical
+from turnout.base import canonical
 
 class Model: ...
 

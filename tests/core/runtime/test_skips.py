@@ -24,7 +24,7 @@ from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.stores.local import LocalStore
 
-TABLE = Path(__file__).parents[2] / "docs" / "skips.md"
+TABLE = Path(__file__).parents[3] / "docs" / "skips.md"
 INT = TypeName(name="builtins:int", text="int")
 NUMBERS = TypeName(name="builtins:int", text="list[int]", collection=True)
 

@@ -727,7 +727,7 @@ def test_the_schema_describes_settings(registry):
 
 
 def test_ready_made_stacks_are_one_copy():
-    top = Path(__file__).parents[2] / "stacks" / "local.yaml"
+    top = Path(__file__).parents[3] / "stacks" / "local.yaml"
     from turnout.stack.location import BUILTIN
 
     assert top.resolve() == (BUILTIN / "local.yaml").resolve()

@@ -31,7 +31,7 @@ from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, S
 from turnout.model.types import ParamType, TypeName
 
 GOLDEN = Path(__file__).parent / "golden"
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
