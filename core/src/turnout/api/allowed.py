@@ -31,7 +31,7 @@ _called: dict[str, dict[int, tuple[int, str, Purpose]]] = {}
 _PROBE = """\
 import importlib, sys
 sys.argv[1:] = ["serve"]
-from turnout import context
+from turnout.base import context
 from turnout.base.errors import DefinitionError
 try:
     with context.importing():
