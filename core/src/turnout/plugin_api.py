@@ -67,6 +67,7 @@ from turnout.engines.http import HttpApi, NotFound, Upload
 from turnout.engines.kubernetes_names import KubernetesNames
 from turnout.engines.options import merged, options_of
 from turnout.engines.schedules import see_defaults
+from turnout.engines.secret_variables import secret_variables, secrets_of
 from turnout.engines.yaml_text import yaml_text
 from turnout.model.expressions import Expression, render
 from turnout.model.forms import in_text, plain
@@ -222,6 +223,8 @@ __all__ = [
     "pysource",
     "render",
     "run_id",
+    "secret_variables",
+    "secrets_of",
     "see_defaults",
     "see_free",
     "started",

@@ -21,6 +21,7 @@ from turnout.plugin_api import (
     PluginError,
     Submission,
     Support,
+    secret_variables,
 )
 from turnout_kubeflow import containers, inputs
 from turnout_kubeflow.orchestrator import CAPABILITIES, Compiling
@@ -70,14 +71,7 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings], DriverOrchestr
             return None
         shared = [] if "://" in store.address else [store.address]
         folders = [*shared, *(str(Path(folder).absolute()) for folder in self.config.folders)]
-        names = {*store.environment(), LOGS, *(name for name in self._variables(plan) if name in os.environ)}
+        wanted = {*self.config.variables, *(name for step in plan.steps for name in step.env)}
+        wanted.update(*((secret_variables(plan, step) or {}).values() for step in plan.steps))
+        names = {*store.environment(), LOGS, *(name for name in wanted if name in os.environ)}
         return {"environment": sorted(names), "folders": folders, "network": self.config.network}
-
-    def _variables(self, plan: Plan) -> set[str]:
-        """The variables that the stack names, and those that steps ask for themselves or as secrets."""
-        names = {*self.config.variables, *(name for step in plan.steps for name in step.env)}
-        secrets = plan.worker.secrets
-        if secrets.type == "env":
-            prefix = secrets.config.get("prefix", "")
-            names |= {f"{prefix}{name}" for step in plan.steps for name in step.secrets.values()}
-        return names

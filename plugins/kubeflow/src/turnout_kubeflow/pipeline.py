@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from turnout.plugin_api import (
     Element,
+    Graph,
     KubernetesNames,
     Output,
     Param,
@@ -66,10 +68,21 @@ def names(*taken: str) -> KubernetesNames:
 
 
 class Needs(NamedTuple):
-    """What a component is given: parameters by their definitions, and outputs of others by the names of its inputs."""
+    """What a step's component is given: definitions of parameters and of artifacts, by the names of its inputs."""
 
     parameters: Document
-    reads: dict[str, Output | Element]
+    artifacts: Document
+
+    def defined(self, more: dict[str, str]) -> Document:
+        """The inputs of a component that has these, and more parameters of some types."""
+        parameters = {**self.parameters, **{name: {"parameterType": kind} for name, kind in more.items()}}
+        return {"parameters": parameters, **({"artifacts": self.artifacts} if self.artifacts else {})}
+
+    def passed(self, more: Iterable[str]) -> Document:
+        """The inputs of a task: what the pipeline around it has of these, and of more parameters."""
+        parameters = {name: {"componentInputParameter": name} for name in (*self.parameters, *more)}
+        artifacts = {name: {"componentInputArtifact": name} for name in self.artifacts}
+        return {"parameters": parameters, **({"artifacts": artifacts} if artifacts else {})}
 
 
 class Builder:
@@ -95,8 +108,7 @@ class Builder:
         self._plain = {name: _without_text(given) for name, given in self._inputs.items()}
         self._plain.update({name: {"parameterType": "STRING"} for name in told})
         self._json = [param.name for param in inputs.given(plan) if inputs.is_json(param.type)]
-        self._sources = _sources(plan)
-        self._counted = set(self._sources.values())
+        self._graph = Graph(plan)
         self._types = {(one.name, output.name): output.type for one in plan.steps for output in one.outputs}
         self.tasks: dict[str, str] = {}
         """The task of each step by its name, once the document is made."""
@@ -151,26 +163,39 @@ class Builder:
     def _task(self, step: StepPlan) -> tuple[str, Document]:
         """A step's task, or that of the pipeline in which it is guarded or repeated."""
         name = self.tasks[step.name] = self._names.take(step.name)
-        needs = Needs(self._parameters(step), self._reads(step))
-        call = self._call(step, name, needs)
-        guarded = () if self._told(step) else step.guards
-        given: Document = {}
+        reads = self._reads(step)
+        types = {key: self._types[source.step, source.output] for key, source in reads.items()}
+        needs = Needs(self._parameters(step), {key: artifacts.definition(kind) for key, kind in types.items()})
+        task, inner = self._call(step, name, needs), name
+        sources: Document = {}
+        carried: dict[str, str] = {}
         if step.mapped:
-            producer, output = self._sources[step.name]
-            given[INDICES] = _from_task(self.tasks[producer], f"{output}-indices")
-            call = self._loop(call, name, needs, self._options(step).parallelism)
-        if guarded:
-            given.update({_guard(n): _from_task(self.tasks[gate], VALUE) for n, gate in enumerate(guarded, 1)})
-            call = self._condition(call, name, needs, len(guarded), mapped=step.mapped)
+            producer, output = self._graph.roots[step.name]
+            sources[INDICES] = _from_task(self.tasks[producer], f"{output}-indices")
+            carried = {INDICES: "LIST"}
+            task = self._nested(f"one-{name}", inner, task, needs, {INDEX: "NUMBER_INTEGER", **carried}, [INDEX])
+            task["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
+            if limit := self._options(step).parallelism:
+                task["iteratorPolicy"] = {"parallelismLimit": limit}
+            inner = "each"
+        if step.guards and not self._graph.tells(step):
+            gates = {f"guard-{number}": self.tasks[gate] for number, gate in enumerate(step.guards, 1)}
+            sources.update({guard: _from_task(gate, VALUE) for guard, gate in gates.items()})
+            passed, carried = list(carried), {**dict.fromkeys(gates, "BOOLEAN"), **carried}
+            task = self._nested(f"if-{name}", inner, task, needs, carried, passed)
+            terms = [f"inputs.parameter_values['{guard}'] == true" for guard in gates]
+            task["triggerPolicy"] = {"condition": " && ".join(terms)}
+            task = self._nested(f"when-{name}", "if", task, needs, carried, carried)
         elif step.mapped:
-            call = self._nested(f"each-{name}", {"each": call}, needs, {INDICES: "LIST"})
-        call["taskInfo"] = {"name": name}
-        call["inputs"] = _given(needs, given)
-        for key, source in needs.reads.items():
-            call["inputs"]["artifacts"][key] = _artifact_from_task(self.tasks[source.step], source.output)
-        if tasks := sorted({self.tasks[upstream] for upstream in step.upstream} | self._producers(given)):
-            call["dependentTasks"] = tasks
-        return name, call
+            task = self._nested(f"each-{name}", inner, task, needs, carried, carried)
+        task["taskInfo"], task["inputs"] = {"name": name}, needs.passed(())
+        task["inputs"]["parameters"].update(sources)
+        for key, source in reads.items():
+            task["inputs"]["artifacts"][key] = _artifact_from_task(self.tasks[source.step], source.output)
+        producers = {source["taskOutputParameter"]["producerTask"] for source in sources.values()}
+        if after := sorted({self.tasks[upstream] for upstream in step.upstream} | producers):
+            task["dependentTasks"] = after
+        return name, task
 
     def _parameters(self, step: StepPlan | None) -> Document:
         """The parameters that a step's component is given: those that the step uses, and what the run is called.
@@ -190,89 +215,50 @@ class Builder:
         Not among them: outputs of steps that lie in a condition or a loop. Where nothing was made in there, Kubeflow
         would not begin who reads it.
         """
-        found: dict[str, Output | Element] = {}
+        reads: dict[str, Output | Element] = {}
         for name, given in step.inputs.items():
-            source = given.source
-            if isinstance(source, (Output, Element)) and self._plain_task(self._plan.by_name[source.step]):
-                found[f"{name}-artifact" if name in self._plain else name] = source
-        return found
-
-    def _plain_task(self, step: StepPlan) -> bool:
-        """Whether the step's task is its own, in no pipeline of conditions and loops."""
-        return not step.mapped and (not step.guards or self._told(step))
-
-    def _defined(self, needs: Needs, more: dict[str, str]) -> Document:
-        """The definitions of a component's inputs: what its step needs, and more parameters."""
-        found: Document = {
-            "parameters": {**needs.parameters, **{key: {"parameterType": kind} for key, kind in more.items()}}
-        }
-        if needs.reads:
-            types = {name: self._types[source.step, source.output] for name, source in needs.reads.items()}
-            found["artifacts"] = {name: artifacts.definition(artifacts.schema(kind)) for name, kind in types.items()}
-        return found
-
-    def _producers(self, given: Document) -> set[str]:
-        return {one["taskOutputParameter"]["producerTask"] for one in given.values()}
-
-    def _told(self, step: StepPlan) -> bool:
-        """Whether Kubeflow is told something by the step: what a gate decided, or the indices of a list."""
-        return step.kind == "gate" or any(producer == step.name for producer, _ in self._counted)
+            if isinstance(source := given.source, (Output, Element)):
+                producer = self._plan.by_name[source.step]
+                if not producer.mapped and (not producer.guards or self._graph.tells(producer)):
+                    reads[f"{name}-artifact" if name in self._plain else name] = source
+        return reads
 
     def _call(self, step: StepPlan, name: str, needs: Needs) -> Document:
         """The component and the executor of a step, and a task that calls it."""
-        given = self._defined(needs, {INDEX: "NUMBER_INTEGER"} if step.mapped else {})
-        component: Document = {"executorLabel": f"exec-{name}", "inputDefinitions": given}
-        parameters: Document = {
-            f"{output}-indices": {"parameterType": "LIST"}
-            for producer, output in self._counted
-            if producer == step.name
-        }
         if step.kind == "gate":
             parameters = {VALUE: {"parameterType": "BOOLEAN"}}
-        found = {output.name: artifacts.definition(artifacts.schema(output.type)) for output in step.outputs}
+        else:
+            lists = sorted(self._graph.lists.get(step.name, ()))
+            parameters = {f"{output}-indices": {"parameterType": "LIST"} for output in lists}
+        made = {output.name: artifacts.definition(output.type) for output in step.outputs}
         if step.kind != "gate":
-            found[artifacts.LOGGED] = artifacts.definition("system.Metrics")
-        outputs = {"parameters": dict(sorted(parameters.items())), "artifacts": found}
-        component["outputDefinitions"] = {kind: one for kind, one in outputs.items() if one}
-        self._components[f"comp-{name}"] = component
+            made[artifacts.LOGGED] = artifacts.METRICS
+        outputs = {"parameters": parameters, "artifacts": made}
+        self._components[f"comp-{name}"] = {
+            "executorLabel": f"exec-{name}",
+            "inputDefinitions": needs.defined({INDEX: "NUMBER_INTEGER"} if step.mapped else {}),
+            "outputDefinitions": {kind: definitions for kind, definitions in outputs.items() if definitions},
+        }
         self._executors[f"exec-{name}"] = {"container": self._container(step)}
         self.labels[step.name] = f"exec-{name}"
-        task: Document = {"componentRef": {"name": f"comp-{name}"}, "cachingOptions": {}}
-        if step.retry.count:
-            task["retryPolicy"] = _retry_policy(step)
-        return task
+        retries = {"retryPolicy": _retry_policy(step)} if step.retry.count else {}
+        return {"componentRef": {"name": f"comp-{name}"}, "cachingOptions": {}, **retries, "taskInfo": {}, "inputs": {}}
 
-    def _loop(self, call: Document, name: str, needs: Needs, limit: int | None) -> Document:
-        """A task that makes the call for each of the indices of the pipeline around it."""
-        call["taskInfo"] = {"name": name}
-        call["inputs"] = _given(needs, {INDEX: {"componentInputParameter": INDEX}})
-        loop = self._nested(f"one-{name}", {name: call}, needs, {INDEX: "NUMBER_INTEGER", INDICES: "LIST"})
-        loop["taskInfo"] = {"name": "each"}
-        loop["inputs"] = _given(needs, {INDICES: {"componentInputParameter": INDICES}})
-        loop["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
-        if limit is not None:
-            loop["iteratorPolicy"] = {"parallelismLimit": limit}
-        return loop
+    def _nested(
+        self, name: str, inner: str, task: Document, needs: Needs, defined: dict[str, str], passed: Iterable[str]
+    ) -> Document:
+        """A task for a pipeline of one task, which gets what its step needs.
 
-    def _condition(self, call: Document, name: str, needs: Needs, guards: int, *, mapped: bool) -> Document:
-        """A task for a pipeline that makes the call if all guards are true."""
-        given = {_guard(number): "BOOLEAN" for number in range(1, guards + 1)}
-        more = {INDICES: "LIST"} if mapped else {}
-        if not mapped:
-            call["taskInfo"] = {"name": name}
-            call["inputs"] = _given(needs, {})
-        inner = self._nested(f"if-{name}", {"each" if mapped else name: call}, needs, {**given, **more})
-        inner["taskInfo"] = {"name": "if"}
-        inner["inputs"] = _given(needs, {key: {"componentInputParameter": key} for key in (*given, *more)})
-        terms = [f"inputs.parameter_values['{key}'] == true" for key in given]
-        inner["triggerPolicy"] = {"condition": " && ".join(terms)}
-        return self._nested(f"when-{name}", {"if": inner}, needs, {**given, **more})
-
-    def _nested(self, name: str, tasks: Document, needs: Needs, more: dict[str, str]) -> Document:
-        """A task for a pipeline of these tasks, with inputs of its own beside what its step needs."""
+        Args:
+            name: what the pipeline is called.
+            inner: what the task in it is called there.
+            defined: the parameters that the pipeline gets beside these, by their types.
+            passed: those of them that it hands on to the task.
+        """
+        task["taskInfo"], task["inputs"] = {"name": inner}, needs.passed(passed)
         label = f"comp-{self._names.take(name)}"
-        self._components[label] = {"dag": {"tasks": tasks}, "inputDefinitions": self._defined(needs, more)}
-        return {"componentRef": {"name": label}}
+        self._components[label] = {"dag": {"tasks": {inner: task}}, "inputDefinitions": needs.defined(defined)}
+        return {"componentRef": {"name": label}, "taskInfo": {}, "inputs": {}}
 
     def _container(self, step: StepPlan | None) -> Document:
         settings = self._settings
@@ -323,15 +309,6 @@ class Builder:
         return accelerator(step, settings).resource if isinstance(settings, KubeflowSettings) else settings.gpu_resource
 
 
-def _given(needs: Needs, more: Document) -> Document:
-    """The inputs of a task: those that the pipeline around it has, and more parameters."""
-    parameters = {name: {"componentInputParameter": name} for name in needs.parameters}
-    found: Document = {"parameters": {**parameters, **more}}
-    if needs.reads:
-        found["artifacts"] = {name: {"componentInputArtifact": name} for name in needs.reads}
-    return found
-
-
 def _retry_policy(step: StepPlan) -> Document:
     """How often a task is tried again.
 
@@ -356,22 +333,6 @@ def _retry_policy(step: StepPlan) -> Document:
         "backoffFactor": retry.backoff,
         "backoffMaxDuration": f"{min(window, 200 * YEAR)}s",
     }
-
-
-def _sources(plan: Plan) -> dict[str, tuple[str, str]]:
-    """For each mapped step, the step that is not and the output of it whose elements it runs for."""
-    found: dict[str, tuple[str, str]] = {}
-    for step in plan.steps:
-        for given in step.inputs.values():
-            if isinstance(source := given.source, Element):
-                found[step.name] = found.get(source.step, (source.step, source.output))
-                break
-    return found
-
-
-def _guard(number: int) -> str:
-    """The input that holds what a guard decided. Not by the gate's name: kfp.local takes some for an output's."""
-    return f"guard-{number}"
 
 
 def _decimal(number: float) -> str:

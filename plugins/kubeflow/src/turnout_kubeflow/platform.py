@@ -8,13 +8,12 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import ConfigError, Plan, StepPlan, UnsupportedError, encode, merged, options_of
+from turnout.plugin_api import ConfigError, Plan, StepPlan, UnsupportedError, merged, options_of, secret_variables
 from turnout_kubeflow.options import Accelerator, TaskOptions, Toleration
 from turnout_kubeflow.settings import KubeflowSettings
 
 Document = dict[str, Any]
 _VARIABLE = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*\Z")
-_REFERENCE = re.compile(r"\$\{secret:([^}]+)\}")
 
 
 def platform(plan: Plan, settings: KubeflowSettings, executors: Mapping[str, str]) -> Document | None:
@@ -37,10 +36,8 @@ def platform(plan: Plan, settings: KubeflowSettings, executors: Mapping[str, str
 
 def unknown_secrets(plan: Plan, settings: KubeflowSettings) -> tuple[str, ...]:
     """The secrets that a pipeline reads from variables, and of which Kubeflow is told nothing."""
-    if plan.worker.secrets.type != "env":
-        return ()
-    wanted = {name for step in (None, *plan.steps) for name in _secrets(plan, step)}
-    return tuple(sorted(wanted - set(settings.kubernetes_secrets)))
+    secrets = {name for step in (None, *plan.steps) for name in secret_variables(plan, step) or ()}
+    return tuple(sorted(secrets - set(settings.kubernetes_secrets)))
 
 
 def accelerator(step: StepPlan, settings: KubeflowSettings) -> Accelerator:
@@ -80,26 +77,20 @@ def _given_secrets(plan: Plan, settings: KubeflowSettings, step: StepPlan | None
     """The variables in which the secret store ``env`` finds the secrets that a container needs, and their keys."""
     if not settings.kubernetes_secrets:
         return {}
-    if plan.worker.secrets.type != "env":
+    variables = secret_variables(plan, step)
+    if variables is None:
         raise ConfigError(
             f"orchestrator.kubernetes_secrets gives variables; secrets of type {plan.worker.secrets.type} are none",
             fix="write secrets: {type: env} in the stack; or mount the Secret where they look: secret_volumes",
         )
-    prefix = plan.worker.secrets.config.get("prefix", "")
-    wanted = {name: f"{prefix}{name}" for name in _secrets(plan, step) if name in settings.kubernetes_secrets}
-    for name, variable in wanted.items():
+    given = {name: variable for name, variable in variables.items() if name in settings.kubernetes_secrets}
+    for name, variable in given.items():
         if not _VARIABLE.match(variable):
             raise ConfigError(
                 f"the secret {name!r} cannot be a variable of a container",
                 fix="use letters, digits, '.', '_' and '-' in its name",
             )
-    return {variable: settings.kubernetes_secrets[name] for name, variable in wanted.items()}
-
-
-def _secrets(plan: Plan, step: StepPlan | None) -> list[str]:
-    """The names of the secrets that a container needs: the step's own, and those of the components on its worker."""
-    own = () if step is None else step.secrets.values()
-    return sorted({*own, *_REFERENCE.findall(encode(plan.worker).decode())})
+    return {variable: settings.kubernetes_secrets[name] for name, variable in given.items()}
 
 
 def _config(options: TaskOptions) -> Document:
