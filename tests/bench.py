@@ -24,6 +24,7 @@ from turnout.planning.publishing import publish_plan
 from turnout.project import code as packages
 from turnout.project.project import load
 from turnout.runtime.finish import finish_run
+from turnout.runtime.joining import join
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.stores.local import LocalStore
@@ -124,7 +125,7 @@ class Bench:
         """A new worker's session, in this process."""
         submission = Submission(params=params or {}, options=Options(**options))
         digest = (plan or self.plan).digest
-        return Session.open(self.store, digest, run, submission, in_process=True, registry=self.registry)
+        return join(self.store, digest, run, submission, in_process=True, registry=self.registry)
 
     def call(self, step: str, index: int | None = None, params: Any = None, **options: Any) -> StepResult:
         """One call of a step by a new worker."""
@@ -170,16 +171,16 @@ class Bench:
 
     def run_folder(self, run: str = "run 1") -> Path:
         """The run's folder in the store."""
-        return self.folder / "store" / "bench" / "runs" / self.open(run=run).run.id
+        return self.folder / "store" / "bench" / "runs" / self.open(run=run).run.info.id
 
     def record(self, step: str, index: int | None = None, **options: Any) -> Record | None:
         """A step's record."""
-        return self.open(**options).record(step, index)
+        return self.open(**options).run.record(step, index)
 
     def value(self, step: str, index: int | None = None, output: str = "output", **options: Any) -> Any:
         """A step's output."""
         session = self.open(**options)
-        record = session.record(step, index)
+        record = session.run.record(step, index)
         assert record is not None, f"{step} is not committed"
         return session.artifacts.load_output(record.outputs[output])
 

@@ -6,11 +6,13 @@ A plugin is found by its folder, and a module of the core by its file, so that n
 from __future__ import annotations
 
 import configparser
+import graphlib
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import grimp
 import tomllib
 from importlinter.cli import lint_imports_command
 
@@ -55,6 +57,19 @@ def write(folder: Path) -> Path:
     return path
 
 
+def circle() -> list[str]:
+    """Modules that import one another in a circle, late imports among them; none where there is no such circle."""
+    graph = grimp.build_graph("turnout", *plugins(), exclude_type_checking_imports=True, cache_dir=None)
+    imported = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    try:
+        graphlib.TopologicalSorter(imported).prepare()
+    except graphlib.CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
 if __name__ == "__main__":
+    if found := circle():
+        sys.exit(f"files import one another in a circle: {' -> '.join(found)}")
     with tempfile.TemporaryDirectory() as folder:
         lint_imports_command(["--config", str(write(Path(folder))), *sys.argv[1:]])

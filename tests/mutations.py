@@ -25,6 +25,7 @@ from turnout.cli import main
 from turnout.model.records import Submission
 from turnout.project import project
 from turnout.runtime.finish import finish_run
+from turnout.runtime.joining import join
 from turnout.runtime.parameters import parse_submission
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
@@ -329,7 +330,7 @@ def fuzz_params(shop: Shop, chance: random.Random) -> str:
 
 def _session(shop: Shop, plan: str, name: str, submission: Submission) -> Session:
     store = LocalStore.from_url(str(shop.store))
-    return Session.open(store, plan, name, submission, in_process=True)
+    return join(store, plan, name, submission, in_process=True)
 
 
 def _called(session: Session, chance: random.Random) -> str:
@@ -338,7 +339,7 @@ def _called(session: Session, chance: random.Random) -> str:
     path = list(sys.path)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            for step in session.plan.steps[: chance.randint(1, 9)]:
+            for step in session.run.plan.steps[: chance.randint(1, 9)]:
                 result = guarded(partial(run_step, session, step.name, 0 if step.mapped else None), "a step")
                 if result is not None and len(result.message) > 20_000:
                     raise Failed(f"a message of {len(result.message)} characters")
@@ -347,8 +348,8 @@ def _called(session: Session, chance: random.Random) -> str:
         session.close()
         sys.path[:] = path
         sys.modules.pop("fuzzed_flow", None)
-        for folder in (shop_runs := Path(session.store.address) / "shop/runs").iterdir():
-            if folder.name == session.run.id:
+        for folder in (shop_runs := Path(session.run.store.address) / "shop/runs").iterdir():
+            if folder.name == session.run.info.id:
                 shutil.rmtree(shop_runs / folder.name)
     if CANARY in out.getvalue() or ("Traceback" in out.getvalue() and OURS in out.getvalue()):
         raise Failed(f"printed {out.getvalue()[-3000:]}")

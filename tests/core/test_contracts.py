@@ -49,6 +49,20 @@ def lint(root: Path, contract: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_files_that_import_one_another_in_a_circle_are_found_late_imports_among_them(checkout):
+    command = [sys.executable, "-c", "import import_contracts; print(*import_contracts.circle())"]
+    environ = {"PYTHONPATH": f"{checkout}:{ROOT / 'tests'}", "PATH": "/usr/bin:/bin"}
+    assert subprocess.check_output(command, cwd=checkout, env=environ, text=True) == "\n"
+    path = checkout / "turnout/model/spec.py"
+    before = path.read_text()
+    path.write_text(f"{before}\ndef later():\n    from turnout.model import plan\n")
+    try:
+        found = subprocess.check_output(command, cwd=checkout, env=environ, text=True).split()
+    finally:
+        path.write_text(before)
+    assert {"turnout.model.plan", "turnout.model.spec"} <= set(found)
+
+
 @pytest.mark.parametrize("contract", BREAKS)
 def test_a_contract_holds_and_fails_when_it_is_broken(contract, checkout):
     held = lint(checkout, contract)

@@ -14,7 +14,7 @@ import pytest
 
 from turnout.base import clock
 from turnout.model.records import Point
-from turnout.runtime.sending import Begin, Log
+from turnout.tracking.sending import Begin, Log
 
 COMMON = """
 from turnout import log_artifact, log_params
@@ -282,9 +282,9 @@ LOGS = """
 
 
 def test_the_end_is_told_by_the_process_that_knows_the_tracker(project, tracked, monkeypatch):
-    from turnout.runtime import tracking
+    from turnout.tracking.tracking import Tracking
 
-    monkeypatch.setattr(tracking, "send_end", None)  # of this process, which would have to import a client
+    monkeypatch.setattr(Tracking, "send_end", None)  # of this process, which would have to import a client
     run, state, _ = tracked(LOGS.format(last="pass"), flush=0.01)
     assert state == "succeeded"
     assert json.loads((project.folder / "seen" / run.id / "state.json").read_text()) == "succeeded"

@@ -383,10 +383,10 @@ def test_a_worker_that_cannot_join_the_run_fails_its_step_and_says_why(project):
     handle.wait(60)
     from turnout.engines.local.engine import Engine
     from turnout.model.records import Options, Submission
-    from turnout.runtime.session import Session
+    from turnout.runtime.joining import join
 
     submission = Submission(options=Options(uuid="second"))
-    session = Session.open(handle.session.store, handle.session.plan.digest, "second", submission)
+    session = join(handle.session.run.store, handle.session.run.plan.digest, "second", submission)
     engine = Engine(session, workers=1, logs=project.folder / "logs")
     engine._environ = {"TURNOUT_STORE": "gopher://nowhere"}
     assert engine.run().state == "failed"

@@ -113,7 +113,7 @@ def test_what_is_on_record_is_taken_by_its_name(demo):
     old = demo.open(run="old")
     demo.call("load", run="old")
     demo.call("double", run="old")
-    named = json.dumps({"options": {"replace": {"load": {"output": f"{old.run.id}/double:output"}}}})
+    named = json.dumps({"options": {"replace": {"load": {"output": f"{old.run.info.id}/double:output"}}}})
     for step in ("load", "double"):
         done = demo.process("step", "--step", step, run="new", TURNOUT_PARAMS=named)
         assert done.returncode == 0, done.stderr

@@ -28,7 +28,7 @@ class Distant(Orchestrator[Config]):
 def test_an_engine_that_cannot_is_refused_with_its_own_way(bench):
     bench.write("def one():\n    return 1\n")
     bench.make(bench.step("one"))
-    run: RunInfo = bench.open().run
+    run: RunInfo = bench.open().run.info
     with pytest.raises(UnsupportedError) as error:
         Distant(Config()).resume(bench.plan, run, bench.store)
     assert str(error.value) == (

@@ -20,6 +20,7 @@ from turnout.model.records import Options, Reuse, Submission
 from turnout.planning.policies import forbidden
 from turnout.plugin_api import Config, Git, Policy, Violation, hookimpl
 from turnout.project.project import load
+from turnout.runtime.joining import join
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.testing.plans import sample_plan, sample_step
@@ -144,7 +145,7 @@ def test_no_pickle_refuses_on_the_worker_what_the_plan_left_open(project, pipeli
         "  fix: return plain values, tables or arrays, or write a materializer for its class: "
         "@turnout.materializer(TheClass)"
     )
-    assert session.record(step, None) is None
+    assert session.run.record(step, None) is None
 
 
 def test_no_pickle_refuses_a_function_by_value():
@@ -206,7 +207,7 @@ def opened(launch: Launch, git: Git | None = None, registry: Registry | None = N
     """A session of a worker that came by the plan, whoever made it."""
     launch.publish()
     options = Options(git=git)
-    return Session.open(launch.workspace.store, launch.plan.digest, "1", Submission(options=options), registry=registry)
+    return join(launch.workspace.store, launch.plan.digest, "1", Submission(options=options), registry=registry)
 
 
 def test_a_worker_refuses_a_plan_that_was_made_without_the_check(project, monkeypatch):
@@ -215,7 +216,7 @@ def test_a_worker_refuses_a_plan_that_was_made_without_the_check(project, monkey
     session = opened(planned("pickles", path))
     for step in ("fit", "plain"):  # the run as a whole is refused
         result = run_step(session, step)
-        assert (result.exit_code, session.record(step, None)) == (2, None)
+        assert (result.exit_code, session.run.record(step, None)) == (2, None)
         assert "would be saved as a pickle" in result.message
         assert "the code does not come from a git commit" in result.message
 
@@ -226,7 +227,7 @@ def test_what_an_earlier_run_made_is_held_to_the_policies_of_this_one(project):
     launch = planned("surprises", stack(project, "strict", "extends: local\npolicies: [{type: no_pickle}]\n"))
     launch.publish()
     again = Submission(options=Options(reuse=Reuse(run=free.run_id)))
-    result = run_step(Session.open(launch.workspace.store, launch.plan.digest, "1", again), "odd")
+    result = run_step(join(launch.workspace.store, launch.plan.digest, "1", again), "odd")
     assert result.exit_code == 2
     assert result.message.startswith("the step odd made a pipelines.Odd, which was saved as a pickle\n")
 

@@ -18,9 +18,10 @@ from turnout.model.spec import Entrypoint
 from turnout.model.types import ANY
 from turnout.runtime import step as runtime_step
 from turnout.runtime.finish import finish_run
-from turnout.runtime.session import Session
+from turnout.runtime.joining import join
 from turnout.runtime.step import run_step
 from turnout.stores import layout
+from turnout.stores.run import Run
 
 SOURCE = """
     import os, sys, time
@@ -122,18 +123,18 @@ def test_processes_at_once_make_one_record_and_all_succeed(demo):
 def test_the_loser_of_a_race_adopts_the_winners_record(demo, monkeypatch):
     demo.make(demo.step("one"), demo.step("double", x=demo.out("one")))
     loser, winner = demo.open(), demo.open()
-    commit = Session.commit
+    commit = Run.commit
 
     def overtaken(self, record):
-        monkeypatch.setattr(Session, "commit", commit)
+        monkeypatch.setattr(Run, "commit", commit)
         assert run_step(winner, "one").adopted is False
         return commit(self, record)
 
-    monkeypatch.setattr(Session, "commit", overtaken)
+    monkeypatch.setattr(Run, "commit", overtaken)
     result = run_step(loser, "one")
     assert result.adopted
     standing = demo.record("one")
-    assert loser.record("one", None) == standing
+    assert loser.run.record("one", None) == standing
     assert len(demo.attempts("one")) == 2
     assert standing.attempt in {attempt.id for attempt in demo.attempts("one")}
 
@@ -159,8 +160,10 @@ def test_blobs_come_before_the_manifest_and_the_manifest_before_the_record(demo,
     demo.make(demo.step("one"))
     session, keys = demo.open(), []
     for name in ("create", "create_from"):
-        plain = getattr(session.store, name)
-        monkeypatch.setattr(session.store, name, lambda key, data, plain=plain: (keys.append(key), plain(key, data))[1])
+        plain = getattr(session.run.store, name)
+        monkeypatch.setattr(
+            session.run.store, name, lambda key, data, plain=plain: (keys.append(key), plain(key, data))[1]
+        )
     assert run_step(session, "one").exit_code == 0
     kinds = [
         "manifest"
@@ -177,14 +180,14 @@ def test_blobs_come_before_the_manifest_and_the_manifest_before_the_record(demo,
 def test_nothing_is_committed_when_the_store_fails_in_between(demo, monkeypatch):
     demo.make(demo.step("one"))
     session = demo.open()
-    plain = session.store.create
+    plain = session.run.store.create
 
     def failing(key, data):
         if key.endswith("manifest.json"):
             raise ArtifactError("the store is gone")
         return plain(key, data)
 
-    monkeypatch.setattr(session.store, "create", failing)
+    monkeypatch.setattr(session.run.store, "create", failing)
     result = run_step(session, "one")
     assert (result.exit_code, result.message) == (1, "the store is gone")
     assert demo.record("one") is None
@@ -274,18 +277,18 @@ def test_a_zombie_that_ends_late_changes_nothing(demo, monkeypatch):
     """A worker that was thought lost finishes after a retry has committed and the run has ended."""
     demo.make(demo.step("one"))
     zombie = demo.open()
-    commit = Session.commit
+    commit = Run.commit
 
     def late(self, record):
-        monkeypatch.setattr(Session, "commit", commit)
+        monkeypatch.setattr(Run, "commit", commit)
         assert demo.call("one").exit_code == 0
         finish_run(demo.open())
         return commit(self, record)
 
-    monkeypatch.setattr(Session, "commit", late)
+    monkeypatch.setattr(Run, "commit", late)
     result = run_step(zombie, "one")
     assert result.adopted
-    assert zombie.record("one", None) == demo.record("one")
+    assert zombie.run.record("one", None) == demo.record("one")
     assert len(demo.attempts("one")) == 2
     assert [mark.state for mark in demo.marks()] == ["succeeded"]
 
@@ -463,10 +466,10 @@ def test_a_missing_code_package_says_what_to_do(demo):
 def test_an_empty_engine_run_is_refused(demo, native):
     demo.make(demo.step("one"))
     with pytest.raises(ConfigError, match="all runs would be one"):
-        Session.open(demo.store, demo.plan.digest, native, Submission())
+        join(demo.store, demo.plan.digest, native, Submission())
 
 
 @pytest.mark.parametrize("digest", ["", "../../secrets", "ABC", "0" * 63, "0" * 65])
 def test_a_digest_that_is_none_is_final(demo, digest):
     with pytest.raises(PlanError, match="is not the digest of a plan"):
-        Session.open(demo.store, digest, "run", Submission())
+        join(demo.store, digest, "run", Submission())

@@ -17,8 +17,8 @@ from turnout.components.tracker import Tracker
 from turnout.model.expressions import Compare, Const, Ref
 from turnout.model.plan import Component, Worker
 from turnout.model.records import Reuse
-from turnout.runtime import tracking
 from turnout.runtime.finish import finish_run
+from turnout.tracking import tracking
 
 SOURCE = """
     from turnout import log_metric, log_artifact
@@ -147,7 +147,7 @@ def test_only_what_happened_is_told(demo):
 def test_what_is_taken_over_is_told_as_such(demo):
     demo.make(demo.step("one"), worker=observed(demo))
     demo.call("one", run="old")
-    old = demo.open(run="old").run.id
+    old = demo.open(run="old").run.info.id
     demo.events.unlink()
     demo.call("one", run="new", reuse=Reuse(run=old))
     kinds = [(event["kind"], event.get("message", "")) for event in events(demo)]
@@ -227,13 +227,13 @@ def test_a_step_that_logs_nothing_does_not_reach_the_tracker(demo):
 
 def test_workers_at_once_elect_one(demo):
     tracked(demo, demo.step("one"))
-    run = demo.open().run
+    run = demo.open().run.info
     found, barrier = [], threading.Barrier(6)
 
     def work():
         session = demo.open()
         barrier.wait()
-        found.append(tracking.external_id(session, session.components.tracker))
+        found.append(session.tracking.external_id(session.components.tracker))
 
     threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:
@@ -247,22 +247,22 @@ def test_workers_at_once_elect_one(demo):
 def test_where_the_elected_one_died_another_looks_for_the_run(demo, monkeypatch):
     tracked(demo, demo.step("one"))
     session = demo.open()
-    claim = session.store.create
-    claim(tracking.layout.tracker("bench", session.run.id, "claim"), b'{"time": "2026-01-01T00:00:00.000000Z"}')
+    claim = session.run.store.create
+    claim(tracking.layout.tracker("bench", session.run.info.id, "claim"), b'{"time": "2026-01-01T00:00:00.000000Z"}')
     monkeypatch.setattr(
         tracking.time, "sleep", lambda seconds: pytest.fail("the claim is old: there is nothing to wait for")
     )
     demo.call("one")
     demo.call("one")
-    assert Fake.of("begin") == [(session.run.id, False)]
+    assert Fake.of("begin") == [(session.run.info.id, False)]
     assert len(Fake.of("log")) == 1
 
 
 def test_a_fresh_claim_is_waited_for(demo, monkeypatch):
     tracked(demo, demo.step("one"))
     session = demo.open()
-    assert session.store.create(
-        tracking.layout.tracker("bench", session.run.id, "claim"),
+    assert session.run.store.create(
+        tracking.layout.tracker("bench", session.run.info.id, "claim"),
         json.dumps({"time": tracking.clock.now()}).encode(),
     )
     waits = []
@@ -270,7 +270,7 @@ def test_a_fresh_claim_is_waited_for(demo, monkeypatch):
     def sleep(seconds):
         waits.append(seconds)
         if len(waits) == 2:
-            session.store.create(tracking.layout.tracker("bench", session.run.id, "id"), b'"from elsewhere"')
+            session.run.store.create(tracking.layout.tracker("bench", session.run.info.id, "id"), b'"from elsewhere"')
 
     monkeypatch.setattr(tracking.time, "sleep", sleep)
     demo.call("one")

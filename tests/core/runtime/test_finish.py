@@ -119,7 +119,7 @@ def kinds(demo):
 
 def state(demo, said="unknown"):
     """The state of the run, whose engine says this of it."""
-    return run_state(demo.open(), Engine(said))
+    return run_state(demo.open().run, Engine(said))
 
 
 def test_an_end_is_marked_once_until_something_has_changed(demo, tmp_path):
@@ -141,16 +141,16 @@ def test_an_end_is_marked_once_until_something_has_changed(demo, tmp_path):
 def test_an_end_that_is_overtaken_looks_again(demo, monkeypatch):
     demo.make(demo.step("one"))
     late = demo.open()
-    create = late.store.create
+    create = late.run.store.create
 
     def overtaken(key, data):
         if "/marks/" in key:
-            monkeypatch.setattr(late.store, "create", create)
+            monkeypatch.setattr(late.run.store, "create", create)
             demo.call("one")
             finish_run(demo.open())
         return create(key, data)
 
-    monkeypatch.setattr(late.store, "create", overtaken)
+    monkeypatch.setattr(late.run.store, "create", overtaken)
     assert finish_run(late).state == "succeeded"
     assert kinds(demo) == ["begin", "succeeded"]
 
@@ -214,9 +214,9 @@ def test_records_are_enough_and_the_engine_is_not_asked(demo):
     )
     engine = Engine("failed")
     demo.call("one")
-    assert run_state(demo.open(), engine) == "failed"
+    assert run_state(demo.open().run, engine) == "failed"
     demo.call("good")  # the skips follow, though nobody has committed them
-    assert run_state(demo.open(), engine) == "succeeded"
+    assert run_state(demo.open().run, engine) == "succeeded"
     assert engine.asked == 1
 
 

@@ -47,7 +47,7 @@ def chain(demo, plus=0):
 def earlier(demo, **fields):
     demo.make(*chain(demo), **fields)
     demo.run(run="old")
-    return demo.open(run="old").run.id
+    return demo.open(run="old").run.info.id
 
 
 def reused(demo, run="new"):
@@ -79,7 +79,7 @@ def test_from_runs_a_step_and_its_descendants_again(demo):
     }
     assert demo.value("after", run="new") == 212
     record = demo.record("double", 1, run="new")
-    assert (record.run, record.plan) == (demo.open(run="new").run.id, demo.plan.digest)
+    assert (record.run, record.plan) == (demo.open(run="new").run.info.id, demo.plan.digest)
     assert record.outputs == demo.record("double", 1, run="old").outputs
 
 
@@ -102,7 +102,7 @@ def test_what_the_old_run_did_not_get_to_is_run(demo):
     demo.make(*chain(demo))
     demo.call("load", run="old")
     demo.call("double", 1, run="old")
-    old = demo.open(run="old").run.id
+    old = demo.open(run="old").run.info.id
     assert demo.run(run="new", reuse=Reuse(run=old)) == {"succeeded": 6}
     assert {step for step, source in reused(demo).items() if source is not None} == {"load", "double.1"}
     assert demo.value("total", run="new") == 6
@@ -111,7 +111,7 @@ def test_what_the_old_run_did_not_get_to_is_run(demo):
 def test_nothing_that_is_taken_over_is_run(demo, tmp_path):
     demo.make(demo.step("count", path=str(tmp_path / "marks")))
     demo.call("count", run="old")
-    demo.call("count", run="new", reuse=Reuse(run=demo.open(run="old").run.id))
+    demo.call("count", run="new", reuse=Reuse(run=demo.open(run="old").run.info.id))
     assert (tmp_path / "marks").read_text() == "x"
     assert len(demo.attempts("count")) == 1
 
@@ -119,7 +119,7 @@ def test_nothing_that_is_taken_over_is_run(demo, tmp_path):
 def test_taking_over_what_was_taken_over(demo):
     old = earlier(demo)
     demo.run(run="mid", reuse=Reuse(run=old))
-    mid = demo.open(run="mid").run.id
+    mid = demo.open(run="mid").run.info.id
     demo.run(run="new", reuse=Reuse(run=mid))
     assert demo.record("load", run="new").reused_from == f"{mid}/load"
     assert demo.record("load", run="new").started >= demo.record("load", run="mid").started
@@ -134,7 +134,7 @@ def test_a_skip_is_taken_over_as_a_skip(demo):
     )
     demo.make(*steps)
     demo.run(run="old")
-    assert demo.run(run="new", reuse=Reuse(run=demo.open(run="old").run.id)) == {"skipped": 1, "succeeded": 2}
+    assert demo.run(run="new", reuse=Reuse(run=demo.open(run="old").run.info.id)) == {"skipped": 1, "succeeded": 2}
     assert demo.record("good", run="new").value is False
 
 
@@ -142,7 +142,7 @@ def test_a_step_the_old_run_has_not(demo):
     demo.make(demo.step("load", lists=True))
     demo.run(run="old")
     demo.make(*chain(demo))
-    old = demo.open(run="old").run.id
+    old = demo.open(run="old").run.info.id
     result = demo.call("beside", run="new", reuse=Reuse(run=old, from_="total"))
     assert result.exit_code == 2
     assert "has no record of beside, which this run is to reuse" in result.message
@@ -176,7 +176,7 @@ def outputs(*pairs, lists=False):
 def test_other_outputs_than_the_old_run_has(demo, changed, reason):
     demo.make(demo.step("one", "double", x=1, outputs=outputs(("output", "builtins:int"))))
     demo.run(run="old")
-    old = demo.open(run="old").run.id
+    old = demo.open(run="old").run.info.id
     demo.make(demo.step("one", "double", x=1, outputs=changed))
     result = demo.call("one", run="new", reuse=Reuse(run=old))
     if "DataFrame" in reason:
@@ -190,7 +190,7 @@ def test_other_outputs_than_the_old_run_has(demo, changed, reason):
 def test_types_that_the_old_value_may_fit_are_taken(demo, name):
     demo.make(demo.step("one", "double", x=1, outputs=outputs(("output", "builtins:int"))))
     demo.run(run="old")
-    old = demo.open(run="old").run.id
+    old = demo.open(run="old").run.info.id
     demo.make(demo.step("one", "double", x=1, outputs=outputs(("output", name))))
     assert demo.call("one", run="new", reuse=Reuse(run=old)).exit_code == 0
 
@@ -198,7 +198,7 @@ def test_types_that_the_old_value_may_fit_are_taken(demo, name):
 def test_a_step_that_became_mapped_is_refused(demo):
     demo.make(demo.step("load", lists=True), demo.step("double", x=3))
     demo.run(run="old")
-    old = demo.open(run="old").run.id
+    old = demo.open(run="old").run.info.id
     demo.make(demo.step("load", lists=True), demo.step("double", x=demo.each("load")))
     demo.call("load", run="new", reuse=Reuse(run=old, only=("load",)))
     result = demo.call("double", 0, run="new")

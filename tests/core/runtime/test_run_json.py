@@ -13,7 +13,7 @@ from turnout.base.errors import ArtifactError, ConfigError, PlanError
 from turnout.base.identity import run_id
 from turnout.model.plan import decode as decode_plan
 from turnout.model.records import Git, Options, Submission
-from turnout.runtime.session import Session
+from turnout.runtime.joining import join
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 
@@ -68,21 +68,21 @@ def test_it_wins_over_a_redeployed_plan_and_other_parameters(demo):
         params=(demo.declare("depth", "str", default="none"),),
     )
     session = demo.open({"depth": "of no use"}, tags={"try": "second"})
-    assert session.plan == old
-    assert session.plan != new
-    assert (session.run.params, session.run.options.tags) == ({"depth": 8}, {"try": "first"})
+    assert session.run.plan == old
+    assert session.run.plan != new
+    assert (session.run.info.params, session.run.info.options.tags) == ({"depth": 8}, {"try": "first"})
     assert demo.call("show").exit_code == 0
     assert demo.value("show") == 8
     lacking = demo.call("extra")
     assert lacking.exit_code == 2
-    assert f"the run {session.run.id} has no step 'extra'" in lacking.message
+    assert f"the run {session.run.info.id} has no step 'extra'" in lacking.message
     assert "start a new run for a changed pipeline" in lacking.message
 
 
 def test_a_later_worker_with_parameters_that_do_not_fit_is_not_asked(demo):
     demo.make(demo.step("show", value=demo.param("depth")), params=(demo.declare("depth", "int"),))
     demo.open({"depth": 8})
-    assert demo.open({"no": "such"}).run.params == {"depth": 8}
+    assert demo.open({"no": "such"}).run.info.params == {"depth": 8}
 
 
 def test_nothing_is_made_when_the_first_workers_parameters_do_not_fit(demo):
@@ -116,13 +116,13 @@ def test_the_plan_of_a_run_is_needed_also_by_a_redeployed_worker(demo):
 )
 def test_ids_of_runs_are_stable_and_harmless_for_any_native_id(demo, native):
     demo.make(demo.step("show", value=1))
-    id_ = demo.open(run=native).run.id
-    assert id_ == demo.open(run=native).run.id
+    id_ = demo.open(run=native).run.info.id
+    assert id_ == demo.open(run=native).run.info.id
     assert len(id_) == 20
     assert id_.isalnum()
     assert id_.lower() == id_
     assert (demo.folder / "store" / "bench" / "runs" / id_ / "run.json").is_file()
-    assert demo.open(run=native).run.engine_run == native
+    assert demo.open(run=native).run.info.engine_run == native
     assert demo.call("show", run=native).exit_code == 0
 
 
@@ -144,10 +144,8 @@ def test_every_part_of_a_runs_identity_counts_and_none_runs_into_the_next():
 
 def _join(root: str, digest: str, number: int, barrier, answers) -> None:
     barrier.wait()
-    session = Session.open(
-        LocalStore.from_url(root), digest, "the run", Submission(params={"n": number}, options=Options())
-    )
-    answers.put(session.run.params["n"])
+    session = join(LocalStore.from_url(root), digest, "the run", Submission(params={"n": number}, options=Options()))
+    answers.put(session.run.info.params["n"])
 
 
 def test_workers_that_race_in_processes_agree(demo):
@@ -205,14 +203,14 @@ def test_an_interval_that_the_engine_does_not_have(demo, snapshot):
         demo.open(at="2026-03-01")
     assert str(caught.value) == snapshot
     session = demo.open(interval=("2026-03-01", "2026-03-02"))
-    assert session.run.params == {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
+    assert session.run.info.params == {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
 
 
 def test_the_commit_that_the_code_was_published_with_is_taken_where_the_submitter_says_none(demo):
     demo.make(demo.step("show", value=1))
     origin = demo.folder / "store" / layout.code_origin(demo.plan.code.digest)
     origin.write_bytes(canonical.encode(Git("1" * 40)))
-    assert demo.open().run.git == Git("1" * 40)
+    assert demo.open().run.info.git == Git("1" * 40)
     origin.write_bytes(b"{")
     with pytest.raises(ArtifactError, match="cannot be read as a Git"):
         demo.open(run="run 2")
@@ -247,7 +245,7 @@ def test_the_first_worker_sees_parameters_as_every_other(demo):
     demo.make(demo.step("show", value=demo.param("tree")), params=(demo.declare("tree", "json"),))
     first = demo.open({"tree": {"b": 1, "a": {"d": 2, "c": 3}}})
     assert (
-        json.dumps(first.run.params)
-        == json.dumps(demo.open().run.params)
+        json.dumps(first.run.info.params)
+        == json.dumps(demo.open().run.info.params)
         == '{"tree": {"a": {"c": 3, "d": 2}, "b": 1}}'
     )

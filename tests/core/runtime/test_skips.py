@@ -20,6 +20,7 @@ from turnout.planning.publishing import publish_plan
 from turnout.project import code as packages
 from turnout.project.project import load
 from turnout.runtime.finish import finish_run
+from turnout.runtime.joining import join
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.stores.local import LocalStore
@@ -83,17 +84,17 @@ class World:
         self.session = self.open()
 
     def open(self) -> Session:
-        return Session.open(self.store, self.plan.digest, "engine run", Submission(), in_process=True)
+        return join(self.store, self.plan.digest, "engine run", Submission(), in_process=True)
 
     def put(self, step: str, index: int | None = None, **fields: object) -> None:
         fields.setdefault("state", "succeeded")
-        self.session.commit(Record(run=self.session.run.id, step=step, index=index, **fields))
+        self.session.run.commit(Record(run=self.session.run.info.id, step=step, index=index, **fields))
 
     def call(self, index: int | None = None) -> StepResult:
         return run_step(self.session, "it", index)
 
     def finish(self) -> dict[str, int]:
-        return self.session.store and finish_run(self.open()).steps
+        return self.session.run.store and finish_run(self.open()).steps
 
 
 def task(name: str, **fields: object) -> StepPlan:
@@ -190,11 +191,11 @@ def test_a_row(row, tmp_path, code):
     result = world.call(index)
     assert result.exit_code == int(called), result.message
     if what == "is skipped":
-        record = world.open().record("it", None)
+        record = world.open().run.record("it", None)
         assert record is not None
         assert record.state == "skipped"
     if what.startswith("runs with"):
-        record = world.open().record("it", index)
+        record = world.open().run.record("it", index)
         assert record.inputs["given"].skipped is (what == "runs with None")
         if kind == "collector":
             shown = world.session.artifacts.load_output(record.outputs["output"], TypeName())
@@ -205,10 +206,10 @@ def _outcome_of_it(world: World) -> str:
     """What the end of the run makes of ``it`` when nobody called it."""
     before = world.open()
     finish_run(before)
-    record = world.open().record("it", None)
+    record = world.open().run.record("it", None)
     if record is not None:
         return record.state
-    if before.plan.by_name["it"].mapped:
+    if before.run.plan.by_name["it"].mapped:
         try:
             if before.resolver.count("it") == 0:
                 return "nothing"
@@ -272,7 +273,7 @@ def test_a_long_chain_that_never_ran_is_closed_by_looking_at_each_step_once(tmp_
     ]
     world = World(tmp_path, code, chain)
     session, looked = world.open(), []
-    read = session.store.read
-    monkeypatch.setattr(session.store, "read", lambda key: looked.append(key) or read(key))
+    read = session.run.store.read
+    monkeypatch.setattr(session.run.store, "read", lambda key: looked.append(key) or read(key))
     assert finish_run(session).steps == {"failed": 300}
     assert len(looked) < 2 * len(chain)

@@ -249,7 +249,8 @@ def test_things_that_are_logged_can_be_loaded(demo):
     assert demo.call("log_things").message == ""
     session = demo.open()
     found = {
-        name: session.artifacts.load(one) for name, one in session.record("log_things", None).logged.artifacts.items()
+        name: session.artifacts.load(one)
+        for name, one in session.run.record("log_things", None).logged.artifacts.items()
     }
     assert set(found) == {"curve", "rows", "settings", "notes"}
     assert found["rows"]["a"].tolist() == [1, 2]

@@ -15,8 +15,7 @@ from turnout.components.registry import Registry
 from turnout.components.tracker import Tracker, TrackerConfig
 from turnout.model.plan import Component, Worker
 from turnout.model.records import Reuse
-from turnout.runtime.report import Report
-from turnout.runtime.tracking import send
+from turnout.tracking.report import Report
 
 SOURCE = """
     import pandas as pd
@@ -123,7 +122,7 @@ def test_tables_that_steps_read_and_made_are_told(demo):
     }
     assert set(map(tuple, Witness.logged.values())) == {("before", "after")}
     session = demo.open()
-    assert session.store.read(f"bench/runs/{session.run.id}/tracker/page.json") == b'"http://tool/witnessed"'
+    assert session.run.store.read(f"bench/runs/{session.run.info.id}/tracker/page.json") == b'"http://tool/witnessed"'
 
 
 def test_a_file_that_is_given_is_told_by_its_parameter(demo):
@@ -146,11 +145,11 @@ def test_what_is_taken_over_or_sent_again_is_told_alike(demo):
     demo.run(run="old")
     first = dict(Witness.told)
     Witness.told.clear()
-    demo.run(run="new", reuse=Reuse(run=demo.open(run="old").run.id))
+    demo.run(run="new", reuse=Reuse(run=demo.open(run="old").run.info.id))
     assert Witness.told == first
     Witness.told.clear()
     session = demo.open(run="new")
-    assert send(session, Report.of(session.record("join", None)))
+    assert session.tracking.send(Report.of(session.run.record("join", None)))
     assert Witness.told == {"join": first["join"]}
 
 

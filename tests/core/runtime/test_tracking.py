@@ -100,7 +100,7 @@ def found(demo, run="run 1", tracker="{type: ledger}"):
         f"extends: local\nartifact_store: {{root: ../store}}\ntracker: {tracker}\n", encoding="utf-8"
     )
     workspace = Workspace(load(demo.root), str(demo.root / "stack.yaml"), demo.registry)
-    return Run(demo.open(run=run).run.id, workspace=workspace)
+    return Run(demo.open(run=run).run.info.id, workspace=workspace)
 
 
 def test_a_run_goes_on_without_its_tracker_and_is_sent_later(demo, capfd):
@@ -213,7 +213,7 @@ def test_what_was_sent_in_part_is_completed(demo):
 def test_what_is_taken_over_reaches_the_tracker(demo):
     tracked(demo, demo.step("one"))
     demo.run(run="old")
-    demo.run(run="new", reuse=Reuse(run=demo.open(run="old").run.id))
+    demo.run(run="new", reuse=Reuse(run=demo.open(run="old").run.info.id))
     assert sorted(Ledger.points.values()) == [0.25, 0.25, 0.5, 0.5]
 
 
@@ -242,7 +242,7 @@ def test_a_tracker_that_is_required_fails_the_step(demo, capfd):
 def test_a_tracker_that_is_required_fails_what_is_taken_over(demo):
     tracked(demo, demo.step("one"), required=True)
     demo.run(run="old")
-    old = demo.open(run="old").run.id
+    old = demo.open(run="old").run.info.id
     Ledger.down = True
     result = demo.call("one", run="new", reuse=Reuse(run=old))
     assert (result.state, result.retryable) == ("failed", True)

@@ -26,8 +26,8 @@ from turnout.base import canonical
 from turnout.engines.local.inline import run_inline
 from turnout.model.records import Options
 from turnout.project.project import load
+from turnout.runtime.joining import join
 from turnout.runtime.parameters import parse_submission
-from turnout.runtime.session import Session
 
 
 class Shade(enum.Enum):
@@ -168,10 +168,10 @@ def told(turnout_stack, tmp_path):
         submission = parse_submission(text)
         assert canonical.encode(submission).decode() == text
         run = submission.options.uuid
-        session = Session.open(workspace.store, launch.plan.digest, run, submission, in_process=True)
+        session = join(workspace.store, launch.plan.digest, run, submission, in_process=True)
         _, error = run_inline(session)
         assert error is None, error
-        records = {step.name: session.record(step.name, None) for step in session.plan.steps}
+        records = {step.name: session.run.record(step.name, None) for step in session.run.plan.steps}
         session.close()
         return {name: record.outputs["output"].artifact.value for name, record in records.items()}
 

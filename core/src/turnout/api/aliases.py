@@ -21,8 +21,9 @@ from turnout.model.alias import Alias
 from turnout.model.documents import read_info
 from turnout.model.records import Artifact, Record, RunInfo
 from turnout.project import written
-from turnout.runtime.session import Session, read_plan
+from turnout.runtime.session import Session
 from turnout.stores import layout
+from turnout.stores.run import read_plan
 
 Source = Literal["store", "tracker"]
 

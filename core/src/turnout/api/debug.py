@@ -8,12 +8,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from turnout.api.run import Run
-from turnout.api.steprun import StepRun
 from turnout.base.errors import RunError
 from turnout.model.inputs import Upstream
 from turnout.model.records import Logged
@@ -23,6 +21,11 @@ from turnout.runtime.forbidden import allow_reading, artifacts_of
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.replay import CodeOf, Replay, perform, stage
 from turnout.runtime.session import Session
+from turnout.stores.run import Run as StoredRun
+
+if TYPE_CHECKING:
+    from turnout.api.run import Run
+    from turnout.api.steprun import StepRun
 
 
 def origin(step: StepRun) -> StepRun:
@@ -41,7 +44,7 @@ def origin(step: StepRun) -> StepRun:
             fix="replay a step that needs it",
         )
     run, _, label = record.reused_from.partition("/")
-    return origin(Run(run, workspace=step.run.workspace)[label])
+    return origin(step.run.other(run)[label])
 
 
 def debug(run: Run, label: str, *, code: CodeOf = "run", pdb: bool = False, quiet: bool = False) -> Replay:
@@ -60,7 +63,7 @@ def debug(run: Run, label: str, *, code: CodeOf = "run", pdb: bool = False, quie
     workspace, run = run.workspace, step.run
     plan = step.plan
     _check_inputs(step)
-    session = Session(workspace.store, run.plan, run.info, registry=workspace.registry)
+    session = Session(StoredRun(workspace.store, run.plan, run.info), registry=workspace.registry)
     interpreter = interpreter_for(session, plan)
     with tempfile.TemporaryDirectory(prefix="turnout-") as folder, contextlib.closing(session):
         report = Path(folder) / "report.json"

@@ -22,6 +22,7 @@ from turnout.runtime import cache
 from turnout.runtime.code import Code
 from turnout.runtime.session import Session
 from turnout.stores import layout
+from turnout.stores.run import Run as StoredRun
 
 Part = Literal[
     "step", "code", "expression", "parameter", "input", "package", "python", "variable", "file", "output", "threads",
@@ -93,7 +94,7 @@ def _ran_all_the_same(step: StepRun) -> str:
         return "everything is as it was, but it shared its process with other steps (isolation: worker): not cached"
     if not step.record.sealed:
         return "everything is as it was, but it ran in the submitter's own process, where nothing is cached"
-    session = Session(step.run.workspace.store, step.run.plan, step.run.info)
+    session = Session(StoredRun(step.run.workspace.store, step.run.plan, step.run.info))
     if (undeclared := cache.undeclared(session, step.plan)) is not None:
         maker, kind = undeclared
         return (

@@ -11,7 +11,6 @@ from turnout.definition.pipeline import PipelineDefinition, define
 if TYPE_CHECKING:  # a worker imports this module with the user's: what only a submitter needs is imported late
     from turnout.api.run import Run
     from turnout.api.sweep import Sweep
-    from turnout.base.errors import RunError
     from turnout.model.plan import Plan
     from turnout.model.records import Options
 
@@ -51,6 +50,7 @@ class Pipeline(PipelineDefinition):
             RunError: when the run did not succeed; ``run`` is the :class:`Run`, and where the steps ran in this
                 process ``__cause__`` is the user's own exception.
         """
+        from turnout.api.failure import failed
         from turnout.api.launch import Launch
         from turnout.api.notebook import Picture, in_notebook
 
@@ -158,24 +158,6 @@ class Pipeline(PipelineDefinition):
         from turnout.model.drawing import draw
 
         return draw(self.spec.steps)
-
-
-def failed(run: Run, state: str, cause: BaseException | None) -> RunError:
-    """The error of a run that did not succeed, naming its first failed step."""
-    from turnout.base.errors import RunError
-
-    uncommitted = (summary for summary in run.summaries.values() if summary.record is None)
-    broken = [summary for summary in uncommitted if summary.attempts and summary.attempts[-1].failure]
-    text = f"the run {run.id} of {run.info.pipeline} {'was ' if state == 'cancelled' else ''}{state}"
-    why = None
-    failure = broken[0].attempts[-1].failure if broken else None
-    if broken:
-        why = f"{broken[0].label}: {failure.message if failure else 'no reason on record'}"
-    error = RunError(text, why=why, fix=f"see it: turnout runs show {run.id[:8]}")
-    error.run = run  # type: ignore[attr-defined]
-    error.trace = failure.traceback if failure else ""
-    error.__cause__ = cause
-    return error
 
 
 def _options(

@@ -19,9 +19,9 @@ from turnout.components.tracker import Promotion, Tracker
 from turnout.model import records
 from turnout.model.alias import Alias
 from turnout.model.records import Artifact
-from turnout.runtime import missed, tracking
 from turnout.runtime.session import Session
 from turnout.stores import layout
+from turnout.stores.run import Run as StoredRun
 
 
 class Promoted(NamedTuple):
@@ -67,7 +67,7 @@ def promote(
     found.artifacts.verify(artifact)
     elsewhere = place.store.address != source.store.address
     plan = msgspec.structs.replace(found.plan, worker=place.stack.worker())
-    session = Session(place.store, plan, found.info, in_process=True, registry=place.registry)
+    session = Session(StoredRun(place.store, plan, found.info), in_process=True, registry=place.registry)
     if to_stack is not None:
         session.components.enforce(found.plan, found.info.git)
         session.components.enforce_artifacts(part.label, [artifact])
@@ -85,19 +85,19 @@ def promote(
         artifact=artifact,
         stack=source.stack.name,
     )
-    if not tracking.required(session):
+    if not session.tracking.required:
         standing = aliases.set_alias(place.store, setting)
         try:
             return Promoted(standing, _register(session, part, standing, stored=not elsewhere))
         except Exception as error:
-            return Promoted(standing, problem=tracking.failed(session, error))
+            return Promoted(standing, problem=session.tracking.failed(error))
     try:
         registered = _register(session, part, setting, stored=not elsewhere)
     except Exception as error:
         why = "the stack says that the tracker is required"
-        mend = missed.remedy(session, error) or "see that the tracker can be reached"
+        mend = session.tracking.missed("", error).fix or "see that the tracker can be reached"
         fix = f"{mend}; then promote again: nothing was set"
-        raise TurnoutError(tracking.failed(session, error), why=why, fix=fix) from None
+        raise TurnoutError(session.tracking.failed(error), why=why, fix=fix) from None
     return Promoted(aliases.set_alias(place.store, setting), registered)
 
 
@@ -135,10 +135,10 @@ def _register(session: Session, part: StepRun, alias: Alias, *, stored: bool) ->
     tracker = session.components.tracker
     if tracker is None or type(tracker).register is Tracker.register:
         return None
-    external = tracking.external_id(session, tracker) if stored else tracker.begin(session.run, claimed=False)
+    external = session.tracking.external_id(tracker) if stored else tracker.begin(session.run.info, claimed=False)
     return tracker.register(
         Promotion(
-            run=session.run,
+            run=session.run.info,
             external_id=external,
             alias=alias.name,
             step=alias.step,

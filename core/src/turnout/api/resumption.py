@@ -4,48 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from turnout.api.pipeline import failed
-from turnout.api.run import Run
-from turnout.api.workspace import Workspace
+from turnout.api.failure import failed
 from turnout.base import clock
-from turnout.base.errors import ConfigError, UnsupportedError
+from turnout.base.errors import UnsupportedError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.orchestrator import RunHandle
 from turnout.model.plan import Plan
 from turnout.model.records import Mark, RunInfo, RunState
-from turnout.project.project import load, root_of
-from turnout.runtime import tracking
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.state import ENDED, append_mark, files_of, is_complete, newest_mark, run_state, state_of_records
-from turnout.stores import layout
+from turnout.stores.run import Run as StoredRun
 
-
-def find(wanted: str, stack: str | None) -> Run:
-    """The run whose id starts with *wanted*: of the project of the current folder, else of any in the stack's store.
-
-    Raises:
-        ConfigError: when there is none, or more than one.
-    """
-    project = load(root_of(Path.cwd()))
-    workspace = Workspace(project, stack)
-    try:
-        return Run(wanted, workspace=workspace)
-    except ConfigError:
-        store, start = workspace.store, wanted.lower()
-        others = [
-            name
-            for name in store.children("")
-            if any(run.startswith(start) for run in store.children(layout.runs(name)))
-        ]
-        if len(others) != 1 or others == [project.name]:
-            raise
-    return Run(wanted, workspace=Workspace(msgspec.structs.replace(project, name=others[0]), stack))
+if TYPE_CHECKING:
+    from turnout.api.run import Run
 
 
 def start(run: Run) -> RunHandle | None:
@@ -58,10 +32,10 @@ def start(run: Run) -> RunHandle | None:
     """
     workspace, info = run.workspace, run.info
     orchestrator = workspace.orchestrator_of(info)
-    session = Session(workspace.store, run.plan, info)
-    state, mark = state_of_records(session)
+    stored = StoredRun(workspace.store, run.plan, info)
+    state, mark = state_of_records(stored)
     marked = mark is not None and (mark.kind, mark.state) == ("finish", "succeeded")
-    if marked and is_complete(session, files_of(workspace.store, info.project, info.id)):
+    if marked and is_complete(stored, files_of(workspace.store, info.project, info.id)):
         return None
     with resuming(workspace.store, info):
         try:
@@ -86,20 +60,20 @@ def resuming(store: ArtifactStore[Any], info: RunInfo) -> Iterator[None]:
         raise
 
 
-def close(
-    run: Run, *, plan: Plan | None = None, tell: Callable[[Session, RunState], None] = tracking.finish
-) -> RunState:
+def close(run: Run, *, plan: Plan | None = None, tell: Callable[[RunState], None] | None = None) -> RunState:
     """Mark the end of a run that has ended, where none is marked that stands, and return its state.
 
     An engine that stops a run at a time limit of its own may start nothing more of it, the end included.
 
     Args:
         plan: the run's, with the worker's settings that count.
-        tell: tells the tracker.
+        tell: tells the tracker; by default from here.
     """
-    session = Session(run.workspace.store, plan or run.plan, run.info, registry=run.workspace.registry)
-    state = run_state(session, run.workspace.ask_engine)
-    return finish_run(session, tell=tell).state if state in ENDED else state
+    stored = StoredRun(run.workspace.store, plan or run.plan, run.info)
+    state = run_state(stored, run.workspace.ask_engine)
+    if state not in ENDED:
+        return state
+    return finish_run(Session(stored, registry=run.workspace.registry), tell=tell).state
 
 
 def resume(run: Run) -> Run:
@@ -114,5 +88,5 @@ def resume(run: Run) -> Run:
         run.cancel()
         raise
     if state != "succeeded":
-        raise failed(run, state, None)
+        raise failed(run, state)
     return run

@@ -20,10 +20,12 @@ from turnout.catalog.reading import INDEX
 from turnout.components.orchestrator import RunHandle, RunStatus
 from turnout.model.plan import Plan
 from turnout.model.records import Record, RunInfo, RunState
-from turnout.runtime.missed import Missed, noted
-from turnout.runtime.session import Session, read_plan
+from turnout.runtime.session import Session
 from turnout.runtime.state import closing_mark, mark_cancelled, marks_of, newest_mark, run_state
 from turnout.stores import layout
+from turnout.stores.run import Run as StoredRun
+from turnout.stores.run import read_plan
+from turnout.tracking.missed import Missed, noted
 
 
 class Run:
@@ -55,6 +57,10 @@ class Run:
     def _session(self) -> Session:
         return self.workspace.session(self.plan, self.info)
 
+    def other(self, id: str) -> Run:  # noqa: A002
+        """Another run of the same project and store."""
+        return Run(id, workspace=self.workspace)
+
     @property
     def artifacts(self) -> Artifacts:
         """The reader of this run's artifacts; code for the project's own materializers is the run's."""
@@ -80,11 +86,11 @@ class Run:
     @property
     def state(self) -> RunState:
         """The state, derived anew: by marks and records, and only where these leave it open by its engine."""
-        return run_state(Session(self.workspace.store, self.plan, self.info), self.workspace.ask_engine)
+        return run_state(StoredRun(self.workspace.store, self.plan, self.info), self.workspace.ask_engine)
 
     def ended(self, said: RunState) -> RunState:
         """The state of the run when its engine says that it has ended, and how."""
-        return run_state(Session(self.workspace.store, self.plan, self.info), lambda _: RunStatus(state=said))
+        return run_state(StoredRun(self.workspace.store, self.plan, self.info), lambda _: RunStatus(state=said))
 
     @cached_property
     def invalidated(self) -> frozenset[str]:

@@ -10,11 +10,12 @@ from turnout.api.resumption import close
 from turnout.api.run import Run
 from turnout.base.errors import ConfigError, UnsupportedError
 from turnout.model.records import RunState
-from turnout.runtime import missed, tracking
-from turnout.runtime.missed import Missed
-from turnout.runtime.report import Report
 from turnout.runtime.session import Session
 from turnout.runtime.state import ENDED, closing_mark
+from turnout.stores.run import Run as StoredRun
+from turnout.tracking import missed
+from turnout.tracking.missed import Missed
+from turnout.tracking.report import Report
 
 
 class Synced(NamedTuple):
@@ -51,10 +52,10 @@ def sync(run: Run) -> Synced:
             fix=f"give the run's own stack: --stack {run.info.stack}",
         )
     plan = msgspec.structs.replace(run.plan, worker=worker)
-    session = Session(run.workspace.store, plan, run.info, in_process=True, registry=run.workspace.registry)
-    tracker = session.components.tracker
-    assert tracker is not None
-    external, sent = tracking.external_id(session, tracker), 0
+    stored = StoredRun(run.workspace.store, plan, run.info)
+    tracking = Session(stored, in_process=True, registry=run.workspace.registry).tracking
+    assert tracking.tracker is not None
+    external, sent = tracking.external_id(tracking.tracker), 0
     for summary in run.refresh().summaries.values():
         reports = {
             attempt.id: Report(step=summary.step, index=summary.index, attempt=attempt.id, logged=attempt.logged)
@@ -65,14 +66,14 @@ def sync(run: Run) -> Synced:
         refused = []
         for report in reports.values():
             try:
-                sent += tracking.send(session, report)
+                sent += tracking.send(report)
             except UnsupportedError as error:  # the rest of it has arrived
                 refused.append(error)
-        missed.forget(session, summary.label)
+        missed.forget(stored, summary.label)
         for refusal in refused:
-            missed.note(session, summary.label, refusal)
-    state = close(run, plan=plan, tell=lambda *_: None)
+            tracking.note(summary.label, refusal)
+    state = close(run, plan=plan, tell=lambda _: None)
     if state in ENDED:
-        tracking.send_end(session, state)
-    missed.forget(session, missed.END)
-    return Synced(planned, external, sent, state, missed.noted(session.store, run.info.project, run.id))
+        tracking.send_end(state)
+    missed.forget(stored, missed.END)
+    return Synced(planned, external, sent, state, missed.noted(stored.store, run.info.project, run.id))

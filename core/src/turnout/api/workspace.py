@@ -20,10 +20,11 @@ from turnout.model.plan import Plan
 from turnout.model.records import RunInfo
 from turnout.planning.policies import policies_of
 from turnout.project.project import Project, load, root_of
-from turnout.runtime.session import Session, read_plan
+from turnout.runtime.session import Session
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.stack.find import load_stack
 from turnout.stack.stack import Stack
+from turnout.stores.run import Run, read_plan
 
 
 class Workspace:
@@ -79,7 +80,7 @@ class Workspace:
 
     def session(self, plan: Plan, info: RunInfo) -> Session:
         """A run, to be read here, as far as the stack's policies allow."""
-        return Session(self.store, plan, info, in_process=True, registry=self.registry, readers=self.policies)
+        return Session(Run(self.store, plan, info), in_process=True, registry=self.registry, readers=self.policies)
 
     def orchestrator_of(self, info: RunInfo) -> Orchestrator[Any]:
         """The stack's orchestrator, if it is the one that ran a run.

@@ -14,6 +14,8 @@ from turnout.base.errors import ConfigError
 
 WORKER = "TURNOUT_IN_WORKER"
 """The variable that marks a worker, and all processes that its steps start."""
+FAMILY = "TURNOUT_WORKER"
+"""The variable by which a worker's engine finds what its steps have started, to end it with them."""
 _active: ActiveStep | None = None
 _imports = 0
 

@@ -14,9 +14,9 @@ from turnout.model import records
 from turnout.model.documents import read_info
 from turnout.model.plan import Plan
 from turnout.model.records import Artifact, Attempt, MarkKind, Record, RunInfo, RunState
-from turnout.runtime.session import Session
 from turnout.runtime.state import RECORD, decided, is_complete, newest_mark
 from turnout.stores import layout
+from turnout.stores.run import Run
 
 T = TypeVar("T", bound=msgspec.Struct)
 Stamp = tuple[float, int]
@@ -101,7 +101,7 @@ def read_run(
     def complete() -> bool:
         found = plan(info.plan)
         with suppress(ArtifactError):
-            return found is not None and is_complete(Session(store, found, info), files)
+            return found is not None and is_complete(Run(store, found, info), files)
         return False
 
     mark = newest_mark(store, project, run, keys).mark

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from turnout.runtime.host import WORKER as VARIABLE
+from turnout.base.context import FAMILY as VARIABLE
 
 GRACE = 2.0
 """Seconds between asking processes to stop and killing them."""

@@ -34,6 +34,7 @@ from turnout.model.records import Failure, Isolation, StepResult
 from turnout.runtime import bundle, sealed
 from turnout.runtime.execution import FINAL
 from turnout.runtime.interpreter import interpreter_for
+from turnout.runtime.joining import join
 from turnout.runtime.log_file import APPEND, open_log
 from turnout.runtime.parameters import VARIABLE, parse_submission
 from turnout.runtime.server import RunStep
@@ -95,12 +96,14 @@ class Server:
         Raises:
             EOFError: when the requests ended meanwhile: nobody waits for the step.
         """
-        if request.step not in self._session.plan.by_name:
-            return StepResult(state="failed", message=f"the run {self._session.run.id} has no step {request.step!r}")
+        if request.step not in self._session.run.plan.by_name:
+            return StepResult(
+                state="failed", message=f"the run {self._session.run.info.id} has no step {request.step!r}"
+            )
         taken = take(self._session, request.step, request.index)
         if isinstance(taken, StepResult):
             return taken
-        step, started = self._session.plan.by_name[request.step], clock.now()
+        step, started = self._session.run.plan.by_name[request.step], clock.now()
         deadline = None if request.timeout is None else time.monotonic() + request.timeout
         with self._log(request) as log:
             worker = self._worker_for(step)
@@ -125,8 +128,8 @@ class Server:
             self.close()
         if self._worker is None:
             session = self._session
-            environ = {**session.store.environment(), WORK: str(session.work)}
-            self._worker = Worker(kind, session.run.id, self._opening, environ)
+            environ = {**session.run.store.environment(), WORK: str(session.work)}
+            self._worker = Worker(kind, session.run.info.id, self._opening, environ)
         return self._worker
 
     def _answer(self, worker: Worker, request: Request, deadline: float | None) -> StepResult | Lost:
@@ -155,7 +158,7 @@ class Server:
 
     def _give_up(self, step: StepPlan, index: int | None, started: str, lost: Lost) -> StepResult:
         """The end of a step that was lost: as committed, where it came that far."""
-        record = self._session.record(step.name, index)
+        record = self._session.run.record(step.name, index)
         if record is not None:
             return result_of(record, adopted=False)
         failure = Failure(type=lost.kind, message=lost.message, retryable=lost.retryable)
@@ -223,7 +226,7 @@ def _join(options: argparse.Namespace) -> Session:
     store = worker_store()
     if options.bundle:
         bundle.upload(options.bundle, options.plan, store)
-    return Session.open(store, options.plan, options.engine_run, submission)
+    return join(store, options.plan, options.engine_run, submission)
 
 
 def _run(server: Server, request: Request) -> StepResult:

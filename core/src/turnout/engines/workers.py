@@ -31,11 +31,11 @@ class WorkerKind(msgspec.Struct, frozen=True):
 
 def opening_of(session: Session) -> OpenRun:
     """What the workers of a run are opened with: all of them find the plan in a file."""
-    file = session.store.local_path(layout.plan(session.run.plan))
+    file = session.run.store.local_path(layout.plan(session.run.info.plan))
     if file is None:
         file = session.work / "plan.json"
-        file.write_bytes(session.plan.encode())
-    return OpenRun(plan=str(file), run=session.run)
+        file.write_bytes(session.run.plan.encode())
+    return OpenRun(plan=str(file), run=session.run.info)
 
 
 class Worker:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from turnout.model.plan import StepPlan
-from turnout.model.spec import StepSpec
+if TYPE_CHECKING:
+    from turnout.model.plan import StepPlan
+    from turnout.model.spec import StepSpec
 
-Step = StepSpec | StepPlan
+    Step: TypeAlias = StepSpec | StepPlan
+
 MOST = 300
 """From more steps than this no picture is drawn."""
 COLOURS = {

@@ -51,10 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
     if given[:1] == ["serve"]:
         os.execv(sys.executable, [sys.executable, "-m", "turnout.engines.serve", *given[1:]])  # noqa: S606
     if given[:1] == ["send"]:
-        from turnout.runtime.sender import main as send
+        from turnout.runtime.joining import tracked
+        from turnout.tracking.sender import main as send
 
         garbage.now()
-        send(given[1:])
+        send(given[1:], tracked)
     if given[:1] == ["replay"]:
         from turnout.runtime.replay import main as replay
 
@@ -109,7 +110,7 @@ def _failed(error: Exception, redact: Callable[[str], str] = str) -> StepResult:
 
 
 def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
-    from turnout.runtime.session import Session
+    from turnout.runtime.joining import join
     from turnout.runtime.store import worker_store
 
     if options.bundle:
@@ -119,7 +120,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
     store = worker_store()
     if options.bundle:
         bundle.upload(options.bundle, options.plan, store)
-    session = Session.open(store, options.plan, options.engine_run, parse_submission(os.environ.get(VARIABLE)))
+    session = join(store, options.plan, options.engine_run, parse_submission(os.environ.get(VARIABLE)))
     try:
         return _finish(session, options) if options.command == "finish" else _step(session, options, given)
     except Exception as error:
@@ -132,7 +133,7 @@ def _finish(session: Session, options: argparse.Namespace) -> StepResult:
     from turnout.runtime.finish import finish_run
 
     mark = finish_run(session, cancelled=options.cancelled)
-    message = f"the run {session.run.id} {'was ' if mark.state == 'cancelled' else ''}{mark.state}"
+    message = f"the run {session.run.info.id} {'was ' if mark.state == 'cancelled' else ''}{mark.state}"
     if mark.state == "succeeded":
         return StepResult(state="succeeded", message=message)
     print(f"turnout: {message}; not committed: {', '.join(mark.open or ())}", file=sys.stderr)
@@ -142,23 +143,23 @@ def _finish(session: Session, options: argparse.Namespace) -> StepResult:
 def _step(session: Session, options: argparse.Namespace, given: list[str]) -> StepResult:
     from turnout.runtime.step import run_step
 
-    step = session.plan.by_name.get(options.step)
-    if step is not None and session.record(options.step, options.index) is None:
+    step = session.run.plan.by_name.get(options.step)
+    if step is not None and session.run.record(options.step, options.index) is None:
         _prepare(session, step, given)
     garbage.now()
     result = run_step(session, options.step, options.index)
     if result.state == "failed" or result.adopted:
         print(f"turnout: {result.message}", file=sys.stderr)
     if result.state != "failed" and options.record:
-        record = session.record(options.step, options.index) or session.record(options.step, None)
-        options.record.write_bytes(canonical.encode({"store": session.store.address, "record": record}))
+        record = session.run.record(options.step, options.index) or session.run.record(options.step, None)
+        options.record.write_bytes(canonical.encode({"store": session.run.store.address, "record": record}))
     return result
 
 
 def _prepare(session: Session, step: StepPlan, given: list[str]) -> None:
     """Go on as a sealed process of the interpreter that has the step's pins; return where this is it."""
     threads = sealed.threads_for(step.resources.cores)
-    environment = canonical.digest_of(session.plan.environments.get(step.environment))
+    environment = canonical.digest_of(session.run.plan.environments.get(step.environment))
     if sealed.is_sealed(threads) and sealed.is_prepared(environment):
         return
     from turnout.runtime.interpreter import interpreter_for

@@ -16,7 +16,7 @@ def advice(session: Session, error: BaseException) -> str:
             f'\n  fix: a step runs in a folder of its own: declare the file, @step(files=["{name}"]), '
             "or take it as a parameter of type File"
         )
-    if "code" not in session.__dict__ or "folder" not in session.code.__dict__:
+    if session.code.imported_from is None:
         return ""
     folders = (session.code.folder, session.code.folder.resolve())
     if isinstance(error, PermissionError) and f"{error.filename}".startswith(

@@ -42,7 +42,7 @@ def applies(session: Session, step: StepPlan) -> bool:
     Not in an unsealed process, not with ``no_cache``, and not where an input's step declares no type and gave a value
     of a class of the project's: a change of that class would not show in the key.
     """
-    if not step.cache or step.kind != "task" or session.in_process or session.run.options.no_cache:
+    if not step.cache or step.kind != "task" or session.in_process or session.run.info.options.no_cache:
         return False
     return undeclared(session, step) is None
 
@@ -56,13 +56,13 @@ def undeclared(session: Session, step: StepPlan) -> tuple[str, str] | None:
 
 
 def _unknown_class(session: Session, source: Output | Element | Collected) -> str | None:
-    step = session.plan.by_name[source.step]
+    step = session.run.plan.by_name[source.step]
     declared = next(output.type.name for output in step.outputs if output.name == source.output)
     if declared != "any":
         return None
     count = (session.resolver.count(step.name) or 0) if step.mapped else 1
     indices: Iterable[int | None] = range(count) if step.mapped else (None,)
-    found = (session.record(step.name, index) for index in indices)
+    found = (session.run.record(step.name, index) for index in indices)
     types = (artifact.type for record in found if record for artifact in artifacts_of(record.outputs, Logged()))
     return next((name for name in types if session.code.has_module(name.partition(":")[0])), None)
 
@@ -85,30 +85,30 @@ def look_up(
     Raises:
         TooLarge: when it would be more.
     """
-    folder = layout.cache(session.run.project, key)
+    folder = layout.cache(session.run.info.project, key)
     for name in _newest_first(session, folder):
         old = _named(session, step, name, key)
         if old is not None and _expired(step, old):
             return None
         if old is not None and _is_whole(session, old, most):
             return _taken_over(session, step, index, old, inputs)
-        session.store.delete(f"{folder}/{name}")
+        session.run.store.delete(f"{folder}/{name}")
     return None
 
 
 def _newest_first(session: Session, folder: str) -> Sequence[str]:
     """The names of a key's entries. Their content is read only where there are several, to put them in order."""
-    names = session.store.children(folder)
+    names = session.run.store.children(folder)
     if len(names) < 2:
         return names
     ended = {}
     for name in names:
-        data = session.store.read(f"{folder}/{name}")
+        data = session.run.store.read(f"{folder}/{name}")
         if data is not None:
             try:
                 ended[name] = _decoder.decode(data).ended
             except canonical.UNREADABLE:
-                session.store.delete(f"{folder}/{name}")
+                session.run.store.delete(f"{folder}/{name}")
     return sorted(ended, key=ended.__getitem__, reverse=True)
 
 
@@ -120,8 +120,8 @@ def _expired(step: StepPlan, old: Record) -> bool:
 
 def _named(session: Session, step: StepPlan, name: str, key: str) -> Record | None:
     """The record that an entry names, if it is there, and may be taken over for that key."""
-    place = layout.cached_record(session.run.project, name)
-    data = None if place is None else session.store.read(place)
+    place = layout.cached_record(session.run.info.project, name)
+    data = None if place is None else session.run.store.read(place)
     if place is None or data is None:
         return None
     try:
@@ -153,8 +153,8 @@ def _taken_over(
     label = old.step if old.index is None else f"{old.step}.{old.index}"
     return msgspec.structs.replace(
         old,
-        run=session.run.id,
-        plan=session.run.plan,
+        run=session.run.info.id,
+        plan=session.run.info.plan,
         step=step.name,
         index=index,
         inputs=inputs,
@@ -167,5 +167,5 @@ def _taken_over(
 def remember(session: Session, record: Record) -> None:
     """Make a committed record the newest entry of its key."""
     pointer = Pointer(run=record.run, step=record.step, index=record.index, ended=record.ended)
-    place = layout.cache_entry(session.run.project, record.cache_key, record.run, record.step, record.index)
-    session.store.create(place, canonical.encode(pointer))
+    place = layout.cache_entry(session.run.info.project, record.cache_key, record.run, record.step, record.index)
+    session.run.store.create(place, canonical.encode(pointer))

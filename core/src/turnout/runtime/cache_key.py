@@ -20,7 +20,7 @@ from turnout.runtime.session import Session
 
 def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) -> dict[str, Any]:
     """What the key is made of, by name, so that two keys can be compared part by part."""
-    environment = session.plan.environments.get(step.environment)
+    environment = session.run.plan.environments.get(step.environment)
     parts = {
         "step": None if step.entrypoint is None else str(step.entrypoint),
         "expression": step.expression,
@@ -46,7 +46,7 @@ def _input(session: Session, spec: InputSpec, given: InputRecord) -> Any:
         case Literal(type=type_):
             return _value(given, spec, type_)
         case Param(name=name):
-            return _value(given, spec, session.params[name].type)
+            return _value(given, spec, session.run.params[name].type)
         case Collected(step=step, output=output):
             found = collected(session, step, output) or []
             return {"collection": [one.digests[0] if one.elements is None else one.digests for one in found]}

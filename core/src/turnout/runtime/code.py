@@ -37,6 +37,8 @@ class Code:
         self.store = store
         self.cache = cache
         self.first = first
+        self.imported_from: Path | None = None
+        """The unpacked package, once its import roots are on ``sys.path``."""
 
     @cached_property
     def folder(self) -> Path:
@@ -46,6 +48,7 @@ class Code:
         others = [path for path in sys.path if path not in roots]
         sys.path[:] = [*roots, *others] if self.first else [*others, *roots]
         importlib.invalidate_caches()
+        self.imported_from = folder
         return folder
 
     @cached_property
@@ -134,6 +137,7 @@ class WorkTree(Code):
         self.reference = msgspec.structs.replace(reference, roots=load(project).import_roots)
         self.project = project
         self.first = True
+        self.imported_from = None
 
     @cached_property
     def unpacked(self) -> Path:

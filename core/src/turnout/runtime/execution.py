@@ -37,14 +37,14 @@ from turnout.model.records import Failure, Logged, OutputRecord
 from turnout.model.scalars import Misfit
 from turnout.model.types import ParamType
 from turnout.model.values import readable, revive, shorten
-from turnout.runtime import forking, profiles, tracking
+from turnout.runtime import forking, profiles
 from turnout.runtime.advice import advice
 from turnout.runtime.files import parameter_file
 from turnout.runtime.forbidden import artifacts_of
 from turnout.runtime.inputs import collected, element
-from turnout.runtime.logged import StepLog
 from turnout.runtime.printing import redacted_output
 from turnout.runtime.session import Session
+from turnout.tracking.logged import StepLog
 
 FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
 """Errors that no second try can mend."""
@@ -82,7 +82,8 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
     Raises:
         StepFailed: whatever went wrong, in the user's code or around it.
     """
-    log, redactor = StepLog(session, session.sender if tracked else None), session.components.redactor
+    redactor, sender = session.components.redactor, session.tracking.sender if tracked else None
+    log = StepLog(session.artifacts, redactor, lambda: session.components.feature_store, sender)
     try:
         if step.kind == "gate":
             assert step.expression is not None
@@ -95,7 +96,7 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
             arguments = {name: _argument(session, step, index, Wanted(function, name)) for name in step.inputs}
             context.activate(log)
             try:
-                with tracking.around(session) if tracked else nullcontext():
+                with session.tracking.around() if tracked else nullcontext():
                     result = function(**arguments)
             finally:
                 context.activate(None)
@@ -134,9 +135,9 @@ def _plain(session: Session, given: InputSpec) -> Any:
         case Literal(value=value, type=type_):
             return readable(value, type_)
         case Param(name=name):
-            return readable(session.run.params[name], session.params[name].type)
+            return readable(session.run.info.params[name], session.run.params[name].type)
         case Output(step=name, output=output):
-            record = session.record(name, None)
+            record = session.run.record(name, None)
             assert record is not None
             return session.artifacts.load_json(record.outputs[output])
     raise AssertionError(given.source)
@@ -198,9 +199,9 @@ def _given(session: Session, given: InputSpec, index: int | None, wanted: Wanted
         case Literal(value=value, type=type_):
             return _value(session, given, value, type_, wanted)
         case Param(name=name):
-            return _value(session, given, session.run.params[name], session.params[name].type, wanted)
+            return _value(session, given, session.run.info.params[name], session.run.params[name].type, wanted)
         case Output(step=name, output=output):
-            record = session.record(name, None)
+            record = session.run.record(name, None)
             if record is None or record.state == "skipped":
                 return None
             return session.artifacts.load_output(record.outputs[output], given.type)
@@ -314,9 +315,10 @@ def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
     raised = error.__cause__ if isinstance(error, TurnoutError) else error
     text = "" if raised is None or isinstance(raised, TurnoutError) else "".join(_traceback(raised))
     hint = "" if raised is None else advice(session, raised)
-    if "code" in session.__dict__ and "folder" in session.code.__dict__:
-        for folder in {session.code.folder, session.code.folder.resolve()}:
-            text = text.replace(f"{folder}{os.sep}", "")
+    for folder in (
+        {session.code.imported_from, session.code.imported_from.resolve()} if session.code.imported_from else ()
+    ):
+        text = text.replace(f"{folder}{os.sep}", "")
     redactor = session.components.redactor
     return Failure(
         type=redactor.text(f"{type(error).__module__}.{type(error).__qualname__}"),

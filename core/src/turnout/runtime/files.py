@@ -49,10 +49,10 @@ def parameter_file(session: Session, name: str, value: dict[str, Any], type_: Pa
     try:
         artifact = session.artifacts.find(value["digest"])
     except ArtifactError as error:
-        if session.store.exists(layout.manifest(value["digest"])):
+        if session.run.store.exists(layout.manifest(value["digest"])):
             raise
         raise ArtifactError(
-            f"the content of {name!r}, a local file or folder, is not in the store {session.store.address}",
+            f"the content of {name!r}, a local file or folder, is not in the store {session.run.store.address}",
             why=f"nothing there has the digest {short(value['digest'])}; it is sent when a run is submitted, or the "
             "pipeline is published",
             fix="`turnout publish PIPELINE`, or `turnout export PIPELINE --upload`",
@@ -62,8 +62,8 @@ def parameter_file(session: Session, name: str, value: dict[str, Any], type_: Pa
 
 
 def _read_once(session: Session, name: str, url: str) -> dict[str, Any]:
-    key = layout.run_file(session.run.project, session.run.id, canonical.digest(url.encode())[:16])
-    data = session.store.read(key)
+    key = layout.run_file(session.run.info.project, session.run.info.id, canonical.digest(url.encode())[:16])
+    data = session.run.store.read(key)
     if data is None:
         suffix = PurePosixPath(urlsplit(url).path).suffix
         with tempfile.TemporaryDirectory(dir=session.work) as folder:
@@ -71,7 +71,7 @@ def _read_once(session: Session, name: str, url: str) -> dict[str, Any]:
             _download(name, url, path)
             artifact: Artifact = session.artifacts.save_path(path, "file", suffix)
         mine = canonical.encode({"digest": artifact.digest, "suffix": suffix, "url": url})
-        data = mine if session.store.create(key, mine) else session.store.read(key)
+        data = mine if session.run.store.create(key, mine) else session.run.store.read(key)
     found: dict[str, Any] = msgspec.json.decode(data or b"{}")
     return found
 

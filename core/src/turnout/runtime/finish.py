@@ -7,16 +7,13 @@ from collections.abc import Callable
 
 from turnout.base import clock
 from turnout.model.records import Mark, RunState
-from turnout.runtime import tracking
 from turnout.runtime.resolution import Skip
 from turnout.runtime.session import Session
 from turnout.runtime.state import append_mark, attempt_ids, files_of, newest_mark, outcomes
 from turnout.runtime.step import commit_skip
 
 
-def finish_run(
-    session: Session, *, cancelled: bool = False, tell: Callable[[Session, RunState], None] = tracking.finish
-) -> Mark:
+def finish_run(session: Session, *, cancelled: bool = False, tell: Callable[[RunState], None] | None = None) -> Mark:
     """Close the run: derive and commit open skips, append a finish mark.
 
     A step that is not committed counts as failed, whatever the engine thought of it. May be called more than once (a
@@ -25,24 +22,24 @@ def finish_run(
 
     Args:
         cancelled: whether the run was stopped on purpose; so it was where that is its newest mark.
-        tell: tells the tracker; once the mark is there.
+        tell: tells the tracker, once the mark is there; by default from here.
     """
-    project, run = session.run.project, session.run.id
+    tell = tell or session.tracking.finish
+    project, run = session.run.info.project, session.run.info.id
     while True:
-        newest = newest_mark(session.store, project, run)
+        newest = newest_mark(session.run.store, project, run)
         mark = _mark(session, cancelled=cancelled or newest.kind == "cancel")
         if newest.mark is not None and newest.kind == "finish" and newest.mark.open == mark.open:
-            tell(session, newest.mark.state)
+            tell(newest.mark.state)
             return newest.mark
-        if append_mark(session.store, project, run, mark, after=newest.number):
+        if append_mark(session.run.store, project, run, mark, after=newest.number):
             break
-    session.store.flush()
-    tell(session, mark.state)
-    session.components.notify(
-        session,
+    session.run.store.flush()
+    tell(mark.state)
+    session.notify(
         "run_finished",
         state=mark.state,
-        seconds=clock.seconds_between(session.run.created, mark.time),
+        seconds=clock.seconds_between(session.run.info.created, mark.time),
         message=", ".join(f"{count} {name}" for name, count in mark.steps.items()),
     )
     return mark
@@ -52,7 +49,7 @@ def _mark(session: Session, *, cancelled: bool) -> Mark:
     """The mark of the end as it is now; skips that follow from the records are committed."""
     counts: Counter[str] = Counter()
     open_labels = []
-    for label, settled in outcomes(session):
+    for label, settled in outcomes(session.run):
         if isinstance(settled, Skip):
             counts[commit_skip(session, label, settled.reason).state] += 1
         elif settled is not None:
@@ -60,7 +57,7 @@ def _mark(session: Session, *, cancelled: bool) -> Mark:
         else:
             counts["failed"] += 1
             open_labels.append(label)
-    files = files_of(session.store, session.run.project, session.run.id) if open_labels else {}
+    files = files_of(session.run.store, session.run.info.project, session.run.info.id) if open_labels else {}
     return Mark(
         kind="finish",
         time=clock.now(),

@@ -18,10 +18,6 @@ def _host(pid: int, sealed: bool, isolation: Isolation) -> Host:
     )
 
 
-WORKER = "TURNOUT_WORKER"
-"""The variable by which a worker's engine finds what its steps have started, to end it with them."""
-
-
 def this_host(*, sealed: bool, isolation: Isolation = "step") -> Host:
     """This process, as attempts record it."""
     return _host(os.getpid(), sealed, isolation)

@@ -22,7 +22,7 @@ def input_records(session: Session, step: StepPlan, index: int | None) -> dict[s
 def names_url(session: Session, step: StepPlan) -> bool:
     """Whether an input of the step is a file by URL: what it is, only reading all of it can tell."""
     values = (
-        session.run.params[given.source.name] if isinstance(given.source, Param) else given.source.value
+        session.run.info.params[given.source.name] if isinstance(given.source, Param) else given.source.value
         for given in step.inputs.values()
         if isinstance(given.source, (Param, Literal)) and given.type.name in (FILE, FOLDER)
     )
@@ -34,9 +34,9 @@ def _input_record(session: Session, source: Source, index: int | None) -> InputR
         case Literal(value=value, type=type_):
             return _value_record(session, value, type_, None)
         case Param(name=name):
-            return _value_record(session, session.run.params[name], session.params[name].type, name)
+            return _value_record(session, session.run.info.params[name], session.run.params[name].type, name)
         case Output(step=step, output=output):
-            record = session.record(step, None)
+            record = session.run.record(step, None)
             if record is None or record.state == "skipped":
                 return InputRecord(step=step, output=output, skipped=True)
             found = record.outputs[output]
@@ -66,11 +66,11 @@ def _element_record(session: Session, step: str, output: str, index: int | None)
 def element(session: Session, step: str, output: str, index: int | None) -> OutputRecord:
     """The output that element *index* of a mapped step reads."""
     assert index is not None
-    if session.plan.by_name[step].mapped:
-        record = session.record(step, index)
+    if session.run.plan.by_name[step].mapped:
+        record = session.run.record(step, index)
         assert record is not None
         return record.outputs[output]
-    record = session.record(step, None)
+    record = session.run.record(step, None)
     assert record is not None
     found = record.outputs[output]
     assert found.elements is not None
@@ -83,7 +83,7 @@ def outputs_of(session: Session, source: Source, given: InputRecord) -> list[Out
         return []
     match source:
         case Output(step=step, output=output):
-            record = session.record(step, None)
+            record = session.run.record(step, None)
             return [] if record is None else [record.outputs[output]]
         case Element(step=step, output=output):
             return [element(session, step, output, given.index)]
@@ -100,7 +100,7 @@ def collected(session: Session, step: str, output: str) -> list[OutputRecord] | 
     assert count is not None
     found = []
     for number in range(count):
-        record = session.record(step, number)
+        record = session.run.record(step, number)
         assert record is not None
         found.append(record.outputs[output])
     return found

@@ -27,13 +27,13 @@ def interpreter_for(session: Session, step: StepPlan) -> str:
     Raises:
         PlanError: when the environment cannot be made.
     """
-    locked = session.plan.environments.get(step.environment)
+    locked = session.run.plan.environments.get(step.environment)
     if locked is None:
         return sys.executable
     same_python = locked.python == f"{sys.version_info.major}.{sys.version_info.minor}"
     if same_python and not environment.missing(locked.pins):
         return sys.executable
-    own = own_requirements(session.plan.worker, session.registry, session.store)
+    own = own_requirements(session.run.plan.worker, session.registry, session.run.store)
     print(f"turnout: making an environment of {len(locked.pins)} packages for {step.name}", file=sys.stderr, flush=True)
     folder = cache_folder() / "environments"
     return str(environment.ensure(locked.python, locked.pins, folder, own, lambda: _index(session)))
@@ -41,7 +41,7 @@ def interpreter_for(session: Session, step: StepPlan) -> str:
 
 def _index(session: Session) -> dict[str, str]:
     """How uv finds the packages of the stack's index, its references resolved."""
-    settings = msgspec.structs.asdict(session.plan.worker.index)
+    settings = msgspec.structs.asdict(session.run.plan.worker.index)
     found, seen = resolve_worker(settings, os.environ, session.components.secret)
     session.components.secrets_seen |= seen
     return index.variables(found, session.code.unpacked if found["find_links"] else Path())

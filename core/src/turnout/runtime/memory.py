@@ -37,13 +37,13 @@ _decoder = msgspec.json.Decoder(Memory)
 
 def mark(session: Session) -> Mark:
     """How much a session remembers now."""
-    return Mark(len(session.records), len(session.artifacts.blobs.verified))
+    return Mark(len(session.run.records), len(session.artifacts.blobs.verified))
 
 
 def news(session: Session, since: Mark, *, ran: bool) -> bytes:
     """What a session has come to remember since a mark, as a line of JSON."""
     blobs = session.artifacts.blobs
-    fresh = itertools.islice(session.records.values(), since.records, None)
+    fresh = itertools.islice(session.run.records.values(), since.records, None)
     memory = Memory(
         ran=ran,
         records=list(itertools.islice((record for record in fresh if record.index is None), MOST)),
@@ -56,6 +56,6 @@ def news(session: Session, since: Mark, *, ran: bool) -> bytes:
 def recall(session: Session, line: bytes) -> Memory:
     """Take over into a session what another has come to remember."""
     memory = _decoder.decode(line)
-    session.remember(memory.records)
+    session.run.remember(memory.records)
     session.artifacts.blobs.recall(memory.verified, memory.fetched)
     return memory

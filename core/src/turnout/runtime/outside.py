@@ -53,6 +53,6 @@ def _needed(output: OutputRecord) -> tuple[str, ...]:
 
 
 def _unpinned(session: Session, step: StepPlan, names: Iterable[str]) -> dict[str, str]:
-    environment = session.plan.environments.get(step.environment)
+    environment = session.run.plan.environments.get(step.environment)
     names = tuple(names)
     return unpinned(names, {} if environment is None else environment.versions) if names else {}

@@ -25,9 +25,10 @@ from turnout.model.records import Logged, OutputRecord, Record, RunInfo
 from turnout.runtime.code import WorkTree
 from turnout.runtime.execution import Executed, StepFailed, execute
 from turnout.runtime.resolution import Done, Skip, Wait
-from turnout.runtime.session import Session, read_plan
+from turnout.runtime.session import Session
 from turnout.stores import layout
 from turnout.stores.overlay import Overlay
+from turnout.stores.run import Run, read_plan
 
 CodeOf = Literal["run", "here"]
 
@@ -102,7 +103,8 @@ def stage(
         RunError: when the step was skipped, was not run but replaced, or its inputs are not there.
     """
     name, index = label
-    session = Session(Overlay(store, scratch), plan, info, in_process=in_process, registry=registry, readers=readers)
+    run = Run(Overlay(store, scratch), plan, info)
+    session = Session(run, in_process=in_process, registry=registry, readers=readers)
     if project is not None:
         session.code = WorkTree(plan.code, project)
     step = plan.by_name[name]
@@ -153,7 +155,7 @@ def report(staged: Stage, done: Executed | StepFailed, code: CodeOf = "run") -> 
     """What a replay came to, held against the record."""
     session, step, index, record = staged
     replay = Replay(
-        run=session.run.id,
+        run=session.run.info.id,
         step=step.name,
         index=index,
         code=code,

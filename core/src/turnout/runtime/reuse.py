@@ -26,7 +26,7 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
         RunError: when the earlier run lacks the step, or its outputs have other names or types.
         ConfigError: when the options name no run, or a step that the plan does not have.
     """
-    options = session.run.options
+    options = session.run.info.options
     if not options.replace and options.reuse is None:
         return None
     now = clock.now()
@@ -37,11 +37,11 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
         for output in step.outputs:
             _check_value(step, output, replaced[output.name], "the replacement")
         return Record(
-            run=session.run.id,
+            run=session.run.info.id,
             step=step.name,
             index=index,
             state="succeeded",
-            plan=session.run.plan,
+            plan=session.run.info.plan,
             outputs=replaced,
             reused_from="replace",
             started=now,
@@ -50,18 +50,18 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
     reuse = options.reuse
     if reuse is None:
         return None
-    _check_steps(session.plan, (*reuse.only, *filter(None, [reuse.from_])))
+    _check_steps(session.run.plan, (*reuse.only, *filter(None, [reuse.from_])))
     if not _RUN.fullmatch(reuse.run):
         raise ConfigError(f"{reuse.run[:60]!r} is not the id of a run to reuse", fix="give its whole id")
-    if step.name in _to_run(session.plan, reuse.from_, reuse.only):
+    if step.name in _to_run(session.run.plan, reuse.from_, reuse.only):
         return None
-    key = layout.record(session.run.project, reuse.run, step.name, index)
-    data = session.store.read(key)
+    key = layout.record(session.run.info.project, reuse.run, step.name, index)
+    data = session.run.store.read(key)
     if data is None and reuse.from_ is None and not reuse.only:
-        if session.store.exists(layout.run(session.run.project, reuse.run)):
+        if session.run.store.exists(layout.run(session.run.info.project, reuse.run)):
             return None  # it did not get that far: this run goes on from there
         raise RunError(
-            f"there is no run {reuse.run} of {session.run.project} in {session.store.address}",
+            f"there is no run {reuse.run} of {session.run.info.project} in {session.run.store.address}",
             fix="see `turnout runs list`; another stack's runs lie in another store",
         )
     if data is None:
@@ -75,8 +75,8 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
     suffix = "" if index is None else f".{index}"
     return msgspec.structs.replace(
         old,
-        run=session.run.id,
-        plan=session.run.plan,
+        run=session.run.info.id,
+        plan=session.run.info.plan,
         reused_from=f"{reuse.run}/{step.name}{suffix}",
         ended=now,
         started=now,
@@ -100,8 +100,8 @@ def pinned(session: Session) -> Options:
     Raises:
         ConfigError: for a step that the plan does not have, and a name of nothing that is on record.
     """
-    options = session.run.options
-    _check_steps(session.plan, options.replace)
+    options = session.run.info.options
+    _check_steps(session.run.plan, options.replace)
     replace: dict[str, dict[str, str | OutputRecord]] = {
         step: {name: _output(session, given) if isinstance(given, str) else given for name, given in outputs.items()}
         for step, outputs in options.replace.items()
@@ -125,8 +125,8 @@ def _output(session: Session, name: str) -> OutputRecord:
     found = _NAMED.fullmatch(name)
     if found is not None:
         step, index = found["step"], None if found["index"] is None else int(found["index"])
-        key = layout.record(session.run.project, found["run"], step, index)
-        data = session.store.read(key)
+        key = layout.record(session.run.info.project, found["run"], step, index)
+        data = session.run.store.read(key)
         record = None if data is None else records.decode(data, Record, key)
         if record is not None and (record.step, record.index) == (step, index) and found["output"] in record.outputs:
             return record.outputs[found["output"]]
@@ -139,7 +139,7 @@ def _output(session: Session, name: str) -> OutputRecord:
 def _check(session: Session, step: StepPlan, old: Record, whose: str) -> None:
     """Refuse a record whose outputs have other names or types than the step's."""
     _check_names(step, set(old.outputs), whose)
-    before = session.plan_of(old.plan).by_name[step.name]
+    before = session.run.plan_of(old.plan).by_name[step.name]
     if before.kind != step.kind or before.mapped != step.mapped:
         raise RunError(f"{step.name} was another kind of step in {whose}", fix=f"let {step.name} run again")
     types = {output.name: output.type for output in before.outputs}

@@ -38,6 +38,7 @@ from turnout.runtime.printing import print_to
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.runtime.store import worker_store
+from turnout.stores.run import Run
 
 RAN, TAKEN = b"ran", b"taken"
 """The replies about a step: it ran, or there was a result already, or it was skipped."""
@@ -122,7 +123,7 @@ def run_apart(answers: int, requests: int, replies: int) -> int:
 
 def _open(request: OpenRun) -> Session:
     plan = decode_plan(Path(request.plan).read_bytes(), f"the plan of the run {request.run.id}")
-    return Session(worker_store(), plan, request.run)
+    return Session(Run(worker_store(), plan, request.run))
 
 
 class Worker:
@@ -143,12 +144,12 @@ class Worker:
     def _prepare(self) -> None:
         """Do once what each step would have to, of that which is the same for all and meets no network."""
         session = self.session
-        _ = (session.registry, session.artifacts, session.plan.by_name, session.sender)
+        _ = (session.registry, session.artifacts, session.run.plan.by_name, session.tracking)
 
     def run(self, line: bytes, request: RunStep) -> None:
         """Have a step run, in the process that its isolation asks for."""
-        if self.session.sender is not None:
-            self.session.sender.start()
+        if self.session.tracking.sender is not None:
+            self.session.tracking.sender.start()
         if request.isolation == "process" or not self._forks:
             words = ("apart", str(self._answers))
             process = forking.start([sys.executable, "-m", "turnout.runtime", *words], [self._answers])
@@ -156,7 +157,7 @@ class Worker:
             process.release()
             forking.reap()
             return
-        step = self.session.plan.by_name.get(request.step)
+        step = self.session.run.plan.by_name.get(request.step)
         module = None if step is None or request.isolation == "worker" else _module(step)
         unsure = step is not None and request.look_up and step.cache and module not in self._attempted
         ran = self._template(request, None if module is None or unsure else step).ask(line) == RAN
@@ -268,8 +269,8 @@ class _Steps:
     def _begin(self, requests: int, replies: int) -> None:
         """Let this process be the one that runs steps: what they fork neither answers nor hides that it died."""
         os.register_at_fork(after_in_child=partial(forking.cut_off, requests, replies, self._answers))
-        if self._session.sender is not None:
-            self._session.sender.adopt()
+        if self._session.tracking.sender is not None:
+            self._session.tracking.sender.adopt()
 
     def _preload(self, step: StepPlan, log: str, most: int) -> int:
         code = self._session.code
@@ -307,11 +308,9 @@ class _Steps:
         return log.begun
 
 
-def _end(session: Any, state: RunState) -> StepResult:
-    from turnout.runtime.tracking import finish_by_sender
-
+def _end(session: Session, state: RunState) -> StepResult:
     try:
-        return StepResult(state="succeeded" if finish_by_sender(session, state) else "skipped")
+        return StepResult(state="succeeded" if session.tracking.finish_by_sender(state) else "skipped")
     except TurnoutError as error:
         return StepResult(state="failed", message=str(error))
 

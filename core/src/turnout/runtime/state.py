@@ -15,14 +15,14 @@ from turnout.base import clock
 from turnout.base.errors import ArtifactError, RunError
 from turnout.model import records
 from turnout.model.records import Mark, MarkKind, RunInfo, RunState
-from turnout.runtime.resolution import Settled
+from turnout.runtime.resolution import Resolver, Settled
 from turnout.stores import layout
 
 if TYPE_CHECKING:
     from turnout.components.artifact_store import ArtifactStore
     from turnout.components.orchestrator import RunStatus
     from turnout.model.plan import Plan
-    from turnout.runtime.session import Session
+    from turnout.stores.run import Run
 
 AskEngine = Callable[["RunInfo"], "RunStatus"]
 ENDED = frozenset[RunState]({"succeeded", "failed", "cancelled"})
@@ -110,33 +110,34 @@ def attempt_ids(names: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(n[len(ATTEMPTS) : -len(".json")] for n in names if n.startswith(ATTEMPTS)))
 
 
-def outcomes(session: Session) -> Iterator[tuple[str, Settled]]:
+def outcomes(run: Run) -> Iterator[tuple[str, Settled]]:
     """Every step, or each element of a mapped one that is not skipped whole, by its label: with its record, with a
     skip that follows from the records, or with None where it is neither.
 
     Raises:
         ArtifactError: when a record is damaged.
     """
-    settled = session.resolver.settle_all()
-    for step in session.plan.steps:
+    resolver = Resolver(run.plan, run.record)
+    settled = resolver.settle_all()
+    for step in run.plan.steps:
         whole = settled[step.name]
         try:
-            count = session.resolver.count(step.name) if step.mapped and whole is None else None
+            count = resolver.count(step.name) if step.mapped and whole is None else None
         except RunError:
             count = None
         if count is None:
             yield step.name, whole
         else:
-            yield from ((f"{step.name}.{index}", session.record(step.name, index)) for index in range(count))
+            yield from ((f"{step.name}.{index}", run.record(step.name, index)) for index in range(count))
 
 
-def is_complete(session: Session, files: Files) -> bool:
+def is_complete(run: Run, files: Files) -> bool:
     """Whether every step is committed, or skipped as follows from the records.
 
     Raises:
         ArtifactError: when a record is damaged.
     """
-    return _may_be_complete(session.plan, files) and all(settled is not None for _, settled in outcomes(session))
+    return _may_be_complete(run.plan, files) and all(settled is not None for _, settled in outcomes(run))
 
 
 def _may_be_complete(plan: Plan, files: Files) -> bool:
@@ -186,33 +187,33 @@ def with_engine(kind: MarkKind | None, said: RunState) -> RunState:
     return said
 
 
-def state_of_records(session: Session) -> tuple[RunState | None, Mark | None]:
-    """As :func:`decided`, of a session's run, and its newest mark."""
-    run, store = session.run, session.store
-    mark = newest_mark(store, run.project, run.id).mark
+def state_of_records(run: Run) -> tuple[RunState | None, Mark | None]:
+    """As :func:`decided`, of a run, and its newest mark."""
+    info, store = run.info, run.store
+    mark = newest_mark(store, info.project, info.id).mark
     if mark is not None and mark.kind == "finish" and mark.state == "succeeded":
         return mark.state, mark
-    files = files_of(store, run.project, run.id)
+    files = files_of(store, info.project, info.id)
 
     def complete() -> bool:
         with contextlib.suppress(ArtifactError):  # who looks at the step is told
-            return is_complete(session, files)
+            return is_complete(run, files)
         return False
 
     return decided(mark, files, complete), mark
 
 
-def run_state(session: Session, ask: AskEngine | None = None) -> RunState:
+def run_state(run: Run, ask: AskEngine | None = None) -> RunState:
     """The state of a run.
 
     Args:
         ask: asks the engine, where marks and records leave it open; without it, or where the engine does not know, it
             is ``unknown`` then.
     """
-    state, mark = state_of_records(session)
+    state, mark = state_of_records(run)
     if state is not None:
         return state
-    return with_engine(mark.kind if mark else None, ask(session.run).state if ask is not None else "unknown")
+    return with_engine(mark.kind if mark else None, ask(run.info).state if ask is not None else "unknown")
 
 
 def closing_mark(store: ArtifactStore[Any], project: str, run: str) -> Mark | None:

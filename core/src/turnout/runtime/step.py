@@ -17,18 +17,18 @@ from turnout.components.observer import EventKind
 from turnout.model import records
 from turnout.model.plan import StepPlan
 from turnout.model.records import Attempt, Failure, Logged, Record, StepResult
-from turnout.runtime import cache, profiles, tracking
+from turnout.runtime import cache, profiles
 from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.execution import FINAL, StepFailed, execute
 from turnout.runtime.forbidden import artifacts_of
 from turnout.runtime.host import this_host
 from turnout.runtime.inputs import input_records, names_url
 from turnout.runtime.outside import is_told, packages
-from turnout.runtime.report import Report
 from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.reuse import reused_record
 from turnout.runtime.session import Session
 from turnout.stores import layout
+from turnout.tracking.report import Report
 
 NEAR = 8 << 20
 """The bytes of artifacts that are verified, at most, without a worker."""
@@ -59,7 +59,7 @@ def run_step(session: Session, name: str, index: int | None = None, *, look_up: 
         _check_index(session, step, index, ready=not isinstance(decision, Wait))
         if isinstance(decision, Wait):
             return _waiting(name, decision)
-        session.components.enforce(session.plan, session.run.git)
+        session.components.enforce(session.run.plan, session.run.info.git)
         taken = _reused(session, step, index) or (_cached(session, step, index) if look_up else None)
         return taken or _attempt(session, step, index)
     except TurnoutError as error:
@@ -90,7 +90,7 @@ def take(session: Session, name: str, index: int | None = None, *, begun: bool =
         begun: whether an earlier engine may have run it.
     """
     try:
-        step = session.plan.by_name[name]
+        step = session.run.plan.by_name[name]
         decision = session.resolver.decide(name, index, known_open=not begun)
         if isinstance(decision, Done):
             return result_of(decision.record, adopted=True)
@@ -101,11 +101,11 @@ def take(session: Session, name: str, index: int | None = None, *, begun: bool =
             isinstance(decision, Wait)
             or step.env
             or packages(session, step)
-            or session.plan.worker.tracker.type != "none"
+            or session.run.plan.worker.tracker.type != "none"
             or names_url(session, step)
         ):
             return Untaken()
-        session.components.enforce(session.plan, session.run.git)
+        session.components.enforce(session.run.plan, session.run.info.git)
         return _reused(session, step, index) or _cached(session, step, index, NEAR) or Untaken(looked_up=True)
     except Exception:
         return Untaken()
@@ -119,22 +119,20 @@ def _reused(session: Session, step: StepPlan, index: int | None) -> StepResult |
     if mine:
         kind: EventKind = "step_skipped" if old.state == "skipped" else "step_succeeded"
         message = f"taken over from {old.reused_from}"
-        session.components.notify(
-            session, kind, step=step.name, index=index, state=old.state, message=message, record=old
-        )
+        session.notify(kind, step=step.name, index=index, state=old.state, message=message, record=old)
     return result_of(standing, adopted=not mine)
 
 
 def _take_over(session: Session, old: Record) -> tuple[Record, bool]:
     """Commit an earlier record, unless a policy of this run does not allow what it holds, and let the tracker know."""
-    old = profiles.taken_over(session.plan.by_name[old.step], old)
+    old = profiles.taken_over(session.run.plan.by_name[old.step], old)
     session.components.enforce_artifacts(old.step, artifacts_of(old.outputs, old.logged))
-    report = None if session.plan.worker.tracker.type == "none" else Report.of(old)
+    report = None if session.run.plan.worker.tracker.type == "none" else Report.of(old)
     if report is not None:
-        tracking.require(session, report)
-    standing, mine = session.commit(old)
+        session.tracking.require(report)
+    standing, mine = session.run.commit(old)
     if mine and report is not None:
-        tracking.track_committed(session, report)
+        session.tracking.track_committed(report)
     return standing, mine
 
 
@@ -156,18 +154,16 @@ def _cached(session: Session, step: StepPlan, index: int | None, most: float = m
     standing, mine = _take_over(session, old)
     if mine:
         message = f"cached from {old.cached_from}"
-        session.components.notify(
-            session, "step_succeeded", step=step.name, index=index, state="succeeded", message=message, record=old
-        )
+        session.notify("step_succeeded", step=step.name, index=index, state="succeeded", message=message, record=old)
     return result_of(standing, adopted=not mine)
 
 
 def _step(session: Session, name: str, index: int | None) -> StepPlan:
-    step = session.plan.by_name.get(name)
+    step = session.run.plan.by_name.get(name)
     if step is None:
         raise PlanError(
-            f"the run {session.run.id} has no step {name!r}",
-            why=f"it goes by the plan {session.run.plan[:12]} it started with",
+            f"the run {session.run.info.id} has no step {name!r}",
+            why=f"it goes by the plan {session.run.info.plan[:12]} it started with",
             fix="start a new run for a changed pipeline",
         )
     if step.kind == "records":
@@ -197,42 +193,42 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
     attempt, started = _attempt_id(), clock.now()
     components = session.components
     place: dict[str, Any] = {"step": step.name, "index": index, "attempt": attempt}
-    components.notify(session, "step_started", **place)
-    if session.sender is not None:
-        session.sender.begin(**place)
+    session.notify("step_started", **place)
+    if session.tracking.sender is not None:
+        session.tracking.sender.begin(**place)
     try:
         done = execute(session, step, index, tracked=True)
     except StepFailed as failed:
         session.failure = failed.cause
         _say(failed.failure.traceback or failed.failure.message)
         _write_attempt(session, step, index, attempt, started, failed.failure, failed.logged)
-        tracking.track(session, Report(step=step.name, index=index, attempt=attempt, logged=failed.logged))
-        components.notify(session, "step_failed", message=failed.failure.message, state="failed", **place)
+        session.tracking.track(Report(step=step.name, index=index, attempt=attempt, logged=failed.logged))
+        session.notify("step_failed", message=failed.failure.message, state="failed", **place)
         if isinstance(failed.cause, KeyboardInterrupt):
             raise KeyboardInterrupt(components.redactor.text(str(failed.cause))) from None
-        if (standing := session.record(step.name, index)) is not None:  # another call of it has succeeded meanwhile
+        if (standing := session.run.record(step.name, index)) is not None:  # another call of it has succeeded meanwhile
             session.failure = None
             return result_of(standing, adopted=True)
         return StepResult(state="failed", retryable=failed.failure.retryable, message=failed.failure.message)
     inputs = input_records(session, step, index)
     report = Report(**place, logged=done.logged, inputs=inputs, outputs=done.outputs)
     try:
-        tracking.require(session, report)
+        session.tracking.require(report)
     except TurnoutError as error:
         session.failure = error
         failure = Failure(type=type(error).__qualname__, message=str(error))
         _say(failure.message)
         _write_attempt(session, step, index, attempt, started, failure, done.logged)
-        components.notify(session, "step_failed", message=failure.message, state="failed", **place)
+        session.notify("step_failed", message=failure.message, state="failed", **place)
         return StepResult(state="failed", retryable=True, message=failure.message)
     parts = key_parts(session, step, inputs)
     record = Record(
-        run=session.run.id,
+        run=session.run.info.id,
         step=step.name,
         index=index,
         state="succeeded",
         attempt=attempt,
-        plan=session.run.plan,
+        plan=session.run.info.plan,
         inputs=inputs,
         outputs=done.outputs,
         value=done.value,
@@ -245,13 +241,12 @@ def _attempt(session: Session, step: StepPlan, index: int | None) -> StepResult:
         logged=done.logged,
     )
     _write_attempt(session, step, index, attempt, started, None, Logged())
-    standing, mine = session.commit(record)
+    standing, mine = session.run.commit(record)
     if mine:
         if record.sealed and cache.applies(session, step) and is_told(parts):
             cache.remember(session, record)
-        tracking.track_committed(session, report)
-        components.notify(
-            session,
+        session.tracking.track_committed(report)
+        session.notify(
             "step_succeeded",
             state="succeeded",
             seconds=clock.seconds_between(record.started, record.ended),
@@ -281,7 +276,7 @@ def _write_attempt(
 ) -> None:
     document = Attempt(
         id=attempt,
-        run=session.run.id,
+        run=session.run.info.id,
         step=step.name,
         index=index,
         state="failed" if failure else "succeeded",
@@ -291,26 +286,26 @@ def _write_attempt(
         failure=failure,
         logged=logged,
     )
-    key = layout.attempt(session.run.project, session.run.id, step.name, index, attempt)
-    session.store.create(key, records.encode(document))
+    key = layout.attempt(session.run.info.project, session.run.info.id, step.name, index, attempt)
+    session.run.store.create(key, records.encode(document))
 
 
 def commit_skip(session: Session, name: str, reason: str) -> StepResult:
     """Commit that a step (all of it, if it is mapped) is skipped."""
     now = clock.now()
     record = Record(
-        run=session.run.id,
+        run=session.run.info.id,
         step=name,
         state="skipped",
-        plan=session.run.plan,
+        plan=session.run.info.plan,
         reason=reason,
         started=now,
         ended=now,
         sealed=not session.in_process,
     )
-    standing, mine = session.commit(record)
+    standing, mine = session.run.commit(record)
     if mine:
-        session.components.notify(session, "step_skipped", step=name, state="skipped", message=reason)
+        session.notify("step_skipped", step=name, state="skipped", message=reason)
     return result_of(standing, adopted=not mine)
 
 
@@ -336,6 +331,4 @@ def _waiting(name: str, wait: Wait) -> StepResult:
 def report_lost(session: Session, step: StepPlan, index: int | None, started: str, failure: Failure) -> None:
     """Put an attempt on record whose process is gone: stopped at its timeout, or died."""
     _write_attempt(session, step, index, _attempt_id(), started, failure, Logged())
-    session.components.notify(
-        session, "step_failed", step=step.name, index=index, state="failed", message=failure.message
-    )
+    session.notify("step_failed", step=step.name, index=index, state="failed", message=failure.message)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from turnout.base import canonical, clock
 from turnout.base.errors import ConfigError, raise_all
@@ -18,14 +18,11 @@ from turnout.components.registry import Registry
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Tracker
 from turnout.model.plan import Component, Plan, Worker
-from turnout.model.records import Artifact, Git, Record
+from turnout.model.records import Artifact, Git, Record, RunInfo
 from turnout.runtime.forbidden import artifact_refusals, refusals
 from turnout.runtime.secrets import open_secret_store
 from turnout.stack.bind import instantiate
 from turnout.stack.references import resolve_worker
-
-if TYPE_CHECKING:
-    from turnout.runtime.session import Session
 
 
 class WorkerComponents:
@@ -123,7 +120,7 @@ class WorkerComponents:
             found = artifact_refusals(self.policies, step, artifacts)
             raise_all(f"what the step {step} made is not allowed", found)
 
-    def notify(self, session: Session, kind: EventKind, *, record: Record | None = None, **fields: Any) -> None:
+    def notify(self, run: RunInfo, kind: EventKind, *, record: Record | None = None, **fields: Any) -> None:
         """Tell every observer of an event; one that raises is reported and does no harm.
 
         Args:
@@ -131,7 +128,6 @@ class WorkerComponents:
         """
         if not self.worker.observers:
             return
-        run = session.run
         if record is not None:
             fields["inputs"] = {name: given.digests for name, given in record.inputs.items() if given.digests}
             fields["outputs"] = {name: output.digests for name, output in record.outputs.items()}

@@ -22,8 +22,10 @@ from turnout.engines.local.engine import Engine
 from turnout.engines.local.inline import run_inline
 from turnout.model.plan import Plan
 from turnout.model.records import Isolation, Mark, Record, RunInfo, RunState, Submission
+from turnout.runtime.joining import join
 from turnout.runtime.log_file import READ, open_log
 from turnout.runtime.session import Session
+from turnout.stores.run import Run
 
 LOOK = 0.2
 """Seconds between two looks whether the rest of the process has ended."""
@@ -62,8 +64,8 @@ class LocalRun(RunHandle):
     """A run of the local engine, in a thread of this process."""
 
     def __init__(self, session: Session, engine: Engine) -> None:
-        self.run_id = session.run.id
-        self.engine_run = session.run.engine_run
+        self.run_id = session.run.info.id
+        self.engine_run = session.run.info.engine_run
         self.session = session
         self.mark: Mark | None = None
         self._engine = engine
@@ -75,7 +77,7 @@ class LocalRun(RunHandle):
     @property
     def records(self) -> Mapping[tuple[str, int | None], Record]:
         """What the engine has read to mark the end."""
-        return self.session.records if self._ended.is_set() else {}
+        return self.session.run.records if self._ended.is_set() else {}
 
     @property
     def attempted(self) -> bool:
@@ -131,8 +133,8 @@ class InlineRun(RunHandle):
     """A run that was over when it was submitted; ``failure`` is the first exception of a step."""
 
     def __init__(self, session: Session, mark: Mark, failure: BaseException | None) -> None:
-        self.run_id = session.run.id
-        self.engine_run = session.run.engine_run
+        self.run_id = session.run.info.id
+        self.engine_run = session.run.info.engine_run
         self.session = session
         self.mark = mark
         self.failure = failure
@@ -186,7 +188,7 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
         """Start the run in a thread; with ``in_process``, run it to its end."""
         del bundle
         engine_run = submission.options.uuid or str(uuid.uuid4())
-        session = Session.open(store, plan.digest, engine_run, submission, in_process=self.config.in_process)
+        session = join(store, plan.digest, engine_run, submission, in_process=self.config.in_process)
         if self.config.in_process:
             mark, failure = run_inline(session, fail_fast=self.config.fail_fast, watch=self.watch)
             return InlineRun(session, mark, failure)
@@ -195,14 +197,14 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
     def resume(self, plan: Plan, run: RunInfo, store: ArtifactStore[Any]) -> RunHandle:
         """Run the rest of the run in a thread, in workers even where the stack says ``in_process``: only they are sure
         to have the code of the run."""
-        session = Session(store, plan, run)
+        session = Session(Run(store, plan, run))
         return LocalRun(session, self._engine(session, resumed=True))
 
     def _engine(self, session: Session, *, resumed: bool = False) -> Engine:
         return Engine(
             session,
             workers=self.config.workers or os.cpu_count() or 1,
-            logs=self.log_folder(session.run.id),
+            logs=self.log_folder(session.run.info.id),
             fail_fast=self.config.fail_fast,
             resumed=resumed,
             isolation=self.config.isolation,

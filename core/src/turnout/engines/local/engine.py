@@ -27,7 +27,7 @@ from turnout.engines.local.schedule import Schedule, Task
 from turnout.engines.workers import Worker, WorkerKind, opening_of
 from turnout.model.plan import StepPlan
 from turnout.model.records import Failure, Isolation, Mark, RunState, StepResult
-from turnout.runtime import sealed, tracking
+from turnout.runtime import sealed
 from turnout.runtime.execution import FINAL
 from turnout.runtime.finish import finish_run
 from turnout.runtime.interpreter import interpreter_for
@@ -82,7 +82,7 @@ class Engine:
         watch: Watcher = ignore,
     ) -> None:
         self.session = session
-        self.plan = session.plan
+        self.plan = session.run.plan
         self.schedule = Schedule(self.plan)
         self.capacity = workers
         self.logs = logs
@@ -93,8 +93,8 @@ class Engine:
         self._watch = watch
         self._queue = Queue(workers, _physical_memory())
         self._isolation: Isolation = isolation
-        self._environ = {**session.store.environment(), WORK: str(session.work)}
-        self._family = session.run.id
+        self._environ = {**session.run.store.environment(), WORK: str(session.work)}
+        self._family = session.run.info.id
         self._idle: dict[WorkerKind, list[Worker]] = {}
         self._busy: dict[Worker, Running] = {}
         self._opened: set[Worker] = set()
@@ -106,7 +106,7 @@ class Engine:
         self._unprepared: dict[str, list[Task]] = {}
         self._looked_up: set[Task] = set()
         # what lies near is looked at here; a store behind a network keeps an engine waiting
-        self._near = session.store.local_path(layout.run(session.run.project, session.run.id)) is not None
+        self._near = session.run.store.local_path(layout.run(session.run.info.project, session.run.info.id)) is not None
         self._control = Control(logs)
         self._selector = selectors.DefaultSelector()
         self._cancelled = False
@@ -173,9 +173,9 @@ class Engine:
     def _take(self, task: Task) -> StepResult | None:
         """What a task comes to without a worker, or None where one is to be asked."""
         if not self._near:
-            record = self.session.record(*task) if self.resumed else None
+            record = self.session.run.record(*task) if self.resumed else None
             return None if record is None else result_of(record, adopted=True)
-        step, options = self.plan.by_name[task[0]], self.session.run.options
+        step, options = self.plan.by_name[task[0]], self.session.run.info.options
         known = (step.cache and not options.no_cache) or options.reuse or options.replace or self.resumed
         if not known and not self.schedule.skips(step):
             return None
@@ -326,7 +326,7 @@ class Engine:
     def _lost(self, running: Running, message: str, kind: str, *, retryable: bool = True) -> None:
         """End a task whose worker cannot answer any more: as committed, where it came that far."""
         name, index = running.task
-        record = self.session.record(name, index)
+        record = self.session.run.record(name, index)
         if record is not None:
             self._finished(running, result_of(record, adopted=False))
             return
@@ -368,7 +368,7 @@ class Engine:
         except Exception:
             self._watch = ignore
 
-    def _tell_tracker(self, session: Session, state: RunState) -> None:
+    def _tell_tracker(self, state: RunState) -> None:
         """Let a worker tell that has sent what its steps logged: to import a tracker's client once more takes long."""
         for worker in [one for idle in self._idle.values() for one in idle]:
             worker.send(EndRun(state))
@@ -378,7 +378,7 @@ class Engine:
                 if answers[0].message:
                     print(answers[0].message, file=sys.stderr)
                 return
-        tracking.finish(session, state)
+        self.session.tracking.finish(state)
 
     def _shut_down(self) -> None:
         for worker in self._opened:

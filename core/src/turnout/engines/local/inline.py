@@ -23,10 +23,10 @@ def run_inline(
     Raises:
         KeyboardInterrupt: when a step was interrupted; the run is then marked cancelled.
     """
-    schedule, first = Schedule(session.plan), None
+    schedule, first = Schedule(session.run.plan), None
     while schedule.ready and not (first and fail_fast):
         name, index = task = schedule.ready.popleft()
-        for number in range(1, session.plan.by_name[name].retry.count + 2):
+        for number in range(1, session.run.plan.by_name[name].retry.count + 2):
             watch(Change(name, index, "running", number=number, total=schedule.total(name)))
             began = time.monotonic()
             try:

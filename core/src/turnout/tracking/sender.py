@@ -13,19 +13,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 import msgspec
 
 from turnout.base import canonical
 from turnout.base.errors import UnsupportedError
-from turnout.components.tracker import Batch, Tracker, TrackerConfig
-from turnout.model.records import Logged, Point, Submission
-from turnout.runtime import missed, tracking
-from turnout.runtime import report as reports
-from turnout.runtime.report import Report
-from turnout.runtime.sending import GRACE, Answer, Begin, End, Finish, Log, Message
-from turnout.runtime.session import Session
+from turnout.components.tracker import Batch, TrackerConfig
+from turnout.model.records import Logged, Point
+from turnout.tracking.report import Report
+from turnout.tracking.sending import GRACE, Answer, Begin, End, Finish, Log, Message
+from turnout.tracking.tracking import Tracking
 
 _WATCH = 0.5
 """Seconds between two looks at whether the worker is still there."""
@@ -35,10 +34,12 @@ _LAST = 3.0
 Inbox = queue.SimpleQueue[Message | None]
 
 
-def main(arguments: list[str]) -> NoReturn:
-    """Send what comes until the worker is gone, and end the process."""
-    from turnout.runtime.store import worker_store
+def main(arguments: list[str], tracked: Callable[[str, str], AbstractContextManager[Tracking]]) -> NoReturn:
+    """Send what comes until the worker is gone, and end the process.
 
+    Args:
+        tracked: gives the tracking of a run, by the plan's digest and the engine's own id of the run.
+    """
     parser = argparse.ArgumentParser(prog="python -m turnout.runtime send")
     for name in ("--plan", "--engine-run"):
         parser.add_argument(name, required=True)
@@ -50,11 +51,8 @@ def main(arguments: list[str]) -> NoReturn:
     receiving = threading.Thread(target=_receive, args=(inbox,), daemon=True)
     receiving.start()
     threading.Thread(target=_watch, args=(inbox, given.parent, receiving), daemon=True).start()
-    session = Session.open(worker_store(), given.plan, given.engine_run, Submission())
-    try:
-        Courier(session, answers).work(inbox)
-    finally:
-        session.close()
+    with tracked(given.plan, given.engine_run) as tracking:
+        Courier(tracking, answers).work(inbox)
     os._exit(0)  # the worker waits: what a tracker's client does at its leisure when a process ends is not its business
 
 
@@ -84,8 +82,8 @@ def _leave(inbox: Inbox) -> None:
 class Courier:
     """Sends what an attempt logs in parts: so many points, or after so many seconds, or when it ends."""
 
-    def __init__(self, session: Session, answers: int) -> None:
-        self._session = session
+    def __init__(self, tracking: Tracking, answers: int) -> None:
+        self._tracking = tracking
         self._answers = answers
         self._attempt: Begin | None = None
         self._points: list[Point] = []
@@ -123,7 +121,7 @@ class Courier:
             case End(report=report, streamed=streamed):
                 self._end(report, streamed=streamed)
             case Finish(state=state):
-                self._answered(lambda: tracking.send_end(self._session, state))
+                self._answered(lambda: self._tracking.send_end(state))
 
     def _schedule(self) -> None:
         """Set the time of the next sending, unless one is set or the last has failed."""
@@ -137,7 +135,7 @@ class Courier:
 
     def _settings(self) -> TrackerConfig | None:
         try:
-            tracker = self._session.components.tracker
+            tracker = self._tracking.tracker
         except Exception:
             return None  # the end of the attempt says it
         return None if tracker is None or not isinstance(tracker.config, TrackerConfig) else tracker.config
@@ -145,16 +143,16 @@ class Courier:
     def _flush(self) -> None:
         """Send what there is. Where that fails, it waits for the end of the attempt, which says so."""
         began, self._due = time.monotonic(), None
-        attempt, session = self._attempt, self._session
+        attempt, tracking = self._attempt, self._tracking
         if attempt is None or not (self._points or self._params):
             return
         try:
-            tracker = session.components.tracker
+            tracker = tracking.tracker
             assert tracker is not None
             tracker.log(
                 Batch(
-                    run=session.run,
-                    external_id=tracking.external_id(session, tracker),
+                    run=tracking.run.info,
+                    external_id=tracking.external_id(tracker),
                     step=attempt.step,
                     index=attempt.index,
                     attempt=attempt.attempt,
@@ -165,7 +163,7 @@ class Courier:
         except UnsupportedError as error:  # the rest of it has arrived
             self._refused = error
         except Exception as error:
-            print(tracking.failed(session, error), file=sys.stderr, flush=True)
+            print(tracking.failed(error), file=sys.stderr, flush=True)
             settings = self._settings()
             if settings is not None:  # a tool that is down is not asked all the time
                 self._due = time.monotonic() + settings.flush_seconds + 2 * (time.monotonic() - began)
@@ -182,26 +180,20 @@ class Courier:
         self._attempt, self._points, self._params, self._sent, self._due, self._refused = None, [], {}, {}, None, None
 
         def send() -> None:
-            self._send(report)
+            self._tracking.send(report)
             if refused is not None:
                 raise refused
 
         self._answered(send)
 
-    def _answered(self, action: Callable[[], None]) -> None:
+    def _answered(self, action: Callable[[], object]) -> None:
         try:
             action()
         except Exception as error:
-            what, fix = missed.reason(self._session, error), missed.remedy(self._session, error)
-            self._answer(Answer(what, fix, isinstance(error, UnsupportedError)))
+            missed = self._tracking.missed("", error)
+            self._answer(Answer(missed.why, missed.fix, missed.final))
         else:
             self._answer(Answer())
-
-    def _send(self, report: Report) -> None:
-        tracker: Tracker[Any] | None = self._session.components.tracker
-        if tracker is not None and reports.worth_sending(self._session, tracker, report):
-            external = tracking.external_id(self._session, tracker)
-            tracker.log(reports.batch(self._session, tracker, report, external))
 
     def _answer(self, answer: Answer) -> None:
         line = canonical.encode(answer) + b"\n"

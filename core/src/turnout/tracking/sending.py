@@ -1,4 +1,4 @@
-"""What a worker's steps log, handed to a process beside it while they run: see :mod:`turnout.runtime.sender`.
+"""What a worker's steps log, handed to a process beside it while they run: see :mod:`turnout.tracking.sender`.
 
 A process, not a thread: a tracker's client is slow to import, has settings in environment variables and answers when
 it likes. None of it may show in a step, and what was handed over must survive the step's process.
@@ -13,17 +13,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import msgspec
 
+from turnout.base.context import FAMILY
 from turnout.base.errors import RunError, UnsupportedError
-from turnout.model.records import Logged, Point, RunState
-from turnout.runtime.host import WORKER
-from turnout.runtime.report import Report
-
-if TYPE_CHECKING:
-    from turnout.runtime.session import Session
+from turnout.model.records import Logged, Point, RunInfo, RunState
+from turnout.tracking.report import Report
 
 GRACE = 15.0
 """Seconds that the process has to send what it was handed when its worker is gone."""
@@ -74,19 +71,22 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Sender:
-    """The worker's side: one process for all steps of a session, started when there is something to send.
+    """The worker's side: one process for all steps of a run, started when there is something to send.
 
     Made before the first step runs: the process gets the environment and the folder of that moment.
+
+    Args:
+        work: a folder for temporary files.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._arguments = ["--plan", session.run.plan, "--engine-run", session.run.engine_run]
-        self._environ = {name: value for name, value in os.environ.items() if name != WORKER}  # it ends by itself
+    def __init__(self, run: RunInfo, work: Path) -> None:
+        self._arguments = ["--plan", run.plan, "--engine-run", run.engine_run]
+        self._environ = {name: value for name, value in os.environ.items() if name != FAMILY}  # it ends by itself
         try:
             self._folder = Path.cwd()
         except FileNotFoundError:
-            self._folder = session.work
-        self._log = session.work / "sender.log"
+            self._folder = work
+        self._log = work / "sender.log"
         self._owner = os.getpid()
         self._process: subprocess.Popen[bytes] | None = None
         self._attempt: Begin | None = None

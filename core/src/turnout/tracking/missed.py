@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from turnout.base import canonical
 from turnout.base.errors import TurnoutError, UnsupportedError
+from turnout.base.redaction import Redactor
 from turnout.components.artifact_store import ArtifactStore
 from turnout.stores import layout
-
-if TYPE_CHECKING:
-    from turnout.runtime.session import Session
+from turnout.stores.run import Run
 
 LONG = 2000
 """Characters of a tracker's error that are told; it is cut once it holds no secret."""
@@ -36,28 +35,27 @@ class Missed(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{'the end of the run' if self.label == END else f'what {self.label} logged'}: {self.why}"
 
 
-def reason(session: Session, error: Exception) -> str:
-    """What a tracker failed of, without secrets."""
+def of(label: str, error: Exception, redactor: Redactor) -> Missed:
+    """What a tracker that failed did not take, without secrets."""
     what = error.what + (f": {error.why}" if error.why else "") if isinstance(error, TurnoutError) else str(error)
-    return session.components.redactor.text(what)[:LONG]
-
-
-def remedy(session: Session, error: Exception) -> str | None:
-    """What mends a tracker that failed, without secrets, where it says so."""
     fix = error.fix if isinstance(error, TurnoutError) else None
-    return None if fix is None else session.components.redactor.text(fix)
+    return Missed(
+        label,
+        redactor.text(what)[:LONG],
+        None if fix is None else redactor.text(fix),
+        isinstance(error, UnsupportedError),
+    )
 
 
-def note(session: Session, label: str, error: Exception) -> None:
+def note(run: Run, missed: Missed) -> None:
     """Note that a tracker did not take something; a store that fails as well has been told of elsewhere."""
-    missed = Missed(label, reason(session, error), remedy(session, error), isinstance(error, UnsupportedError))
     with contextlib.suppress(Exception):
-        session.store.create(_key(session, label), canonical.encode(missed))
+        run.store.create(_key(run, missed.label), canonical.encode(missed))
 
 
-def forget(session: Session, label: str) -> None:
+def forget(run: Run, label: str) -> None:
     """Forget it: it is sent once more."""
-    session.store.delete(_key(session, label))
+    run.store.delete(_key(run, label))
 
 
 def noted(store: ArtifactStore[Any], project: str, run: str) -> tuple[Missed, ...]:
@@ -77,5 +75,5 @@ def _read(data: bytes) -> Missed | None:
     return None
 
 
-def _key(session: Session, label: str) -> str:
-    return f"{layout.missed(session.run.project, session.run.id)}/{label}.json"
+def _key(run: Run, label: str) -> str:
+    return f"{layout.missed(run.info.project, run.info.id)}/{label}.json"

@@ -5,33 +5,43 @@ from __future__ import annotations
 import math
 import operator
 import threading
+from collections.abc import Callable
 from typing import Any
 
+from turnout.artifacts.artifacts import Artifacts
 from turnout.base import canonical, clock
 from turnout.base.errors import ConfigError
+from turnout.base.redaction import Redactor
 from turnout.model.plan import OutputPlan
 from turnout.model.records import Artifact, Logged, Point
 from turnout.model.types import ANY, JSON_TYPE
 from turnout.model.values import convert
-from turnout.runtime.sending import Sender
-from turnout.runtime.session import Session
+from turnout.tracking.sending import Sender
 
 
 class StepLog:
     """Collects metric points, params and artifacts of one attempt; called from any thread of the step.
 
     Args:
+        feature_store: gives the stack's feature store.
         sender: is handed points and params as they come, which may show them while the step runs.
     """
 
-    def __init__(self, session: Session, sender: Sender | None = None) -> None:
-        self._session = session
-        self._redactor = session.components.redactor
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        redactor: Redactor,
+        feature_store: Callable[[], Any],
+        sender: Sender | None = None,
+    ) -> None:
+        self.feature_store = feature_store
+        self._artifacts = artifacts
+        self._redactor = redactor
         self._sender = sender
         self._lock = threading.Lock()
         self._points: list[Point] = []
         self._params: dict[str, Any] = {}
-        self._artifacts: dict[str, Artifact] = {}
+        self._saved: dict[str, Artifact] = {}
 
     def log_metric(self, name: str, value: float, x: int | None) -> None:
         """Note a metric point."""
@@ -59,19 +69,15 @@ class StepLog:
     def log_artifact(self, name: str, value: Any) -> None:
         """Store a value beside the outputs."""
         name = self._name(name)
-        record = self._session.artifacts.save(value, OutputPlan(name=name, type=ANY))
+        record = self._artifacts.save(value, OutputPlan(name=name, type=ANY))
         assert record.artifact is not None
-        self._artifacts[name] = record.artifact
-
-    def feature_store(self) -> Any:
-        """The stack's feature store."""
-        return self._session.components.feature_store
+        self._saved[name] = record.artifact
 
     def collected(self) -> Logged:
         """All of it so far, without secrets."""
         with self._lock:
             points = tuple(self._points)
-        return Logged(points=points, params=self._redactor.tree(self._params), artifacts=dict(self._artifacts))
+        return Logged(points=points, params=self._redactor.tree(self._params), artifacts=dict(self._saved))
 
     def _name(self, name: Any) -> str:
         if not isinstance(name, str):
