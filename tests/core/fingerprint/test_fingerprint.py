@@ -92,10 +92,6 @@ SAME = {
         {"flow.py": FIT + "import re, pathlib\nP = re.compile('a')\nQ = pathlib.Path('a') / 'b'"},
         {"flow.py": FIT + "import re, pathlib\nP = re.compile('b')\nQ = pathlib.Path('c') / 'b'"},
     ),
-    "fields of a class that is not used": (
-        {"flow.py": FIT + "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    x: int = Field(1)"},
-        {"flow.py": FIT + "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    x: int = Field(2)"},
-    ),
     "a file that nothing names": ({"flow.py": FIT, "q.sql": "select 1"}, {"q.sql": "select 2"}),
     "a file of the same suffix": (
         {"flow.py": "def fit(x): return f'{x}.{x}', 'q.sql', '.sql'", "q.sql": "select 1", "other.sql": "select 1"},
@@ -104,28 +100,6 @@ SAME = {
     "a module of the name of an installed package, elsewhere": (
         {"flow.py": "import yaml\ndef fit(): return yaml.dump(1)", "lib/yaml.py": "A = 1"},
         {"lib/yaml.py": "A = 2"},
-    ),
-    "a parameter of the same name": (
-        {"flow.py": "def score(): return 1\ndef fit(score, *rest, key=None): return score, rest, key"},
-        {"flow.py": "def score(): return 2\ndef fit(score, *rest, key=None): return score, rest, key"},
-    ),
-    "a variable of the same name": (
-        {
-            "flow.py": "A = 1\nB = 1\ndef fit(x):\n    if x:\n        A = 2\n    for B in x: pass\n    return A, lambda: B"
-        },
-        {
-            "flow.py": "A = 9\nB = 9\ndef fit(x):\n    if x:\n        A = 2\n    for B in x: pass\n    return A, lambda: B"
-        },
-    ),
-    "a pipeline called as an output is": (
-        {
-            "flow.py": "from typing import Annotated\ndef fit() -> Annotated[int, 'flights']: return 1\n"
-            "def flights(): return 1"
-        },
-        {
-            "flow.py": "from typing import Annotated\ndef fit() -> Annotated[int, 'flights']: return 1\n"
-            "def flights(): return 2"
-        },
     ),
     "a cycle of imports, elsewhere": (
         {

@@ -23,50 +23,41 @@ _PURE_ORIGINS = ("logging.getLogger", "os.environ.get", "os.getenv", "os.path", 
 _ACCESSORS = frozenset({"setter", "getter", "deleter"})
 
 
-def has_effect(statement: ast.stmt, scope: Scope, *, trust: bool, in_class: bool = False) -> bool:
+def has_effect(statement: ast.stmt, scope: Scope, *, in_class: bool = False) -> bool:
     """Whether executing *statement* may change more than the names it binds.
 
     Calls count, unless what is called is known to be pure: builtins, constructors of the standard library, turnout's
     own but for ``materializer``.
-
-    Args:
-        trust: whether in class bodies and defaults, where calls declare fields, those of other packages are pure.
     """
-    lenient = trust and in_class
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
         defaults = [*statement.args.defaults, *filter(None, statement.args.kw_defaults)]
-        return _decorates(statement.decorator_list, scope, lenient=lenient) or _calls(defaults, scope, lenient=trust)
+        return _decorates(statement.decorator_list, scope) or _calls(defaults, scope)
     if isinstance(statement, ast.ClassDef):
         return (
-            _decorates(statement.decorator_list, scope, lenient=lenient)
+            _decorates(statement.decorator_list, scope)
             or any(one.arg == "metaclass" and not is_pure(one.value, scope) for one in statement.keywords)
-            or any(has_effect(one, scope, trust=trust, in_class=True) for one in statement.body)
+            or any(has_effect(one, scope, in_class=True) for one in statement.body)
         )
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         values = [] if statement.value is None else [statement.value]
-        return not all(map(_is_name, targets)) or _calls(values, scope, lenient=lenient)
+        return not all(map(_is_name, targets)) or _calls(values, scope)
     if isinstance(statement, (ast.AugAssign, ast.Delete)):
         return not in_class
     if isinstance(statement, ast.Expr):
         return not isinstance(statement.value, ast.Constant)
-    inner = blocks_of(statement)
-    return any(has_effect(one, scope, trust=trust, in_class=in_class) for one in inner) or _calls(
-        _heads(statement), scope, lenient=lenient
-    )
+    inner = any(has_effect(one, scope, in_class=in_class) for one in blocks_of(statement))
+    return inner or _calls(_heads(statement), scope)
 
 
-def is_pure(expression: ast.expr, scope: Scope, *, lenient: bool = False) -> bool:
-    """Whether calling *expression*, or deriving from it, is known to change nothing.
-
-    *lenient*: whether whatever is imported from another package is trusted.
-    """
+def is_pure(expression: ast.expr, scope: Scope) -> bool:
+    """Whether calling *expression*, or deriving from it, is known to change nothing."""
     root = root_of(expression)
     if isinstance(root, (ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set)):
         return True
     chain = chain_of(root)
     origins = () if chain is None else scope.origins(chain)
-    return bool(origins) and all(_is_known(origin, lenient=lenient) for origin in origins)
+    return bool(origins) and all(map(_is_known, origins))
 
 
 def root_of(expression: ast.expr) -> ast.expr:
@@ -77,7 +68,7 @@ def root_of(expression: ast.expr) -> ast.expr:
     return root
 
 
-def _is_known(origin: str, *, lenient: bool) -> bool:
+def _is_known(origin: str) -> bool:
     top, _, rest = origin.partition(".")
     if top == "builtins":
         return rest.partition(".")[0] in _PURE_BUILTINS
@@ -85,21 +76,20 @@ def _is_known(origin: str, *, lenient: bool) -> bool:
         return rest != "materializer"
     if origin == "functools.reduce":
         return False
-    return lenient or top in _PURE_MODULES or origin.startswith(_PURE_ORIGINS)
+    return top in _PURE_MODULES or origin.startswith(_PURE_ORIGINS)
 
 
-def _decorates(decorators: Iterable[ast.expr], scope: Scope, *, lenient: bool) -> bool:
+def _decorates(decorators: Iterable[ast.expr], scope: Scope) -> bool:
     return not all(
-        is_pure(one, scope, lenient=lenient) or (isinstance(one, ast.Attribute) and one.attr in _ACCESSORS)
-        for one in decorators
+        is_pure(one, scope) or (isinstance(one, ast.Attribute) and one.attr in _ACCESSORS) for one in decorators
     )
 
 
-def _calls(expressions: Iterable[ast.expr], scope: Scope, *, lenient: bool = False) -> bool:
+def _calls(expressions: Iterable[ast.expr], scope: Scope) -> bool:
     stack: list[ast.AST] = list(expressions)
     while stack:
         node = stack.pop()
-        if isinstance(node, ast.Call) and not is_pure(node.func, scope, lenient=lenient):
+        if isinstance(node, ast.Call) and not is_pure(node.func, scope):
             return True
         if not isinstance(node, ast.Lambda):
             stack.extend(ast.iter_child_nodes(node))

@@ -319,10 +319,7 @@ class Links:
         yield from (Node("whole", one) for one in self._named.elsewhere(name.partition(".")[0]))
 
     def _acts(self, node: Node) -> bool:
-        unit = self.unit(node)
-        if unit.effect or (unit.doubtful and any(self.module(top) is not None for top in unit.packages)):
-            return True
-        return any(self.unit(base).hooks for base in self._ancestors(node))
+        return self.unit(node).effect or any(self.unit(base).hooks for base in self._ancestors(node))
 
     def _ancestors(self, node: Node) -> set[Node]:
         found: set[Node] = set()

@@ -11,7 +11,7 @@ from functools import lru_cache
 import msgspec
 
 from turnout.fingerprint import effects
-from turnout.fingerprint.scope import Chain, Scope, Target, chain_of, parts_of, statements_of
+from turnout.fingerprint.scope import Chain, Scope, Target, chain_of, statements_of
 
 MODULE, PACKAGE = 1, 2
 """How far a statement may reach by means that cannot be followed: its whole module, its whole package."""
@@ -26,8 +26,7 @@ class Unit(msgspec.Struct, frozen=True):
     names, ``files`` the names and patterns of files in them; ``imports`` and ``loads`` the imports inside it;
     ``received`` the names in its annotations; ``bases`` of a class what it derives from, ``hooks`` whether it acts on
     classes derived from it; ``widens`` is 0, MODULE or PACKAGE; ``introspects`` tells whether it reads docstrings or
-    source, ``effect`` whether its execution when the module is imported may change more than the names it binds,
-    ``doubtful`` whether it may if one of the ``packages`` it uses is not another's but the project's own.
+    source, ``effect`` whether its execution when the module is imported may change more than the names it binds.
     """
 
     names: tuple[str, ...]
@@ -43,8 +42,6 @@ class Unit(msgspec.Struct, frozen=True):
     widens: int
     introspects: bool
     effect: bool
-    doubtful: bool
-    packages: frozenset[str]
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -230,23 +227,21 @@ def _unit(statement: ast.stmt, scope: Scope) -> Unit:
     received: set[Chain] = set()
     widens = 0
     followed: set[int] = set()
-    labels: set[int] = set()
-    stack: list[tuple[ast.AST, frozenset[str]]] = [(statement, frozenset())]
+    stack: list[ast.AST] = [statement]
     while stack:
-        node, hidden = stack.pop()
+        node = stack.pop()
         _note_import(node, imports, loads, loads)
         chain = chain_of(node)
         if chain is not None:
-            if chain[0] not in hidden:
-                chains.add(chain)
+            chains.add(chain)
             if id(node) not in followed:
                 widens = max(widens, _DYNAMIC_MEMBERS.get(chain[-1], 0), _DYNAMIC_NAMES.get(chain[0], 0))
             continue
         if isinstance(node, ast.Attribute):
             widens = max(widens, _DYNAMIC_MEMBERS.get(node.attr, 0))
         elif text := _text_of(node):
-            words |= {text} if _WORD.match(text) and id(node) not in labels else set()
-            chains |= {(name,) for name in _VARIABLE.findall(text)} - {(name,) for name in hidden}
+            words |= {text} if _WORD.match(text) else set()
+            chains |= {(name,) for name in _VARIABLE.findall(text)}
             files |= _files_in(text)
         elif isinstance(node, ast.Call):
             widens = max(widens, _reach_of(node))
@@ -256,8 +251,7 @@ def _unit(statement: ast.stmt, scope: Scope) -> Unit:
                 imports[BY_NAME] = (*imports.get(BY_NAME, ()), Target(0, module))
         elif isinstance(node, (ast.arg, ast.AnnAssign)) and node.annotation is not None:
             received |= _annotated(node.annotation)
-        labels |= _labels_of(node)
-        stack.extend(parts_of(node, hidden))
+        stack.extend(ast.iter_child_nodes(node))
     local = Scope({**scope.imports, **imports}, scope.bound)
     chains |= received
     origins = {origin for chain in chains for origin in local.origins(chain)}
@@ -276,9 +270,7 @@ def _unit(statement: ast.stmt, scope: Scope) -> Unit:
         hooks=isinstance(statement, ast.ClassDef) and _acts_on_subclasses(statement),
         widens=widens,
         introspects=any(part in _INTROSPECTION for chain in chains for part in chain),
-        effect=effects.has_effect(statement, scope, trust=True),
-        doubtful=effects.has_effect(statement, scope, trust=False),
-        packages=frozenset(origin.partition(".")[0] for origin in origins),
+        effect=effects.has_effect(statement, scope),
     )
 
 
@@ -302,7 +294,6 @@ def _imported_by_name(call: ast.Call) -> str | None:
 def _annotated(annotation: ast.expr) -> set[Chain]:
     """The names in an annotation, those in quotes too."""
     found: set[Chain] = set()
-    labels: set[int] = set()
     stack: list[ast.AST] = [annotation]
     while stack:
         node = stack.pop()
@@ -310,21 +301,10 @@ def _annotated(annotation: ast.expr) -> set[Chain]:
         if chain is not None:
             found.add(chain)
             continue
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in labels:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
             stack.extend(_parsed(node.value))
-        labels |= _labels_of(node)
         stack.extend(ast.iter_child_nodes(node))
     return found
-
-
-def _labels_of(node: ast.AST) -> set[int]:
-    """The strings beside the type in ``Annotated[...]``: they name outputs, and nothing in the code."""
-    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple):
-        return set()
-    chain = chain_of(node.value)
-    if chain is None or chain[-1] != "Annotated":
-        return set()
-    return {id(one) for one in node.slice.elts[1:] if isinstance(one, ast.Constant)}
 
 
 def _files_in(text: str) -> set[str]:
