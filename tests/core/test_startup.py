@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import distribution
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from turnout.components import discovery
+from turnout.components.registry import Registry
 
 HEAVY = {
     "asyncio",
@@ -38,8 +42,9 @@ BUDGET = 15
 
 HELP = """
 import sys
-from turnout.cli import app, main
-app._registers = lambda path: False  # as if no other plugin were installed here
+from turnout.cli import main
+from turnout.components import discovery
+discovery._registers = lambda path: False  # as if no other plugin were installed here
 sys.argv = ['turnout', '--help']
 main()
 """
@@ -69,28 +74,37 @@ def test_importing_turnout_imports_nothing_else_of_it():
 
 
 def test_the_command_sees_a_plugin_of_another_distribution(tmp_path, monkeypatch):
-    from turnout.cli import app
-
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "nowhere")])
-    other = tmp_path / "other-1.dist-info"
+    other = tmp_path / "other_one-1.dist-info"
     other.mkdir()
     (other / "entry_points.txt").write_text("[console_scripts]\nturnout = x:y\nmore = x:y\n")
-    assert not app._has_plugins()
+    assert list(discovery.places()) == []
     own = tmp_path / "turnout-1.dist-info"
     own.mkdir()
     (own / "entry_points.txt").write_text("[turnout]\nturnout = turnout.builtin\n\n[other]\na = b\n")
-    assert not app._has_plugins()
+    assert list(discovery.places()) == [("turnout", str(own))]
     (other / "entry_points.txt").write_text("[console_scripts]\nx = x:y\n\n[turnout]\nmine = mine.hooks\n")
-    assert app._has_plugins()
+    assert sorted(discovery.places()) == [("other-one", str(other)), ("turnout", str(own))]
 
 
-def test_the_command_asks_the_registry_where_it_cannot_look_itself(tmp_path, monkeypatch):
-    from turnout.cli import app
+def test_of_two_distributions_of_one_name_the_one_that_is_imported_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "first"), str(tmp_path / "second")])
+    for place in ("first", "second"):
+        folder = tmp_path / place / "mine-1.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "entry_points.txt").write_text(f"[turnout]\nmine = {place}.hooks\n")
+    assert list(discovery.places()) == [("mine", str(tmp_path / "first" / "mine-1.dist-info"))]
 
+
+def test_plugins_in_an_archive_are_found(tmp_path, monkeypatch):
     archive = tmp_path / "all.zip"
-    archive.write_bytes(b"PK")
-    monkeypatch.setattr(sys, "path", [str(archive)])
-    assert app._has_plugins()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zipped-1.dist-info/METADATA", "Name: zipped\nVersion: 1\n")
+        file.writestr("zipped-1.dist-info/entry_points.txt", "[turnout]\nzipped = zipped_hooks\n")
+        file.writestr("zipped_hooks.py", "")
+    monkeypatch.syspath_prepend(str(archive))
+    assert ("", str(archive)) in discovery.places()
+    assert ("zipped", "1") in {(plugin.name, plugin.version) for plugin in Registry.discover().plugins()}
 
 
 def test_the_core_installs_no_more_packages_than_it_may():

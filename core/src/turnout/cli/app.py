@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from typing import Any
 
 import click
 
 from turnout import __version__
+from turnout.components import discovery
 
 COMMANDS = {
     "init": ("turnout.cli.init:init", "Write a small project that runs and passes its test at once."),
@@ -79,47 +79,11 @@ class Commands(click.Group):
 
 
 def _plugin_commands() -> dict[str, Any]:
-    if not _has_plugins():
+    if all(name == "turnout" for name, _ in discovery.places()):
         return {}
     from turnout.components.registry import discover
 
     return {command.name: command for command in discover().all("command")}
-
-
-def _has_plugins() -> bool:
-    """Whether any distribution but turnout itself may register a plugin.
-
-    Every call of the command asks, so this reads the installed files that say so and nothing else:
-    ``importlib.metadata`` takes longer to import than all the rest.
-    """
-    for place in dict.fromkeys(sys.path):
-        try:
-            with os.scandir(place or ".") as entries:
-                found = [entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info"))]
-        except NotADirectoryError:  # an archive: only the registry can look into it
-            return True
-        except OSError:
-            continue
-        if any(_registers(os.path.join(path, "entry_points.txt")) for path in found):
-            return True
-    return False
-
-
-def _registers(path: str) -> bool:
-    """Whether a distribution's entry points name a plugin other than turnout's own."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            text = stream.read()
-    except OSError:
-        return False
-    group = ""
-    for line in text.splitlines() if "turnout" in text else ():
-        name, equals, _ = line.partition("=")
-        if line.startswith("["):
-            group = line.strip()
-        elif group == "[turnout]" and equals and name.strip() != "turnout":
-            return True
-    return False
 
 
 @click.group(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, entry_points
+from importlib.metadata import Distribution, EntryPoint
 from typing import Literal
 
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from turnout import __version__
 from turnout.base.errors import TurnoutError
-from turnout.components.registry import GROUP, Registry
+from turnout.components import discovery
+from turnout.components.registry import Registry
+from turnout.environment import installed
 from turnout.environment.probe import Probed, probe
 from turnout.project.project import Project
 from turnout.stack.find import open_stack
@@ -51,7 +52,7 @@ def examine(registry: Registry, project: Project, stack: str | None) -> tuple[Fi
     found = [*_named_by_the_stack(registry, project, stack), *_broken(registry)]
     broken = {problem.plugin for problem in registry.problems}
     seen: set[str] = set()
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+    for entry in discovery.entry_points():
         if entry.name == "turnout":
             continue
         if entry.dist is not None and entry.dist.name not in seen:
@@ -81,16 +82,12 @@ def _named_by_the_stack(registry: Registry, project: Project, stack: str | None)
 def _tool(named: str, component: type[object]) -> Iterator[Finding]:
     """What the plugin needs only where the component works: its requirements of the extra of that name."""
     package = component.__module__.partition(".")[0]
-    for entry in entry_points(group=GROUP):
+    for entry in discovery.entry_points():
         if entry.dist is None or entry.module.partition(".")[0] != package:
             continue
         for text in entry.dist.requires or ():
             needed = Requirement(text)
-            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-                continue
-            version = _version(canonicalize_name(needed.name))
-            missing = version is None or not needed.specifier.contains(version, prereleases=True)
-            if needed.marker.evaluate({"extra": named}) and missing:
+            if not installed.applies(needed) and installed.applies(needed, [named]) and not _is_met(needed):
                 what = f"the stack uses it, and {str(needed).partition(';')[0].strip()} is not installed here"
                 fix = f"where steps run: pip install '{entry.dist.name}[{named}]'"
                 yield Finding(level="warning", plugin=entry.name, what=what, fix=fix)
@@ -109,20 +106,19 @@ def _requirements(plugin: str, dist: Distribution) -> Iterator[Finding]:
             needed = Requirement(text)
         except InvalidRequirement:
             continue
-        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+        if not installed.applies(needed):
             continue
-        name = canonicalize_name(needed.name)
         shown = str(needed).partition(";")[0].strip()
-        if name == "turnout":
+        if installed.normalised(needed.name) == "turnout":
             says_turnout = True
             if not needed.specifier.contains(__version__, prereleases=True):
                 what = f"it needs {shown}, and this is turnout {__version__}"
                 fix = f"install a {dist.name} for turnout {__version__}, or that turnout: pip install '{shown}'"
                 yield Finding(level="error", plugin=plugin, what=what, fix=fix)
             continue
-        version = _version(name)
-        if version is None or not needed.specifier.contains(version, prereleases=True):
-            here = "it is not installed" if version is None else f"{version} is installed"
+        if not _is_met(needed):
+            have = _installed(needed)
+            here = "it is not installed" if have is None else f"{have.version} is installed"
             what = f"it needs {shown}, and {here}"
             yield Finding(level="error", plugin=plugin, what=what, fix=f"pip install '{shown}'")
     if not says_turnout:
@@ -131,11 +127,13 @@ def _requirements(plugin: str, dist: Distribution) -> Iterator[Finding]:
         yield Finding(level="warning", plugin=plugin, what=what, fix=fix)
 
 
-def _version(name: str) -> str | None:
-    try:
-        return distribution(name).version
-    except PackageNotFoundError:
-        return None
+def _installed(needed: Requirement) -> installed.Distribution | None:
+    return installed.distributions().get(installed.normalised(needed.name))
+
+
+def _is_met(needed: Requirement) -> bool:
+    have = _installed(needed)
+    return have is not None and installed.satisfies(have, needed)
 
 
 def _import(entry: EntryPoint) -> Iterator[Finding]:
