@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 
 from turnout.components.registry import GROUP, Registry
+from turnout.model.declared import settings_of
+from turnout.model.spec import StepSpec
 from turnout.stack.merge import COMPONENTS, LISTS
 from turnout.stack.overrides import PipelineSettings, StepSettings
 from turnout.stack.stack import EnvironmentSettings
 
 PAGE = Path(__file__).with_name("settings.md")
 HEAD = """\
-# Every setting of a stack file
+# Every setting of a stack file, and of a step
 
 Made from the code by `make docs`. How stack files are found, merged and checked is told in [stacks.md](stacks.md);
 `turnout stack schema` gives the same as a JSON Schema, for editors. Of a setting without a default a value is needed.
@@ -39,7 +41,7 @@ def _sections(registry: Registry) -> Iterator[str]:
         for component in registry.all(kind):
             yield f"### `type: {component.name}`\n"
             yield from _table(component.Config)
-    yield "## `steps`\n\nBy the name of a step, or a pattern such as `fit*`.\n"
+    yield "## `steps`\n\nBy the name of a step, or a pattern such as `fit*`; what is left out stays as the step says.\n"
     yield from _table(StepSettings)
     yield from _options(registry, "options")
     yield "## `pipelines`\n\nBy the name of a pipeline.\n"
@@ -47,6 +49,19 @@ def _sections(registry: Registry) -> Iterator[str]:
     yield from _options(registry, "pipeline_options")
     yield "## `environment`\n"
     yield from _table(EnvironmentSettings)
+    yield from _step()
+
+
+def _step() -> Iterator[str]:
+    yield "## `@step`\n\nWhat a step says of itself, and what that asks of its orchestrator.\n"
+    yield "| setting | asks for | a stack may change it | |\n|---|---|---|---|"
+    for setting in settings_of(StepSpec):
+        for part in (setting, *setting.parts):
+            name = part.name if part is setting else f"{setting.name}.{part.name}"
+            asks = f"`{part.capability.value}`" if part.capability else ""
+            if setting.in_python:
+                yield f"| `{name}` | {asks} | {'yes' if part.in_stack else 'no'} | {part.about} |"
+    yield ""
 
 
 def _options(registry: Registry, attribute: str) -> Iterator[str]:

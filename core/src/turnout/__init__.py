@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from turnout.definition.step import step
     from turnout.definition.when import when
     from turnout.files import File, Folder
-    from turnout.model.spec import Resources
+    from turnout.model.settings import Resources
 
 _HOMES = {
     "turnout.base.context": ("log_artifact", "log_figure", "log_metric", "log_metrics", "log_params", "log_table"),
@@ -61,7 +61,7 @@ _HOMES = {
     "turnout.api.pipeline": ("pipeline",),
     "turnout.api.promotion": ("promote",),
     "turnout.api.run": ("Run",),
-    "turnout.model.spec": ("Resources",),
+    "turnout.model.settings": ("Resources",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

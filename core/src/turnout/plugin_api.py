@@ -30,16 +30,7 @@ from turnout.components.hookspecs import hookimpl
 from turnout.components.lazy import Lazy
 from turnout.components.materializer import Materializer
 from turnout.components.observer import Event, EventKind, Observer
-from turnout.components.orchestrator import (
-    Bundle,
-    Capability,
-    Orchestrator,
-    RunHandle,
-    RunStatus,
-    StepStatus,
-    Support,
-    started,
-)
+from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus, StepStatus, started
 from turnout.components.policy import Policy, Violation
 from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
@@ -69,6 +60,7 @@ from turnout.engines.options import merged, options_of
 from turnout.engines.schedules import see_defaults
 from turnout.engines.secret_variables import secret_variables, secrets_of
 from turnout.engines.yaml_text import yaml_text
+from turnout.model.capability import Capability, Support
 from turnout.model.expressions import Expression, render
 from turnout.model.forms import in_text, plain
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
@@ -89,7 +81,8 @@ from turnout.model.records import (
     StepResult,
     Submission,
 )
-from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
+from turnout.model.settings import Resources, Retry
+from turnout.model.spec import Entrypoint, ParamSpec, Place, Schedule
 from turnout.model.types import ANY, ParamType, TypeName
 from turnout.project.written import marked
 from turnout.stores import layout

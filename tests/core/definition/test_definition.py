@@ -18,9 +18,9 @@ import msgspec
 import pandas as pd
 import pytest
 
-from turnout.base import canonical
+from turnout.base import canonical, durations
 from turnout.base.errors import DefinitionError
-from turnout.definition import docstrings, durations, schedules
+from turnout.definition import docstrings, schedules
 from turnout.definition.features import Features
 from turnout.definition.markers import INTERVAL_START, LOGICAL_TIME
 from turnout.definition.own_materializers import materializer
@@ -31,7 +31,8 @@ from turnout.files import File, Folder
 from turnout.model import inputs
 from turnout.model.expressions import evaluate, render
 from turnout.model.graph import order
-from turnout.model.spec import InputSpec, OutputSpec, PipelineSpec, Place, Resources, Retry, Schedule, StepSpec
+from turnout.model.settings import Resources, Retry
+from turnout.model.spec import InputSpec, OutputSpec, PipelineSpec, Place, Schedule, StepSpec
 from turnout.model.types import ParamType
 
 

@@ -26,7 +26,7 @@ from turnout.definition.step import step
 from turnout.definition.when import when
 from turnout.files import File, Folder
 from turnout.definition.markers import INTERVAL_END, LOGICAL_TIME
-from turnout.model.spec import Resources
+from turnout.model.settings import Resources
 
 def pipeline(function=None, **settings):
     if function is None:

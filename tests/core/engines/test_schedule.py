@@ -9,7 +9,8 @@ from turnout.engines.local.schedule import Schedule
 from turnout.model.inputs import Collected, Element, InputSpec, Output
 from turnout.model.plan import Code, Plan, StepPlan
 from turnout.model.records import StepResult
-from turnout.model.spec import Entrypoint, Resources
+from turnout.model.settings import Resources
+from turnout.model.spec import Entrypoint
 from turnout.model.types import ANY, TypeName
 
 OPTIONAL = TypeName(name="builtins:int", text="int", optional=True)

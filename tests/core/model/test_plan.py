@@ -27,7 +27,8 @@ from turnout.model.plan import (
     decode,
     json_schema,
 )
-from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule
+from turnout.model.settings import Resources, Retry
+from turnout.model.spec import Entrypoint, ParamSpec, Place, Schedule
 from turnout.model.types import ParamType, TypeName
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,7 +9,7 @@ import pytest
 from turnout.model.expressions import Compare, Const, Ref
 from turnout.model.inputs import InputSpec, Literal
 from turnout.model.plan import Environment, OutputPlan
-from turnout.model.spec import Resources, Retry
+from turnout.model.settings import Resources, Retry
 from turnout.model.types import ParamType, TypeName
 
 SOURCE = """

@@ -12,7 +12,7 @@ from turnout.base import canonical
 from turnout.base.errors import ArtifactError
 from turnout.model.expressions import Compare, Const, Ref
 from turnout.model.plan import Environment
-from turnout.model.spec import Resources
+from turnout.model.settings import Resources
 from turnout.runtime import __main__ as cli
 from turnout.runtime import sealed
 from turnout.stores import layout

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from turnout.components.orchestrator import Capability
+from turnout.model.capability import Capability
 from turnout.model.plan import decode
 from turnout.planning.capabilities import uses
 from turnout.testing.cases import ASKING, CASES, LONG

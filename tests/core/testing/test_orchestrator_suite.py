@@ -11,8 +11,8 @@ from yaml import YAMLError
 
 from turnout import builtin
 from turnout.base.errors import UnsupportedError
-from turnout.components.orchestrator import Capability
 from turnout.components.registry import Registry
+from turnout.model.capability import Capability
 from turnout.testing.cases import CASES
 from turnout.testing.orchestrator import OrchestratorSuite, assert_names_the_line
 from turnout.testing.trial import Trial

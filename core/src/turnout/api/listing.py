@@ -10,10 +10,9 @@ from typing import NamedTuple
 from turnout.api import allowed
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
-from turnout.base import clock
+from turnout.base import clock, durations
 from turnout.base.errors import ConfigError, DefinitionError
 from turnout.catalog.index import Index, Listed, ListedArtifact
-from turnout.definition import durations
 from turnout.model import times
 from turnout.model.records import RunInfo, RunState
 from turnout.runtime.state import with_engine

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from turnout.components.orchestrator import Capability
 from turnout.components.registry import Registry
+from turnout.model.capability import Capability
 
 KINDS = ("orchestrator", "deployer")
 """The kinds of components that declare capabilities."""

@@ -13,8 +13,8 @@ def span(ctx: click.Context, param: click.Parameter, value: str | None) -> timed
     """What an option's text means as a span of time: ``30d``, ``12h``, ``0``."""
     if value is None:
         return None
+    from turnout.base import durations
     from turnout.base.errors import DefinitionError
-    from turnout.definition import durations
 
     try:
         return timedelta(seconds=durations.seconds("0s" if value == "0" else value, "span", None, zero=True))

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from turnout.components.base import Component, ConfigT
-from turnout.components.orchestrator import Bundle, Support
+from turnout.components.orchestrator import Bundle
+from turnout.model.capability import Support
 
 
 class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):

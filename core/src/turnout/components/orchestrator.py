@@ -6,45 +6,15 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from turnout.components.base import Component, ConfigT
 from turnout.components.progress import Watcher, ignore
+from turnout.model.capability import Capability, Support
 from turnout.model.plan import Plan
 from turnout.model.records import Record, RunInfo, RunState, State, Submission
-
-
-class Capability(str, Enum):
-    """A thing a pipeline may ask of an orchestrator. The planner refuses what a stack's orchestrator does not have."""
-
-    RETRIES = "retries"
-    BACKOFF = "backoff"
-    TIMEOUT = "timeout"
-    SCHEDULE = "schedule"
-    ASSET_SCHEDULE = "asset_schedule"
-    CATCHUP = "catchup"
-    MAP = "map"
-    GATE = "gate"
-    GROUP = "group"
-    CPU = "cpu"
-    MEMORY = "memory"
-    GPU = "gpu"
-    ACCELERATOR = "accelerator"
-    REQUIREMENTS = "requirements"
-    SECRETS = "secrets"
-    ENV = "env"
-    LOGICAL_TIME = "logical_time"
-    INTERVAL = "interval"
-    PARAMS = "params"
-    TAGS = "tags"
-    DOCS = "docs"
-    BY_VALUE = "by_value"
-
-
-Support = Literal["native", "emulated", "refused"]
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):

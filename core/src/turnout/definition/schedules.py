@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from turnout.base.durations import seconds
 from turnout.base.errors import ConfigError, DefinitionError, Location, did_you_mean
-from turnout.definition.durations import seconds
 from turnout.model.spec import Schedule
 from turnout.model.times import format_datetime, has_zone, to_utc
 from turnout.model.types import ParamType

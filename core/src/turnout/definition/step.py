@@ -9,15 +9,17 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, overload
 
+import msgspec
+
 from turnout.base import names
 from turnout.base.errors import Location
-from turnout.definition import functions, places, settings
+from turnout.definition import functions, places
 from turnout.definition import own_materializers as materializer
 from turnout.definition.annotations import OutputType, outputs
 from turnout.definition.bounds import Unchecked
-from turnout.definition.durations import seconds
 from turnout.definition.handles import Handle, Outputs
 from turnout.definition.mapping import lists, run_map
+from turnout.definition.settings import of_step
 from turnout.definition.signature import Signature, check_parameters, checked_type, unchecked
 from turnout.definition.trace import Trace, current
 from turnout.definition.values import Value, foreign
@@ -64,11 +66,12 @@ class Step:
     Called while a pipeline is traced, it writes down the call and returns handles; anywhere else it runs.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str, config: settings.Settings, scope: Mapping[str, Any]):
+    def __init__(self, function: Callable[..., Any], name: str, settings: StepSpec, scope: Mapping[str, Any]):
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name
-        self.settings = config
+        self.settings = settings
+        """A spec that has what the decorator was told, and nothing else yet."""
         self._declared = _Declared(function, scope)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -141,23 +144,13 @@ class Step:
                 wiring = Wiring(trace, f"the step {self.name!r}", where)
                 inputs[name] = wiring.input(parameter, parameter.default)
         full = trace.claim(self.name, "step", where)
-        config = self.settings
-        spec = StepSpec(
+        spec = msgspec.structs.replace(
+            self.settings,
             name=full,
             entrypoint=trace.entrypoint(self.function, self),
             inputs=inputs,
             guards=trace.guards,
             outputs=self.outputs,
-            retry=config.retry,
-            timeout=config.timeout,
-            resources=config.resources,
-            requirements=config.requirements,
-            secrets=config.secrets,
-            env=config.env,
-            files=config.files,
-            cache=config.cache,
-            profile=config.profile,
-            options=config.options,
             doc=self._declared.doc,
             place=places.place(where),
         )
@@ -201,25 +194,7 @@ def step(
 ) -> Callable[[Callable[..., Any]], Step]: ...
 
 
-def step(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    name: str | None = None,
-    retries: int | None = None,
-    retry_delay: Any = 0,
-    retry_backoff: float = 1.0,
-    timeout: Any = None,
-    resources: Any = None,
-    requirements: Any = None,
-    secrets: Mapping[str, str] | None = None,
-    env: Any = None,
-    files: Any = None,
-    cache: Any = None,
-    profile: bool = True,
-    options: Mapping[str, Any] | None = None,
-    **engines: Any,
-) -> Step | Callable[[Callable[..., Any]], Step]:
+def step(function: Callable[..., Any] | None = None, /, *, name: str | None = None, **settings: Any) -> Any:
     """Make a function a step.
 
     Args:
@@ -243,18 +218,7 @@ def step(
         DefinitionError: for a function that cannot be a step, or a setting that cannot be meant.
     """
     where = places.here()
-    config = settings.Settings(
-        retry=settings.retry(retries, retry_delay, retry_backoff, where),
-        timeout=None if timeout is None else seconds(timeout, "timeout", where),
-        resources=settings.resources(resources, where),
-        requirements=settings.requirements(requirements, where),
-        secrets=settings.secrets(secrets, where),
-        env=settings.env(env, where),
-        files=settings.files(files, where),
-        cache=settings.cache(cache, where),
-        profile=settings.profile(profile, where),
-        options=settings.options(options, engines, "@step", settings.NAMES, where),
-    )
+    spec = of_step(settings, where)
 
     def decorate(function: Callable[..., Any]) -> Step:
         functions.check(function, "step")
@@ -262,7 +226,7 @@ def step(
         own = function.__name__ if name is None else name
         names.check(own, "step", places.defined(function), "@step(name={})")
         scope = places.locals_of_caller() if "<locals>" in function.__qualname__ else {}
-        return Step(function, own, config, scope)
+        return Step(function, own, spec, scope)
 
     return decorate if function is None else decorate(function)
 

@@ -9,11 +9,8 @@ from typing import Any
 import msgspec
 
 from turnout.base import canonical
-from turnout.base.errors import Location, PlanError
-from turnout.model.expressions import Expression
-from turnout.model.inputs import Collected, Element, InputSpec, Output
-from turnout.model.spec import Entrypoint, ParamSpec, Place, Resources, Retry, Schedule, StepKind
-from turnout.model.types import ParamType, TypeName
+from turnout.base.errors import PlanError
+from turnout.model.spec import OutputSpec, PipelineBase, StepBase
 
 FORMAT = 2
 """The format version of plans that this turnout writes, and the newest it reads."""
@@ -21,63 +18,28 @@ MINIMUM_RUNTIME = "0.1.0"
 """The oldest turnout whose runtime can execute the plans this turnout writes."""
 
 
-class OutputPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class OutputPlan(OutputSpec, frozen=True, kw_only=True):
     """One output. ``materializer`` is a registered name, ``module:qualname`` of the project's own, or ``auto``
     (chosen on the worker by the value's type, and recorded). ``check`` is as in the definition."""
 
-    name: str
-    type: TypeName
     materializer: str = "auto"
-    check: ParamType | None = None
 
 
-class StepPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):
-    """One step, bound: see :class:`turnout.model.spec.StepSpec` for what it shares with the definition.
+class StepPlan(StepBase, frozen=True, kw_only=True):
+    """One step, bound: the fields of :class:`turnout.model.spec.StepBase`, and what planning adds.
 
-    ``environment`` names one of the plan's environments; ``image`` is a container image, for engines that use one;
-    ``fingerprint`` is the digest of the code the step reaches, ``packages`` are those of others that it imports;
-    ``files`` maps each declared file to its digest; ``profile`` says whether records describe the tables it makes;
+    ``environment`` names one of the plan's environments; ``fingerprint`` is the digest of the code the step reaches,
+    ``packages`` are those of others that it imports; ``files`` maps each declared file to its digest. ``image`` is a
+    container image, for engines that use one; ``profile`` says whether records describe the tables the step makes;
     ``options`` holds each adapter's validated options.
     """
 
-    name: str
-    kind: StepKind = "task"
-    entrypoint: Entrypoint | None = None
-    inputs: dict[str, InputSpec] = {}
-    expression: Expression | None = None
-    guards: tuple[str, ...] = ()
     outputs: tuple[OutputPlan, ...] = ()
-    retry: Retry = Retry()
-    timeout: float | None = None
-    resources: Resources = Resources()
     environment: str = "default"
-    image: str | None = None
-    secrets: dict[str, str] = {}
-    env: tuple[str, ...] = ()
-    files: dict[str, str] = {}
+    files: dict[str, str] = msgspec.field(default_factory=dict)
     cache: bool | float = False
-    profile: bool = True
-    options: dict[str, Any] = {}
     fingerprint: str = ""
     packages: tuple[str, ...] = ()
-    doc: str = ""
-    place: Place | None = None
-
-    @cached_property
-    def mapped(self) -> bool:
-        """Whether the step runs once an element."""
-        return any(isinstance(given.source, Element) for given in self.inputs.values())
-
-    @cached_property
-    def upstream(self) -> tuple[str, ...]:
-        """The names of the steps and gates it needs, each once, in order of their first use."""
-        names = [i.source.step for i in self.inputs.values() if isinstance(i.source, (Output, Element, Collected))]
-        return tuple(dict.fromkeys([*self.guards, *names]))
-
-    @property
-    def where(self) -> Location | None:
-        """The step's place in the user's files, for an error."""
-        return None if self.place is None else Location(self.place.file, self.place.line)
 
     @property
     def group(self) -> tuple[str, ...]:
@@ -144,7 +106,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     index: PackageIndex = PackageIndex()
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True):
+class Plan(PipelineBase, frozen=True, kw_only=True):
     """A complete, canonical, immutable plan.
 
     ``steps`` are in topological order. ``instance`` is the orchestrator's ``instance`` in the stack, from which
@@ -154,21 +116,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
     format: int = msgspec.field(default=FORMAT)
     runtime: str
     project: str
-    name: str
-    entrypoint: Entrypoint
-    params: tuple[ParamSpec, ...] = ()
     steps: tuple[StepPlan, ...] = ()
-    schedule: Schedule | None = None
-    tags: dict[str, str] = {}
-    doc: str = ""
-    place: Place | None = None
     orchestrator: str
     instance: str = "default"
     stack: str
     worker: Worker = Worker()
     code: Code
-    environments: dict[str, Environment] = {}
-    options: dict[str, Any] = {}
+    environments: dict[str, Environment] = msgspec.field(default_factory=dict)
     accepted: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
@@ -183,11 +137,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=T
     def digest(self) -> str:
         """The SHA-256 of the canonical bytes."""
         return canonical.digest(self.encode())
-
-    @property
-    def where(self) -> Location | None:
-        """The pipeline's place in the user's files, for an error."""
-        return None if self.place is None else Location(self.place.file, self.place.line)
 
     @cached_property
     def by_name(self) -> dict[str, StepPlan]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from turnout.base.errors import Location
+from turnout.model import checks
+from turnout.model.capability import Capability
+from turnout.model.declared import Setting
 from turnout.model.expressions import Expression
 from turnout.model.inputs import Collected, Element, InputSpec, Output
+from turnout.model.settings import StepSettings
 from turnout.model.types import ParamType, TypeName
 
 
@@ -29,49 +35,6 @@ class Entrypoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         return f"{self.module}:{self.qualname}"
 
 
-LONGEST_WAIT = 10 * 366 * 86_400.0
-"""Seconds: ten years, what the timers of all engines can hold."""
-
-
-class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How often a failed step is tried again, after ``delay * backoff**n`` seconds, ``max_delay`` at most.
-
-    ``never`` is a count of 0 that was asked for: where nothing is said, an engine's own default may count.
-    """
-
-    count: int = 0
-    delay: float = 0.0
-    backoff: float = 1.0
-    max_delay: float | None = None
-    never: bool = False
-
-    def wait(self, retry: int) -> float:
-        """The seconds to wait before retry number *retry*, from 1."""
-        longest = LONGEST_WAIT if self.max_delay is None else self.max_delay
-        try:
-            return float(min(self.delay * self.backoff ** (retry - 1), longest))
-        except OverflowError:
-            return longest
-
-
-class Resources(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a step needs.
-
-    ``cpu`` is in cores (rounded up it is also the number of threads libraries may use; one where nothing is asked for),
-    ``memory`` in bytes or as Kubernetes writes it (``"4Gi"``), ``gpu`` a count and ``accelerator`` its type.
-    """
-
-    cpu: float | None = None
-    memory: int | str = 0
-    gpu: int = 0
-    accelerator: str | None = None
-
-    @property
-    def cores(self) -> float:
-        """The cores that the step is taken to use."""
-        return 1.0 if self.cpu is None else self.cpu
-
-
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One output of a step. ``materializer`` is ``module:qualname`` where the project brings its own.
 
@@ -87,8 +50,8 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 StepKind = Literal["task", "gate", "records"]
 
 
-class StepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step as it was defined.
+class StepBase(StepSettings, frozen=True, kw_only=True):
+    """What a step's definition and its plan both have.
 
     ``name`` is unique; a step of a sub-pipeline has its groups before it: ``prepare.clean``. A gate has an
     ``expression`` over its ``inputs`` instead of an entrypoint and outputs. ``guards`` names the gates that
@@ -98,33 +61,53 @@ class StepSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     name: str
     kind: StepKind = "task"
     entrypoint: Entrypoint | None = None
-    inputs: dict[str, InputSpec] = {}
+    inputs: dict[str, InputSpec] = msgspec.field(default_factory=dict)
     expression: Expression | None = None
     guards: tuple[str, ...] = ()
-    outputs: tuple[OutputSpec, ...] = ()
-    retry: Retry = Retry()
-    timeout: float | None = None
-    resources: Resources = Resources()
-    requirements: tuple[str, ...] = ()
-    secrets: dict[str, str] = {}
-    env: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    cache: bool | float | None = None
-    profile: bool = True
-    options: dict[str, Any] = {}
     doc: str = ""
     place: Place | None = None
 
     @property
+    def where(self) -> Location | None:
+        """The step's place in the user's files, for an error."""
+        return None if self.place is None else Location(self.place.file, self.place.line)
+
+    @cached_property
     def mapped(self) -> bool:
         """Whether the step runs once an element."""
         return any(isinstance(given.source, Element) for given in self.inputs.values())
 
-    @property
+    @cached_property
     def upstream(self) -> tuple[str, ...]:
         """The names of the steps and gates it needs, each once, in order of their first use."""
         names = [i.source.step for i in self.inputs.values() if isinstance(i.source, (Output, Element, Collected))]
         return tuple(dict.fromkeys([*self.guards, *names]))
+
+
+class StepSpec(StepBase, frozen=True, kw_only=True):
+    """One step as it was defined."""
+
+    outputs: tuple[OutputSpec, ...] = ()
+    requirements: Annotated[
+        tuple[str, ...],
+        Setting(
+            about="Packages that its environment has beside the project's, as pip takes them.",
+            check=checks.requirements,
+            wanted="a list of texts",
+            example='["scikit-learn>=1.5"]',
+            capability=Capability.REQUIREMENTS,
+            asks="requirements of its own",
+        ),
+    ] = ()
+    files: Annotated[
+        tuple[str, ...],
+        Setting(
+            about="Patterns of the project's files that it reads.",
+            check=checks.files,
+            wanted="a list of texts",
+            example='["sql/*.sql"]',
+        ),
+    ] = ()
 
 
 ParamSource = Literal["value", "logical_time", "interval_start", "interval_end"]
@@ -167,16 +150,27 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         return f"{told} {'all are run' if self.catchup else 'the latest is run, at once, and no other'}"
 
 
-class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A pipeline as it was defined: ``steps`` are in topological order, as traced; ``options`` are those of
-    engines, unchecked."""
+class PipelineBase(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True
+):
+    """What a pipeline's definition and its plan both have; ``options`` are those of engines, in a plan validated."""
 
     name: str
     entrypoint: Entrypoint
     params: tuple[ParamSpec, ...] = ()
-    steps: tuple[StepSpec, ...] = ()
     schedule: Schedule | None = None
-    tags: dict[str, str] = {}
-    options: dict[str, Any] = {}
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
     doc: str = ""
     place: Place | None = None
+
+    @property
+    def where(self) -> Location | None:
+        """The pipeline's place in the user's files, for an error."""
+        return None if self.place is None else Location(self.place.file, self.place.line)
+
+
+class PipelineSpec(PipelineBase, frozen=True, kw_only=True):
+    """A pipeline as it was defined: ``steps`` are in topological order, as traced."""
+
+    steps: tuple[StepSpec, ...] = ()

@@ -3,87 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from turnout.base.errors import ConfigError, Location, TurnoutError, UnsupportedError, did_you_mean
-from turnout.components.orchestrator import Capability, Orchestrator
+from turnout.components.orchestrator import Orchestrator
 from turnout.definition.mapping import ELEMENTS
+from turnout.model.capability import Capability
+from turnout.model.declared import Setting, settings_of
 from turnout.model.inputs import Element, Literal
-from turnout.model.spec import PipelineSpec, Place, StepSpec
+from turnout.model.spec import PipelineSpec, StepSpec
 
 
 class Use(msgspec.Struct, frozen=True):
-    """One thing asked for: the capability, what asks for it in words, the step if it is one, the definition's line."""
+    """One thing asked for: the capability, what asks for it in words, and the definition's line.
+
+    If a step asks for it, also the step, and the setting by which a stack may ask for it instead.
+    """
 
     capability: Capability
     what: str
-    place: Place | None
-    step: str | None = None
+    where: Location | None
+    step: str = ""
+    setting: str = ""
 
 
 def uses(spec: PipelineSpec) -> Iterator[Use]:
     """Everything a pipeline asks for."""
     for param in spec.params:
         if param.source == "logical_time":
-            yield Use(Capability.LOGICAL_TIME, f"the parameter {param.name} is the run's logical time", spec.place)
+            yield Use(Capability.LOGICAL_TIME, f"the parameter {param.name} is the run's logical time", spec.where)
         elif param.source != "value":
-            yield Use(Capability.INTERVAL, f"the parameter {param.name} is an end of the run's interval", spec.place)
+            yield Use(Capability.INTERVAL, f"the parameter {param.name} is an end of the run's interval", spec.where)
     if spec.tags:
-        yield Use(Capability.TAGS, "the pipeline has tags", spec.place)
+        yield Use(Capability.TAGS, "the pipeline has tags", spec.where)
     for step in spec.steps:
         yield from _step_uses(step)
 
 
-_STEP: tuple[tuple[Capability, Callable[[StepSpec], Any], str], ...] = (
-    (Capability.RETRIES, lambda step: step.retry.count > 0, "retries"),
-    (
-        Capability.BACKOFF,
-        lambda step: step.retry.count > 0 and step.retry.backoff != 1,
-        "a growing delay between retries",
-    ),
-    (Capability.TIMEOUT, lambda step: step.timeout is not None, "a timeout"),
-    (Capability.MAP, lambda step: step.mapped, "one task an element"),
-    (Capability.GATE, lambda step: step.kind == "gate", "a decision at run time"),
-    (Capability.GROUP, lambda step: "." in step.name, "a sub-pipeline"),
-    (Capability.CPU, lambda step: step.resources.cpu is not None, "{0.resources.cpu:g} cores"),
-    (Capability.MEMORY, lambda step: step.resources.memory, "{0.resources.memory} of memory"),
-    (Capability.GPU, lambda step: step.resources.gpu > 0, "{0.resources.gpu} GPU"),
-    (
-        Capability.ACCELERATOR,
-        lambda step: step.resources.accelerator,
-        "an accelerator of type {0.resources.accelerator}",
-    ),
-    (Capability.REQUIREMENTS, lambda step: step.requirements, "requirements of its own"),
-    (Capability.SECRETS, lambda step: step.secrets, "secrets"),
-    (Capability.ENV, lambda step: step.env, "environment variables"),
-    (
-        Capability.BY_VALUE,
-        lambda step: step.entrypoint and step.entrypoint.value,
-        "a function that travels by value",
-    ),
-)
-"""What a step may ask for: the capability, whether it does, and what that is in words (of the step, ``{0}``)."""
+class _Question(msgspec.Struct, frozen=True):
+    """Whether a step asks for a capability: *asks* gives that in words, or nothing; a stack asks by its *setting*."""
+
+    capability: Capability
+    asks: Callable[[StepSpec], str | None]
+    setting: str = ""
+
+
+@lru_cache(maxsize=1)
+def _questions() -> tuple[_Question, ...]:
+    """All that a step may ask for, by its structure and by its settings, in the order of capabilities."""
+    questions = [
+        _Question(Capability.MAP, lambda step: "one task an element" if step.mapped else None),
+        _Question(Capability.GATE, lambda step: "a decision at run time" if step.kind == "gate" else None),
+        _Question(Capability.GROUP, lambda step: "a sub-pipeline" if "." in step.name else None),
+        _Question(
+            Capability.BY_VALUE,
+            lambda step: "a function that travels by value" if step.entrypoint and step.entrypoint.value else None,
+        ),
+    ]
+    for setting in settings_of(StepSpec):
+        for part in setting.parts or (setting,):
+            if part.capability is not None:
+                name = ".".join(dict.fromkeys((setting.name, part.name)))
+                path = (*setting.path, *part.path) if setting.parts else setting.path
+                questions.append(_Question(part.capability, _asks(part, path), name if part.in_stack else ""))
+    order = list(Capability)
+    return tuple(sorted(questions, key=lambda question: order.index(question.capability)))
+
+
+def _asks(setting: Setting, path: tuple[str, ...]) -> Callable[[StepSpec], str | None]:
+    """What a setting asks for, in words, where it is not at its default."""
+    value_of = attrgetter(".".join(path))
+    needed = attrgetter(".".join((*path[:-1], setting.needs))) if setting.needs else None
+
+    def asks(step: StepSpec) -> str | None:
+        value = value_of(step)
+        is_asked = value != setting.default and (needed is None or needed(step))
+        return setting.asks.format(value) if is_asked else None
+
+    return asks
 
 
 def _step_uses(step: StepSpec) -> Iterator[Use]:
-    for capability, asks, what in _STEP:
-        if asks(step):
-            yield Use(capability, f"the step {step.name} asks for {what.format(step)}", step.place, step.name)
-
-
-SETTINGS = {
-    Capability.RETRIES: "retries",
-    Capability.BACKOFF: "retry_backoff",
-    Capability.TIMEOUT: "timeout",
-    Capability.CPU: "resources.cpu",
-    Capability.MEMORY: "resources.memory",
-    Capability.GPU: "resources.gpu",
-    Capability.ACCELERATOR: "resources.accelerator",
-    Capability.ENV: "env",
-}
-"""The setting of a stack's ``steps`` by which it, and not the definition, may ask for a capability."""
+    for question in _questions():
+        if what := question.asks(step):
+            yield Use(
+                question.capability, f"the step {step.name} asks for {what}", step.where, step.name, question.setting
+            )
 
 
 def gaps(
@@ -98,26 +107,26 @@ def gaps(
     Args:
         places: for each step where the stack changes a setting of it, by the setting's name.
     """
-    known = [capability.value for capability in Capability]
-    unknown = [name for name in accepted if name not in known]
+    names = [capability.value for capability in Capability]
+    unknown = [name for name in accepted if name not in names]
     if unknown:
         raise ConfigError(
-            f"nothing called {unknown[0]!r} can be accepted. {did_you_mean(unknown[0], known)}".rstrip(" ."),
-            fix=f"accept one of: {', '.join(known)}",
+            f"nothing called {unknown[0]!r} can be accepted. {did_you_mean(unknown[0], names)}".rstrip(" ."),
+            fix=f"accept one of: {', '.join(names)}",
         )
     allowed = set(accepted)
-    found: list[TurnoutError] = []
+    refused: list[TurnoutError] = []
     for use in uses(spec):
         support = orchestrator.supports.get(use.capability, "refused")
         if support == "refused" and use.capability.value not in allowed:
-            found.append(
+            refused.append(
                 UnsupportedError(
                     f"{use.what}, which the {orchestrator.name} orchestrator cannot give",
                     where=_asked_at(use, places),
                     fix=f"remove it, choose another stack, or go without: --accept {use.capability.value}",
                 )
             )
-    return [*found, *_too_long(spec, orchestrator)]
+    return [*refused, *_too_long(spec, orchestrator)]
 
 
 def _too_long(spec: PipelineSpec, orchestrator: Orchestrator[Any]) -> Iterator[TurnoutError]:
@@ -136,12 +145,11 @@ def _too_long(spec: PipelineSpec, orchestrator: Orchestrator[Any]) -> Iterator[T
                 yield UnsupportedError(
                     f"the step {step.name} is mapped over {len(items.source.value):,} elements, "
                     f"and the {orchestrator.name} orchestrator takes {limit:,} at most",
-                    where=None if step.place is None else Location(step.place.file, step.place.line),
+                    where=step.where,
                     fix="let one call of the step work on several elements, or choose another stack",
                 )
 
 
 def _asked_at(use: Use, places: Mapping[str, Mapping[str, Location]]) -> Location | None:
     """The line that asks: the stack's where it changes the setting, else the definition's."""
-    by_stack = places.get(use.step or "", {}).get(SETTINGS.get(use.capability, ""))
-    return by_stack or (None if use.place is None else Location(use.place.file, use.place.line))
+    return places.get(use.step, {}).get(use.setting) or use.where

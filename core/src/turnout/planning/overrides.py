@@ -6,26 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from turnout.base.errors import ConfigError, Location, TurnoutError, did_you_mean
 from turnout.components.base import Config
-from turnout.definition.settings import too_long
-from turnout.model.spec import ParamSpec, PipelineSpec, Place, StepSpec
+from turnout.model.declared import changes, settings_of
+from turnout.model.spec import ParamSpec, PipelineSpec, StepSpec
 from turnout.model.values import article, convert
-from turnout.stack.overrides import StepOverrides
+from turnout.stack.overrides import Overrides
 from turnout.stack.stack import Stack
-
-_NOTHING = StepOverrides()
-
-
-class Overridden(msgspec.Struct, frozen=True):
-    """A step with the stack's settings in it, those that a definition has no field for, and where each is set."""
-
-    spec: StepSpec
-    options: dict[str, Any]
-    image: str | None
-    places: Mapping[str, Location]
 
 
 def override_pipeline(spec: PipelineSpec, stack: Stack, problems: list[TurnoutError]) -> PipelineSpec:
@@ -69,7 +57,7 @@ def engine_options(
     stack: Stack,
     over: dict[str, Any],
     what: str,
-    place: Place | None,
+    where: Location | None,
     problems: list[TurnoutError],
 ) -> dict[str, Any]:
     """The options for the stack's orchestrator: the definition's, checked, with the stack's over them.
@@ -80,7 +68,6 @@ def engine_options(
     given = own.get(engine.name, {})
     struct = engine.pipeline_options if what.startswith("pipeline") else engine.options
     if given:
-        where = None if place is None else Location(place.file, place.line)
         try:
             msgspec.convert(given, struct or Config)
         except msgspec.ValidationError as error:
@@ -89,27 +76,15 @@ def engine_options(
     return {engine.name: merged} if merged else {}
 
 
-def override_step(step: StepSpec, stack: Stack, problems: list[TurnoutError]) -> Overridden:
-    """The step with the stack's resources, retries, timeout, variables, cache policy, profiles and engine options."""
-    over: StepOverrides = stack.step_overrides(step.name)
-    options = engine_options(step.options, stack, over.options, f"step {step.name}", step.place, problems)
-    if over == _NOTHING:  # as in most stacks, for most steps
-        return Overridden(step, options, None, {})
-    retry = step.retry
-    for field, value in (("count", over.retries), ("delay", over.retry_delay), ("backoff", over.retry_backoff)):
-        if value is not UNSET:
-            retry = msgspec.structs.replace(retry, **{field: value})
-    if over.retries is not UNSET:
-        retry = msgspec.structs.replace(retry, never=over.retries == 0)
-    if retry != step.retry and (problem := too_long(retry)):
+def override_step(
+    step: StepSpec, stack: Stack, problems: list[TurnoutError]
+) -> tuple[StepSpec, Mapping[str, Location]]:
+    """The step with the stack's settings in it and the options of its engine alone, and where the stack sets them."""
+    over: Overrides = stack.step_overrides(step.name)
+    options = engine_options(step.options, stack, over.options, f"step {step.name}", step.where, problems)
+    fields = changes(step, settings_of(StepSpec), msgspec.structs.asdict(over)) if over.places else {}
+    if "retry" in fields and (problem := fields["retry"].problem):
         problems.append(ConfigError(f"{problem}: the step {step.name}", where=next(iter(over.places.values()), None)))
-    spec = msgspec.structs.replace(
-        step,
-        resources=msgspec.structs.replace(step.resources, **over.resources),
-        retry=retry,
-        timeout=step.timeout if over.timeout is UNSET else over.timeout,
-        env=tuple(dict.fromkeys((*step.env, *over.env))),
-        cache=step.cache if over.cache is UNSET else over.cache,
-        profile=step.profile if over.profile is UNSET else over.profile,
-    )
-    return Overridden(spec, options, None if over.image is UNSET else over.image or None, over.places)
+    if options != step.options:
+        fields["options"] = options
+    return (msgspec.structs.replace(step, **fields) if fields else step), over.places

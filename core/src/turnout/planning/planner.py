@@ -19,7 +19,7 @@ from turnout.fingerprint.fingerprint import Fingerprint, Fingerprints
 from turnout.materializers.choice import Materializers
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.model.plan import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan, settled
-from turnout.model.spec import ParamSpec, PipelineSpec, StepSpec
+from turnout.model.spec import ParamSpec, PipelineBase, PipelineSpec, StepBase, StepSpec
 from turnout.model.types import ParamType
 from turnout.planning.capabilities import gaps
 from turnout.planning.overrides import engine_options, override_pipeline, override_step
@@ -64,13 +64,13 @@ def make_plan(
     """
     problems: list[TurnoutError] = []
     spec = override_pipeline(traced.spec, stack, problems)
-    steps = [override_step(step, stack, problems) for step in spec.steps]
-    spec = msgspec.structs.replace(spec, steps=tuple(one.spec for one in steps))
+    overridden = [override_step(step, stack, problems) for step in spec.steps]
+    spec = msgspec.structs.replace(spec, steps=tuple(step for step, _ in overridden))
     over = stack.pipeline_overrides(spec.name).options
-    options = engine_options(spec.options, stack, over, f"pipeline {spec.name}", spec.place, problems)
+    options = engine_options(spec.options, stack, over, f"pipeline {spec.name}", spec.where, problems)
     accepted = tuple(sorted({*stack.accept, *accept}))
     _check_python(stack, problems)
-    asked_at = {one.spec.name: one.places for one in steps}
+    asked_at = {step.name: places for step, places in overridden}
     problems.extend(gaps(spec, stack.component("orchestrator", resolve=False), accepted, asked_at))
     uploads = Uploads(project)
     params = tuple(_param(param, uploads, problems, spec, param.name in (given or {})) for param in spec.params)
@@ -79,32 +79,20 @@ def make_plan(
     places = writing.places(stack)
     code = _code(spec, traced, Fingerprints(project, places))
     planned = []
-    for one in steps:
-        step = one.spec
+    for step in spec.steps:
+        fingerprint = code.get(step.name)
         planned.append(
             StepPlan(
-                name=step.name,
-                kind=step.kind,
-                entrypoint=step.entrypoint,
-                inputs={name: _input(given, uploads, problems, step) for name, given in step.inputs.items()},
-                expression=step.expression,
-                guards=step.guards,
-                outputs=tuple(_output(output, materializers) for output in step.outputs),
-                retry=step.retry,
-                timeout=step.timeout,
-                resources=step.resources,
-                environment=locks.name_for(step),
-                image=one.image,
-                secrets=step.secrets,
-                env=step.env,
-                files=_files(step, project, problems),
-                cache=_cache(step, spec.params),
-                profile=step.profile,
-                options=one.options,
-                fingerprint=code[step.name].digest if step.name in code else "",
-                packages=tuple(sorted(code[step.name].packages)) if step.name in code else (),
-                doc=step.doc,
-                place=step.place,
+                **{
+                    **{name: getattr(step, name) for name in StepBase.__struct_fields__},
+                    "inputs": {name: _input(given, uploads, problems, step) for name, given in step.inputs.items()},
+                    "outputs": tuple(_output(output, materializers) for output in step.outputs),
+                    "environment": locks.name_for(step),
+                    "files": _files(step, project, problems),
+                    "cache": _cache(step, spec.params),
+                    "fingerprint": fingerprint.digest if fingerprint else "",
+                    "packages": tuple(sorted(fingerprint.packages)) if fingerprint else (),
+                }
             )
         )
     problems.sort(key=_position)
@@ -112,32 +100,25 @@ def make_plan(
     values = [value for name, value in (given or {}).items() if any(_takes_file(param, name) for param in params)]
     package = packages.build(project, traced.values, places, uploads.data(values, _named(planned, code)))
     plan = Plan(
-        runtime=MINIMUM_RUNTIME,
-        project=project.name,
-        name=spec.name,
-        entrypoint=spec.entrypoint,
-        params=params,
-        steps=tuple(planned),
-        schedule=spec.schedule,
-        tags=spec.tags,
-        doc=spec.doc,
-        place=spec.place,
-        orchestrator=stack.orchestrator_type.name,
-        instance=stack.instance,
-        stack=stack.name,
-        worker=stack.worker(),
-        code=Code(digest=package.digest, roots=project.import_roots),
-        environments=locks.environments,
-        options=options,
-        accepted=accepted,
+        **{
+            **{name: getattr(spec, name) for name in PipelineBase.__struct_fields__},
+            "runtime": MINIMUM_RUNTIME,
+            "project": project.name,
+            "params": params,
+            "steps": tuple(planned),
+            "orchestrator": stack.orchestrator_type.name,
+            "instance": stack.instance,
+            "stack": stack.name,
+            "worker": stack.worker(),
+            "code": Code(digest=package.digest, roots=project.import_roots),
+            "environments": locks.environments,
+            "options": options,
+            "accepted": accepted,
+        }
     )
     plan = settled(plan)  # in canonical order: an adapter sees the same here as who reads the plan elsewhere
     raise_all(f"{spec.name} is not allowed on the stack {stack.name}", forbidden(plan, package.revision, registry))
     return Planned(plan, package, uploads, (*package.notes, *locks.notes))
-
-
-def _where(step: StepSpec) -> Location | None:
-    return None if step.place is None else Location(step.place.file, step.place.line)
 
 
 def _content(type_: ParamType) -> ContentKind:
@@ -149,10 +130,9 @@ def _param(
 ) -> ParamSpec:
     if param.type.kind not in {"file", "folder"} or not isinstance(param.default, dict) or "path" not in param.default:
         return param
-    where = None if spec.place is None else Location(spec.place.file, spec.place.line)
     try:
         value = uploads.add(
-            param.default["path"], _content(param.type), f"the default of the parameter {param.name}", where
+            param.default["path"], _content(param.type), f"the default of the parameter {param.name}", spec.where
         )
     except TurnoutError as error:
         if is_given:
@@ -170,7 +150,7 @@ def _input(given: InputSpec, uploads: Uploads, problems: list[TurnoutError], ste
         return given
     try:
         value = uploads.add(
-            source.value["path"], _content(source.type), f"an input of the step {step.name}", _where(step)
+            source.value["path"], _content(source.type), f"an input of the step {step.name}", step.where
         )
     except TurnoutError as error:
         problems.append(error)
@@ -243,7 +223,7 @@ def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> di
             problems.append(
                 PlanError(
                     f"the step {step.name} declares the file {pattern!r}, which is not inside the project",
-                    where=_where(step),
+                    where=step.where,
                     fix="give a pattern relative to the project's root; data from elsewhere is a File parameter",
                 )
             )
@@ -253,7 +233,7 @@ def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> di
             problems.append(
                 PlanError(
                     f"the step {step.name} declares the file {pattern!r}, and there is none",
-                    where=_where(step),
+                    where=step.where,
                     why=f"patterns start from the project's root {project.root}",
                     fix="correct the pattern in files=",
                 )
@@ -264,7 +244,7 @@ def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> di
 
 def _of_step(error: TurnoutError, step: StepSpec) -> PlanError:
     """The error of a lock, said of the step whose requirements led to it."""
-    return PlanError(f"the step {step.name}: {error.what}", where=_where(step), why=error.why, fix=error.fix)
+    return PlanError(f"the step {step.name}: {error.what}", where=step.where, why=error.why, fix=error.fix)
 
 
 def _check_python(stack: Stack, problems: list[TurnoutError]) -> None:

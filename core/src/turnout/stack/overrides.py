@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import typing
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
@@ -12,38 +12,32 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from turnout.base.errors import ConfigError, DefinitionError, Location, TurnoutError
-from turnout.base.quantities import memory_bytes, plain_memory
 from turnout.components.base import Config
 from turnout.components.registry import Registry
-from turnout.definition import durations, schedules
-from turnout.model.spec import Schedule
+from turnout.definition import schedules
+from turnout.model.declared import Setting, settings_of
+from turnout.model.spec import Schedule, StepSpec
 from turnout.stack.bind import bind
 from turnout.stack.loader import Node
 
-Duration = Annotated[str | float, Meta(description='A span of time: "1h30m", "10s", or a number of seconds.')]
+STEP = tuple(setting for setting in settings_of(StepSpec) if setting.in_stack)
+"""The settings of a step that a stack may change."""
 
 
-class ResourceSettings(Config, frozen=True):
-    """``resources`` of a pattern of steps; what is left out stays as the step asks for it."""
+def _struct(name: str, settings: Iterable[Setting]) -> type[msgspec.Struct]:
+    """The struct of settings as a stack file writes them."""
+    fields: list[tuple[str, Any, Any]] = []
+    for setting in settings:
+        if setting.parts:
+            inner = _struct(f"{setting.name.capitalize()}Settings", setting.parts)
+            fields.append((setting.name, setting.described(inner), inner()))
+        else:
+            fields.append((setting.name, setting.described(), setting.default))
+    return msgspec.defstruct(name, fields, bases=(Config,), module=__name__, frozen=True)
 
-    cpu: Annotated[float, Meta(gt=0, description="Cores.")] = 1.0
-    memory: Annotated[int | str, Meta(description='Bytes, or as Kubernetes writes it: "4Gi".')] = 0
-    gpu: Annotated[int, Meta(ge=0, description="The count of GPUs.")] = 0
-    accelerator: Annotated[str | None, Meta(description="The type of the GPUs.")] = None
 
-
-class StepSettings(Config, frozen=True):
-    """What can be said of a pattern of steps, besides the options of an orchestrator under its name."""
-
-    resources: ResourceSettings = ResourceSettings()
-    retries: Annotated[int, Meta(ge=0, description="How often a failed step is tried again.")] = 0
-    retry_delay: Duration = 0.0
-    retry_backoff: Annotated[float, Meta(ge=1, description="The factor between one delay and the next.")] = 1.0
-    timeout: Annotated[str | float | None, Meta(description="A span of time, or empty for none.")] = None
-    image: Annotated[str, Meta(min_length=1, description="The container image, where the orchestrator uses one.")] = ""
-    env: Annotated[tuple[str, ...], Meta(description="Variables of the worker that the step sees, added.")] = ()
-    cache: Annotated[bool | str | float, Meta(description="Whether, or for how long, results are used again.")] = False
-    profile: Annotated[bool, Meta(description="Whether records say what the tables it makes are like.")] = True
+StepSettings = _struct("StepSettings", STEP)
+"""What can be said of a pattern of steps, besides the options of an orchestrator under its name."""
 
 
 class PipelineSettings(Config, frozen=True):
@@ -62,29 +56,30 @@ class PipelineSettings(Config, frozen=True):
     tags: Annotated[dict[str, str], Meta(description="Further tags.")] = field(default_factory=dict)
 
 
-class StepOverrides(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stack changes in one step: a field is UNSET, and a mapping lacks a key, where it says nothing.
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stack changes in a step or a pipeline: a field for each setting, UNSET or empty where it says nothing.
 
-    ``resources`` has some of the fields of :class:`turnout.model.spec.Resources`; times are in seconds (``timeout``
-    None: none); ``env`` is added to the step's; ``options`` has the validated options of the stack's orchestrator
-    under its type. ``places`` says where each is set, by ``retries``, ``resources.gpu``, ``airflow.pool``.
+    ``options`` has the validated options of the stack's orchestrator under its type. ``places`` says where each
+    setting is set, by ``retries``, ``resources.gpu``, ``airflow.pool``.
     """
 
-    resources: dict[str, Any] = {}
-    retries: int | UnsetType = UNSET
-    retry_delay: float | UnsetType = UNSET
-    retry_backoff: float | UnsetType = UNSET
-    timeout: float | UnsetType | None = UNSET
-    image: str | UnsetType = UNSET
-    env: tuple[str, ...] = ()
-    cache: bool | float | UnsetType = UNSET
-    profile: bool | UnsetType = UNSET
     options: dict[str, Any] = {}
     places: dict[str, Location] = {}
 
 
-class PipelineOverrides(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stack changes in one pipeline, as :class:`StepOverrides` does in a step.
+StepOverrides = msgspec.defstruct(
+    "StepOverrides",
+    [(s.name, Any, {} if s.parts else () if s.adds else UNSET) for s in STEP],
+    bases=(Overrides,),
+    module=__name__,
+    frozen=True,
+    kw_only=True,
+)
+"""What a stack changes in one step: ``resources`` has some of the fields of a step's; times are in seconds."""
+
+
+class PipelineOverrides(Overrides, frozen=True, kw_only=True):
+    """What a stack changes in one pipeline.
 
     ``schedule`` is as it is written, None for an empty one: no schedule; :meth:`rescheduled` applies it.
     """
@@ -95,8 +90,6 @@ class PipelineOverrides(msgspec.Struct, frozen=True, kw_only=True):
     catchup: bool | UnsetType = UNSET
     params: dict[str, Any] = {}
     tags: dict[str, str] = {}
-    options: dict[str, Any] = {}
-    places: dict[str, Location] = {}
 
     def rescheduled(self, current: Schedule | None) -> Schedule | None:
         """The pipeline's own schedule with what the stack says of it, its start a moment.
@@ -133,11 +126,12 @@ class Rule(msgspec.Struct, frozen=True):
     places: dict[str, Location]
 
 
-_MERGED = ("resources", "params", "tags")
+_MERGED = {"params", "tags", *(setting.name for setting in STEP if setting.parts)}
+_ADDED = {setting.name for setting in STEP if setting.adds}
 
 
 def overrides_of(rules: tuple[Rule, ...], name: str) -> dict[str, Any]:
-    """The fields of :class:`StepOverrides` or :class:`PipelineOverrides` for a name; of several rules, later wins."""
+    """The fields of :data:`StepOverrides` or :class:`PipelineOverrides` for a name; of several rules, later wins."""
     fields: dict[str, Any] = {}
     places: dict[str, Location] = {}
     for rule in rules:
@@ -148,7 +142,7 @@ def overrides_of(rules: tuple[Rule, ...], name: str) -> dict[str, Any]:
                 fields[key] = {**fields.get(key, {}), **value}
             elif key == "options":
                 fields[key] = {name: {**fields.get(key, {}).get(name, {}), **block} for name, block in value.items()}
-            elif key == "env":
+            elif key in _ADDED:
                 fields[key] = tuple(dict.fromkeys((*fields.get(key, ()), *value)))
             else:
                 fields[key] = value
@@ -181,15 +175,17 @@ class Reader:
 
     def _step(self, pattern: str, block: Node) -> Rule:
         rule, rest = self._start(pattern, block, "steps", "options")
-        resources = rest.get("resources")
-        self._bind(rest.without("resources"), StepSettings, f"steps {pattern!r}", rule, ("resources",))
-        if resources is not None and isinstance(resources.value, dict):
-            owner = f"the resources of steps {pattern!r}"
-            rule.settings["resources"] = self._nested(resources, ResourceSettings, owner, rule, "resources")
-        elif resources is not None:
-            self._error("resources must be a mapping", resources, "write `resources: {cpu: 2}`")
-        self._durations(rule)
-        self._check_step(rule)
+        structs = {field.name: field.type for field in msgspec.structs.fields(StepSettings)}
+        nested = [setting.name for setting in STEP if setting.parts]
+        self._bind(rest.without(*nested), StepSettings, f"steps {pattern!r}", rule, ())
+        for name in nested:
+            node = rest.get(name)
+            if node is not None and isinstance(node.value, dict):
+                owner = f"the {name} of steps {pattern!r}"
+                rule.settings[name] = self._nested(node, typing.get_args(structs[name])[0], owner, rule, name)
+            elif node is not None:
+                self._error(f"{name} must be a mapping", node, f"write `{name}: {{cpu: 2}}`")
+        self._check(rule, rule.settings, STEP)
         return rule
 
     def _pipeline(self, pattern: str, block: Node) -> Rule:
@@ -245,43 +241,23 @@ class Reader:
             )
         return bound.values
 
-    def _durations(self, rule: Rule) -> None:
-        for key in ("retry_delay", "timeout", "cache"):
-            value = rule.settings.get(key)
-            if value is None or isinstance(value, bool):
-                continue
-            try:
-                rule.settings[key] = durations.seconds(value, key, rule.places[key], zero=key == "retry_delay")
-            except DefinitionError:
-                del rule.settings[key]
-                what = f"{key} of steps {rule.pattern!r} is not a span of time"
-                fix = f'write `{key}: "1h30m"` or a number of seconds'
-                self.errors.append(ConfigError(what, where=rule.places[key], fix=fix))
-
-    def _check_step(self, rule: Rule) -> None:
-        resources = rule.settings.get("resources", {})
-        memory = resources.get("memory", 0)
-        if _is_memory(memory):
-            resources.update({"memory": plain_memory(memory)} if memory else {})
-        else:
-            what = f"memory of steps {rule.pattern!r} is not an amount of memory"
-            fix = 'write bytes, or a number with a unit: "512Mi", "4Gi"'
-            self.errors.append(ConfigError(what, where=rule.places["resources.memory"], fix=fix))
-        for name in rule.settings.get("env", ()):
-            if not _VARIABLE.match(name):
-                what = f"env of steps {rule.pattern!r} has {name!r}, which is not the name of a variable"
-                fix = "list names only; the worker has the values"
-                self.errors.append(ConfigError(what, where=rule.places["env"], fix=fix))
+    def _check(self, rule: Rule, values: dict[str, Any], settings: Iterable[Setting], prefix: str = "") -> None:
+        """Replace settings by the values of their fields, and take out those that are refused."""
+        for setting in settings:
+            value = values.get(setting.name)
+            if setting.parts:
+                self._check(rule, value or {}, setting.parts, f"{setting.name}.")
+            elif value is not None and setting.check is not None:
+                try:
+                    values[setting.name] = setting.check(value)
+                except (DefinitionError, ValueError) as error:
+                    del values[setting.name]
+                    what, why = f"{setting.name} of steps {rule.pattern!r} is not {setting.wanted}", str(error)
+                    if isinstance(error, DefinitionError):
+                        what, why = f"{setting.name} of steps {rule.pattern!r}: {error.what}", error.why or ""
+                    fix = f"write `{setting.name}: {setting.example}`"
+                    where = rule.places[prefix + setting.name]
+                    self.errors.append(ConfigError(what, where=where, why=why or None, fix=fix))
 
     def _error(self, what: str, node: Node, fix: str) -> None:
         self.errors.append(ConfigError(what, where=node.at, fix=fix))
-
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-
-def _is_memory(amount: int | str) -> bool:
-    try:
-        return memory_bytes(amount) >= 0
-    except DefinitionError:
-        return False

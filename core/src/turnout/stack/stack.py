@@ -287,7 +287,7 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
             index=self._checked.packages,
         )
 
-    def step_overrides(self, step: str) -> StepOverrides:
+    def step_overrides(self, step: str) -> Any:
         """What the stack says of a step, by all patterns that match its name; the later wins."""
         return StepOverrides(**overrides_of(self._checked.steps, step))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.components.orchestrator import Capability
+from turnout.model.capability import Capability
 
 PASSWORD = 'pass "word"/%&é'  # noqa: S105 - made up
 """The secret ``corpus_password``: no record, log or message may show it."""

@@ -26,7 +26,8 @@ import pytest
 from turnout.base.errors import DeployError
 from turnout.components.base import Component
 from turnout.components.deployer import Deployer, EndpointStatus
-from turnout.components.orchestrator import Bundle, Support
+from turnout.components.orchestrator import Bundle
+from turnout.model.capability import Support
 from turnout.testing.component import ComponentSuite
 from turnout.testing.processes import together
 

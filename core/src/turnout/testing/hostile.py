@@ -31,7 +31,8 @@ from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.hookspecs import hookimpl
-from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, Support
+from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle
+from turnout.model.capability import Capability, Support
 from turnout.model.forms import KEYS, RESERVED
 from turnout.model.inputs import Element
 from turnout.model.plan import Plan, StepPlan

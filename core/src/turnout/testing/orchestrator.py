@@ -24,8 +24,9 @@ from turnout.api.run import Run
 from turnout.base.errors import TurnoutError, UnsupportedError
 from turnout.base.identity import run_id
 from turnout.components.base import Config
-from turnout.components.orchestrator import Bundle, Capability, RunHandle, RunStatus, StepStatus, Support
+from turnout.components.orchestrator import Bundle, RunHandle, RunStatus, StepStatus
 from turnout.components.registry import Registry, discover
+from turnout.model.capability import Capability, Support
 from turnout.model.plan import Plan
 from turnout.model.records import Options, RunState, State
 from turnout.planning.publishing import publish_plan

@@ -17,9 +17,10 @@ from turnout.api.pipeline import Pipeline
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
-from turnout.components.orchestrator import Capability, Orchestrator, RunHandle
+from turnout.components.orchestrator import Orchestrator, RunHandle
 from turnout.components.registry import Registry
 from turnout.materializers.choice import Materializers
+from turnout.model.capability import Capability
 from turnout.model.records import Options
 from turnout.project.project import load
 from turnout.stores.local import LocalStore

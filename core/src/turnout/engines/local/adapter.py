@@ -16,10 +16,11 @@ from turnout.base.errors import ArtifactError, RunError, TurnoutError
 from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
-from turnout.components.orchestrator import Bundle, Capability, Orchestrator, RunHandle, RunStatus, Support
+from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus
 from turnout.engines.local.control import CANCEL, NAME, send
 from turnout.engines.local.engine import Engine
 from turnout.engines.local.inline import run_inline
+from turnout.model.capability import Capability, Support
 from turnout.model.plan import Plan
 from turnout.model.records import Isolation, Mark, Record, RunInfo, RunState, Submission
 from turnout.runtime.joining import join

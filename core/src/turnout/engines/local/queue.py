@@ -10,7 +10,7 @@ import msgspec
 
 from turnout.base.quantities import memory_bytes
 from turnout.engines.local.schedule import Task
-from turnout.model.spec import Resources
+from turnout.model.settings import Resources
 
 
 class Demand(msgspec.Struct, frozen=True):
