@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rigs import faults, hostile
 
 from turnout import builtin
 from turnout.api.run import Run
@@ -17,7 +18,6 @@ from turnout.base.identity import run_id
 from turnout.components.registry import Registry
 from turnout.runtime import sealed
 from turnout.stores import layout
-from turnout.testing import faults, hostile
 from turnout.testing.orchestrator import OrchestratorSuite
 from turnout.testing.trial import Trial
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rigs import hostile
 
 from turnout import builtin
 from turnout.api.explanation import explain
@@ -14,7 +15,6 @@ from turnout.api.workspace import Workspace
 from turnout.components.registry import Registry
 from turnout.model.records import Options
 from turnout.project.project import load
-from turnout.testing import hostile
 
 DIRTY = """
 import asyncio, atexit, builtins, collections, decimal, gc, json, locale, logging, multiprocessing, random, resource

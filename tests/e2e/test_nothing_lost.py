@@ -7,8 +7,7 @@ tried by ``tests/soak/test_nothing_lost_anywhere.py``.
 from __future__ import annotations
 
 import pytest
-
-from turnout.testing.killed_run import KilledRun, check
+from rigs.killed_run import KilledRun, check
 
 WORKER = {
     # the value of an output: its files, then its manifest

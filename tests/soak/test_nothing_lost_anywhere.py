@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-
-from turnout.testing.killed_run import KilledRun, check
+from rigs.killed_run import KilledRun, check
 
 
 @pytest.mark.parametrize("who", ["worker", "both", "run"])

@@ -7,6 +7,7 @@ Worker processes find it as they find any plugin's store: by an entry point, of 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -107,7 +108,8 @@ def installed_in(folder: Path) -> str:
     metadata = folder / "turnout_faults-0.dist-info"
     metadata.mkdir(parents=True, exist_ok=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: turnout-faults\nVersion: 0\n", encoding="utf-8")
-    (metadata / "entry_points.txt").write_text("[turnout]\nfaults = turnout.testing.faults\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text("[turnout]\nfaults = faulty_store\n", encoding="utf-8")
+    shutil.copyfile(__file__, folder / "faulty_store.py")
     return str(folder)
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
+from rigs import faults
 
 from turnout.base.errors import ArtifactError, RunError
 from turnout.base.identity import run_id
@@ -40,11 +41,10 @@ from turnout.model.records import RunState, StepResult, Submission
 from turnout.model.types import ParamType
 from turnout.runtime import sealed
 from turnout.stores import layout
-from turnout.testing import faults
 
 MISCHIEF = ("nothing", "nothing", "twice", "again", "killed", "zombie")
 POINTS = 8
-"""Points at which a call is killed or held up; see :class:`turnout.testing.faults.FaultyConfig`."""
+"""Points at which a call is killed or held up; see :class:`rigs.faults.FaultyConfig`."""
 SHADOWS = ("corpus_pipelines", "random", "secrets", "token", "yaml", "pluggy")
 """Modules that a call must not take from the folder it happens to be made in."""
 
@@ -124,7 +124,7 @@ class HostileRun(RunHandle):
         self._store = store
         self._changed = msgspec.structs.replace(plan, doc=f"{plan.doc} (changed since)")
         self._folder = Path(tempfile.mkdtemp(prefix="turnout-hostile-"))
-        self._random = random.Random(f"{config.seed} {plan.name}")  # noqa: S311 - the same mischief each time
+        self._random = random.Random(f"{config.seed} {plan.name}")
         self._begun = False
         self._cancelled = threading.Event()
         self._calls: set[subprocess.Popen[bytes]] = set()
@@ -233,7 +233,7 @@ class HostileRun(RunHandle):
 
     def _tried(self, step: StepPlan, index: int | None) -> str:
         """Call a step as often as it may be tried; its state in the end."""
-        drawn = random.Random(f"{self._config.seed} {self._plan.name} {step.name} {index}")  # noqa: S311
+        drawn = random.Random(f"{self._config.seed} {self._plan.name} {step.name} {index}")
         for _ in range(step.retry.count + 1):
             result = self._once(step, index, drawn)
             if result is not None and result.state != "failed":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -63,7 +64,8 @@ class Kill(msgspec.Struct, frozen=True, kw_only=True):
 def installed_in(folder: Path) -> str:
     """Make a ``sitecustomize`` in *folder*; returns what to put on ``PYTHONPATH``."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sitecustomize.py").write_text(f"from {__name__} import arm\n\narm()\n", encoding="utf-8")
+    shutil.copyfile(__file__, folder / "kills_by_number.py")
+    (folder / "sitecustomize.py").write_text("from kills_by_number import arm\n\narm()\n", encoding="utf-8")
     return str(folder)
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from turnout.testing.kills import Kill, Who, installed_in
+from rigs.kills import Kill, Who, installed_in
 
 SOURCE = '''
 import os
