@@ -6,7 +6,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from turnout.cli.capabilities import markdown
-from turnout.components.registry import GROUP, Registry
+from turnout.components.discovery import GROUP
+from turnout.components.registry import Registry
 
 PAGE = Path(__file__).with_name("capabilities.md")
 HEAD = """\

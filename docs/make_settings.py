@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from turnout.components.registry import GROUP, Registry
+from turnout.components.discovery import GROUP
+from turnout.components.registry import Registry
 from turnout.model.declared import settings_of
 from turnout.model.spec import StepSpec
 from turnout.stack.merge import COMPONENTS, LISTS

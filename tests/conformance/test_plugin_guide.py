@@ -71,7 +71,7 @@ def test_it_is_five_files_and_the_plugin_has_under_a_hundred_lines():
         "src/turnout_ledger/__init__.py",
         "src/turnout_ledger/tracker.py",
         "tests/test_tracker.py",
-        "stacks/ledger.yaml",
+        "src/turnout_ledger/stacks/ledger.yaml",
     ]
     assert sum(len(text.splitlines()) for name, text in BLOCKS if "/tests/" not in name) < 100
 
@@ -87,7 +87,9 @@ def test_it_is_used_by_its_stack(ledger, tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'noted'\nversion = '1'\ndependencies = []\n")
     (tmp_path / "training.py").write_text(PIPELINE)
     (tmp_path / "stacks").mkdir()
-    stack = (folder / "stacks" / "ledger.yaml").read_text().replace("ledger.db", str(tmp_path / "ledger.db"))
+    stack = (
+        (folder / "src/turnout_ledger/stacks/ledger.yaml").read_text().replace("ledger.db", str(tmp_path / "ledger.db"))
+    )
     (tmp_path / "stacks" / "ledger.yaml").write_text(stack)
     turnout = str(Path(sys.executable).with_name("turnout"))
     assert "ledger" not in run(turnout, "plugin", "doctor", cwd=tmp_path, path=site)  # it says nothing against it

@@ -64,7 +64,7 @@ def test_its_tests_pass_at_once(kind, tmp_path):
     assert " passed" in tests
     listed = run(TURNOUT, "plugin", "list", cwd=folder, path=path)
     assert f"my-tool (turnout-my-tool 0.1.0)\n  {kind.replace('_', ' ')}: my-tool\n" in listed
-    if (folder / "stacks").is_dir():
+    if (folder / "src/turnout_my_tool/stacks").is_dir():
         checked = run(TURNOUT, "stack", "check", "my-tool", cwd=folder, path=path)
         assert checked == "the stack is in order\n"
 

@@ -67,7 +67,7 @@ def test_pipelines_by_file_and_by_name_where_there_are_more(project: Path) -> No
 
 
 def test_stacks_runs_and_steps(project: Path) -> None:
-    assert offered(project, "turnout", "run", "single.py", "--stack", "") == ["local", "prod"]
+    assert {"local", "prod"} <= {*offered(project, "turnout", "run", "single.py", "--stack", "")}
     assert offered(project, "turnout", "runs", "show", "") == ["latest"]
     subprocess.run([SCRIPT, "run", "single.py"], cwd=project, capture_output=True, check=True)
     latest, run = offered(project, "turnout", "runs", "show", "")

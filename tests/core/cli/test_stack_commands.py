@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from turnout.cli.plugin import plugin
 from turnout.cli.stack import stack
+from turnout.stack import shipped
 
 PROD = """extends: local
 artifact_store: {root: "s3://bucket/x", credentials: "${secret:s3}"}
@@ -35,12 +36,13 @@ def call(tmp_path, monkeypatch):
     return run
 
 
-def test_list_marks_the_default(call):
+def test_list_marks_the_default(call, monkeypatch):
+    monkeypatch.setattr(shipped, "folders", lambda: iter(()))
     assert call("list").output == "local\t\tbuilt in\nprod\t*\tstacks/prod.yaml\n"
     assert json.loads(call("list", "--json").output)[1] == {
         "name": "prod",
         "file": "stacks/prod.yaml",
-        "builtin": False,
+        "from": "",
         "default": True,
     }
 

@@ -80,13 +80,13 @@ def test_hooks_are_called_only_when_their_kind_is_asked_for():
             {"airflow": "turnout-airflow"},
             (
                 "stacks/prod.yaml:4: unknown orchestrator 'airlfow'. Did you mean 'airflow'? "
-                "It is not installed: pip install turnout-airflow"
+                "It is not installed: pip install 'turnout[airflow]'"
             ),
         ),
         (
             "airflow",
             {"airflow": "turnout-airflow"},
-            "stacks/prod.yaml:4: unknown orchestrator 'airflow'. It is not installed: pip install turnout-airflow",
+            "stacks/prod.yaml:4: unknown orchestrator 'airflow'. It is not installed: pip install 'turnout[airflow]'",
         ),
         (
             "good",

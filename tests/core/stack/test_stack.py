@@ -211,9 +211,9 @@ def test_the_folder_of_stacks_is_a_setting(world):
     world.write("extends: local\n", "deploy/prod.yaml")
     world.settings = Settings(stacks="deploy")
     assert world.load().file == "deploy/prod.yaml"
-    assert [(s.name, s.label, s.builtin) for s in stacks(world.project)] == [
-        ("local", "turnout:local.yaml", True),
-        ("prod", "deploy/prod.yaml", False),
+    assert [(s.name, s.label, s.origin) for s in stacks(world.project) if not s.origin.startswith("turnout-")] == [
+        ("local", "turnout:local.yaml", "turnout"),
+        ("prod", "deploy/prod.yaml", ""),
     ]
 
 

@@ -41,7 +41,9 @@ class NewPlugin(NamedTuple):
         }
         section = next((name for name, kind in {**COMPONENTS, **LISTS}.items() if kind == self.kind), None)
         if section:  # a stack names no materializer and no command: they are there wherever they are installed
-            files[f"stacks/{self.name}.yaml"] = _stack(_sample("stacks/specimen.yaml"), section)
+            files[f"src/turnout_{identifier}/stacks/{self.name}.yaml"] = _stack(
+                _sample("stacks/specimen.yaml"), section
+            )
         names = {
             "turnout_specimen": f"turnout_{identifier}",
             "specimen": self.name,

@@ -28,19 +28,35 @@ def _project() -> Project:
 @stack.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the stacks that have a name; the one used by default is marked."""
-    from turnout.stack.location import choose, stacks
+    """List the stacks that have a name, and where each comes from; the one used by default is marked."""
+    from turnout.stack.location import choose, describe, stacks
 
     project = _project()
     default = choose(None, project, os.environ).name
-    found = stacks(project)
+    known = stacks(project)
     if as_json:
-        print_json(
-            [{"name": s.name, "file": s.label, "builtin": s.builtin, "default": s.name == default} for s in found]
-        )
+        print_json([{"name": s.name, "file": s.label, "from": s.origin, "default": s.name == default} for s in known])
         return
-    rows = [(s.name, "*" if s.name == default else "", "built in" if s.builtin else s.label) for s in found]
-    table(["stack", "", "file"], rows)
+    table(["stack", "", "from"], [(s.name, "*" if s.name == default else "", describe(s)) for s in known])
+
+
+@stack.command()
+@click.argument("name", metavar="STACK")
+@click.option("--as", "new", metavar="NAME", help="The name of the copy; else STACK's own.")
+@json_option
+def new(name: str, new: str | None, as_json: bool) -> None:
+    """Copy STACK into the project's folder of stacks, to be edited: there it comes before the installed one.
+
+    STACK is one that `turnout stack list` shows, a path, or package:file.yaml.
+    """
+    from turnout.stack.copying import copy
+
+    path = copy(name, new, _project())
+    if as_json:
+        print_json({"file": path})
+        return
+    click.echo(f"wrote {path}")
+    click.echo(f"next: edit it, then turnout stack check {new or name}")
 
 
 @stack.command()

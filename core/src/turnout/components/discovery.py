@@ -53,6 +53,20 @@ def entry_points() -> list[EntryPoint]:
     return sorted(found, key=lambda entry: (entry.name != "turnout", entry.name))
 
 
+def extras() -> dict[str, str]:
+    """The extras of turnout that stand for a plugin, each with the plugin's distribution: ``airflow``,
+    ``turnout-airflow``."""
+    import re
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        declared = requires("turnout") or ()
+    except PackageNotFoundError:
+        return {}
+    pattern = re.compile(r"""(turnout-([a-z0-9-]+))(?:\[[a-z0-9,-]+\])?\s*;.*extra\s*==\s*['"]\2['"]""")
+    return {match[2]: match[1] for line in declared if (match := pattern.match(line))}
+
+
 def _registers(path: str) -> bool:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from traceback import walk_tb
@@ -286,7 +285,7 @@ class Registry:
         elif near and near != name:
             hints.append(f"Did you mean {near!r}?")
         if not others and near in self.installable and near not in self.names(kind):
-            hints.append(f"It is not installed: pip install {self.installable[near]}")
+            hints.append(f"It is not installed: pip install 'turnout[{near}]'")
         text = f"unknown {kind.replace('_', ' ')} {name!r}"
         fix = f"use one of {', '.join(sorted(self.names(kind))) or 'those a plugin brings'}"
         return ConfigError(
@@ -299,7 +298,7 @@ class Registry:
     @cached_property
     def installable(self) -> Mapping[str, str]:
         """The distributions that could be installed for more types, by the type's name."""
-        known = _extras() if self._installable is None else self._installable
+        known = discovery.extras() if self._installable is None else self._installable
         present = {plugin.distribution for plugin in self._plugins.values()}
         return {name: package for name, package in known.items() if package not in present}
 
@@ -341,16 +340,3 @@ def _shown(error: BaseException) -> str:
 def _short_names(problem: Problem) -> set[str]:
     """The type names a broken plugin probably brings: its own name, and its distribution's without ``turnout-``."""
     return {problem.plugin, problem.plugin.replace("turnout_", ""), problem.distribution.replace("turnout-", "")}
-
-
-@lru_cache(maxsize=1)
-def _extras() -> dict[str, str]:
-    """The extras of turnout that stand for a plugin: ``airflow`` for ``turnout-airflow``."""
-    from importlib.metadata import PackageNotFoundError, requires
-
-    try:
-        declared = requires("turnout") or ()
-    except PackageNotFoundError:
-        return {}
-    pattern = re.compile(r"""(turnout-([a-z0-9-]+))\s*;.*extra\s*==\s*['"]\2['"]""")
-    return {match[2]: match[1] for line in declared if (match := pattern.match(line))}

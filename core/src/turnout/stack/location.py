@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from turnout.base.errors import ConfigError, Location, did_you_mean
+from turnout.components import discovery
 from turnout.project.project import Project
+from turnout.stack import shipped
 
 DEFAULT = "local"
 VARIABLE = "TURNOUT_STACK"
 SUFFIXES = (".yaml", ".yml")
 BUILTIN = Path(__file__).parent / "builtin"
+CORE = "turnout"
+"""The origin of the built-in stacks."""
 
 _PACKAGED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*):([^:]+)\Z")
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A stack file: its path, its name for messages, the name of the stack, and whether it comes with turnout."""
+    """A stack file: its path, its name for messages, and the name of the stack."""
 
     path: Path
     label: str
     name: str
-    builtin: bool = False
+    origin: str = ""
+    """The distribution or package that ships it; empty for a file of the project, or one named by its path."""
 
     def read(self) -> bytes:
         """The file's bytes.
@@ -65,14 +70,45 @@ def folder(project: Project) -> Path:
 
 
 def stacks(project: Project) -> tuple[Source, ...]:
-    """The stacks that have a name: the project's, then the built-in ones it does not hide; by name."""
-    found: dict[str, Source] = {}
-    for top, builtin in ((folder(project), False), (BUILTIN, True)):
-        for path in sorted(top.glob("*")) if top.is_dir() else ():
-            if path.suffix in SUFFIXES and path.is_file():
-                source = _source(path, project, builtin=builtin)
-                found.setdefault(source.name, source)
-    return tuple(sorted(found.values(), key=lambda source: source.name))
+    """The stacks that have a name, by name: the project's hide the built-in ones, and both those of plugins.
+
+    Two plugins may ship stacks of one name; both are listed.
+    """
+    known: dict[str, Source] = {}
+    for top, origin in ((folder(project), ""), (BUILTIN, CORE)):
+        for path in _files(top):
+            source = _builtin(path) if origin else _source(path, project)
+            known.setdefault(source.name, source)
+    installed = [source for source in _installed() if source.name not in known]
+    return tuple(sorted((*known.values(), *installed), key=lambda source: (source.name, source.origin)))
+
+
+def _files(top: Path) -> Iterator[Path]:
+    for path in sorted(top.glob("*")) if top.is_dir() else ():
+        if path.suffix in SUFFIXES and path.is_file():
+            yield path
+
+
+def _installed() -> Iterator[Source]:
+    for top, package, distribution in shipped.folders():
+        for path in _files(top):
+            yield Source(path, f"{package}:{shipped.FOLDER}/{path.name}", path.stem, distribution)
+
+
+def of_name(name: str, sources: Iterable[Source], where: Location | str | None) -> Source | None:
+    """The stack of that name among several, or None.
+
+    Raises:
+        ConfigError: when two plugins ship one of that name.
+    """
+    same = [source for source in sources if source.name == name]
+    if len(same) > 1:
+        raise ConfigError(
+            f"{' and '.join(source.origin for source in same)} ship a stack {name!r} each",
+            where=where,
+            fix=f"name one of them: {' or '.join(source.label for source in same)}",
+        )
+    return same[0] if same else None
 
 
 def locate(choice: Choice, project: Project) -> Source:
@@ -93,19 +129,34 @@ def locate(choice: Choice, project: Project) -> Source:
                 fix=f"give a path relative to {'the project' if choice.start == project.root else 'this folder'}",
             )
         return _source(path, project)
-    known = {source.name: source for source in stacks(project)}
-    if name not in known:
-        shown = ", ".join(f"{s.name} ({'built in' if s.builtin else s.label})" for s in known.values())
+    known = stacks(project)
+    source = of_name(name, known, choice.by or None)
+    if source is None:
+        hint, fix = _missing(name, known)
         raise ConfigError(
-            f"unknown stack {name!r}. {did_you_mean(name, known)}".rstrip(". "),
+            f"unknown stack {name!r}. {hint}".rstrip(". "),
             where=choice.by or None,
-            fix=f"the stacks are {shown}; or give the path of a file",
+            fix=fix or "see which there are: turnout stack list; or give the path of a file",
         )
-    return known[name]
+    return source
+
+
+def describe(source: Source) -> str:
+    """Where a stack comes from, for people: its file, ``built in``, or the distribution that ships it."""
+    return {"": source.label, CORE: "built in"}.get(source.origin, source.origin)
+
+
+def _missing(name: str, known: Iterable[Source]) -> tuple[str, str]:
+    """What to say of a stack that is not there, and how to get it where a plugin that is not installed ships it."""
+    command = shipped.to_install(name, discovery.extras())
+    if command:
+        return "It may come with a plugin that is not installed", command
+    return did_you_mean(name, {source.name for source in known}), ""
 
 
 def extended(base: str, child: Source, where: Location, project: Project) -> Source:
-    """The file that ``extends: base`` in *child* stands for: one beside it, a built-in one, or package data.
+    """The file that ``extends: base`` in *child* stands for: one beside it, an installed one, or package
+    data.
 
     Raises:
         ConfigError: when there is none, or the path leads out of the project.
@@ -114,29 +165,50 @@ def extended(base: str, child: Source, where: Location, project: Project) -> Sou
         return _packaged(match[1], match[2], where)
     home = child.path.resolve().parent
     limit = project.root if home.is_relative_to(project.root) else home
+    if child.origin and (own := _named_by_project(base, child, project)) is not None:
+        return own
     for name in (base, *(base + suffix for suffix in SUFFIXES)):
         path = home / name
         if path.is_file() and not path.samefile(child.path):
             if path.resolve().parent == BUILTIN.resolve():  # linked from among the ready-made stacks
-                return _source(path.resolve(), project, builtin=True)
+                return _builtin(path.resolve())
             if Path(base).is_absolute() or not path.resolve().is_relative_to(limit):
                 what = f"extends {base!r}, which lies outside the {'project' if limit == project.root else 'folder'}"
                 raise ConfigError(what, where=where, fix="extend a file of the project, or package data")
-            return _source(path, project, builtin=child.builtin)
-    path = BUILTIN / f"{base}.yaml"
-    if "/" not in base and path.is_file() and not path.samefile(child.path):
-        return _source(path, project, builtin=True)
-    known = {source.path.stem for source in stacks(project)} - {child.path.stem}
+            return _beside(path, child, project)
+    shipped_ones = (*map(_builtin, _files(BUILTIN)), *_installed())
+    others = [source for source in shipped_ones if not source.path.samefile(child.path)]
+    if (found := of_name(base, others, where)) is not None:
+        return found
+    hint, fix = _missing(base, [source for source in stacks(project) if source.name != child.name])
     raise ConfigError(
-        f"extends the unknown stack {base!r}. {did_you_mean(base, known)}".rstrip(". "),
+        f"extends the unknown stack {base!r}. {hint}".rstrip(". "),
         where=where,
-        fix="name a file beside this one, a built-in stack (local), or package:file.yaml",
+        fix=fix or "name a file beside this one, an installed stack (turnout stack list), or package:file.yaml",
     )
 
 
-def _source(path: Path, project: Project, *, builtin: bool = False) -> Source:
-    if builtin:
-        return Source(path, f"turnout:{path.name}", path.stem, builtin=True)
+def _named_by_project(base: str, child: Source, project: Project) -> Source | None:
+    """The project's own stack of that name: it counts for stacks that plugins ship, too."""
+    for path in _files(folder(project)):
+        if path.stem == base and not path.samefile(child.path):
+            return _source(path, project)
+    return None
+
+
+def _beside(path: Path, child: Source, project: Project) -> Source:
+    if not child.origin:
+        return _source(path, project)
+    home = child.path.resolve().parent
+    prefix = child.label[: len(child.label) - len(child.path.name)]
+    return Source(path, prefix + path.resolve().relative_to(home).as_posix(), path.stem, child.origin)
+
+
+def _builtin(path: Path) -> Source:
+    return Source(path, f"{CORE}:{path.name}", path.stem, CORE)
+
+
+def _source(path: Path, project: Project) -> Source:
     for place in (path.absolute(), path.resolve()):  # a link in the project goes by its own name
         if place.is_relative_to(project.root) and ".." not in place.parts:
             return Source(path, place.relative_to(project.root).as_posix(), path.stem)
@@ -145,21 +217,18 @@ def _source(path: Path, project: Project, *, builtin: bool = False) -> Source:
 
 def _packaged(package: str, file: str, where: Location | None) -> Source:
     """A file that an installed package holds; the package is found, not imported."""
-    from importlib.machinery import PathFinder
-
     parts = Path(file).parts
     if Path(file).is_absolute() or ".." in parts:
         raise ConfigError(f"{file!r} leads out of the package {package!r}", where=where, fix="name a file in it")
-    top, *below = package.split(".")
-    spec = PathFinder.find_spec(top)
-    if spec is None or not spec.submodule_search_locations:
+    folders = [place for place in shipped.locations(package) if place.is_dir()]
+    for place in folders:
+        path = Path(place, *parts)
+        if path.is_file():
+            return Source(path, f"{package}:{file}", path.stem, package)
+    if not folders:
         raise ConfigError(
-            f"there is no package {top!r} for the stack {package}:{file}",
+            f"there is no package {package!r} for the stack {package}:{file}",
             where=where,
             fix="install the distribution that holds it",
         )
-    for location in spec.submodule_search_locations:
-        path = Path(location, *below, *parts)
-        if path.is_file():
-            return Source(path, f"{package}:{file}", path.stem)
     raise ConfigError(f"the package {package!r} has no file {file!r}", where=where, fix="look into the package")

@@ -36,7 +36,7 @@ def places(stack: Stack) -> Places:
 def _choices(stack: Stack) -> Iterator[Choice]:
     yield from stack.choices
     for source in stacks(stack.project):
-        if not source.builtin and source.label != stack.file:
+        if not source.origin and source.label != stack.file:
             try:
                 yield from open_stack(str(source.path), stack.project, stack.registry, stack.environ).choices
             except TurnoutError:  # it is told when that stack is used

@@ -35,7 +35,7 @@ def up(home: Path, port: int, python: str | None) -> None:
     trial = Trial(home)
     url = trial.up(port, python)
     click.echo(f"Airflow is at {url}, its logs in {trial.home / 'server-logs'}")
-    click.echo(f"for stacks/airflow.yaml: export AIRFLOW_HOME={trial.home} AIRFLOW_URL={url}")
+    click.echo(f"for the stack airflow: export AIRFLOW_HOME={trial.home} AIRFLOW_URL={url}")
 
 
 @airflow.command()
