@@ -18,6 +18,7 @@ import fanout
 import frames
 import listing
 import parallel
+import pickles
 import planning
 import startup
 import steps
@@ -32,6 +33,7 @@ ALL = {
     "parallel": parallel,
     "arrays": arrays,
     "frames": frames,
+    "pickles": pickles,
     "tracking": tracking,
     "listing": listing,
     "airflow": airflow_dags,

@@ -122,7 +122,7 @@ class Flights(Project):
         mlflow.set_tracking_uri(uri)
         loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
         example = loaded.input_example
-        ours = joblib.load(self.files(artifact["digest"]) / "model.joblib")
+        ours = joblib.load(self.files(artifact["digest"]) / "model.pickle")
         assert list(loaded.predict(example)) == list(ours.predict(example))
 
     def files(self, digest: str) -> Path:

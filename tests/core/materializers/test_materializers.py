@@ -137,7 +137,7 @@ def test_the_same_training_gives_the_same_bytes_and_another_one_is_seen(tmp_path
     Sklearn().save(fitted(), one)
     Sklearn().save(fitted(), again)
     Sklearn().save(fitted(seed=1), other)
-    assert (one / "model.joblib").read_bytes() == (again / "model.joblib").read_bytes()
+    assert (one / "model.pickle").read_bytes() == (again / "model.pickle").read_bytes()
     assert not Sklearn().equal(one, other)
 
 
@@ -149,7 +149,7 @@ def test_models_are_compared_by_their_state_where_bytes_differ() -> None:
     assert not same(model, again)
 
 
-def test_an_estimator_joblib_cannot_write_is_left_to_the_pickle(tmp_path: Path) -> None:
+def test_an_estimator_that_plain_pickling_cannot_write_is_left_to_the_pickle(tmp_path: Path) -> None:
     from sklearn.preprocessing import FunctionTransformer
 
     with pytest.raises(Unfit):

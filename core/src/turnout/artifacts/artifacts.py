@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import shutil
@@ -25,7 +24,7 @@ from turnout.base.redaction import Redactor, refusal
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.materializer import Materializer, Unfit
 from turnout.files import File, Folder
-from turnout.materializers import plain, uses
+from turnout.materializers import plain, private, uses
 from turnout.materializers.choice import AUTO, Materializers
 from turnout.materializers.classes import name_of, names_of
 from turnout.materializers.own import Own
@@ -39,8 +38,6 @@ from turnout.model.plan import OutputPlan
 from turnout.model.records import Artifact, FileEntry, Manifest, OutputRecord, Profile
 from turnout.model.types import ANY, TypeName
 
-IN_MEMORY = 64 << 20
-"""Bytes of a pickle that are checked and read in memory, at most; a larger one is copied to this process's folder."""
 PROFILED = 20
 """How many elements of a list output have their profiles on record, the first ones."""
 _CONTENT = {"file": FILE, "folder": FOLDER}
@@ -234,8 +231,8 @@ class Artifacts:
             )
         asked = _asked(materializer, wanted, manifest.type)
         try:
-            if isinstance(materializer, Executed) and manifest.size <= IN_MEMORY:
-                value = materializer.read(io.BytesIO(self.blobs.content(manifest, materializer.file)))
+            if isinstance(materializer, Executed) and manifest.names(materializer.file):
+                value = self._executed(manifest, materializer)
             else:
                 with self._readable(manifest, materializer) as folder, self._watched(artifact, materializer):
                     value = materializer.load(folder, asked)
@@ -250,6 +247,13 @@ class Artifacts:
                 fix="give its columns one type each, or take the type that was saved",
             )
         return value
+
+    def _executed(self, manifest: Manifest, materializer: Executed) -> Any:
+        """A value that is executed when it is read: from memory of this process, where it was checked."""
+        with private.room(manifest.size, self._made(self.work)) as stream:
+            with self.blobs.checked(manifest, materializer.file) as reader:
+                copy = private.copied(reader, manifest.size, stream)
+            return materializer.read(copy)
 
     def _watched(self, artifact: Artifact, materializer: Materializer) -> AbstractContextManager[None]:
         """Where a project's own materializer reads a pickle that nobody knew of, it is asked whether that may be."""

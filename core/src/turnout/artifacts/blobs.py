@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from turnout.base import canonical
+from turnout.base.canonical import DigestReader
 from turnout.base.errors import ArtifactError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.materializers.paths import walk
@@ -165,22 +166,26 @@ class Blobs:
                 raise self._changed(manifest.digest, entry, copied[1])
         return target
 
-    def content(self, manifest: Manifest, path: str) -> bytes:
-        """The bytes of one of an artifact's files, verified.
+    @contextlib.contextmanager
+    def checked(self, manifest: Manifest, path: str) -> Iterator[DigestReader]:
+        """One of an artifact's files, to be read to its end. Only when the block has ended may what was read be used.
 
         Raises:
-            ArtifactError: when the file is gone or damaged, or there is none of that name.
+            ArtifactError: at the end of the block, when the file is gone or damaged, or there is none of that name.
         """
         entry = next((entry for entry in manifest.files if entry.path == path), None)
         if entry is None:
             raise self._damaged(manifest.digest, path, "it names no such file")
         try:
-            data = (self._near(manifest) / path).read_bytes()
+            stream = (self._near(manifest) / path).open("rb")
         except FileNotFoundError:
             raise self._damaged(manifest.digest, path, "it is gone") from None
-        if (canonical.digest(data), len(data)) != (entry.sha256, entry.size):
-            raise self._changed(manifest.digest, entry, len(data))
-        return data
+        with stream:
+            reader = DigestReader(stream)
+            with contextlib.suppress(EOFError):
+                yield reader
+        if (reader.digest, reader.size) != (entry.sha256, entry.size):
+            raise self._changed(manifest.digest, entry, reader.size)
 
     def _near(self, manifest: Manifest) -> Path:
         """The folder on this machine with the artifact's files, fetched where they are not; not verified yet."""

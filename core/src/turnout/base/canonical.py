@@ -76,6 +76,43 @@ def digest_file(path: Path) -> tuple[str, int]:
         return digest_stream(stream)
 
 
+class DigestReader:
+    """A stream that is read in pieces, and the SHA-256 and the size in bytes of what has been read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.size = 0
+        self._stream = stream
+        self._hasher = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what has been read."""
+        return self._hasher.hexdigest()
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, fewer at the end."""
+        data = self._stream.read(size)
+        self._hasher.update(data)
+        self.size += len(data)
+        return data
+
+    def fill(self, buffer: memoryview) -> int:
+        """Fill a buffer of bytes with the next ones, and return its size.
+
+        Raises:
+            EOFError: when there are fewer.
+        """
+        place = 0
+        while place < len(buffer):
+            count = self._stream.readinto(buffer[place : place + COPIED])  # type: ignore[attr-defined]
+            if not count:
+                raise EOFError(f"{len(buffer) - place} bytes are missing")
+            self._hasher.update(buffer[place : place + count])
+            place += count
+        self.size += place
+        return place
+
+
 def copy_file(source: Path, target: Path) -> tuple[str, int]:
     """Copy a file's content, and return the SHA-256 and the size in bytes of what was written."""
     hasher, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(COPIED))

@@ -1,35 +1,37 @@
-"""Estimators of scikit-learn, as joblib files."""
+"""Estimators of scikit-learn, as pickles that joblib reads, too."""
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from turnout.components.materializer import Unfit
-from turnout.materializers.pickled import Executed, refuse_paths
+from turnout.materializers.pickled import PROTOCOL, Executed, refuse_paths
+from turnout.model.types import ANY, TypeName
 
-PROTOCOL = 5
+JOBLIB = "model.joblib"
+"""The file of an estimator that turnout 0.1.0 saved."""
 
 
 class Sklearn(Executed):
-    """An estimator or pipeline of scikit-learn, or of its interface, as joblib. It is a pickle, and marked as one."""
+    """An estimator or pipeline of scikit-learn, or of its interface. It is a pickle, and marked as one."""
 
     name = "sklearn"
     types = ("sklearn.base:BaseEstimator",)
-    file = "model.joblib"
+    file = "model.pickle"
 
     def save(self, value: Any, folder: Path) -> None:
-        import pickle
-
-        import joblib
-
         try:
-            joblib.dump(value, folder / self.file, compress=0, protocol=PROTOCOL)
+            with (folder / self.file).open("wb") as stream:
+                pickle.dump(value, stream, protocol=PROTOCOL)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise Unfit(f"joblib cannot write it: {error}") from error
+            raise Unfit(f"pickle cannot write it: {error}") from error
         refuse_paths(folder / self.file)
 
-    def read(self, stream: BinaryIO) -> Any:
+    def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
+        if not (folder / JOBLIB).exists():
+            return super().load(folder, wanted)
         import joblib
 
-        return joblib.load(stream)
+        return joblib.load(folder / JOBLIB)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import pickle
-from abc import abstractmethod
 from collections import ChainMap
 from pathlib import Path, PosixPath
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 from turnout.components.materializer import Unfit
 from turnout.files import File, Folder
 from turnout.materializers import places
 from turnout.materializers.classes import loaded, name_of
 from turnout.materializers.paths import is_temporary, path_in_pickle
+from turnout.materializers.private import PrivateCopy
 from turnout.materializers.sameness import Compared
 from turnout.model.types import ANY, TypeName
 
@@ -21,18 +21,19 @@ PROTOCOL = 5
 
 
 class Executed(Compared):
-    """A value in one file that is executed when it is read: from memory, where what was checked is what is read."""
+    """A value in one file, a pickle, which is executed when it is read: from a copy that was checked."""
 
     pickled = True
     file: ClassVar[str]
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> Any:
         with (folder / self.file).open("rb") as stream:
-            return self.read(stream)
+            return self.read(PrivateCopy(stream, []))
 
-    @abstractmethod
-    def read(self, stream: BinaryIO) -> Any:
-        """Read the value."""
+    @staticmethod
+    def read(copy: PrivateCopy) -> Any:
+        """Execute what was checked: the value."""
+        return copy.load()
 
 
 class Pickle(Executed):
@@ -55,11 +56,6 @@ class Pickle(Executed):
         except Exception as error:
             raise _unfit(*places.descend(value, _fails), error) from error
         refuse_paths(path)
-
-    def read(self, stream: BinaryIO) -> Any:
-        import cloudpickle
-
-        return cloudpickle.load(stream)
 
 
 def _unfit(place: str, part: Any, error: Exception) -> Unfit:

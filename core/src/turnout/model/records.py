@@ -45,6 +45,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The bytes of all files."""
         return sum(entry.size for entry in self.files)
 
+    def names(self, path: str) -> bool:
+        """Whether a file of that path is among them."""
+        return any(entry.path == path for entry in self.files)
+
 
 class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A column of a table: what is missing (``nulls``) and lowest and highest are of all rows, the rest of the sample.
