@@ -68,7 +68,7 @@ def _bare() -> float:
 
 
 def _turnout() -> float:
-    folder = project(FLOW, workers=1)
+    folder = project(FLOW, workers=1, isolation="worker")
     turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder)
     code = "import turnout; print(turnout.Run('latest', stack='stack.yaml')['peak'].load())"
     peak = float(run([sys.executable, "-c", code], folder).output)

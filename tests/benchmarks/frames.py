@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 
-from measure import REPEATS, Result, medians, project, run, turnout
+from measure import REPEATS, Result, before, medians, project, run, turnout
 
 ROWS = 2_000_000
 FRAME = f"""
@@ -68,6 +68,9 @@ def flow():
     use(make())
 """
 TARGET = 1.3
+BEFORE = "1ed6d52"
+"""The last revision that did not compare what it had written with what was given; its workers ran all steps."""
+BEFORE_TARGET = 1.05
 
 
 def measure() -> list[Result]:
@@ -78,12 +81,13 @@ def measure() -> list[Result]:
         taken[name].append(found["peak"])
         return found["seconds"]
 
-    seconds = medians(
-        {"bare": lambda: noted("bare", _bare()), "turnout": lambda: noted("turnout", _turnout())}, max(REPEATS, 5)
-    )
+    ways = {"bare": lambda: noted("bare", _bare()), "turnout": lambda: noted("turnout", _turnout())}
+    if earlier := before(BEFORE):
+        ways["before"] = lambda: _turnout("", PYTHONPATH=str(earlier))["seconds"]
+    seconds = medians(ways, max(REPEATS, 5))
     peaks = {name: sorted(values)[len(values) // 2] for name, values in taken.items()}
     time, memory = seconds["turnout"] / seconds["bare"], peaks["turnout"] / peaks["bare"]
-    return [
+    results = [
         Result(
             "A data frame of 2 million rows between two steps: time",
             f"{time:.2f} times pyarrow's own processor time",
@@ -101,6 +105,19 @@ def measure() -> list[Result]:
             f"{peaks['turnout'] / 1024:.0f} MiB in the worker, {peaks['bare'] / 1024:.0f} MiB in the script",
         ),
     ]
+    if earlier:
+        results.append(_against_before(seconds["turnout"], seconds["before"]))
+    return results
+
+
+def _against_before(now: float, then: float) -> Result:
+    return Result(
+        "The same: what it costs that every value arrives as it was given",
+        f"{now / then:.2f} times the version that compared nothing",
+        f"≤ {BEFORE_TARGET} times",
+        now / then <= BEFORE_TARGET,
+        f"{now:.2f} s against {then:.2f} s with the core of revision {BEFORE}",
+    )
 
 
 def _bare() -> dict[str, float]:
@@ -111,8 +128,8 @@ def _bare() -> dict[str, float]:
     return found
 
 
-def _turnout() -> dict[str, float]:
-    folder = project(FLOW, workers=1)
-    document = json.loads(turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder).output)
+def _turnout(isolation: str = "worker", **environ: str) -> dict[str, float]:
+    folder = project(FLOW, workers=1, isolation=isolation)
+    document = json.loads(turnout("run", "flow.py", "--stack", "stack.yaml", "--json", folder=folder, **environ).output)
     shutil.rmtree(folder)
     return {name: float(value) for name, value in document["metrics"].items()}

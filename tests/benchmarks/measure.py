@@ -104,6 +104,19 @@ def fresh() -> tuple[Path | None, str]:
     return folder / "bin", ""
 
 
+@lru_cache(maxsize=4)
+def before(revision: str) -> Path | None:
+    """The core's sources as a revision of this repository had them; None where it is not in its history."""
+    folder = root() / revision
+    folder.mkdir()
+    repository = ["git", "-C", str(CORE.parent)]
+    archive = subprocess.run([*repository, "archive", revision, "core/src"], capture_output=True, check=False)
+    if archive.returncode:
+        return None
+    subprocess.run(["tar", "--extract", "--directory", str(folder)], input=archive.stdout, check=True)
+    return folder / "core" / "src"
+
+
 def medians(measures: dict[str, Callable[[], float]], repeats: int = REPEATS) -> dict[str, float]:
     """The median of each measure; they are taken in turn, so that what else the machine does meets all alike."""
     taken: dict[str, list[float]] = {name: [] for name in measures}
@@ -113,10 +126,15 @@ def medians(measures: dict[str, Callable[[], float]], repeats: int = REPEATS) ->
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def project(source: str, workers: int = 2) -> Path:
-    """A new project of one module, ``flow.py``, with a stack of so many workers."""
+def project(source: str, workers: int = 2, isolation: str = "") -> Path:
+    """A new project of one module, ``flow.py``, with a stack of so many workers.
+
+    Args:
+        isolation: what runs a step, where it is not the default: a ``worker`` keeps count of several steps' usage.
+    """
     folder = Path(tempfile.mkdtemp(dir=root()))
     (folder / "pyproject.toml").write_text("[project]\nname = 'benchmark'\nversion = '1'\n")
     (folder / "flow.py").write_text(source)
-    (folder / "stack.yaml").write_text(f"extends: local\norchestrator: {{type: local, workers: {workers}}}\n")
+    isolated = f", isolation: {isolation}" if isolation else ""
+    (folder / "stack.yaml").write_text(f"extends: local\norchestrator: {{type: local, workers: {workers}{isolated}}}\n")
     return folder
