@@ -22,7 +22,7 @@ for version in ${PYTHONS:-3.10 3.12 3.13}; do
   grep -vE '^(mypy|import-linter|ruff|types-)' tests/requirements.in >".venv-$version/requirements.in"
   VIRTUAL_ENV=".venv-$version" "$UV" pip install --quiet --compile-bytecode $EDITABLE -r ".venv-$version/requirements.in"
   ".venv-$version/bin/pytest" -q --numprocesses auto --maxprocesses 8 --dist loadfile \
-    tests/core tests/security tests/e2e --ignore tests/core/test_contracts.py || failed="$failed $version"
+    tests/core tests/security tests/e2e --ignore tests/core/test_contracts.py --ignore tests/core/test_architecture.py || failed="$failed $version"
 done
 if [ -n "$failed" ]; then
   echo "there were failures on Python$failed"

@@ -1,0 +1,1 @@
+"""Errors, names, canonical JSON, digests, time and redaction: what every room stands on."""

@@ -1,4 +1,4 @@
-"""The components that come with turnout, brought by the same hooks as anyone's."""
+"""The components that come with turnout, registered by the hooks that plugins use."""
 
 from __future__ import annotations
 

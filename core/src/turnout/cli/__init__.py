@@ -1,4 +1,4 @@
-"""The command line. Commands are imported when they are called, so that ``turnout --help`` starts at once."""
+"""The command line: one module a command, imported when it is called."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a user writes: plain functions, traced to a :class:`~turnout.model.spec.PipelineSpec`."""
+"""What a user writes: decorated functions, traced to a spec."""

@@ -1,1 +1,1 @@
-"""What adapters of engines share: the graph of a plan, calls of the runtime, runs followed, drivers of our own."""
+"""What the adapters of engines share: a plan's graph, calls of the runtime, runs followed, drivers of our own."""

@@ -1,0 +1,1 @@
+"""The packages that a step runs with: declared, imported, and locked to exact pins."""

@@ -1,0 +1,1 @@
+"""The digest of all the code that a function reaches."""

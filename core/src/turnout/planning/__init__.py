@@ -1,0 +1,1 @@
+"""A spec, a stack, a code package and locked environments become one plan, published or exported."""

@@ -1,0 +1,1 @@
+"""The project's own files: which they are, what git says of them, and their archive."""

@@ -1,0 +1,1 @@
+"""What running a step means, the same on every engine."""

@@ -1,1 +1,1 @@
-"""Stacks: which tools a pipeline runs on, chosen by one YAML file."""
+"""Stack files: found, merged, checked, and bound to the settings of components."""
