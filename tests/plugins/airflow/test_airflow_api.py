@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from turnout.engines import http
 from turnout.plugin_api import Change, ConfigError, RunError, Submission
 from turnout.plugin_api import Options as RunOptions
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step
-from turnout_airflow import api as apis
 from turnout_airflow import run as runs
 from turnout_airflow.api import Api
 from turnout_airflow.orchestrator import AirflowOrchestrator
@@ -222,9 +222,9 @@ def task(name, state, index=-1, tries=1):
     return {"task_id": name, "map_index": index, "state": state, "try_number": tries, **ends}
 
 
-def following(server, monkeypatch, looks):
+def following(server, monkeypatch, looks, poll=0.0):
     """A run that shows the tasks of one look after the other."""
-    monkeypatch.setattr(runs, "POLL", 0.0)
+    monkeypatch.setattr(runs, "POLL", poll)
     states, pages = iter([state for state, _ in looks]), iter([found for _, found in looks])
     server.answers[f"GET /api/v2/dags/{DAG}/dagRuns/r"] = lambda *_: (200, {"state": next(states)})
     server.answers[f"GET /api/v2/dags/{DAG}/dagRuns/r/taskInstances"] = lambda *_: (
@@ -234,7 +234,7 @@ def following(server, monkeypatch, looks):
     server.answers[f"GET /api/v2/dags/{DAG}"] = 200, {"is_paused": False}
     told = []
     plan = sample_plan(sample_step("one"), sample_step("two"))
-    return runs.AirflowRun(Api(AirflowSettings(url=server.url)), plan, DAG, "r", "", told.append), told
+    return runs.AirflowRun(runs.DagRun(Api(AirflowSettings(url=server.url)), DAG, "r"), plan, "", told.append), told
 
 
 def test_changes_are_told_once(server, monkeypatch):
@@ -260,7 +260,7 @@ def test_changes_are_told_once(server, monkeypatch):
 
 
 def test_a_dag_that_was_paused_is_named(server, monkeypatch):
-    handle, told = following(server, monkeypatch, [("running", [task("one", None)])] * (runs.FAILURES + 1))
+    handle, told = following(server, monkeypatch, [("running", [task("one", None)])] * (runs.AirflowRun.patience + 1))
     server.answers[f"GET /api/v2/dags/{DAG}"] = 200, {"is_paused": True}
     with pytest.raises(RunError, match=r"the DAG sample\.sample is paused, so the run r does not go on"):
         handle.wait(60)
@@ -271,8 +271,7 @@ def test_a_dag_that_was_paused_is_named(server, monkeypatch):
 
 
 def test_waiting_gives_up_when_told_to(server, monkeypatch):
-    handle, _ = following(server, monkeypatch, [("running", [])])
-    monkeypatch.setattr(runs, "POLL", 3600.0)
+    handle, _ = following(server, monkeypatch, [("running", [])], poll=3600.0)
     begun = time.monotonic()
     assert handle.wait(0.05) == "running"
     assert time.monotonic() - begun < 60
@@ -312,20 +311,20 @@ def test_a_submission_becomes_the_configuration_of_a_run(server, tmp_path):
 
 
 def test_a_call_that_changes_nothing_twice_is_made_again(server, api, monkeypatch):
-    monkeypatch.setattr(apis, "PAUSE", 0.0)
-    locked = [(500, {"detail": "database is locked"})] * (apis.TRIES - 1)
+    monkeypatch.setattr(http, "PAUSE", 0.0)
+    locked = [(500, {"detail": "database is locked"})] * (http.TRIES - 1)
     answers = iter([*locked, (200, {"is_paused": False})])
     server.answers[f"PATCH /api/v2/dags/{DAG}"] = lambda *_: next(answers)
     assert api.call("PATCH", f"/dags/{DAG}", {"is_paused": False}) == {"is_paused": False}
     server.answers[f"POST /api/v2/dags/{DAG}/dagRuns"] = locked[0]
     with pytest.raises(RunError, match="database is locked"):
         api.call("POST", f"/dags/{DAG}/dagRuns", {})
-    assert [method for method, *_ in server.asked] == ["PATCH"] * apis.TRIES + ["POST"]
+    assert [method for method, *_ in server.asked] == ["PATCH"] * http.TRIES + ["POST"]
 
 
 @pytest.mark.parametrize("came_to_be", [True, False])
 def test_a_run_is_started_once(server, api, monkeypatch, came_to_be):
-    monkeypatch.setattr(apis, "PAUSE", 0.0)
+    monkeypatch.setattr(http, "PAUSE", 0.0)
     answers = iter([(500, {"detail": "database is locked"}), (200, {})])
     server.answers[f"POST /api/v2/dags/{DAG}/dagRuns"] = lambda *_: next(answers)
     if came_to_be:
@@ -339,10 +338,10 @@ def test_a_run_is_started_once(server, api, monkeypatch, came_to_be):
 
 
 def test_airflow_may_fail_to_answer_now_and_then(server, monkeypatch):
-    monkeypatch.setattr(apis, "TRIES", 1)
+    monkeypatch.setattr(http, "TRIES", 1)
     handle, told = following(server, monkeypatch, [("success", [task("one", "success")])])
     path = f"GET /api/v2/dags/{DAG}/dagRuns/r"
-    right, answers = server.answers[path], iter([500] * runs.FAILURES)
+    right, answers = server.answers[path], iter([500] * runs.AirflowRun.patience)
     server.answers[path] = lambda *given: (status, {}) if (status := next(answers, None)) else right(*given)
     assert handle.wait(60) == "succeeded"
     assert [change.state for change in told] == ["succeeded"]

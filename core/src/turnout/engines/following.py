@@ -109,6 +109,7 @@ class PolledRun(RunHandle):
         self._due = 0.0
         self._failures = 0
         self._cancelled = False
+        self._state: RunState = "running"
 
     @abstractmethod
     def poll(self) -> RunState:
@@ -129,16 +130,16 @@ class PolledRun(RunHandle):
         here is ``cancelled``.
         """
         limit = math.inf if timeout is None else time.monotonic() + timeout
-        while True:
+        while self._state == "running":
             now = time.monotonic()
             if now >= self._due:
-                if (state := self._look()) != "running":
-                    return state
+                self._state = self._look()
                 self._due = time.monotonic() + self._interval
             elif now >= limit:
-                return "running"
+                break
             else:
                 time.sleep(max(0.0, min(self._due, limit) - now))
+        return self._state
 
     def cancel(self) -> None:
         """Ask the engine to stop the run, unless it has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
 import time
@@ -113,6 +114,27 @@ class HttpApi:
                     if not tries:
                         raise self.refusal(error, method, path) from None
             time.sleep(PAUSE * 2 ** (TRIES - 1 - tries))
+
+    def create(self, path: str, body: Any, made: str) -> None:
+        """Make one thing, once: where the engine fails, it is asked whether *made*, the thing's path, is there now.
+
+        Raises:
+            NotFound, ConfigError, RunError: as :meth:`call`.
+        """
+        for failures in range(TRIES):
+            try:
+                self.call("POST", path, body)
+            except NotFound:
+                raise
+            except RunError:
+                if failures == TRIES - 1:
+                    raise
+                time.sleep(PAUSE * 2**failures)
+                with contextlib.suppress(NotFound):
+                    self.call("GET", made)
+                    return
+            else:
+                return
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request, to a path of the URL itself.

@@ -1,168 +1,74 @@
-"""Airflow's REST API (v2), as far as it is needed, by the standard library alone."""
+"""Airflow's REST API (v2), as far as it is needed."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
-import ssl
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from turnout.plugin_api import ConfigError, RunError
+from turnout.plugin_api import ConfigError, HttpApi, NotFound, RunError
 from turnout_airflow.placement import Placed
 from turnout_airflow.settings import AirflowSettings
 
-PATIENCE = 30.0
-"""How many seconds a call may take."""
-TRIES = 4
-"""How often a call is made that Airflow fails at and that may be made again, as where its database is locked."""
-PAUSE = 0.5
-"""How many seconds lie between the first two; they double."""
 
-
-class NotFound(RunError):
-    """Airflow has no such thing."""
-
-
-class Api:
+class Api(HttpApi):
     """A client of one Airflow. It signs in when it is refused without, and again when its token has expired.
 
     Raises:
         ConfigError: when the stack gives no URL, or one that is none, or a file of certificates that is none.
     """
 
+    engine = "Airflow"
+    root = "/api/v2"
+    fix_none = "set orchestrator: {type: airflow, url: http://localhost:8080}; it is where runs are started"
+    fix_access = "set `token`, or `user` and `password`, of an Airflow user who may do that"
+    fix_request = "give parameters that fit, and an Airflow of version 3.0 or newer"
+
     def __init__(self, settings: AirflowSettings) -> None:
+        super().__init__(settings.url, settings.ca)
         self._settings = settings
         self._token = settings.token
-        self._url = settings.url.rstrip("/")
-        if not self._url.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"{settings.url!r} is not the URL of an Airflow"
-                if settings.url
-                else "the stack gives no URL of Airflow",
-                fix="set orchestrator: {type: airflow, url: http://localhost:8080}; it is where runs are started",
-            )
-        self._tls = _trust(settings.ca) if self._url.startswith("https") else None
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Call ``/api/v2`` and return the answer's document.
+    def headers(self) -> Mapping[str, str]:
+        """The token, where there is one."""
+        return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
-        Raises:
-            NotFound: for a 404.
-            ConfigError: when nothing answers, or what answers refuses these credentials or this request.
-            RunError: for a failure of Airflow's own.
+    def sign_in(self) -> bool:
+        """Get a token for the stack's user, or the one that an Airflow without sign-in gives to everybody who asks.
+
+        Airflow 3.1 wants the latter, others need none.
         """
-        signed, failures = False, 0
-        while True:
-            try:
-                return self._send(method, f"/api/v2{path}", body)
-            except urllib.error.HTTPError as error:
-                with error:
-                    if error.code == 401 and not signed and not self._settings.token:
-                        signed, self._token = True, self._sign_in() if self._settings.user else self._everybodys()
-                    elif error.code >= 500 and failures < TRIES - 1 and method != "POST":
-                        time.sleep(PAUSE * 2**failures)
-                        failures += 1
-                    else:
-                        raise self._refusal(error, method, path) from None
+        settings, self._token = self._settings, self._settings.token
+        if settings.user and not settings.token:
+            self._token = self._given("POST", {"username": settings.user, "password": settings.password})
+        elif not settings.token:
+            with contextlib.suppress(ConfigError, RunError):
+                self._token = self._given("GET")
+        return self._token != settings.token
+
+    def _given(self, method: str, credentials: Any = None) -> str:
+        try:
+            return str(self.send(method, "/auth/token", credentials)["access_token"])
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self.refusal(error, method, "/auth/token") from None
+        except (KeyError, TypeError):
+            raise ConfigError(f"{self.url} gives no token for user and password", fix="set `token` instead") from None
 
     def start(self, dag: str, engine_run: str, conf: Any) -> None:
-        """Start a run of that id, exactly once: where Airflow fails, it is asked whether there is one now.
+        """Start a run of that id, exactly once.
 
         Raises:
             ConfigError, RunError: as :meth:`call`.
         """
         path = f"/dags/{dag}/dagRuns"
-        for failures in range(TRIES):
-            try:
-                self.call("POST", path, {"dag_run_id": engine_run, "logical_date": None, "conf": conf})
-            except NotFound:
-                raise
-            except RunError:
-                if failures == TRIES - 1:
-                    raise
-                time.sleep(PAUSE * 2**failures)
-                with contextlib.suppress(NotFound):
-                    self.call("GET", f"{path}/{engine_run}")
-                    return
-            else:
-                return
-
-    def _sign_in(self) -> str:
-        self._token = ""
-        given = {"username": self._settings.user, "password": self._settings.password}
-        try:
-            return str(self._send("POST", "/auth/token", given)["access_token"])
-        except urllib.error.HTTPError as error:
-            raise self._refusal(error, "POST", "/auth/token") from None
-        except (KeyError, TypeError):
-            raise ConfigError(f"{self._url} gives no token for user and password", fix="set `token` instead") from None
-
-    def _everybodys(self) -> str:
-        """The token that an Airflow without sign-in gives to everybody who asks; 3.1 wants it, others need none."""
-        try:
-            return str(self._send("GET", "/auth/token", None)["access_token"])
-        except urllib.error.HTTPError as error:
-            error.close()
-        except (ConfigError, KeyError, TypeError):
-            pass
-        return ""
-
-    def _send(self, method: str, path: str, body: Any) -> Any:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._url}{path}", data, headers, method=method)  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE, context=self._tls) as answer:  # noqa: S310
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError:
-            raise
-        except OSError as error:
-            reason = getattr(error, "reason", error)
-            untrusted = isinstance(reason, ssl.SSLCertVerificationError)
-            raise ConfigError(
-                f"{self._url} shows a certificate that is not trusted here"
-                if untrusted
-                else f"no Airflow answers at {self._url}",
-                why=str(reason),
-                fix="set the stack's orchestrator.ca to the file of the certificate of who signed it"
-                if untrusted
-                else "check the stack's orchestrator.url, and that the API server runs",
-            ) from error
-        except ValueError as error:
-            raise ConfigError(
-                f"what answers at {self._url} is no Airflow: {path} gives no JSON",
-                fix="check the stack's orchestrator.url",
-            ) from error
-
-    def _refusal(self, error: urllib.error.HTTPError, method: str, path: str) -> Exception:
-        detail = _detail(error.read())
-        if error.code == 404:
-            return NotFound(f"Airflow at {self._url} has no {path.partition('?')[0]}", why=detail)
-        if error.code in {401, 403}:
-            return ConfigError(
-                f"Airflow at {self._url} refuses to {method} {path.partition('?')[0]} ({error.code})",
-                why=detail,
-                fix="set `token`, or `user` and `password`, of an Airflow user who may do that",
-            )
-        if error.code in {400, 405, 409, 422}:
-            return ConfigError(
-                f"Airflow at {self._url} does not accept {method} {path.partition('?')[0]} ({error.code})",
-                why=detail,
-                fix="give parameters that fit, and an Airflow of version 3.0 or newer",
-            )
-        return RunError(
-            f"Airflow at {self._url} failed at {method} {path.partition('?')[0]} ({error.code})",
-            why=detail,
-            fix="see the log of its API server",
-        )
+        self.create(path, {"dag_run_id": engine_run, "logical_date": None, "conf": conf}, f"{path}/{engine_run}")
 
     def see_pool(self, pool: str, slots: int, step: str) -> None:
         """Check that a pool can ever give so many slots, where these credentials may ask for that.
@@ -208,7 +114,7 @@ class Api:
             late = time.monotonic() > deadline
             error = self._import_error(placed)
             broken = error is not None if broken is None else broken
-            if error is not None and _seconds(error["timestamp"]) >= placed.written:
+            if error is not None and moment(error["timestamp"]).timestamp() >= placed.written:
                 said.add(error["timestamp"])
                 if late or len(said) > broken:
                     raise _unimportable(error)
@@ -236,32 +142,6 @@ def _unimportable(error: dict[str, Any]) -> RunError:
     )
 
 
-def _trust(file: str) -> ssl.SSLContext:
-    """What is trusted: what the system trusts, and the certificates of *file*."""
-    context = ssl.create_default_context()
-    if file:
-        try:
-            context.load_verify_locations(file)
-        except OSError as error:  # an SSLError is one
-            raise ConfigError(
-                f"{file} cannot be read as certificates",
-                why=error.strerror or str(error),
-                fix="set orchestrator.ca to a file of certificates in PEM form",
-            ) from error
-    return context
-
-
-def _seconds(moment: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
-
-
-def _detail(body: bytes) -> str | None:
-    """What Airflow says, of a JSON answer its ``detail``."""
-    text = body.decode(errors="replace").strip()
-    try:
-        detail = json.loads(text)["detail"]
-    except (ValueError, KeyError, TypeError):
-        return text[:500] or None
-    return detail if isinstance(detail, str) else json.dumps(detail)[:1000]
+def moment(text: str) -> datetime:
+    """A time as Airflow writes it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

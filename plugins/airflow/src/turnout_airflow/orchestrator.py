@@ -24,12 +24,11 @@ from turnout.plugin_api import (
     pretty,
     started,
 )
-from turnout_airflow.clearing import clear
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
 from turnout_airflow.params import packable, sent
 from turnout_airflow.placement import Placed, dags_folder
 from turnout_airflow.refusals import check
-from turnout_airflow.run import AirflowRun, cancel, status_of, task_path, tasks
+from turnout_airflow.run import AirflowRun, DagRun
 from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
 
         def start() -> RunHandle:
             api.start(file.dag_id, engine_run, conf)
-            return AirflowRun(api, plan, file.dag_id, engine_run, url, self.watch)
+            return AirflowRun(DagRun(api, file.dag_id, engine_run), plan, url, self.watch)
 
         return started(start)
 
@@ -183,32 +182,24 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         """What Airflow says of a run; ``unknown`` without a URL, and for a run it does not have."""
         if not self.config.url:
             return RunStatus(state="unknown")
-        return status_of(self._api(), plan, self._dag_of(plan, engine_run), engine_run)
+        return self._run(plan, engine_run).status(plan)
 
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
         """The lines of a task's log, all tries in order."""
-        api, dag = self._api(), self._dag_of(plan, engine_run)
-        place = -1 if index is None else index
-        for task in tasks(api, dag, engine_run):
-            if task["task_id"] == step and task["map_index"] == place:
-                for number in range(1, task["try_number"] + 1):
-                    path = f"{task_path(dag, engine_run, step)}/logs/{number}?map_index={place}&full_content=true"
-                    content = api.call("GET", path)["content"]
-                    for entry in content if isinstance(content, list) else [content]:
-                        yield from _lines(entry)
+        return self._run(plan, engine_run).logs(step, index)
 
     def resume(self, plan: Plan, run: RunInfo, store: Any) -> RunHandle:
         """Clear the tasks of what is not committed, and the one that marks the end: Airflow runs them again."""
-        api, dag = self._api(), self._dag_of(plan, run.engine_run)
-        clear(api, plan, dag, run.engine_run, committed(store, run.project, run.id))
-        return AirflowRun(api, plan, dag, run.engine_run, run.engine_url, self.watch)
+        dag_run = self._run(plan, run.engine_run)
+        dag_run.clear(plan, committed(store, run.project, run.id))
+        return AirflowRun(dag_run, plan, run.engine_url, self.watch)
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         """Mark the tasks failed that have not ended, which stops them; the task that marks the end still runs."""
-        cancel(self._api(), self._dag_of(plan, engine_run), engine_run)
+        self._run(plan, engine_run).cancel()
 
-    def _dag_of(self, plan: Plan, engine_run: str) -> str:
-        return dag_id(plan, manual=engine_run.startswith(SUBMITTED))
+    def _run(self, plan: Plan, engine_run: str) -> DagRun:
+        return DagRun(self._api(), dag_id(plan, manual=engine_run.startswith(SUBMITTED)), engine_run)
 
     def _api(self) -> Api:
         from turnout_airflow.api import Api  # with it comes what speaks HTTP
@@ -234,13 +225,3 @@ def _see_pools(api: Api, plan: Plan) -> None:
             wanted[options.pool] = options.pool_slots, step.name
     for pool, (slots, step_name) in wanted.items():
         api.see_pool(pool, slots, step_name)
-
-
-def _lines(entry: Any) -> Iterator[str]:
-    """An entry of a task's log: what it says, and of the exceptions it tells of, each by type and message."""
-    if not isinstance(entry, dict):
-        yield str(entry)
-        return
-    yield str(entry.get("event", entry))
-    for raised in entry.get("error_detail") or ():
-        yield f"{raised.get('exc_type')}: {raised.get('exc_value')}"

@@ -1,23 +1,21 @@
-"""A run of a DAG, followed by asking for its task instances."""
+"""A run of a DAG: what Airflow says of it and of its tasks, how it is stopped, and how it goes on."""
 
 from __future__ import annotations
 
-import time
 import urllib.parse
-from datetime import datetime
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from turnout.plugin_api import (
     Change,
+    NotFound,
     Plan,
+    PolledRun,
     RunError,
-    RunHandle,
     RunState,
     RunStatus,
     StepStatus,
-    TurnoutError,
     Watcher,
-    run_id,
 )
 from turnout_airflow.settings import FINISH
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 POLL = 1.0
 """How many seconds lie between two looks at a run."""
-FAILURES = 5
-"""How often in a row Airflow may fail to answer before following a run ends with its error."""
 _PAGE = 100
 _ENDED: dict[str, RunState] = {"success": "succeeded", "failed": "failed"}
 _ACTIVE = frozenset({"queued", "running", "restarting"})
@@ -39,162 +35,177 @@ _STEPS: dict[str, Any] = {
     "skipped": "skipped",
     "running": "running",
 }
-_CHANGES: dict[str, Any] = {
-    "success": "succeeded",
-    "failed": "failed",
-    "upstream_failed": "blocked",
-    "skipped": "skipped",
-    "running": "running",
-    "up_for_retry": "retrying",
-}
+_CHANGES: dict[str, Any] = {**_STEPS, "upstream_failed": "blocked", "up_for_retry": "retrying"}
 
 
-class AirflowRun(RunHandle):
+class DagRun:
+    """A run as Airflow has it."""
+
+    def __init__(self, api: Api, dag: str, engine_run: str) -> None:
+        self.api = api
+        self.dag = dag
+        self.engine_run = engine_run
+        self._path = f"/dags/{dag}/dagRuns/{urllib.parse.quote(engine_run, safe='')}"
+
+    @property
+    def state(self) -> str:
+        """Airflow's own word."""
+        return str(self.api.call("GET", self._path)["state"])
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """The task instances, one a mapped element; none where there is no such run."""
+        found: list[dict[str, Any]] = []
+        while True:
+            path = f"{self._path}/taskInstances?limit={_PAGE}&offset={len(found)}&order_by=id"
+            try:
+                page = self.api.call("GET", path)
+            except NotFound:
+                return found
+            found += page["task_instances"]
+            if len(found) >= page["total_entries"] or not page["task_instances"]:
+                return found
+
+    def status(self, plan: Plan) -> RunStatus:
+        """The run as Airflow sees it; ``unknown`` where it has none of that id."""
+        try:
+            state = self.state
+        except NotFound:
+            return RunStatus(state="unknown")
+        steps = tuple(
+            StepStatus(step=task["task_id"], index=_index(task), state=_STEPS.get(task["state"], "waiting"))
+            for task in self.tasks()
+            if task["task_id"] in plan.by_name
+        )
+        return RunStatus(state=_ENDED.get(state, "running"), steps=steps)
+
+    def logs(self, step: str, index: int | None) -> Iterator[str]:
+        """The lines of a task's log, all tries in order."""
+        for task in self.tasks():
+            if (task["task_id"], _index(task)) == (step, index):
+                for number in range(1, task["try_number"] + 1):
+                    place = f"{number}?map_index={task['map_index']}&full_content=true"
+                    content = self.api.call("GET", f"{self._path}/taskInstances/{step}/logs/{place}")["content"]
+                    for entry in content if isinstance(content, list) else [content]:
+                        yield from _lines(entry)
+
+    def cancel(self) -> bool:
+        """Mark what has not ended failed, the last steps first; return whether the run was still going on.
+
+        Marking the run itself would not do: Airflow then skips what waits, and calls a run whose last tasks are skipped
+        a success. The task that marks the end still runs.
+        """
+        if self.state in _ENDED:
+            return False
+        for task in reversed(self.tasks()):
+            if task["state"] not in _OVER and task["task_id"] != FINISH:
+                place = task["task_id"] if (index := _index(task)) is None else f"{task['task_id']}/{index}"
+                self.api.call("PATCH", f"{self._path}/taskInstances/{place}", {"new_state": "failed"})
+        return True
+
+    def clear(self, plan: Plan, committed: Collection[str]) -> None:
+        """Clear the tasks of what is not committed, and the one that marks the end; the run is queued again.
+
+        What Airflow calls a task does not count: a time limit of the run leaves tasks skipped that never began. A task
+        that has not succeeded though its step is committed is cleared as well, for what comes after it may wait for it;
+        called again, it returns the step's record, a skip included.
+
+        Args:
+            committed: the labels of what has a record.
+
+        Raises:
+            RunError: when the run has not ended.
+        """
+        if (state := self.state) not in _ENDED:
+            raise RunError(
+                f"the run {self.engine_run} is in progress: Airflow says it is {state}",
+                fix="wait for its end, or stop it: turnout runs cancel RUN",
+            )
+        again = [
+            task["task_id"] if (index := _index(task)) is None else [task["task_id"], index]
+            for task in self.tasks()
+            if task["task_id"] != FINISH and task["state"] != "removed" and not _is_done(task, plan, committed)
+        ]
+        body = {
+            "dry_run": False,
+            "dag_run_id": self.engine_run,
+            "task_ids": [*again, FINISH],
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        self.api.call("POST", f"/dags/{self.dag}/clearTaskInstances", body)
+
+
+class AirflowRun(PolledRun):
     """A run that was submitted; ``wait`` tells whoever watches of the changes it sees."""
 
-    def __init__(self, api: Api, plan: Plan, dag: str, engine_run: str, url: str, watch: Watcher) -> None:
-        self.engine_run = engine_run
-        self.run_id = run_id(plan.project, plan.name, plan.instance, engine_run)
+    patience = 5
+
+    def __init__(self, run: DagRun, plan: Plan, url: str, watch: Watcher) -> None:
+        super().__init__(plan, run.engine_run, None, watch, POLL)
         self.url = url
-        self._api = api
-        self._plan = plan
-        self._dag = dag
-        self._watch = watch
-        self._seen: dict[tuple[str, int], tuple[str, int]] = {}
-        self._asked = 0.0
-        self._state: RunState = "running"
-        self._cancelled = False
-        self._failures = 0
+        self._run = run
 
-    def wait(self, timeout: float | None = None) -> RunState:
-        """The run's state when it has ended, ``running`` when *timeout* seconds are over before."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while self._state == "running":
-            now = time.monotonic()
-            due = self._asked + POLL
-            if now >= due:
-                self._try_to_look()
-                self._asked = time.monotonic()
-            elif deadline is not None and deadline <= due:
-                time.sleep(max(0.0, deadline - now))
-                break
-            else:
-                time.sleep(due - now)
-        return self._state
+    def poll(self) -> RunState:
+        """What Airflow says of the run, of whose tasks it tells.
 
-    def cancel(self) -> None:
-        """Stop the run, unless it has ended: what runs is killed, what waits never starts."""
-        self._cancelled = cancel(self._api, self._dag, self.engine_run) or self._cancelled
-
-    def _try_to_look(self) -> None:
-        """Look; that Airflow does not answer now and then is not the end of the run."""
-        try:
-            self._look()
-            self._failures = 0
-        except TurnoutError:
-            self._failures += 1
-            if self._failures > FAILURES:
-                raise
-
-    def _look(self) -> None:
-        state = self._api.call("GET", run_path(self._dag, self.engine_run))["state"]  # before its tasks: they are newer
-        found = tasks(self._api, self._dag, self.engine_run)
-        self._tell(found)
-        self._state = _ENDED.get(state, "running")
-        if self._cancelled and self._state == "failed":
-            self._state = "cancelled"
-        if self._state == "running" and not any(task["state"] in _ACTIVE for task in found):
+        Raises:
+            RunError: where somebody paused the DAG meanwhile.
+        """
+        state = _ENDED.get(self._run.state, "running")  # before its tasks: they are newer
+        tasks = self._run.tasks()
+        totals: dict[str, int] = {}
+        for task in tasks:
+            if task["map_index"] >= 0:
+                totals[task["task_id"]] = totals.get(task["task_id"], 0) + 1
+        for task in tasks:
+            change = _CHANGES.get(task["state"])
+            if change is not None and (step := task["task_id"]) in self.plan.by_name:
+                seconds = 0.0 if change == "retrying" else _seconds(task)
+                number, total = task["try_number"], totals.get(step)
+                self.tell(Change(step, _index(task), change, seconds=seconds, number=number, total=total))
+        if state == "running" and not any(task["state"] in _ACTIVE for task in tasks):
             self._see_paused()
+        return state
+
+    def stop(self) -> bool:
+        """Stop the run, unless it has ended: what runs is killed, what waits never starts."""
+        return self._run.cancel()
 
     def _see_paused(self) -> None:
-        if self._api.call("GET", f"/dags/{self._dag}")["is_paused"]:
+        if self._run.api.call("GET", f"/dags/{self._run.dag}")["is_paused"]:
             raise RunError(
-                f"the DAG {self._dag} is paused, so the run {self.engine_run} does not go on",
+                f"the DAG {self._run.dag} is paused, so the run {self.engine_run} does not go on",
                 why="somebody paused it after the run was started",
                 fix=f"unpause it in Airflow, where the run then goes on: {self.url}",
             )
 
-    def _tell(self, found: list[dict[str, Any]]) -> None:
-        totals: dict[str, int] = {}
-        for task in found:
-            if task["map_index"] >= 0:
-                totals[task["task_id"]] = totals.get(task["task_id"], 0) + 1
-        for task in found:
-            step, index, number = task["task_id"], task["map_index"], task["try_number"]
-            state = _CHANGES.get(task["state"])
-            if state is None or step not in self._plan.by_name or self._seen.get((step, index)) == (state, number):
-                continue
-            self._seen[step, index] = (state, number)
-            place = None if index < 0 else index
-            seconds = 0.0 if state == "retrying" else _seconds(task)
-            self._watch(Change(step, place, state, seconds=seconds, number=number, total=totals.get(step)))
+
+def _index(task: dict[str, Any]) -> int | None:
+    """Which element a task instance is of."""
+    return None if task["map_index"] < 0 else int(task["map_index"])
 
 
 def _seconds(task: dict[str, Any]) -> float:
     """How long a task took. Airflow before 3.3 counts seconds twice in ``duration`` where its database is SQLite."""
+    from turnout_airflow.api import moment
+
     ends = [task["start_date"], task["end_date"]]
-    if None in ends:
-        return 0.0
-    start, end = (datetime.fromisoformat(moment.replace("Z", "+00:00")) for moment in ends)
-    return max(0.0, (end - start).total_seconds())
+    return 0.0 if None in ends else max(0.0, (moment(ends[1]) - moment(ends[0])).total_seconds())
 
 
-def run_path(dag: str, engine_run: str) -> str:
-    """Where the API has a run."""
-    return f"/dags/{dag}/dagRuns/{urllib.parse.quote(engine_run, safe='')}"
+def _is_done(task: dict[str, Any], plan: Plan, committed: Collection[str]) -> bool:
+    """Whether Airflow has a task as succeeded, and what it is there for is committed."""
+    name, index = task["task_id"], _index(task)
+    label = name if index is None else f"{name}.{index}"
+    step = name in plan.by_name  # else the length of a further list: ``step-output``
+    return bool(task["state"] == "success" and (not step or label in committed))
 
 
-def task_path(dag: str, engine_run: str, task: str) -> str:
-    """Where the API has a task of a run."""
-    return f"{run_path(dag, engine_run)}/taskInstances/{task}"
-
-
-def tasks(api: Api, dag: str, engine_run: str) -> list[dict[str, Any]]:
-    """The task instances of a run, one a mapped element; none where there is no such run."""
-    from turnout_airflow.api import NotFound
-
-    found: list[dict[str, Any]] = []
-    while True:
-        path = f"{run_path(dag, engine_run)}/taskInstances?limit={_PAGE}&offset={len(found)}&order_by=id"
-        try:
-            page = api.call("GET", path)
-        except NotFound:
-            return found
-        found += page["task_instances"]
-        if len(found) >= page["total_entries"] or not page["task_instances"]:
-            return found
-
-
-def status_of(api: Api, plan: Plan, dag: str, engine_run: str) -> RunStatus:
-    """A run as Airflow sees it; ``unknown`` where it has none of that id."""
-    from turnout_airflow.api import NotFound
-
-    try:
-        state = api.call("GET", run_path(dag, engine_run))["state"]
-    except NotFound:
-        return RunStatus(state="unknown")
-    steps = tuple(
-        StepStatus(
-            step=task["task_id"],
-            index=None if task["map_index"] < 0 else task["map_index"],
-            state=_STEPS.get(task["state"], "waiting"),
-        )
-        for task in tasks(api, dag, engine_run)
-        if task["task_id"] in plan.by_name
-    )
-    return RunStatus(state=_ENDED.get(state, "running"), steps=steps)
-
-
-def cancel(api: Api, dag: str, engine_run: str) -> bool:
-    """Mark what has not ended failed, the last steps first; return whether the run was still going on.
-
-    Marking the run itself would not do: Airflow then skips what waits, and calls a run whose last tasks are skipped
-    a success.
-    """
-    if api.call("GET", run_path(dag, engine_run))["state"] in _ENDED:
-        return False
-    for task in reversed(tasks(api, dag, engine_run)):
-        if task["state"] not in _OVER and task["task_id"] != FINISH:
-            index = "" if task["map_index"] < 0 else f"/{task['map_index']}"
-            api.call("PATCH", f"{task_path(dag, engine_run, task['task_id'])}{index}", {"new_state": "failed"})
-    return True
+def _lines(entry: Any) -> Iterator[str]:
+    """An entry of a task's log: what it says, and of the exceptions it tells of, each by type and message."""
+    if not isinstance(entry, dict):
+        yield str(entry)
+        return
+    yield str(entry.get("event", entry))
+    for raised in entry.get("error_detail") or ():
+        yield f"{raised.get('exc_type')}: {raised.get('exc_value')}"
