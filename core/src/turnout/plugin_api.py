@@ -36,7 +36,6 @@ from turnout.components.progress import Change, Watcher
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Batch, Promotion, Registered, Traced, Tracker, TrackerConfig
 from turnout.engines import pysource
-from turnout.engines.background import Background, last_line, see_free
 from turnout.engines.calling import (
     LOGS,
     Answer,
@@ -59,6 +58,8 @@ from turnout.engines.kubernetes_names import KubernetesNames
 from turnout.engines.options import merged, options_of
 from turnout.engines.schedules import see_defaults
 from turnout.engines.secret_variables import secret_variables, secrets_of
+from turnout.engines.servers import TrialServers
+from turnout.engines.servers import command as trial_command
 from turnout.engines.yaml_text import yaml_text
 from turnout.model.capability import Capability, Support
 from turnout.model.expressions import Expression, render
@@ -96,7 +97,6 @@ __all__ = [
     "Artifact",
     "ArtifactError",
     "ArtifactStore",
-    "Background",
     "Batch",
     "Bundle",
     "Capability",
@@ -178,6 +178,7 @@ __all__ = [
     "Traced",
     "Tracker",
     "TrackerConfig",
+    "TrialServers",
     "TurnoutError",
     "TypeName",
     "UnsupportedError",
@@ -198,7 +199,6 @@ __all__ = [
     "finished",
     "hookimpl",
     "in_text",
-    "last_line",
     "last_state",
     "layout",
     "log_artifact",
@@ -219,8 +219,8 @@ __all__ = [
     "secret_variables",
     "secrets_of",
     "see_defaults",
-    "see_free",
     "started",
     "step_command",
+    "trial_command",
     "yaml_text",
 ]

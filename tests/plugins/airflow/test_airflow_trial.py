@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from turnout.plugin_api import ConfigError, RunError
-from turnout_airflow.command import airflow
-from turnout_airflow.trial import Trial
+from turnout_airflow.trial import Trial, airflow
 
 STAND_IN = """\
 #!{python}
@@ -121,7 +120,7 @@ def test_what_keeps_it_from_starting(home, port, python, monkeypatch):
         taken.listen()
         with pytest.raises(ConfigError, match=f"port {port} is taken"):
             Trial(home).up(port, python)
-    monkeypatch.setattr("turnout_airflow.trial.find_spec", lambda _: None)
+    monkeypatch.setattr("turnout.engines.servers.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="there is no Airflow in this environment"):
         Trial(home).up(port)
     (home.parent / "file").touch()

@@ -8,8 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from turnout.plugin_api import ConfigError, RunError
-from turnout_mlflow.command import mlflow
-from turnout_mlflow.trial import Trial
+from turnout_mlflow.trial import Trial, mlflow
 
 STAND_IN = """\
 #!{python}
@@ -63,7 +62,7 @@ def test_up_twice_and_down(home, port, python):
     first = call("up", "--home", home, "--port", port, "--python", python)
     assert first.exit_code == 0, first.output
     assert first.output.splitlines() == [
-        f"MLflow is at http://127.0.0.1:{port}, its log in {home / 'server.log'}",
+        f"MLflow is at http://127.0.0.1:{port}, its logs in {home / 'server-logs'}",
         f"for a stack: tracker: {{type: mlflow, uri: http://127.0.0.1:{port}}}",
     ]
     assert call("up", "--home", home, "--port", port, "--python", python).output == first.output
@@ -71,7 +70,7 @@ def test_up_twice_and_down(home, port, python):
     other = call("up", "--home", home, "--port", port % 65535 + 1, "--python", python).output.splitlines()
     assert other.pop(1) == "it was running there already; for another port: turnout mlflow down, then up again"
     assert other == first.output.splitlines()
-    assert call("down", "--home", home).output == "stopped the server\n"
+    assert call("down", "--home", home).output == "stopped server\n"
     assert call("down", "--home", home).output == "nothing was running\n"
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -88,7 +87,7 @@ def test_two_at_once_start_one(home, port, python, capsys):
 
 def test_what_keeps_it_from_starting(home, port, python, monkeypatch):
     (home.parent / "file").touch()
-    with pytest.raises(ConfigError, match="cannot be made: Not a directory"):
+    with pytest.raises(ConfigError, match="cannot be written: Not a directory"):
         Trial(home.parent / "file" / "home").up(port, python)
     assert Trial(home.parent / "file" / "home").down() == []
     with socket.socket() as taken:
@@ -96,7 +95,7 @@ def test_what_keeps_it_from_starting(home, port, python, monkeypatch):
         taken.listen()
         with pytest.raises(ConfigError, match=f"port {port} is taken"):
             Trial(home).up(port, python)
-    monkeypatch.setattr("turnout_mlflow.trial.find_spec", lambda _: None)
+    monkeypatch.setattr("turnout.engines.servers.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="there is no MLflow in this environment"):
         Trial(home).up(port)
     with pytest.raises(ConfigError, match="cannot be started: No such file"):

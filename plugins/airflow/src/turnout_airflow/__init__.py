@@ -14,4 +14,4 @@ def turnout_orchestrators() -> tuple[Lazy, ...]:
 @hookimpl
 def turnout_commands() -> tuple[Lazy, ...]:
     """The command ``airflow``."""
-    return (Lazy("airflow", "turnout_airflow.command:airflow"),)
+    return (Lazy("airflow", "turnout_airflow.trial:airflow"),)

@@ -14,4 +14,4 @@ def turnout_trackers() -> tuple[Lazy, ...]:
 @hookimpl
 def turnout_commands() -> tuple[Lazy, ...]:
     """The command ``mlflow``."""
-    return (Lazy("mlflow", "turnout_mlflow.command:mlflow"),)
+    return (Lazy("mlflow", "turnout_mlflow.trial:mlflow"),)
