@@ -56,6 +56,7 @@ from turnout.engines.graph import Graph
 from turnout.engines.http import HttpApi, NotFound, Upload
 from turnout.engines.kubernetes_names import KubernetesNames
 from turnout.engines.options import merged, options_of
+from turnout.engines.placement import EngineFolder, Placed, engine_folder
 from turnout.engines.schedules import see_defaults
 from turnout.engines.secret_variables import secret_variables, secrets_of
 from turnout.engines.servers import TrialServers
@@ -114,6 +115,7 @@ __all__ = [
     "DriverSettings",
     "Element",
     "EndpointStatus",
+    "EngineFolder",
     "Entry",
     "Entrypoint",
     "Environment",
@@ -147,6 +149,7 @@ __all__ = [
     "ParamSpec",
     "ParamType",
     "Place",
+    "Placed",
     "Plan",
     "PlanError",
     "PluginError",
@@ -194,6 +197,7 @@ __all__ = [
     "digest_of",
     "encode",
     "end_with_driver",
+    "engine_folder",
     "finish",
     "finish_command",
     "finished",

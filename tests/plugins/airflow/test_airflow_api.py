@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from turnout.engines import http
-from turnout.plugin_api import Change, ConfigError, RunError, Submission
+from turnout.plugin_api import Change, ConfigError, Placed, RunError, Submission
 from turnout.plugin_api import Options as RunOptions
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step
 from turnout_airflow import run as runs
 from turnout_airflow.api import Api
 from turnout_airflow.orchestrator import AirflowOrchestrator
-from turnout_airflow.placement import Placed
 from turnout_airflow.settings import AirflowSettings
 
 DAG = "sample.sample"

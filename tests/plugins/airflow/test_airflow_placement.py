@@ -79,7 +79,7 @@ def test_urls_that_cannot_be_written_to(tmp_path, monkeypatch):
         orchestrator = AirflowOrchestrator(AirflowSettings(dags_folder=url))
         orchestrator.publish(plan, orchestrator.compile(plan), store)
 
-    with pytest.raises(ConfigError, match="DAG files cannot be sent to nosuch://x"):
+    with pytest.raises(ConfigError, match="files cannot be sent to nosuch://x"):
         publish("nosuch://x/dags")
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"):

@@ -12,9 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from turnout.plugin_api import ConfigError, HttpApi, NotFound, RunError
-from turnout_airflow.placement import Placed
-from turnout_airflow.settings import AirflowSettings
+from turnout.plugin_api import ConfigError, HttpApi, NotFound, Placed, Plan, RunError, options_of
+from turnout_airflow.settings import AirflowSettings, TaskOptions
 
 
 class Api(HttpApi):
@@ -70,27 +69,33 @@ class Api(HttpApi):
         path = f"/dags/{dag}/dagRuns"
         self.create(path, {"dag_run_id": engine_run, "logical_date": None, "conf": conf}, f"{path}/{engine_run}")
 
-    def see_pool(self, pool: str, slots: int, step: str) -> None:
-        """Check that a pool can ever give so many slots, where these credentials may ask for that.
+    def see_pools(self, plan: Plan) -> None:
+        """Check that the pools can ever give the slots that steps take, where these credentials may ask for that.
+
+        Each is asked for once, with the most slots that a step takes of it.
 
         Raises:
-            RunError: when it cannot: Airflow would never start the step, and say so nowhere but in a log.
+            RunError: when one cannot: Airflow would never start the step, and say so nowhere but in a log.
         """
-        try:
-            there = self.call("GET", f"/pools/{urllib.parse.quote(pool, safe='')}")["slots"]
-        except NotFound:
-            what = f"Airflow has no pool {pool!r}, which the step {step} takes a slot of"
-        except ConfigError:
-            return
-        else:
-            if slots <= there or there < 0:
-                return
-            what = f"the step {step} takes {slots} slots of the pool {pool!r}, which has {there}"
-        raise RunError(
-            what,
-            why="Airflow would never start it",
-            fix=f"make the pool: airflow pools set {shlex.quote(pool)} {slots} turnout; or name another in the stack",
-        )
+        wanted: dict[str, tuple[int, str]] = {}
+        for step in plan.steps:
+            options = options_of(step, TaskOptions)
+            if options.pool and options.pool_slots > wanted.get(options.pool, (0, ""))[0]:
+                wanted[options.pool] = options.pool_slots, step.name
+        for pool, (slots, step_name) in wanted.items():
+            try:
+                there = self.call("GET", f"/pools/{urllib.parse.quote(pool, safe='')}")["slots"]
+            except NotFound:
+                what = f"Airflow has no pool {pool!r}, which the step {step_name} takes a slot of"
+            except ConfigError:
+                continue
+            else:
+                if slots <= there or there < 0:
+                    continue
+                what = f"the step {step_name} takes {slots} slots of the pool {pool!r}, which has {there}"
+            make = f"airflow pools set {shlex.quote(pool)} {slots} turnout"
+            fix = f"make the pool: {make}; or name another in the stack"
+            raise RunError(what, why="Airflow would never start it", fix=fix)
 
     def wait_parsed(self, dag: str, version: str, placed: Placed, seconds: float) -> None:
         """Wait until Airflow has parsed the DAG of that version, which it bears as a tag, and has not lost it since.

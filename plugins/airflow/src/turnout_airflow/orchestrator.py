@@ -11,6 +11,8 @@ import msgspec
 from turnout.plugin_api import (
     Bundle,
     Capability,
+    ConfigError,
+    EngineFolder,
     Orchestrator,
     Plan,
     RunError,
@@ -20,13 +22,12 @@ from turnout.plugin_api import (
     Submission,
     Support,
     committed,
-    options_of,
+    engine_folder,
     pretty,
     started,
 )
 from turnout_airflow.dag import OPTIONS, DagFile, dag_id
 from turnout_airflow.params import packable, sent
-from turnout_airflow.placement import Placed, dags_folder
 from turnout_airflow.refusals import check
 from turnout_airflow.run import AirflowRun, DagRun
 from turnout_airflow.settings import AirflowSettings, DagOptions, TaskOptions
@@ -108,8 +109,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
             PlanError: for a schedule that could never start a run, or a name too long for Airflow.
         """
         check(plan)
-        file = DagFile(plan, self.config)
-        name = f"{plan.name}_dag.py"
+        file, name = DagFile(plan, self.config), _name(plan)
         notes = []
         if plan.schedule is not None and not plan.schedule.assets:
             notes.append(plan.schedule.missed or f"the schedule has no start: {_first_run(plan)}")
@@ -123,13 +123,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
     def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
         """Place the DAG file, and, where the stack says the API's URL, wait until it is parsed and activate it."""
         api = self._api() if self.config.url else None
-        if api is not None:
-            _see_pools(api, plan)
-        placed = self._place(plan, bundle.files, store, manual=False)
-        if api is not None:
-            self._await(api, DagFile(plan, self.config), placed)
-            api.call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": False})
-        return placed.address
+        return self._place(DagFile(plan, self.config), bundle.files, store, api)
 
     def published_as(self, plan: Plan) -> str:
         """The DAG's id."""
@@ -140,26 +134,36 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         if self.config.url:
             with contextlib.suppress(RunError):
                 self._api().call("PATCH", f"/dags/{dag_id(plan)}", {"is_paused": True})
-        root = dags_folder(self.config.dags_folder)
-        files = (f"{plan.name}_dag.py", "environment.json")
-        root.remove(dag_id(plan, manual=True), files)
-        return root.remove(dag_id(plan), files)
+        files = (_name(plan), "environment.json")
+        self._folder().remove(dag_id(plan, manual=True), files)
+        return self._folder().remove(dag_id(plan), files)
 
-    def _place(self, plan: Plan, files: Mapping[str, bytes], store: Any, *, manual: bool) -> Placed:
-        root = dags_folder(self.config.dags_folder)
-        return root.place(dag_id(plan, manual=manual), {"environment.json": pretty(store.environment()), **files})
+    def _place(self, file: DagFile, files: Mapping[str, bytes], store: Any, api: Api | None) -> str:
+        """Place a DAG file, and, where there is an API to ask, wait until this very version is parsed; activate it."""
+        if api is not None:
+            api.see_pools(file.plan)
+        files = {"environment.json": pretty(store.environment()), **files}
+        placed = self._folder().place(file.dag_id, files, _name(file.plan))
+        if api is not None:
+            api.wait_parsed(file.dag_id, file.version, placed, self.config.parse_timeout)
+            api.call("PATCH", f"/dags/{file.dag_id}", {"is_paused": False})
+        return placed.address
+
+    def _folder(self) -> EngineFolder:
+        if not self.config.dags_folder:
+            raise ConfigError(
+                "the stack does not say where Airflow reads DAG files from",
+                fix="set orchestrator: {type: airflow, dags_folder: …}, or use `turnout export`",
+            )
+        return engine_folder(self.config.dags_folder, "dags_folder")
 
     # runs
 
     def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
         """Place the DAG for submitted runs, wait until this very version is parsed, and start a run of it."""
         check(plan)
-        api = self._api()
-        _see_pools(api, plan)
-        file = DagFile(plan, self.config, manual=True)
-        placed = self._place(plan, {bundle.entrypoint: file.source.encode()}, store, manual=True)
-        self._await(api, file, placed)
-        api.call("PATCH", f"/dags/{file.dag_id}", {"is_paused": False})
+        api, file = self._api(), DagFile(plan, self.config, manual=True)
+        self._place(file, {_name(plan): file.source.encode()}, store, api)
         engine_run = f"{SUBMITTED}{submission.options.uuid}"
         url = f"{self.config.url.rstrip('/')}/dags/{file.dag_id}/runs/{engine_run}"
         options = msgspec.to_builtins(msgspec.structs.replace(submission.options, engine_url=url))
@@ -174,9 +178,6 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
             return AirflowRun(DagRun(api, file.dag_id, engine_run), plan, url, self.watch)
 
         return started(start)
-
-    def _await(self, api: Api, file: DagFile, placed: Placed) -> None:
-        api.wait_parsed(file.dag_id, file.version, placed, self.config.parse_timeout)
 
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         """What Airflow says of a run; ``unknown`` without a URL, and for a run it does not have."""
@@ -207,6 +208,11 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         return Api(self.config)
 
 
+def _name(plan: Plan) -> str:
+    """What the DAG file is called."""
+    return f"{plan.name}_dag.py"
+
+
 def _first_run(plan: Plan) -> str:
     """What Airflow does of a schedule without a start."""
     if any(spec.source.startswith("interval") for spec in plan.params):
@@ -214,14 +220,3 @@ def _first_run(plan: Plan) -> str:
     if plan.schedule is not None and plan.schedule.every is not None:
         return "its first run begins as soon as the DAG is activated"
     return "its first run is the next one after the DAG is activated"
-
-
-def _see_pools(api: Api, plan: Plan) -> None:
-    """See that the pools are there, each asked for once with the most slots that a step takes of it."""
-    wanted: dict[str, tuple[int, str]] = {}
-    for step in plan.steps:
-        options = options_of(step, TaskOptions)
-        if options.pool and options.pool_slots > wanted.get(options.pool, (0, ""))[0]:
-            wanted[options.pool] = options.pool_slots, step.name
-    for pool, (slots, step_name) in wanted.items():
-        api.see_pool(pool, slots, step_name)
