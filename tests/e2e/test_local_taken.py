@@ -10,7 +10,7 @@ import pytest
 
 from turnout import Run
 from turnout.engines.local import engine
-from turnout.runtime import step as runtime_step
+from turnout.runtime import decision
 from turnout.stores.local import LocalStore
 
 EVERYTHING = """
@@ -69,7 +69,7 @@ def test_a_run_of_which_all_is_cached_starts_no_worker(project, workers):
 
 
 def test_what_is_large_is_verified_by_a_worker(project, workers, monkeypatch):
-    monkeypatch.setattr(runtime_step, "NEAR", 100)
+    monkeypatch.setattr(decision, "NEAR", 100)
     project.run(EVERYTHING)
     workers.clear()
     again, state, _ = project.run(EVERYTHING)

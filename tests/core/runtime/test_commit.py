@@ -16,7 +16,7 @@ from turnout.model.plan import OutputPlan
 from turnout.model.records import Submission
 from turnout.model.spec import Entrypoint
 from turnout.model.types import ANY
-from turnout.runtime import step as runtime_step
+from turnout.runtime.attempt import Attempt
 from turnout.runtime.finish import finish_run
 from turnout.runtime.joining import join
 from turnout.runtime.step import run_step
@@ -142,14 +142,14 @@ def test_the_loser_of_a_race_adopts_the_winners_record(demo, monkeypatch):
 def test_who_fails_beside_a_commit_adopts_it(demo, monkeypatch, tmp_path):
     """Of two calls at once one may fail: the step is committed all the same, and no engine need try it again."""
     demo.make(demo.step("once", marker=str(tmp_path / "marker")))
-    session, write = demo.open(), runtime_step._write_attempt
+    session, write = demo.open(), Attempt._end
 
     def overtaken(*args):
-        monkeypatch.setattr(runtime_step, "_write_attempt", write)
+        monkeypatch.setattr(Attempt, "_end", write)
         assert demo.call("once").adopted is False
         write(*args)
 
-    monkeypatch.setattr(runtime_step, "_write_attempt", overtaken)
+    monkeypatch.setattr(Attempt, "_end", overtaken)
     result = run_step(session, "once")
     assert (result.exit_code, result.adopted) == (0, True)
     assert session.failure is None

@@ -14,7 +14,7 @@ from turnout.base.identity import run_id
 from turnout.components.orchestrator import RunStatus
 from turnout.model.expressions import Compare, Const, Ref
 from turnout.model.records import Mark
-from turnout.runtime import step as runtime_step
+from turnout.runtime.attempt import Attempt
 from turnout.runtime.finish import finish_run
 from turnout.runtime.state import append_mark, mark_cancelled, marks_of, run_state
 from turnout.runtime.step import run_step
@@ -291,15 +291,15 @@ def test_runs_of_turnout_0_1_are_read(demo):
 def test_an_attempt_that_was_overtaken_changes_nothing(demo, monkeypatch):
     """A call that is thought lost ends after the end of the run: the step is committed, and the run is over."""
     demo.make(demo.step("one"))
-    late, write = demo.open(), runtime_step._write_attempt
+    late, write = demo.open(), Attempt._end
 
     def overtaken(*args):
-        monkeypatch.setattr(runtime_step, "_write_attempt", write)
+        monkeypatch.setattr(Attempt, "_end", write)
         assert demo.call("one").adopted is False
         finish_run(demo.open())
         write(*args)
 
-    monkeypatch.setattr(runtime_step, "_write_attempt", overtaken)
+    monkeypatch.setattr(Attempt, "_end", overtaken)
     assert run_step(late, "one").adopted
     assert max(attempt.ended for attempt in demo.attempts("one")) > demo.marks()[0].time
     assert state(demo, "failed") == "succeeded"

@@ -19,8 +19,10 @@ from turnout.model.types import TypeName
 from turnout.planning.publishing import publish_plan
 from turnout.project import code as packages
 from turnout.project.project import load
+from turnout.runtime.decision import Execute, decide, settle_here
 from turnout.runtime.finish import finish_run
 from turnout.runtime.joining import join
+from turnout.runtime.resolution import Skip, Wait
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.stores.local import LocalStore
@@ -49,6 +51,7 @@ def rows(header: str) -> list[tuple[str, ...]]:
     return found
 
 
+DECISIONS = {"is skipped": Skip, "waits": Wait, "runs": Execute}
 ROWS = rows("| step | input |")
 PAIRS = rows("| first input |")
 
@@ -188,6 +191,13 @@ def test_a_row(row, tmp_path, code):
     world = World(tmp_path / "again", code, build(kind, given, needed == "optional"))
     settle(world, kind, given, state)
     index = None if kind != "mapped" or (what == "is skipped") else (1 if state == "one element open" else 0)
+    decision = DECISIONS.get(what.partition(" with")[0])
+    if decision is not None:
+        assert isinstance(decide(world.open(), "it", index), decision)
+        other = World(tmp_path / "here", code, build(kind, given, needed == "optional"))
+        settle(other, kind, given, state)
+        here = settle_here(other.open(), "it", index)  # an engine that asks before it calls a worker
+        assert here.state == "skipped" if decision is Skip else isinstance(here, Execute)
     result = world.call(index)
     assert result.exit_code == int(called), result.message
     if what == "is skipped":

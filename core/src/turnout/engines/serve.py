@@ -32,6 +32,8 @@ from turnout.engines.workers import Worker, WorkerKind, opening_of
 from turnout.model.plan import StepPlan
 from turnout.model.records import Failure, Isolation, StepResult
 from turnout.runtime import bundle, sealed
+from turnout.runtime.attempt import Attempt
+from turnout.runtime.decision import result_of, settle_here
 from turnout.runtime.execution import FINAL
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.joining import join
@@ -39,7 +41,6 @@ from turnout.runtime.log_file import APPEND, open_log
 from turnout.runtime.parameters import VARIABLE, parse_submission
 from turnout.runtime.server import RunStep
 from turnout.runtime.session import WORK, Session
-from turnout.runtime.step import report_lost, result_of, take
 from turnout.runtime.store import worker_store
 
 
@@ -100,7 +101,7 @@ class Server:
             return StepResult(
                 state="failed", message=f"the run {self._session.run.info.id} has no step {request.step!r}"
             )
-        taken = take(self._session, request.step, request.index)
+        taken = settle_here(self._session, request.step, request.index)
         if isinstance(taken, StepResult):
             return taken
         step, started = self._session.run.plan.by_name[request.step], clock.now()
@@ -162,7 +163,7 @@ class Server:
         if record is not None:
             return result_of(record, adopted=False)
         failure = Failure(type=lost.kind, message=lost.message, retryable=lost.retryable)
-        report_lost(self._session, step, index, started, failure)
+        Attempt(self._session, step, index, started).lose(failure)
         return StepResult(state="failed", retryable=lost.retryable, message=lost.message)
 
     @contextlib.contextmanager

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from turnout.base import clock
 from turnout.model.records import Mark, RunState
+from turnout.runtime.decision import commit_skip
 from turnout.runtime.resolution import Skip
 from turnout.runtime.session import Session
 from turnout.runtime.state import append_mark, attempt_ids, files_of, newest_mark, outcomes
-from turnout.runtime.step import commit_skip
 
 
 def finish_run(session: Session, *, cancelled: bool = False, tell: Callable[[RunState], None] | None = None) -> Mark:

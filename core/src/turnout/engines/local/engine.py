@@ -28,13 +28,14 @@ from turnout.engines.workers import Worker, WorkerKind, opening_of
 from turnout.model.plan import StepPlan
 from turnout.model.records import Failure, Isolation, Mark, RunState, StepResult
 from turnout.runtime import sealed
+from turnout.runtime.attempt import Attempt
+from turnout.runtime.decision import result_of, settle_here
 from turnout.runtime.execution import FINAL
 from turnout.runtime.finish import finish_run
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.log_file import APPEND, open_log
 from turnout.runtime.server import EndRun, OpenRun, RunStep
 from turnout.runtime.session import WORK, Session
-from turnout.runtime.step import report_lost, result_of, take
 from turnout.stores import layout
 
 ORPHAN_POLL = 0.2
@@ -175,14 +176,11 @@ class Engine:
         if not self._near:
             record = self.session.run.record(*task) if self.resumed else None
             return None if record is None else result_of(record, adopted=True)
-        step, options = self.plan.by_name[task[0]], self.session.run.info.options
-        known = (step.cache and not options.no_cache) or options.reuse or options.replace or self.resumed
-        if not known and not self.schedule.skips(step):
-            return None
-        result = take(self.session, *task, begun=self.resumed)
-        if isinstance(result, StepResult):
-            return result
-        if result.looked_up:
+        skipped = self.schedule.skips(self.plan.by_name[task[0]])
+        settled = settle_here(self.session, *task, begun=self.resumed, skipped=skipped)
+        if isinstance(settled, StepResult):
+            return settled
+        if settled.looked_up:
             self._looked_up.add(task)
         return None
 
@@ -336,7 +334,7 @@ class Engine:
         ):
             log.write(f"turnout: {message}\n".encode(errors="backslashreplace"))
         failure = Failure(type=kind, message=message, retryable=retryable)
-        report_lost(self.session, self.plan.by_name[name], index, running.started, failure)
+        Attempt(self.session, self.plan.by_name[name], index, running.started).lose(failure)
         self._finished(running, StepResult(state="failed", retryable=retryable, message=message))
 
     def _finished(self, running: Running, result: StepResult) -> None:
