@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from turnout import __version__
 from turnout.base.errors import ConfigError
+from turnout.cli.init import FILES, SAMPLE
 from turnout.cli.plugin import plugin
 from turnout.cli.scaffold import NewPlugin
 from turnout.components.registry import KINDS
@@ -88,7 +89,7 @@ def test_the_command_of_a_plugin_is_one_of_turnouts(tmp_path):
     assert "hail" in run(TURNOUT, "--help", cwd=tmp_path, path=path)
 
 
-def test_a_wheel_has_the_sample_plugin_too(tmp_path):
+def test_a_wheel_has_the_samples_too(tmp_path):
     """Built from the source distribution, where nothing else of the repository is at hand."""
     import uv
 
@@ -99,6 +100,8 @@ def test_a_wheel_has_the_sample_plugin_too(tmp_path):
     command = [TURNOUT, "plugin", "new", "ledger", "--kind", "tracker", "--to", str(tmp_path / "wheel")]
     run(*command, cwd=tmp_path, path=tmp_path / "site")
     assert texts(tmp_path / "wheel") == texts(tmp_path / "checkout") == NewPlugin("ledger", "tracker").files()
+    run(TURNOUT, "init", str(tmp_path / "first"), cwd=tmp_path, path=tmp_path / "site")
+    assert texts(tmp_path / "first") == {path: (ROOT / SAMPLE / path).read_text() for path in FILES}
 
 
 def test_the_sample_plugin_asks_for_this_version():

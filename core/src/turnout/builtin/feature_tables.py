@@ -93,7 +93,7 @@ def _codes(table: Any, keys: Sequence[str], view: Any, view_keys: Sequence[str],
     """Numbers that are equal where the keys of two tables are; -1 where a key is null."""
     import pandas as pd
 
-    left_total, right_total = None, None
+    both = []
     for key, view_key in zip(keys, view_keys, strict=True):
         left, right = _plain(column(table, key)), _plain(column(view, view_key))
         if len(left.dropna()) and len(right.dropna()) and _family(left) != _family(right):
@@ -102,17 +102,9 @@ def _codes(table: Any, keys: Sequence[str], view: Any, view_keys: Sequence[str],
                 why=f"one has {_family(left)}, the other {_family(right)}",
                 fix="convert the table's column",
             )
-        both = pd.concat([left.astype(object), right.astype(object)], ignore_index=True)
-        codes, uniques = pd.factorize(both, use_na_sentinel=True)
-        parts = pd.Series(codes[: len(left)]), pd.Series(codes[len(left) :])
-        if left_total is None or right_total is None:
-            left_total, right_total = parts
-        else:
-            left_total, right_total = (
-                (total * max(len(uniques), 1) + part).where((total >= 0) & (part >= 0), -1)
-                for total, part in zip((left_total, right_total), parts, strict=True)
-            )
-    return left_total, right_total
+        both.append(pd.concat([left.astype(object), right.astype(object)], ignore_index=True))
+    codes = both[0].groupby(both, sort=False).ngroup().fillna(-1).astype("int64")
+    return codes[: len(left)], codes[len(left) :].reset_index(drop=True)
 
 
 def _plain(series: Any) -> Any:

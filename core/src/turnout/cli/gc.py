@@ -51,6 +51,8 @@ def gc(
     Without --keep-runs and --older-than no run is removed; with both, runs that are beyond the one and the other. What
     aliases name, what engines were given, and a pipeline's newest success always stay.
     """
+    from rich.filesize import decimal
+
     from turnout.api.garbage import collect_garbage
     from turnout.api.workspace import Workspace
 
@@ -66,20 +68,11 @@ def gc(
         print_json({"dry_run": dry_run, "bytes": sum(one.bytes for one in done.freed.values()), "collected": done})
         return
     would = "would remove" if dry_run else "removed"
-    rows = [(kind, str(freed.count), shown_bytes(freed.bytes)) for kind, freed in sorted(done.freed.items())]
-    table(["kind", would, "freed"], [*rows, ("all", "", shown_bytes(sum(one.bytes for one in done.freed.values())))])
+    rows = [(kind, str(freed.count), decimal(freed.bytes)) for kind, freed in sorted(done.freed.items())]
+    table(["kind", would, "freed"], [*rows, ("all", "", decimal(sum(one.bytes for one in done.freed.values())))])
     if done.later.count:
         click.echo(
-            f"{shown_bytes(done.later.bytes)} more, of the runs that go now, can be freed after the grace period: "
+            f"{decimal(done.later.bytes)} more, of the runs that go now, can be freed after the grace period: "
             "call this again then",
             err=True,
         )
-
-
-def shown_bytes(size: int) -> str:
-    """A number of bytes as people write it."""
-    number, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
-    while number >= 1000 and len(units) > 1:
-        number /= 1000
-        units.pop(0)
-    return f"{number:.0f} {units[0]}" if units[0] == "bytes" else f"{number:.1f} {units[0]}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 from turnout.base.errors import ConfigError
+from turnout.cli.samples import sample
 from turnout.components.registry import KINDS
 from turnout.stack.merge import COMPONENTS, LISTS
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+_SAMPLE = "tests/sample_plugin"
 _SPECIMEN = re.compile(r"turnout_specimen|specimen|Specimen")
 
 
@@ -34,15 +35,15 @@ class NewPlugin(NamedTuple):
             )
         identifier = self.name.replace("-", "_")
         files = {
-            "pyproject.toml": _sample("pyproject.toml"),
-            f"src/turnout_{identifier}/__init__.py": self._hook(_sample("src/turnout_specimen/__init__.py")),
-            f"src/turnout_{identifier}/{self.kind}.py": _sample(f"src/turnout_specimen/{self.kind}.py"),
-            f"tests/test_{identifier}_{self.kind}.py": _sample(f"tests/test_specimen_{self.kind}.py"),
+            "pyproject.toml": sample(f"{_SAMPLE}/pyproject.toml"),
+            f"src/turnout_{identifier}/__init__.py": self._hook(sample(f"{_SAMPLE}/src/turnout_specimen/__init__.py")),
+            f"src/turnout_{identifier}/{self.kind}.py": sample(f"{_SAMPLE}/src/turnout_specimen/{self.kind}.py"),
+            f"tests/test_{identifier}_{self.kind}.py": sample(f"{_SAMPLE}/tests/test_specimen_{self.kind}.py"),
         }
         section = next((name for name, kind in {**COMPONENTS, **LISTS}.items() if kind == self.kind), None)
         if section:  # a stack names no materializer and no command: they are there wherever they are installed
             files[f"src/turnout_{identifier}/stacks/{self.name}.yaml"] = _stack(
-                _sample("stacks/specimen.yaml"), section
+                sample(f"{_SAMPLE}/stacks/specimen.yaml"), section
             )
         names = {
             "turnout_specimen": f"turnout_{identifier}",
@@ -59,10 +60,3 @@ class NewPlugin(NamedTuple):
 def _stack(text: str, section: str) -> str:
     lines = text.splitlines(keepends=True)
     return "".join([*lines[:2], *(line for line in lines if line.startswith(f"{section}:"))])
-
-
-def _sample(path: str) -> str:
-    """A file of the sample plugin: a wheel has them beside this module, a checkout among its tests."""
-    packed = Path(__file__).with_name("sample_plugin")
-    folder = packed if packed.is_dir() else Path(__file__).parents[4] / "tests" / "sample_plugin"
-    return (folder / path).read_text(encoding="utf-8")
