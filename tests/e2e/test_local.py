@@ -6,18 +6,11 @@ import itertools
 import os
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from waiting import alive
 
 from turnout.base.errors import ArtifactError, RunError
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_two_warm_workers_run_twelve_steps_one_at_a_time_each(project):

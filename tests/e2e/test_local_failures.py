@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-from pathlib import Path
 
 import pytest
+from waiting import alive
 
 from turnout.base import clock
 from turnout.engines import processes
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def failures(run, label):

@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
+from waiting import alive, until
 
 SOURCE = """
 @step
@@ -38,27 +37,13 @@ def flow(folder: str):
 """
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(condition) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def running(project):
     """A ``turnout run`` whose step ``slow`` runs, and the processes of its worker."""
     project.write(SOURCE)
     process = project.command("run", project.file.name, "-p", f"folder={project.folder}", start_new_session=True)
     pids = project.folder / "pids"
-    wait_for(lambda: pids.exists() or process.poll() is not None)
+    until(lambda: pids.exists() or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     found = [int(pid) for pid in pids.read_text().split()]
     yield process, found
@@ -124,7 +109,7 @@ def test_when_the_engine_is_killed_the_running_step_ends_and_commits_and_nothing
     assert alive(worker)
     assert shown(project)["state"] == "failed"
     (project.folder / "go").touch()
-    wait_for(lambda: not alive(worker) and not alive(child))
+    until(lambda: not alive(worker) and not alive(child))
     document = shown(project)
     assert document["state"] == "failed"
     assert states(document)["slow"] == "succeeded"
@@ -194,7 +179,7 @@ def test_a_submitter_that_dies_leaves_no_worker(project):
     process.stderr.close()
     worker, child = (int(pid) for pid in (project.folder / "pids").read_text().split())
     (project.folder / "go").touch()
-    wait_for(lambda: not alive(worker) and not alive(child))
+    until(lambda: not alive(worker) and not alive(child))
 
 
 def test_a_submitter_that_comes_to_its_end_waits_for_the_run(project):
@@ -222,5 +207,5 @@ def test_ctrl_c_ends_a_submitter_that_waits_for_the_run(project):
     process.wait(timeout=60)
     process.stderr.close()
     worker, child = (int(pid) for pid in (project.folder / "pids").read_text().split())
-    wait_for(lambda: not alive(worker) and not alive(child))
+    until(lambda: not alive(worker) and not alive(child))
     assert shown(project)["state"] != "running"

@@ -6,9 +6,9 @@ import contextlib
 import resource
 import signal
 import subprocess
-import time
 
 import pytest
+from waiting import until
 
 SOURCE = """
 def tell(folder, name):
@@ -53,13 +53,6 @@ def told(project) -> list[str]:
 
 def go(project) -> None:
     (project.folder / "go").touch()
-
-
-def wait_for(condition) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
 
 
 def answer(project, *arguments: str, **options):
@@ -132,7 +125,7 @@ def running(project):
     project.write(SOURCE)
     process = project.command("run", project.file.name, "-p", f"folder={project.folder}")
     try:
-        wait_for(lambda: (project.folder / "waits").exists() or process.poll() is not None)
+        until(lambda: (project.folder / "waits").exists() or process.poll() is not None)
         assert process.poll() is None, process.communicate()
         yield process
     finally:

@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from turnout.base.errors import ArtifactError, RunError
 from turnout.runtime.state import marks_of
@@ -65,13 +65,6 @@ def go(project, how: str = "") -> None:
     (project.folder / "go.part").rename(project.folder / "go")
 
 
-def wait_for(condition) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
-
-
 def answer(project, *arguments: str, **options):
     process = project.command(*arguments, **options)
     out, err = process.communicate(timeout=120)
@@ -93,7 +86,7 @@ def running(project):
     project.write(SOURCE)
     process = project.command("run", project.file.name, "-p", f"folder={project.folder}")
     pid = project.folder / "pid"
-    wait_for(lambda: pid.exists() or process.poll() is not None)
+    until(lambda: pid.exists() or process.poll() is not None)
     assert process.poll() is None, process.communicate()
     worker = int(pid.read_text())
     yield process, worker
@@ -174,7 +167,7 @@ def test_of_two_that_resume_at_once_one_is_refused(project, running):
     os.kill(worker, signal.SIGKILL)
     process.wait(timeout=60)
     both = [project.command("runs", "resume", "latest") for _ in range(2)]
-    wait_for(lambda: any(one.poll() is not None for one in both))
+    until(lambda: any(one.poll() is not None for one in both))
     go(project)
     errors = [one.communicate(timeout=120)[1] for one in both]
     assert sorted(one.returncode for one in both) == [0, 1]

@@ -9,13 +9,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from installed import need
 from job_server import job_server
+from waiting import until
 
 from turnout.model.records import Options
 from turnout.testing.orchestrator import OrchestratorSuite
@@ -84,13 +84,6 @@ def turnout(*words: str, folder: Path, expected: int = 0, **environ: str) -> str
     said = done.stdout + done.stderr
     assert done.returncode == expected, said
     return said
-
-
-def until(holds: Any) -> None:
-    limit = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < limit, "it has not come to be within a minute"
-        time.sleep(0.1)
 
 
 HOUSE = """

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 from installed import need
+from waiting import until
 
 from turnout.base.errors import ConfigError, RunError
 from turnout.plugin_api import Submission
@@ -207,13 +207,6 @@ def command(server: Any, project: Path) -> Iterator[Any]:
     yield process
     process.kill()
     process.wait()
-
-
-def until(holds: Any) -> None:
-    limit = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < limit, "it has not come to be within a minute"
-        time.sleep(0.05)
 
 
 def test_a_run_is_stopped_where_its_command_is(server: Any, command: Any) -> None:

@@ -8,13 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from installed import need
+from waiting import until
 
 from turnout.api.run import Run
 from turnout.model.records import Options
@@ -174,13 +174,6 @@ def test_nothing_outlives_its_driver(turnout_corpus: Any, tmp_path: Path) -> Non
     assert handle.wait(60) == "failed"
     assert trial.orchestrator.status(launch.plan, handle.engine_run).state == "failed"
     until(lambda: not processes(handle.engine_run))
-
-
-def until(holds: Any) -> None:
-    limit = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < limit, "it has not come to be within a minute"
-        time.sleep(0.1)
 
 
 def processes(word: str) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
+from waiting import alive, until
 
 from turnout.base.errors import RunError
 from turnout.engines.calling import LOGS, command
@@ -50,20 +49,6 @@ def demo(bench):
 
 def executor(demo, plan=None, **environ) -> Executor:
     return Executor(plan or demo.plan.digest, "run 1", {**os.environ, **demo.store.environment(), **environ})
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until(holds) -> None:
-    limit = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < limit, "it has not come to be"
-        time.sleep(0.02)
 
 
 def test_the_outcomes_of_steps(demo, tmp_path):

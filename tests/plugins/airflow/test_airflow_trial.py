@@ -4,11 +4,11 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
+from waiting import until
 
 from turnout.plugin_api import ConfigError, RunError
 from turnout_airflow.trial import Trial, airflow
@@ -64,13 +64,6 @@ def home(tmp_path):
 
 def call(*words):
     return CliRunner().invoke(airflow, [str(word) for word in words])
-
-
-def until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def gone(pid):
