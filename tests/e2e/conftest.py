@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from projects import TURNOUT
 
 from turnout.components.orchestrator import RunHandle
 from turnout.model.records import Options
@@ -87,7 +88,7 @@ class Project:
     def command(self, *arguments: str, **options) -> subprocess.Popen[str]:
         environ = {**os.environ, "TURNOUT_STACK": str(self.folder / "stack.yaml")}
         return subprocess.Popen(
-            [sys.executable, "-c", "from turnout.cli import main; main()", *arguments],
+            [*TURNOUT, *arguments],
             cwd=self.command_folder,
             env=environ,
             stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from projects import call
 
 FLOW = """
 import sys
@@ -61,22 +62,15 @@ def folder(tmp_path_factory) -> Path:
     return made
 
 
-def call(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    environ = {"TURNOUT_CACHE": str(folder / "cache"), "TURNOUT_STACK": "stack.yaml", **environ}
-    return subprocess.run(
-        [sys.executable, "-m", "turnout.cli", *arguments],
-        cwd=folder,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def turnout(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The command on the stack with the wheels, unless another is named."""
+    return call(folder, *words, **{"TURNOUT_CACHE": str(folder / "cache"), "TURNOUT_STACK": "stack.yaml", **environ})
 
 
 @pytest.fixture(scope="module")
 def run(folder) -> dict:
     """A run of the three steps, in three environments."""
-    done = call(folder, "run", "shapes.py", "--json")
+    done = turnout(folder, "run", "shapes.py", "--json")
     document = json.loads(done.stdout) if done.returncode in {0, 1} else {"steps": []}
     unreachable = done.stderr + " ".join(one["error"] for one in document["steps"])
     if done.returncode and "make the package index reachable" in unreachable and not os.environ.get("CI"):
@@ -86,7 +80,7 @@ def run(folder) -> dict:
 
 
 def value(folder: Path, run: dict, step: str) -> dict:
-    (shown,) = json.loads(call(folder, "artifacts", "show", run["run"], step, "--json").stdout)
+    (shown,) = json.loads(turnout(folder, "artifacts", "show", run["run"], step, "--json").stdout)
     return shown["value"]
 
 
@@ -101,16 +95,16 @@ def test_two_steps_of_one_pipeline_run_on_versions_that_conflict(folder, run):
 
 @pytest.mark.slow
 def test_the_locks_are_in_the_plan_and_in_the_keys(folder, run):
-    environments = json.loads(call(folder, "explain", "shapes.py", "--json").stdout)["environments"]
+    environments = json.loads(turnout(folder, "explain", "shapes.py", "--json").stdout)["environments"]
     pins = sorted(pin for one in environments.values() for pin in one["pins"])
     assert pins == ["tn-shape==1.0", "tn-shape==2.0"]
     assert all(one["cached_from"] is None for one in run["steps"])
     text = (folder / "shapes.py").read_text()
     try:
         (folder / "shapes.py").write_text(text.replace('"tn-shape>=2"', '"tn-shape==1.*"'))
-        again = json.loads(call(folder, "run", "shapes.py", "--json").stdout)
+        again = json.loads(turnout(folder, "run", "shapes.py", "--json").stdout)
         assert {one["step"]: bool(one["cached_from"]) for one in again["steps"]}["new"] is False
-        why = json.loads(call(folder, "explain", "latest", "new", "--json").stdout)["why"]
+        why = json.loads(turnout(folder, "explain", "latest", "new", "--json").stdout)["why"]
         package = next(change for change in why["changes"] if change["part"] == "package")
         assert package == {"part": "package", "name": "tn-shape", "before": "2.0", "after": "1.0"}
     finally:
@@ -119,14 +113,14 @@ def test_the_locks_are_in_the_plan_and_in_the_keys(folder, run):
 
 @pytest.mark.slow
 def test_a_replay_has_the_environment_that_the_step_was_locked_to(folder, run):
-    done = call(folder, "debug", run["run"], "new", "--json")
+    done = turnout(folder, "debug", run["run"], "new", "--json")
     found = json.loads(done.stdout)
     assert found["equal"] is True, done.stderr
     assert found["python"] == value(folder, run, "new")["python"]
 
 
 def test_a_worker_finds_folders_of_wheels_in_the_code_package(folder):
-    done = call(folder, "explain", "shapes.py", "--plan")
+    done = turnout(folder, "explain", "shapes.py", "--plan")
     assert json.loads(done.stdout)["worker"]["index"] == {"find_links": ["wheels"]}
 
 
@@ -140,7 +134,7 @@ def test_a_worker_finds_folders_of_wheels_in_the_code_package(folder):
 def test_a_password_of_an_index_is_never_planned_or_shown(settings, said, folder):
     (folder / "stacks").mkdir(exist_ok=True)
     (folder / "stacks" / "clear.yaml").write_text(f"extends: local\nenvironment: {settings}\n")
-    done = call(folder, "explain", "shapes.py", "--stack", "clear", TOKEN="hunter22")
+    done = turnout(folder, "explain", "shapes.py", "--stack", "clear", TOKEN="hunter22")
     assert done.returncode == 2
     assert said in done.stderr
     assert "hunter22" not in done.stderr + done.stdout
@@ -151,11 +145,11 @@ def test_a_secret_of_an_index_is_planned_as_a_reference_and_not_shown_when_uv_fa
     address = "https://me:${secret:INDEX}@127.0.0.1:9/simple"
     (folder / "stacks" / "secret.yaml").write_text(f"extends: local\nenvironment: {{index_url: '{address}'}}\n")
     locks = folder / ".turnout" / "locks"
-    done = call(folder, "run", "shapes.py", "--stack", "secret", INDEX="hunter22", UV_HTTP_RETRIES="0")
+    done = turnout(folder, "run", "shapes.py", "--stack", "secret", INDEX="hunter22", UV_HTTP_RETRIES="0")
     assert done.returncode == 2
     assert "hunter22" not in done.stderr + done.stdout
     assert not any("hunter22" in path.read_text() for path in locks.glob("*.txt"))
-    without = call(folder, "run", "shapes.py", "--stack", "secret")
+    without = turnout(folder, "run", "shapes.py", "--stack", "secret")
     assert "the secret 'INDEX' is not there" in without.stderr
 
 
@@ -163,7 +157,7 @@ def test_offline_keeps_uv_from_the_network(folder):
     (folder / "stacks").mkdir(exist_ok=True)
     settings = "{offline: true, index_url: 'http://127.0.0.1:9/simple', find_links: [wheels]}"
     (folder / "stacks" / "offline.yaml").write_text(f"extends: local\nenvironment: {settings}\n")
-    done = call(folder, "explain", "shapes.py", "--stack", "offline", "--json", UV_CACHE_DIR=str(folder / "uv"))
+    done = turnout(folder, "explain", "shapes.py", "--stack", "offline", "--json", UV_CACHE_DIR=str(folder / "uv"))
     assert done.returncode == 0, done.stderr
     pins = [pin for one in json.loads(done.stdout)["environments"].values() for pin in one["pins"]]
     assert sorted(pins) == ["tn-shape==1.0", "tn-shape==2.0"]

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from projects import TURNOUT
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
 SAMPLE = ("-p", "rows=4000", "-p", "iterations=20")
@@ -42,7 +43,7 @@ def call(example, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def turnout(call):
-    return lambda *arguments: call(sys.executable, "-c", "from turnout.cli import main; main()", *arguments)
+    return lambda *arguments: call(*TURNOUT, *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from installed import need
+from projects import call
 
 FLOW = """
 import pandas as pd
@@ -44,34 +42,27 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def call(folder: Path, *arguments: str) -> tuple[int, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "turnout.cli", *arguments, "--json"],
-        cwd=folder,
-        env={**os.environ, "TURNOUT_STACK": "stack.yaml"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def told(folder: Path, *words: str) -> tuple[int, Any]:
+    done = call(folder, *words, "--json", TURNOUT_STACK="stack.yaml")
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
 def test_steps_of_another_engine_are_replayed_from_the_store(folder: Path) -> None:
-    code, run = call(folder, "run", "flow.py")
+    code, run = told(folder, "run", "flow.py")
     assert code == 1
-    code, found = call(folder, "debug", run["run"], "share.1")
+    code, found = told(folder, "debug", run["run"], "share.1")
     assert (code, found["state"], found["recorded"]) == (1, "failed", "failed")
     assert "ZeroDivisionError" in found["traceback"]
-    code, found = call(folder, "debug", run["run"], "rooms")
+    code, found = told(folder, "debug", run["run"], "rooms")
     assert (code, found["equal"]) == (0, True)
 
 
 def test_a_sweep_runs_there_and_its_tables_are_compared(folder: Path) -> None:
-    code, sweep = call(folder, "run", "flow.py", "--sweep", "count=4,5", "--max-parallel", "2")
+    code, sweep = told(folder, "run", "flow.py", "--sweep", "count=4,5", "--max-parallel", "2")
     assert code == 0
     assert [run["params"] for run in sweep["runs"]] == [{"count": 4}, {"count": 5}]
-    _, compared = call(folder, "runs", "compare", *(run["run"] for run in sweep["runs"]))
+    _, compared = told(folder, "runs", "compare", *(run["run"] for run in sweep["runs"]))
     rows = {(row["what"], row["name"]): row["values"] for row in compared["rows"]}
     assert rows["data", "rooms.output: rows"] == [4, 5]
     assert rows["data", "rooms.output.number: highest"] == [3, 4]

@@ -6,9 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import pickle
-import subprocess
 import sys
 import zipfile
 import zlib
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from projects import call
 
 import turnout
 from turnout.base.errors import PlanError
@@ -90,14 +89,6 @@ def flow(tmp_path: Path, way: str = "pickle", pickled: str = "") -> Path:
     (root / "stacks/free.yaml").write_text("extends: local\n")
     (root / "stacks/strict.yaml").write_text("extends: local\npolicies: [{type: no_pickle}]\n")
     return root
-
-
-def call(root: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from turnout.cli import main; main()", *arguments]
-    environ = {**os.environ, "TURNOUT_CACHE": str(root.parent / "cache"), **environ}
-    done = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True, timeout=120, check=False)
-    assert "Traceback" not in done.stderr or "turnout/core" not in done.stderr, done.stderr
-    return done
 
 
 READING = (

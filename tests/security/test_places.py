@@ -6,10 +6,10 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from projects import call, write
 
 from turnout.base.errors import ArtifactError, PlanError
 from turnout.engines.local.control import CANCEL, NAME, Control, send
@@ -44,19 +44,16 @@ def flow(count: int = 2):
 def shop(tmp_path, monkeypatch):
     """A project with one run on the local stack; `call` is the command, in a process of its own."""
     monkeypatch.setenv("TURNOUT_CACHE", str(tmp_path / "cache"))
-    root = tmp_path / "shop"
-    root.mkdir()
-    (root / "pyproject.toml").write_text("[project]\nname = 'shop'\nversion = '1'\n")
-    (root / "flow.py").write_text(SOURCE)
+    files = {"pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\n", "flow.py": SOURCE}
+    root = write(tmp_path / "shop", files)
 
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from turnout.cli import main; main()", *arguments]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    def told(*words: str) -> subprocess.CompletedProcess[str]:
+        done = call(root, *words)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
-    assert call("run", "flow.py").returncode == 0
-    return root, call
+    assert told("run", "flow.py").returncode == 0
+    return root, told
 
 
 def change(path: Path, **fields) -> None:

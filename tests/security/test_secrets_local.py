@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from projects import TURNOUT, write
 
 SECRET = "kanary9wordZq7x"
 FLOW = """
@@ -67,17 +67,14 @@ def flow():
 
 @pytest.fixture
 def project(tmp_path):
-    root = tmp_path / "project"
-    root.mkdir()
-    (root / "pyproject.toml").write_text("[project]\nname = 'demo'\nversion = '1'\n")
-    (root / "flow.py").write_text(FLOW)
-    (root / "stack.yaml").write_text("extends: local\nobservers: [{type: jsonl, path: events.jsonl}]\n")
-    return root
+    stack = "extends: local\nobservers: [{type: jsonl, path: events.jsonl}]\n"
+    head = "[project]\nname = 'demo'\nversion = '1'\n"
+    return write(tmp_path / "project", {"pyproject.toml": head, "flow.py": FLOW, "stack.yaml": stack})
 
 
 def turnout(project: Path, *arguments: str) -> bytes:
     done = subprocess.run(
-        [sys.executable, "-m", "turnout.cli", *arguments, "--stack", "stack.yaml"],
+        [*TURNOUT, *arguments, "--stack", "stack.yaml"],
         cwd=project,
         env={**os.environ, "VAULT": SECRET, "TURNOUT_CACHE": str(project.parent / "cache")},
         capture_output=True,

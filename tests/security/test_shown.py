@@ -8,10 +8,10 @@ import os
 import pty
 import select
 import subprocess
-import sys
 from typing import Any
 
 import pytest
+from projects import TURNOUT
 
 from turnout.base.errors import ConfigError
 from turnout.base.texts import shown, shown_line
@@ -78,7 +78,7 @@ class Shop:
         self.environ = {**os.environ, "TURNOUT_CACHE": str(root.parent / "cache"), "COLUMNS": "500"}
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-c", "from turnout.cli import main; main()", *arguments]
+        return [*TURNOUT, *arguments]
 
     def piped(self, *arguments: str) -> tuple[int, str]:
         done = subprocess.run(

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import ClassVar
 
 import msgspec
 import pytest
+from projects import call_here, entered, write
 
 import turnout
 from turnout import builtin
@@ -18,7 +18,6 @@ from turnout.api import aliases as known
 from turnout.api.workspace import Workspace, user
 from turnout.base.errors import ArtifactError, ConfigError, PlanError, RunError, TurnoutError
 from turnout.catalog import aliases
-from turnout.cli import main
 from turnout.components.hookspecs import hookimpl
 from turnout.components.registry import Registry
 from turnout.components.tracker import Registered, Tracker, TrackerConfig
@@ -82,11 +81,8 @@ def small(count: int = 3, depth: int = 2):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("aliases") / "shop"
-    (root / "stacks").mkdir(parents=True)
-    (root / "pyproject.toml").write_text(
-        "[project]\nname = 'shop'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n"
-    )
-    (root / "shop_work.py").write_text(textwrap.dedent(MODULE))
+    head = "[project]\nname = 'shop'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n"
+    write(root, {"pyproject.toml": head, "shop_work.py": textwrap.dedent(MODULE)})
     here = "extends: local\norchestrator: {type: local, in_process: true}\n"
     for name, more in {
         "here": "",
@@ -96,16 +92,11 @@ def project(tmp_path_factory):
         "insists": "tracker: {type: shelf, required: true}\n",
         "away": "artifact_store: {root: away}\ntracker: {type: shelf}\n",
     }.items():
-        (root / "stacks" / f"{name}.yaml").write_text(here + more)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(root))
-        patch.setenv("TURNOUT_CACHE", str(root.parent / "cache"))
-        patch.delenv("TURNOUT_STACK", raising=False)
-        patch.chdir(root)
+        write(root, {f"stacks/{name}.yaml": here + more})
+    with entered(root):
         import shop_work
 
         yield root, [shop_work.small.run(depth=depth) for depth in (2, 3)]
-    del sys.modules["shop_work"]
 
 
 @pytest.fixture
@@ -118,15 +109,6 @@ def runs(project, monkeypatch):
         shutil.rmtree(root / place / "shop" / "aliases", ignore_errors=True)
     for place in ("prod", "strict", "away"):
         shutil.rmtree(root / place, ignore_errors=True)
-
-
-def call(*arguments, code=0):
-    """The command in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["turnout", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-    assert caught.value.code in ({0: (0, None)}.get(code, (code,)))
 
 
 def test_an_alias_names_an_artifact(runs):
@@ -156,7 +138,7 @@ def test_every_setting_stays_and_the_newest_counts(runs):
 def test_an_alias_that_is_removed_names_nothing_and_may_be_set_again(runs, capsys):
     first, _ = runs
     turnout.promote(first, "fit:model", "champion")
-    call("artifacts", "aliases", "champion", "--remove")
+    call_here("artifacts", "aliases", "champion", "--remove")
     assert [line.split("\t")[4] for line in capsys.readouterr().out.splitlines()] == [
         first["fit"].outputs["model"].digests[0][:12],
         "removed",
@@ -177,7 +159,7 @@ def test_an_alias_that_is_removed_names_nothing_and_may_be_set_again(runs, capsy
         (1, True, False),
         (2, False, True),
     ]
-    call("artifacts", "aliases", "--remove", code=2)
+    call_here("artifacts", "aliases", "--remove", code=2)
 
 
 def test_two_at_once_both_stay(tmp_path):
@@ -294,24 +276,24 @@ def test_the_command_line(runs, capsys, snapshot):
             text = text.replace(run.id, f"RUN-{number}")
         return re.sub(r"[0-9]{4}-[0-9-]{5} [0-9:]{8}", "TIME", text.replace(user(), "WHO"))
 
-    call("artifacts", "aliases")
-    call("promote", first.id, "fit:model", "--alias", "champion")
-    call("promote", second.id, "fit:model", "-a", "champion")
-    call("promote", second.id, "fit:model", "-a", "champion", "--to-stack", "prod")
-    call("artifacts", "aliases")
-    call("artifacts", "aliases", "champion")
-    call("artifacts", "show", "champion")
-    call("artifacts", "aliases", "nobody", code=2)
-    call("artifacts", "show", "champion", "--from", "tracker", code=2)
+    call_here("artifacts", "aliases")
+    call_here("promote", first.id, "fit:model", "--alias", "champion")
+    call_here("promote", second.id, "fit:model", "-a", "champion")
+    call_here("promote", second.id, "fit:model", "-a", "champion", "--to-stack", "prod")
+    call_here("artifacts", "aliases")
+    call_here("artifacts", "aliases", "champion")
+    call_here("artifacts", "show", "champion")
+    call_here("artifacts", "aliases", "nobody", code=2)
+    call_here("artifacts", "show", "champion", "--from", "tracker", code=2)
     assert said() == snapshot
     turnout.promote(first, "fit:notes", "notes")
-    call("artifacts", "load", "notes")
+    call_here("artifacts", "load", "notes")
     assert said() == "{'rows': 3}\n"
-    call("artifacts", "load", "champion", "--to", "out")
+    call_here("artifacts", "load", "champion", "--to", "out")
     files = first.artifacts.local_folder(turnout.artifact("champion").artifact).iterdir()
     assert {path.name for path in Path("out").iterdir()} == {".turnout-files.json", *(path.name for path in files)}
     shutil.rmtree("out")
-    call("promote", first.id, "rows", "-a", "table", "--json")
+    call_here("promote", first.id, "rows", "-a", "table", "--json")
     shown = json.loads(capsys.readouterr().out.partition("\n")[2])
     assert (shown["name"], shown["run"], shown["step"], shown["registered"]) == ("table", first.id, "rows", None)
 

@@ -1,12 +1,11 @@
 """Sweeps: a run for each combination, typed, tagged, some at a time, and what is said of them."""
 
 import json
-import os
-import subprocess
 import sys
 import textwrap
 
 import pytest
+from projects import call
 
 import turnout
 
@@ -47,16 +46,6 @@ def pipeline(folder, monkeypatch):
 
     yield sweeping.swept
     del sys.modules["sweeping"]
-
-
-def call(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "turnout.cli", *arguments],
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_every_combination_runs_once_with_typed_parameters_and_the_sweeps_tag(pipeline):
@@ -104,7 +93,7 @@ def test_what_does_not_fit_is_refused_before_any_run_starts(varied, said, pipeli
 
 def test_the_command_runs_a_sweep_in_parallel_and_prints_a_table(folder):
     done = call(
-        "run", "sweeping.py", "--sweep", "depth=1,13", "--sweep", "rate=2", "--max-parallel", "2", "-p", "size=3"
+        ".", "run", "sweeping.py", "--sweep", "depth=1,13", "--sweep", "rate=2", "--max-parallel", "2", "-p", "size=3"
     )
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
@@ -115,22 +104,22 @@ def test_the_command_runs_a_sweep_in_parallel_and_prints_a_table(folder):
         ["failed", "13", "2.0", ""],
     ]
     tag = lines[-1].split()[-1]
-    listed = json.loads(call("runs", "list", "--tag", tag, "--json").stdout)
+    listed = json.loads(call(".", "runs", "list", "--tag", tag, "--json").stdout)
     assert {one["params"]["depth"] for one in listed} == {1, 13}
     one = next(run["run"] for run in listed if run["params"]["depth"] == 1)
-    again = call("run", "sweeping.py", "--reuse", one, "--only", "fit", "--sweep", "depth=4,5", "--json")
+    again = call(".", "run", "sweeping.py", "--reuse", one, "--only", "fit", "--sweep", "depth=4,5", "--json")
     assert again.returncode == 0, again.stderr
     document = json.loads(again.stdout)
     assert [run["metrics"]["score"] for run in document["runs"]] == [6.0, 7.5]
-    steps = json.loads(call("runs", "show", document["runs"][0]["run"], "--json").stdout)["steps"]
+    steps = json.loads(call(".", "runs", "show", document["runs"][0]["run"], "--json").stdout)["steps"]
     assert [(step["step"], bool(step["reused_from"])) for step in steps] == [("base", True), ("fit", False)]
 
 
 def test_values_with_commas_are_a_list_in_json(folder):
-    done = call("run", "sweeping.py", "--stack", "inline.yaml", "--sweep", 'words=["a,b", "c"]', "--json")
+    done = call(".", "run", "sweeping.py", "--stack", "inline.yaml", "--sweep", 'words=["a,b", "c"]', "--json")
     assert done.returncode == 0, done.stderr
     assert [run["params"] for run in json.loads(done.stdout)["runs"]] == [{"words": "a,b"}, {"words": "c"}]
-    wrong = call("run", "sweeping.py", "--stack", "inline.yaml", "--sweep", "depth=1,x")
+    wrong = call(".", "run", "sweeping.py", "--stack", "inline.yaml", "--sweep", "depth=1,x")
     assert wrong.returncode == 2
     assert "depth" in wrong.stderr
-    assert call("run", "sweeping.py", "--only", "fit").returncode == 2
+    assert call(".", "run", "sweeping.py", "--only", "fit").returncode == 2

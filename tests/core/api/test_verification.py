@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from projects import call, write
 
 PIPELINE = """\
 import os
@@ -47,35 +45,29 @@ OTHER = "extends: local\norchestrator: {type: local, instance: other}\nartifact_
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "verified"\nversion = "1"\n')
-    (tmp_path / "work.py").write_text(PIPELINE)
-    (tmp_path / "other.yaml").write_text(OTHER)
+    head = '[project]\nname = "verified"\nversion = "1"\n'
+    write(tmp_path, {"pyproject.toml": head, "work.py": PIPELINE, "other.yaml": OTHER})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def turnout(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "turnout.cli", *arguments]
-    return subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
-
-
 def run(*arguments: str, **environ: str) -> str:
-    return json.loads(turnout("run", "work.py", "--json", *arguments, **environ).stdout)["run"]
+    return json.loads(call(".", "run", "work.py", "--json", *arguments, **environ).stdout)["run"]
 
 
 @pytest.mark.usefixtures("project")
 def test_two_stacks_come_to_the_same():
-    done = turnout("verify", "work.py", "--stack", "local", "--stack", "other.yaml", "-p", "count=4")
+    done = call(".", "verify", "work.py", "--stack", "local", "--stack", "other.yaml", "-p", "count=4")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "no difference: 8 steps, 10 artifacts equal by digest"
-    answer = turnout("verify", "work.py", "--stack", "local", "--stack", "other.yaml", "--json")
+    answer = call(".", "verify", "work.py", "--stack", "local", "--stack", "other.yaml", "--json")
     assert json.loads(answer.stdout)["differences"] == []
 
 
 @pytest.mark.usefixtures("project")
 def test_what_differs_is_named_from_the_first_step_on():
     one, other = run(), run("-p", "count=2")
-    done = turnout("verify", one, other)
+    done = call(".", "verify", one, other)
     assert done.returncode == 1
     assert "  numbers: the count of elements of output differs: 3 and 2" in done.stdout.splitlines()
     assert "  large: the state differs: succeeded and skipped" in done.stdout.splitlines()
@@ -85,7 +77,7 @@ def test_what_differs_is_named_from_the_first_step_on():
 def test_a_difference_in_nothing_is_not_equality(project):
     """Runs that failed alike: nothing of them differs, and little of them is there."""
     one, other, well = run(NOISE="x"), run(NOISE="x"), run()
-    done = turnout("verify", one, other)
+    done = call(".", "verify", one, other)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         f"the run {one} (local) is failed: see turnout runs show {one[:8]}",
@@ -93,44 +85,44 @@ def test_a_difference_in_nothing_is_not_equality(project):
         "not compared, for neither run has made them: near.0, near.1, near.2, total, when_1, large",
         "no difference in what both have made: 3 artifacts equal by digest",
     ]
-    told = json.loads(turnout("verify", one, other, "--json").stdout)
+    told = json.loads(call(".", "verify", one, other, "--json").stdout)
     assert (told["states"], told["differences"]) == (["failed", "failed"], [])
-    assert turnout("verify", one, well).returncode == 1
-    said = turnout("runs", "compare", one, other).stdout
+    assert call(".", "verify", one, well).returncode == 1
+    said = call(".", "runs", "compare", one, other).stdout
     assert said == "nothing differs in what the runs have done; they are failed and failed\n"
-    done = turnout("verify", "work.py", "--stack", "local", "--stack", "other.yaml", NOISE="x")
+    done = call(".", "verify", "work.py", "--stack", "local", "--stack", "other.yaml", NOISE="x")
     assert done.returncode == 1
     assert "no difference in what both have made" in done.stdout
-    turnout("runs", "invalidate", well, "large")
-    done = turnout("verify", well, well)
+    call(".", "runs", "invalidate", well, "large")
+    done = call(".", "verify", well, well)
     assert (done.returncode, "neither run has made them: large" in done.stdout) == (1, True)
 
 
 @pytest.mark.usefixtures("project")
 def test_an_invalidated_step_says_that_it_is(project):
     first = run("-p", "bound=0.5")
-    assert turnout("runs", "invalidate", first, "total").returncode == 0
-    shown = turnout("runs", "show", first).stdout
+    assert call(".", "runs", "invalidate", first, "total").returncode == 0
+    shown = call(".", "runs", "show", first).stdout
     assert "state      failed" in shown
     assert "has not marked its end" not in shown
     lines = [line.split() for line in shown.splitlines()]
     for step in ("total", "when_1", "large"):
         (line,) = [line for line in lines if line[1:2] == [step]]
         assert " ".join(line) == f"· {step} not run, its record was removed by `turnout runs invalidate`"
-    (listed,) = json.loads(turnout("runs", "list", "--json").stdout)
+    (listed,) = json.loads(call(".", "runs", "list", "--json").stdout)
     assert listed["state"] == "failed"
-    resumed = turnout("runs", "resume", first)
+    resumed = call(".", "runs", "resume", first)
     assert resumed.returncode == 0, resumed.stderr
-    assert "removed" not in turnout("runs", "show", first).stdout
-    assert json.loads(turnout("runs", "list", "--json").stdout)[0]["state"] == "succeeded"
+    assert "removed" not in call(".", "runs", "show", first).stdout
+    assert json.loads(call(".", "runs", "list", "--json").stdout)[0]["state"] == "succeeded"
 
 
 @pytest.mark.usefixtures("project")
 def test_what_a_comparator_takes_for_the_same_is_the_same():
     one, near, far = run(), run("--no-cache", NOISE="1e-13"), run("--no-cache", NOISE="1e-3")
-    found = json.loads(turnout("verify", one, near, "--json").stdout)
+    found = json.loads(call(".", "verify", one, near, "--json").stdout)
     assert (found["differences"], found["by_comparator"]) == ([], 4)
-    assert turnout("verify", one, far).returncode == 1
+    assert call(".", "verify", one, far).returncode == 1
 
 
 @pytest.mark.usefixtures("project")
@@ -144,7 +136,7 @@ def test_what_a_comparator_takes_for_the_same_is_the_same():
     ],
 )
 def test_a_call_that_makes_no_sense_is_refused(arguments, what):
-    done = turnout("verify", *arguments)
+    done = call(".", "verify", *arguments)
     assert done.returncode == 2
     assert what in done.stderr
 
@@ -152,11 +144,11 @@ def test_a_call_that_makes_no_sense_is_refused(arguments, what):
 @pytest.mark.usefixtures("project")
 def test_an_invalidated_step_and_what_was_made_from_it_run_again():
     first = run()
-    done = turnout("runs", "invalidate", first[:8], "near.1")
+    done = call(".", "runs", "invalidate", first[:8], "near.1")
     assert done.stdout.splitlines() == [
         f"removed the record of {name}" for name in ("near.1", "total", "when_1", "large")
     ]
-    again = json.loads(turnout("run", "work.py", "--json", "--no-cache", "--reuse", first).stdout)
+    again = json.loads(call(".", "run", "work.py", "--json", "--no-cache", "--reuse", first).stdout)
     taken = {(one["step"], one["index"]): bool(one["reused_from"]) for one in again["steps"]}
     assert taken == {
         ("numbers", None): True,
@@ -167,7 +159,7 @@ def test_an_invalidated_step_and_what_was_made_from_it_run_again():
         ("when_1", None): False,
         ("large", None): False,
     }
-    assert "there is nothing to remove" in turnout("runs", "invalidate", first, "large").stdout
+    assert "there is nothing to remove" in call(".", "runs", "invalidate", first, "large").stdout
 
 
 def test_a_record_that_cannot_be_read_can_be_removed(project):
@@ -175,6 +167,6 @@ def test_a_record_that_cannot_be_read_can_be_removed(project):
     record = project / f".turnout/store/verified/runs/{first}/steps/total/record.json"
     record.chmod(0o644)
     record.write_bytes(record.read_bytes()[:40])
-    assert turnout("runs", "show", first).returncode == 2
-    assert turnout("runs", "invalidate", first, "total").returncode == 0
-    assert turnout("runs", "show", first).returncode == 0
+    assert call(".", "runs", "show", first).returncode == 2
+    assert call(".", "runs", "invalidate", first, "total").returncode == 0
+    assert call(".", "runs", "show", first).returncode == 0

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import textwrap
 import threading
 import time
@@ -11,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from projects import entered, write
 
 import turnout
 from turnout.api.garbage import collect_garbage
@@ -19,7 +19,6 @@ from turnout.api.withdrawal import withdraw
 from turnout.artifacts.blobs import Blobs
 from turnout.base import canonical
 from turnout.catalog.garbage import Collection
-from turnout.cli import main
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config
 from turnout.model import records
@@ -404,7 +403,7 @@ def age(store, prefix):
         os.utime(store.local_path(entry.key), (1e9, 1e9))
 
 
-def write(tmp_path, store, text):
+def write_blob(tmp_path, store, text):
     blobs = Blobs(store, tmp_path / "work")
     with blobs.staging() as folder:
         (folder / "data.txt").write_text(text)
@@ -414,10 +413,10 @@ def write(tmp_path, store, text):
 def test_what_is_made_again_is_claimed(tmp_path):
     store = LocalStore.from_url(str(tmp_path / "store"))
     digest = old_artifact(tmp_path, store, "same")
-    write(tmp_path, store, "new")
+    write_blob(tmp_path, store, "new")
     assert list(store.list("claims")) == []  # nothing else is
-    write(tmp_path, store, "same")
-    write(tmp_path, store, "same")
+    write_blob(tmp_path, store, "same")
+    write_blob(tmp_path, store, "same")
     assert len(list(store.list(layout.claims(digest)))) == 1  # one is enough for both
     Collection(store, [], grace=GRACE).collect()
     assert store.exists(layout.manifest(digest))
@@ -433,7 +432,7 @@ def test_a_writer_waits_for_what_is_being_removed(tmp_path):
     done = threading.Event()
 
     def make_again():
-        write(tmp_path, store, "same")
+        write_blob(tmp_path, store, "same")
         done.set()
 
     with claims.condemning(store, digest, time.time(), GRACE) as may_go:
@@ -490,7 +489,7 @@ def test_beside_runs_that_make_the_same_again(tmp_path):
         try:
             for number in range(24):
                 text = f"text {(number * 5 + worker) % 12}"
-                manifest = write(tmp_path / str(worker), store, text)
+                manifest = write_blob(tmp_path / str(worker), store, text)
                 run = f"w{worker}n{number}"
                 artifact = Artifact(digest=manifest.digest, materializer="text", type="str")
                 record = Record(run=run, step="s", state="succeeded", outputs={"o": OutputRecord(artifact=artifact)})
@@ -545,48 +544,33 @@ def flow(path: File = "rows.csv", count: int = 3):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    root = tmp_path / "shop"
-    (root / "stacks").mkdir(parents=True)
-    (root / "pyproject.toml").write_text(
-        "[project]\nname = 'shop'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n"
-    )
-    (root / "gc_work.py").write_text(textwrap.dedent(MODULE))
-    (root / "rows.csv").write_text("x\n1\n")
-    (root / "stacks" / "here.yaml").write_text("extends: local\norchestrator: {type: local, in_process: true}\n")
-    monkeypatch.syspath_prepend(str(root))
-    monkeypatch.setenv("TURNOUT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("TURNOUT_STACK", raising=False)
-    monkeypatch.chdir(root)
-    import gc_work
+def project(tmp_path):
+    head = "[project]\nname = 'shop'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n"
+    files = {
+        "pyproject.toml": head,
+        "gc_work.py": textwrap.dedent(MODULE),
+        "rows.csv": "x\n1\n",
+        "stacks/here.yaml": "extends: local\norchestrator: {type: local, in_process: true}\n",
+    }
+    with entered(write(tmp_path / "shop", files)):
+        import gc_work
 
-    yield gc_work
-    del sys.modules["gc_work"]
-
-
-def call(capsys, *arguments, code=0):
-    """The command in this process; what it printed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["turnout", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-    assert (caught.value.code or 0) == code
-    return capsys.readouterr()
+        yield gc_work
 
 
 def loaded(run):
     return [len(run["rows"].load()), len(run["fit"].load()["n"])]
 
 
-def test_runs_of_a_project_go_and_what_is_kept_can_be_loaded(project, capsys):
+def test_runs_of_a_project_go_and_what_is_kept_can_be_loaded(project, call):
     made = [project.flow.run(count=count) for count in (1, 2, 3, 4)]
     turnout.promote(made[0], "fit", "champion")
     store = made[0].workspace.store
     before = {entry.key for entry in store.list("")}
-    said = json.loads(call(capsys, "artifacts", "gc", "--keep-runs", "1", "--grace", "0", "--dry-run", "--json").out)
+    said = json.loads(call("artifacts", "gc", "--keep-runs", "1", "--grace", "0", "--dry-run", "--json").out)
     assert {entry.key for entry in store.list("")} == before
     assert (said["dry_run"], said["collected"]["runs"]) == (True, sorted(run.id for run in made[1:3]))
-    done = json.loads(call(capsys, "artifacts", "gc", "--keep-runs", "1", "--grace", "0", "--json").out)
+    done = json.loads(call("artifacts", "gc", "--keep-runs", "1", "--grace", "0", "--json").out)
     assert done == {**said, "dry_run": False}
     assert done["collected"]["freed"]["artifacts"]["count"] == 4
     gone = before - {entry.key for entry in store.list("")}
@@ -600,22 +584,22 @@ def test_runs_of_a_project_go_and_what_is_kept_can_be_loaded(project, capsys):
     assert loaded(again) == [2, 2002]
 
 
-def test_the_grace_period_and_what_is_said(project, capsys):
+def test_the_grace_period_and_what_is_said(project, call):
     made = [project.flow.run(count=count) for count in (1, 2)]
     store = made[0].workspace.store
-    said = call(capsys, "artifacts", "gc", "--older-than", "0", "--grace", "2h")
+    said = call("artifacts", "gc", "--older-than", "0", "--grace", "2h")
     assert [line.split("\t")[0] for line in said.out.splitlines()] == ["runs", "all"]
     assert "more, of the runs that go now" in said.err
     assert [run.id for run in turnout.runs()] == [made[1].id]  # the newest success stays
     age(store, "")
-    said = call(capsys, "artifacts", "gc", "--grace", "2h")
+    said = call("artifacts", "gc", "--grace", "2h")
     kinds = {line.split("\t")[0]: line.split("\t")[1] for line in said.out.splitlines()}
     assert kinds["artifacts"] == "2"
     assert said.err == ""
     assert loaded(made[1].refresh()) == [2, 2002]
-    assert call(capsys, "artifacts", "gc", "--grace", "2h").out == "all\t\t0 bytes\n"
-    assert "shorter than what writers rely on" in call(capsys, "artifacts", "gc", "--grace", "1h", code=2).err
-    assert "not a span of time" in call(capsys, "artifacts", "gc", "--grace", "soon", code=2).err
+    assert call("artifacts", "gc", "--grace", "2h").out == "all\t\t0 bytes\n"
+    assert "shorter than what writers rely on" in call("artifacts", "gc", "--grace", "1h", code=2).err
+    assert "not a span of time" in call("artifacts", "gc", "--grace", "soon", code=2).err
 
 
 def test_what_an_engine_was_given_is_kept_until_it_is_taken_back(project, monkeypatch):

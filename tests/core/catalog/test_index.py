@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from projects import entered, write
 
 import turnout
 from turnout.api.invalidation import invalidate
@@ -17,7 +18,6 @@ from turnout.api.listing import list_artifacts, list_runs, moment
 from turnout.base.errors import ConfigError
 from turnout.catalog import database, updating
 from turnout.catalog.index import Index
-from turnout.cli import main
 from turnout.model import records
 from turnout.model.records import Artifact, Attempt, Host, Mark, Options, OutputRecord, Record, RunInfo
 from turnout.stores import layout
@@ -381,40 +381,23 @@ def sums(count: int = 3):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    root = tmp_path_factory.mktemp("index") / "sums"
-    (root / "stacks").mkdir(parents=True)
-    (root / "pyproject.toml").write_text(
-        "[project]\nname = 'sums'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n"
-    )
-    (root / "index_work.py").write_text(textwrap.dedent(MODULE))
-    (root / "stacks" / "here.yaml").write_text("extends: local\norchestrator: {type: local, in_process: true}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(root))
-        patch.setenv("TURNOUT_CACHE", str(root.parent / "cache"))
-        patch.delenv("TURNOUT_STACK", raising=False)
-        patch.chdir(root)
+    files = {
+        "pyproject.toml": "[project]\nname = 'sums'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n",
+        "index_work.py": textwrap.dedent(MODULE),
+        "stacks/here.yaml": "extends: local\norchestrator: {type: local, in_process: true}\n",
+    }
+    with entered(write(tmp_path_factory.mktemp("index") / "sums", files)):
         import index_work
 
         made = [index_work.sums.run(count=3), index_work.sums.run(count=4, tags={"tier": "1"})]
         with pytest.raises(turnout.RunError):
             index_work.sums.run(count=0)
         yield made
-    del sys.modules["index_work"]
 
 
-def call(capsys, *arguments, code=0):
-    """The command in this process; what it printed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["turnout", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-    assert (caught.value.code or 0) == code
-    return capsys.readouterr()
-
-
-def test_what_was_run_is_listed(project, capsys):
+def test_what_was_run_is_listed(project, call):
     first, second = project
-    listed = json.loads(call(capsys, "runs", "list", "--json").out)
+    listed = json.loads(call("runs", "list", "--json").out)
     assert [one["state"] for one in listed] == ["failed", "succeeded", "succeeded"]
     assert [one["run"] for one in listed[1:]] == [second.id, first.id]
     for options, expected in (
@@ -424,25 +407,25 @@ def test_what_was_run_is_listed(project, capsys):
         (["--since", "2020-01-01", "--pipeline", "other"], []),
         (["--since", "9999-01-01"], []),
     ):
-        assert [one["run"] for one in json.loads(call(capsys, "runs", "list", "--json", *options).out)] == expected
-    assert "no such runs of sums" in call(capsys, "runs", "list", "--state", "running").err
-    assert "neither a time" in call(capsys, "runs", "list", "--since", "soon", code=2).err
+        assert [one["run"] for one in json.loads(call("runs", "list", "--json", *options).out)] == expected
+    assert "no such runs of sums" in call("runs", "list", "--state", "running").err
+    assert "neither a time" in call("runs", "list", "--since", "soon", code=2).err
     assert [run.id for run in turnout.runs(state="succeeded", limit=1)] == [second.id]
-    rows = [line.split("\t") for line in call(capsys, "artifacts", "list").out.splitlines()]
+    rows = [line.split("\t") for line in call("artifacts", "list").out.splitlines()]
     assert [row[:4] for row in rows if row[0] == first.id] == [
         [first.id, "sums", "numbers", "output[0]"],
         [first.id, "sums", "numbers", "output[1]"],
         [first.id, "sums", "numbers", "output[2]"],
         [first.id, "sums", "total", "output"],
     ]
-    totals = json.loads(call(capsys, "artifacts", "list", "--step", "total", "--type", "int", "--json").out)
+    totals = json.loads(call("artifacts", "list", "--step", "total", "--type", "int", "--json").out)
     assert [one["run"] for one in totals] == [second.id, first.id]
     digest = first["total"].outputs["output"].digests[0]
-    assert [one["run"] for one in json.loads(call(capsys, "artifacts", "list", "--digest", digest[:10], "--json").out)]
-    assert "leave RUN out" in call(capsys, "artifacts", "list", first.id, "--step", "total", code=2).err
-    done = json.loads(call(capsys, "index", "rebuild", "--json").out)
+    assert [one["run"] for one in json.loads(call("artifacts", "list", "--digest", digest[:10], "--json").out)]
+    assert "leave RUN out" in call("artifacts", "list", first.id, "--step", "total", code=2).err
+    done = json.loads(call("index", "rebuild", "--json").out)
     assert (done["runs"], done["steps"]) == (3, 6)
-    assert "read 3 runs with 6 steps" in call(capsys, "index", "rebuild").out
+    assert "read 3 runs with 6 steps" in call("index", "rebuild").out
     workspace = first.workspace
     before = [one for one in list_artifacts(workspace) if one.run == first.id]
     assert len(before) == 4

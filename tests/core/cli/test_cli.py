@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from projects import OURS, TURNOUT, write
 
 import turnout as turnout_package
 from turnout.base import canonical, clock
@@ -98,12 +99,6 @@ class Answer(NamedTuple):
     err: str
 
 
-def write(root: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, encoding="utf-8")
-
-
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     root = tmp_path / "demo"
@@ -132,7 +127,7 @@ def call(project, monkeypatch, capsys):
         with pytest.raises(SystemExit) as ended:
             main()
         captured = capsys.readouterr()
-        assert f"{Path(turnout_package.__file__).parent}" not in captured.err, "a traceback of turnout's own"
+        assert OURS not in captured.err, "a traceback of turnout's own"
         return Answer(ended.value.code or 0, captured.out, captured.err)
 
     yield turnout
@@ -616,9 +611,6 @@ def test_every_command_is_in_the_help(call):
 
 
 # --- In processes of their own -------------------------------------------------------------------------------------
-
-
-TURNOUT = [sys.executable, "-c", "from turnout.cli import main; main()"]
 
 
 def test_a_new_project_runs_and_passes_its_test_at_once(tmp_path):

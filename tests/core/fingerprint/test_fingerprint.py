@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import projects
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,9 +25,7 @@ Files = Mapping[str, str]
 
 
 def write(root: Path, files: Files) -> Project:
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(textwrap.dedent(text), encoding="utf-8")
+    projects.write(root, {path: textwrap.dedent(text) for path, text in files.items()})
     return Project(root=root, name="p")
 
 

@@ -3,8 +3,6 @@
 import datetime as dt
 import json
 import math
-import subprocess
-import sys
 from decimal import Decimal
 
 import msgspec
@@ -13,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from projects import call
 
 from turnout.base import canonical
 from turnout.materializers import profile
@@ -206,22 +205,18 @@ def test_the_command_shows_it_and_a_cached_record_has_it_where_the_step_allows(t
     }.items():
         (tmp_path / name).write_text(text)
 
-    def call(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "turnout.cli", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def told(*words: str) -> str:
+        return call(tmp_path, *words, code=0).stdout
 
-    call("run", "house.py")
-    assert "rows          3" in call("artifacts", "show", "latest", "rooms")
-    call("run", "house.py", "--stack", "discreet.yaml")
-    shown = {step: json.loads(call("artifacts", "show", "latest", step, "--json"))[0] for step in ("rooms", "warm")}
+    told("run", "house.py")
+    assert "rows          3" in told("artifacts", "show", "latest", "rooms")
+    told("run", "house.py", "--stack", "discreet.yaml")
+    shown = {step: json.loads(told("artifacts", "show", "latest", step, "--json"))[0] for step in ("rooms", "warm")}
     room, celsius = shown["rooms"]["profile"]["columns"]
     assert room["top"] == [["attic", 2], ["cellar", 1]]
     assert (celsius["minimum"], celsius["maximum"]) == (11.0, 26.5)
     assert shown["warm"]["profile"] is None
-    states = {one["step"]: one["cached_from"] for one in json.loads(call("runs", "show", "latest", "--json"))["steps"]}
+    states = {one["step"]: one["cached_from"] for one in json.loads(told("runs", "show", "latest", "--json"))["steps"]}
     assert all(states.values())
 
 

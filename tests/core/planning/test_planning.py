@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from projects import git, write
 
 from turnout.base import canonical
 from turnout.base.errors import TurnoutError
@@ -137,14 +138,6 @@ pipelines:
 """
 
 
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
 COMPLETE = {
     "pyproject.toml": PYPROJECT,
     "everything.py": PIPELINE,
@@ -175,11 +168,6 @@ def planned(root: Path, target: str = "everything.py:complete", stack: str = "sh
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
-
-
-def git(root: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
-    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from projects import git, write
 
 from turnout.base import canonical
 from turnout.base.errors import ArtifactError, PlanError
@@ -19,20 +20,6 @@ from turnout.project import code, sources, unpacking
 from turnout.project.git import Revision
 from turnout.project.project import Project
 from turnout.project.project import load as load_project
-
-
-def write(root: Path, files: dict[str, str]) -> None:
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
-
-
-def git(root: Path, *arguments: str) -> None:
-    subprocess.run(
-        ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
-        check=True,
-        capture_output=True,
-    )
 
 
 @pytest.fixture

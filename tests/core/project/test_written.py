@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from projects import git
 
 from turnout.base.errors import ConfigError
 from turnout.cli.app import application
@@ -37,11 +37,6 @@ STACKS = {
     "elsewhere": "extends: specimen\nartifact_store: {root: .turnout/other}\n",
     "broken": "extends: nowhere\n",
 }
-
-
-def git(root, *arguments):
-    command = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 class House:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from projects import call
 
 HELPERS = '''\
 FACTOR = 2
@@ -137,11 +136,7 @@ class Project:
         self.write(name, text.replace(old, new))
 
     def run(self, *arguments: str, **environ: str) -> dict[str, dict]:
-        command = [sys.executable, "-m", "turnout.cli", "run", "work.py", "--json", *arguments]
-        done = subprocess.run(
-            command, cwd=self.root, env={**os.environ, **environ}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        done = call(self.root, "run", "work.py", "--json", *arguments, code=0, **environ)
         return {one["step"]: one for one in json.loads(done.stdout)["steps"]}
 
     def cached(self, *arguments: str, **environ: str) -> set[str]:
@@ -276,12 +271,7 @@ def test_what_is_cached_for_a_while_is_made_again_after_it(project):
 
 
 def why(project: Project, step: str, **environ: str) -> dict:
-    command = [sys.executable, "-m", "turnout.cli", "explain", "latest", step, "--json"]
-    done = subprocess.run(
-        command, cwd=project.root, env={**os.environ, **environ}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["why"]
+    return json.loads(call(project.root, "explain", "latest", step, "--json", code=0, **environ).stdout)["why"]
 
 
 def changes(project: Project, step: str) -> set[tuple[str, str]]:

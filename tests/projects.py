@@ -1,0 +1,76 @@
+"""Projects that tests write, and the command line as it is called in them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import turnout as package
+from turnout.cli import main
+from turnout.project.project import load
+
+TURNOUT = (sys.executable, "-c", "from turnout.cli import main; main()")
+"""The command, by the interpreter of the tests."""
+OURS = str(Path(package.__file__).parent)
+
+
+def write(root: Path, files: Mapping[str, str]) -> Path:
+    """Write files by their paths within *root*; return it."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+def git(root: Path, *words: str) -> None:
+    """Call git in a repository, as somebody."""
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    subprocess.run(["git", "-C", str(root), *identity, *words], check=True, capture_output=True)
+
+
+@contextmanager
+def entered(root: Path) -> Iterator[None]:
+    """Work in a project in this process: with a cache beside it, and its modules forgotten in the end."""
+    before = set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(sys, "path", [str(root), *sys.path])
+        patch.setenv("TURNOUT_CACHE", str(root.parent / "cache"))
+        patch.delenv("TURNOUT_STACK", raising=False)
+        load.cache_clear()
+        yield
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(f"{root}{os.sep}"):
+                del sys.modules[name]
+
+
+def call_here(*words: str, code: int = 0) -> None:
+    """Run the command in this process; it must exit with *code*."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["turnout", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert (ended.value.code or 0) == code
+
+
+def call(folder: Path | str, *words: str, code: int | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, in *folder*; where a *code* is given, it must exit with it."""
+    done = subprocess.run(
+        [*TURNOUT, *words],
+        cwd=folder,
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr or OURS not in done.stderr, done.stderr
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    return done
