@@ -42,3 +42,10 @@ def test_the_map_names_files_that_are_there():
     named = {one for one in re.findall(r"`([\w/]+\.py)`", PAGE) if "/" in one}
     assert len(named) > 15
     assert [one for one in sorted(named) if not (CORE / one).is_file()] == []
+
+
+def test_the_tests_of_the_core_lie_in_its_rooms():
+    here = Path(__file__).parent
+    assert {one.parent.relative_to(here).parts[0] for one in here.glob("*/**/test_*.py")} <= set(ROOMS)
+    of_the_whole = {"test_architecture.py", "test_contracts.py", "test_startup.py"}
+    assert {one.name for one in here.glob("test_*.py")} <= of_the_whole
