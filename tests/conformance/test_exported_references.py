@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from turnout.base.errors import TurnoutError
-from turnout.testing.trial import Trial
+from turnout.testing.corpus_project import Trial
 
 CANARY = "canary-8d5f"
 WAITING = ("${secret:warehouse}", "${worker-env:WAREHOUSE}", "x-${secret:warehouse}")

@@ -18,8 +18,8 @@ from turnout.base.identity import run_id
 from turnout.components.registry import Registry
 from turnout.runtime import sealed
 from turnout.stores import layout
+from turnout.testing.corpus_project import Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Trial
 
 
 class TestHostile(OrchestratorSuite):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from turnout.testing.cases import CASES, SCRATCH
+from turnout.testing.corpus_project import Trial
 from turnout.testing.evidence import evidence
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Trial
 
 
 class TestLocal(OrchestratorSuite):

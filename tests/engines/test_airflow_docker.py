@@ -10,8 +10,8 @@ from installed import need
 
 from turnout.api.run import Run
 from turnout.base.identity import run_id
+from turnout.testing.corpus_project import Corpus, Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Corpus, Trial
 
 KEPT = {
     "test_a_case": {"empty-map", "guarded-map", "parameters", "retry"},

@@ -13,8 +13,8 @@ from installed import need
 
 from turnout.api.run import Run
 from turnout.testing.cases import PASSWORD
+from turnout.testing.corpus_project import Corpus, Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Corpus, Trial
 
 KEPT = {
     "test_a_case": {"guarded-map-open", "parameters", "retry", "secret"},

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from turnout.testing.cases import CASES
+from turnout.testing.corpus_project import Corpus, Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Corpus, Trial
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
 SAMPLE = {"rows": 4000, "iterations": 20}

@@ -16,8 +16,8 @@ from postgres import postgres
 
 from turnout.api.launch import Launch
 from turnout.testing.cases import CASES
+from turnout.testing.corpus_project import Corpus, Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Corpus, Trial
 
 FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"
 SAMPLE = ("-p", "rows=4000", "-p", "iterations=20")

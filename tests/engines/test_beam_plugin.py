@@ -18,8 +18,8 @@ from job_server import job_server
 from waiting import until
 
 from turnout.model.records import Options
+from turnout.testing.corpus_project import Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Trial
 
 __all__ = ["job_server"]
 

@@ -18,8 +18,8 @@ from package_index import PASSWORD, PackageIndex
 
 from turnout.api.launch import Launch
 from turnout.testing.cases import CASES
+from turnout.testing.corpus_project import Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Trial
 
 TURNOUT = str(Path(sys.executable).with_name("turnout"))
 TAG = "localhost/painted:1"

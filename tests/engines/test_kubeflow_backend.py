@@ -14,8 +14,8 @@ from turnout.api.run import Run
 from turnout.model.records import Options
 from turnout.plugin_api import run_id
 from turnout.testing.cases import CASES
+from turnout.testing.corpus_project import Corpus, Trial
 from turnout.testing.evidence import evidence
-from turnout.testing.trial import Corpus, Trial
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 TIME = "2026-03-01T06:00:00Z"

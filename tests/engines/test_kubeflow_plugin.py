@@ -19,8 +19,8 @@ from waiting import until
 from turnout.api.run import Run
 from turnout.model.records import Options
 from turnout.plugin_api import run_id
+from turnout.testing.corpus_project import Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-from turnout.testing.trial import Trial
 
 
 @pytest.fixture(autouse=True)

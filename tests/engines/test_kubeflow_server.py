@@ -17,8 +17,8 @@ from turnout.api.run import Run
 from turnout.base.errors import ConfigError, RunError
 from turnout.model.records import Options
 from turnout.testing.cases import CASES
+from turnout.testing.corpus_project import Corpus, Trial
 from turnout.testing.evidence import evidence
-from turnout.testing.trial import Corpus, Trial
 
 
 @pytest.fixture

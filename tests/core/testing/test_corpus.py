@@ -11,7 +11,7 @@ from turnout.model.capability import Capability
 from turnout.model.plan import decode
 from turnout.planning.capabilities import uses
 from turnout.testing.cases import ASKING, CASES, LONG
-from turnout.testing.trial import Trial
+from turnout.testing.corpus_project import Trial
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from turnout.base.errors import UnsupportedError
 from turnout.components.registry import Registry
 from turnout.model.capability import Capability
 from turnout.testing.cases import CASES
+from turnout.testing.corpus_project import Trial
 from turnout.testing.orchestrator import OrchestratorSuite, assert_names_the_line
-from turnout.testing.trial import Trial
 
 ENGINE = """
 import json, os, socket, time

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from turnout.plugin_api import ConfigError, Element, InputSpec, Output, OutputPlan, Resources, StepPlan, TypeName
+from turnout.testing.corpus_project import Trial
 from turnout.testing.orchestrator import OrchestratorSuite
 from turnout.testing.plans import sample_plan, sample_step
-from turnout.testing.trial import Trial
 from turnout_airflow.orchestrator import AirflowOrchestrator
 from turnout_airflow.settings import AirflowSettings
 

@@ -32,8 +32,8 @@ from turnout.plugin_api import (
     UnsupportedError,
 )
 from turnout.testing import purity
+from turnout.testing.corpus_project import Trial
 from turnout.testing.plans import sample_plan, sample_step
-from turnout.testing.trial import Trial
 from turnout_kubeflow.artifacts import schema
 from turnout_kubeflow.local import KubeflowLocalOrchestrator
 from turnout_kubeflow.orchestrator import KubeflowOrchestrator

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from turnout.plugin_api import InputSpec, Param, ParamSpec, ParamType
 from turnout.testing.cases import CASES
+from turnout.testing.corpus_project import Trial
 from turnout.testing.plans import sample_plan, sample_step
-from turnout.testing.trial import Trial
 from turnout_kubeflow.options import TaskOptions
 from turnout_kubeflow.orchestrator import KubeflowOrchestrator
 from turnout_kubeflow.pipeline import Builder

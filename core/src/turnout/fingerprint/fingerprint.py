@@ -19,7 +19,7 @@ import msgspec
 
 from turnout.base import canonical
 from turnout.fingerprint.in_memory import Values
-from turnout.fingerprint.links import Links, Node, foreign
+from turnout.fingerprint.modules import Links, Node, foreign
 from turnout.project.project import Project
 from turnout.project.written import Places
 

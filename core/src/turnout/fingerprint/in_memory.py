@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from turnout.base import canonical
-from turnout.fingerprint.links import Node
+from turnout.fingerprint.modules import Node
 
 _SCALARS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 _WRAPPERS = (staticmethod, classmethod)

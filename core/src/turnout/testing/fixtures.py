@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from turnout.testing.trial import Corpus
+    from turnout.testing.corpus_project import Corpus
 
 for _module in (
     "artifact_store",
@@ -52,7 +52,7 @@ def turnout_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(scope="session")
 def turnout_corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
     """The pipelines that every orchestrator is tried with, as a project in a folder of its own."""
-    from turnout.testing.trial import Corpus
+    from turnout.testing.corpus_project import Corpus
 
     corpus = Corpus(tmp_path_factory.mktemp("turnout-corpus"))
     yield corpus

@@ -33,9 +33,9 @@ from turnout.planning.publishing import publish_plan
 from turnout.stores import layout
 from turnout.testing import purity, structure
 from turnout.testing.cases import ASKING, CASES, PASSWORD, SCRATCH, Case
+from turnout.testing.corpus_project import Corpus, Stack, Submit, Trial
 from turnout.testing.evidence import StepEvidence, evidence
 from turnout.testing.suite import Suite
-from turnout.testing.trial import Corpus, Stack, Submit, Trial
 
 FAILING = next(case for case in CASES if case.name == "failing-branch")
 WAS_HERE = "was_here"
