@@ -23,7 +23,7 @@ from turnout.base.errors import (
 from turnout.base.identity import run_id
 from turnout.base.quantities import memory_bytes, plain_memory
 from turnout.components.artifact_store import ArtifactStore, Entry
-from turnout.components.base import Component, Config, LocalPath, Secret
+from turnout.components.base import Component, Config, ExistingPath, HostPort, LocalPath, Secret, Uri, Url
 from turnout.components.deployer import Deployer, EndpointStatus
 from turnout.components.feature_store import FeatureStore, FeatureView
 from turnout.components.hookspecs import hookimpl
@@ -123,6 +123,7 @@ __all__ = [
     "EventKind",
     "Executor",
     "Executors",
+    "ExistingPath",
     "Exit",
     "Expression",
     "FeatureStore",
@@ -130,6 +131,7 @@ __all__ = [
     "Follower",
     "Git",
     "Graph",
+    "HostPort",
     "HttpApi",
     "InputSpec",
     "KubernetesNames",
@@ -186,6 +188,8 @@ __all__ = [
     "TypeName",
     "UnsupportedError",
     "Upload",
+    "Uri",
+    "Url",
     "Violation",
     "Watcher",
     "Worker",

@@ -47,6 +47,7 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
     """
 
     name = "local"
+    needed_extra = "features"
     Config = LocalFeatureSettings
 
     def historical(self, entities: Any, features: Sequence[str], *, entity: str, timestamp: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from turnout.base.errors import ConfigError
-from turnout.components.base import Config
+from turnout.components.base import Config, ExistingPath
 from turnout.components.secret_store import SecretStore
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\Z")
@@ -18,7 +18,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\
 class FileSettings(Config, frozen=True):
     """Settings of the secret store ``files``."""
 
-    folder: Annotated[str, msgspec.Meta(description="The folder on the worker: one file a secret, named as it is.")]
+    folder: Annotated[
+        ExistingPath, msgspec.Meta(description="The folder on the worker: one file a secret, named as it is.")
+    ]
 
 
 class FileSecrets(SecretStore[FileSettings]):

@@ -17,6 +17,7 @@ from turnout.components.registry import Registry
 from turnout.environment import installed
 from turnout.environment.probe import Probed, probe
 from turnout.project.project import Project
+from turnout.stack import tools
 from turnout.stack.find import open_stack
 
 LIMIT = 0.05
@@ -76,21 +77,9 @@ def _named_by_the_stack(registry: Registry, project: Project, stack: str | None)
             what = f"{error.where}: {error.what}" + (f" ({error.why})" if error.why else "")
             yield Finding(level="error", plugin=choice.type, what=what, fix=error.fix or "")
         else:
-            yield from _tool(choice.type, component)
-
-
-def _tool(named: str, component: type[object]) -> Iterator[Finding]:
-    """What the plugin needs only where the component works: its requirements of the extra of that name."""
-    package = component.__module__.partition(".")[0]
-    for entry in discovery.entry_points():
-        if entry.dist is None or entry.module.partition(".")[0] != package:
-            continue
-        for text in entry.dist.requires or ():
-            needed = Requirement(text)
-            if not installed.applies(needed) and installed.applies(needed, [named]) and not _is_met(needed):
-                what = f"the stack uses it, and {str(needed).partition(';')[0].strip()} is not installed here"
-                fix = f"where steps run: pip install '{entry.dist.name}[{named}]'"
-                yield Finding(level="warning", plugin=entry.name, what=what, fix=fix)
+            for needed, plugin, command in tools.missing(component):
+                what = f"the stack uses it, and {needed} is not installed here"
+                yield Finding(level="warning", plugin=plugin, what=what, fix=f"where steps run: {command}")
 
 
 def _broken(registry: Registry) -> Iterator[Finding]:
@@ -116,7 +105,7 @@ def _requirements(plugin: str, dist: Distribution) -> Iterator[Finding]:
                 fix = f"install a {dist.name} for turnout {__version__}, or that turnout: pip install '{shown}'"
                 yield Finding(level="error", plugin=plugin, what=what, fix=fix)
             continue
-        if not _is_met(needed):
+        if not tools.is_met(needed):
             have = _installed(needed)
             here = "it is not installed" if have is None else f"{have.version} is installed"
             what = f"it needs {shown}, and {here}"
@@ -129,11 +118,6 @@ def _requirements(plugin: str, dist: Distribution) -> Iterator[Finding]:
 
 def _installed(needed: Requirement) -> installed.Distribution | None:
     return installed.distributions().get(installed.normalised(needed.name))
-
-
-def _is_met(needed: Requirement) -> bool:
-    have = _installed(needed)
-    return have is not None and installed.satisfies(have, needed)
 
 
 def _import(entry: EntryPoint) -> Iterator[Finding]:

@@ -77,14 +77,18 @@ def show(name: str | None, as_json: bool) -> None:
 
 @stack.command()
 @click.argument("name", required=False, metavar="[STACK]")
+@click.option("--offline", is_flag=True, help="Do not see whether servers answer.")
 @json_option
 @click.pass_context
-def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
-    """Check a stack: all errors at once, and what is missing on this machine. Exit 2 if there are errors."""
+def check(ctx: click.Context, name: str | None, offline: bool, as_json: bool) -> None:
+    """Check a stack: all that is wrong at once, and what is missing: tools, secrets, folders, servers that answer.
+
+    What is missing where workers are elsewhere is a warning. Exit 2 if there are errors.
+    """
     from turnout.components.registry import discover
     from turnout.stack.check import check as check_stack
 
-    findings = check_stack(name, _project(), discover(), os.environ)
+    findings = check_stack(name, _project(), discover(), os.environ, connect=not offline)
     if as_json:
         print_json(findings)
     for finding in () if as_json else findings:

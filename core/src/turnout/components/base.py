@@ -25,6 +25,19 @@ For the components that act where a pipeline is submitted (orchestrator, artifac
 as it is.
 """
 
+ExistingPath = Annotated[str, msgspec.Meta(extra={"exists": True})]
+"""Annotate the path of a file or folder that has to be there before a stack is used, and is made by nobody."""
+
+Url = Annotated[str, msgspec.Meta(extra={"address": "url"})]
+"""Annotate a server's URL, ``http://…`` or ``https://…``, with this alias: what is none is refused with its line, and
+``turnout stack check`` sees whether anything answers there."""
+
+Uri = Annotated[str, msgspec.Meta(extra={"address": "uri"})]
+"""Likewise where other kinds of addresses will do as well: only an ``http`` one is looked at."""
+
+HostPort = Annotated[str, msgspec.Meta(extra={"address": "host:port"})]
+"""Likewise for ``HOST:PORT``."""
+
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
@@ -37,6 +50,8 @@ class Component(Generic[ConfigT]):
 
     name: ClassVar[str]
     Config: ClassVar[type[Any]] = Config
+    needed_extra: ClassVar[str] = ""
+    """The extra of its distribution that brings what the component needs where it works; by default one of its name."""
 
     def __init__(self, config: ConfigT) -> None:
         self.config = config

@@ -128,6 +128,8 @@ class Orchestrator(Component[ConfigT], ABC):
     exported: ClassVar[Mapping[str, str]] = {}
     """The settings that ``compile`` reads, and what to do where one refers to what only a worker or a submitter knows:
     such a reference is refused, because nothing resolves it in a file. ``compile`` sees the others unresolved."""
+    local: ClassVar[bool] = False
+    """Whether steps run on the machine that submits them."""
     launcher: ClassVar[bool] = False
     """Whether steps are started by a module of the plugin's own, which images then must hold beside turnout."""
     options: ClassVar[type[Any] | None] = None

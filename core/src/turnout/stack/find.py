@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from turnout.base.errors import TurnoutError
 from turnout.components.registry import Registry
 from turnout.project.project import Project
 from turnout.stack.bind import raise_config_errors
@@ -13,12 +14,19 @@ from turnout.stack.merge import merged
 from turnout.stack.stack import Stack, component_type
 
 
-def open_stack(given: str | None, project: Project, registry: Registry, environ: Mapping[str, str]) -> Stack:
+def open_stack(
+    given: str | None,
+    project: Project,
+    registry: Registry,
+    environ: Mapping[str, str],
+    malformed: list[TurnoutError] | None = None,
+) -> Stack:
     """Find a stack and merge its files; whether its settings are right is left to :attr:`Stack.errors`.
 
     Args:
         given: a name, the path of a file, or ``package:file.yaml``; None for ``TURNOUT_STACK``, the project's
             setting, or ``local``.
+        malformed: takes what is wrong with the shape of sections, in place of raising it.
 
     Raises:
         ConfigError: when there is no such stack, or a file of it is malformed.
@@ -28,7 +36,7 @@ def open_stack(given: str | None, project: Project, registry: Registry, environ:
         return component_type(section, node, registry, environ)
 
     source = locate(choose(given, project, environ), project)
-    chain = merged(source, project, type_of)
+    chain = merged(source, project, type_of, malformed)
     files = tuple(link.label for link in chain.sources)
     return Stack(source.name, files, chain.document, project, registry, environ)
 

@@ -41,14 +41,17 @@ class Chain(msgspec.Struct, frozen=True):
     document: Node
 
 
-def merged(source: Source, project: Project, type_of: TypeOf) -> Chain:
+def merged(source: Source, project: Project, type_of: TypeOf, malformed: list[TurnoutError] | None = None) -> Chain:
     """Read a stack file and those it extends, and merge them.
+
+    Args:
+        malformed: takes what is wrong with the shape of sections, which then are left out, in place of raising it.
 
     Raises:
         ConfigError: when a file is missing or malformed, or they extend each other in a circle.
     """
     sources = [source]
-    documents = [_read(source)]
+    documents = [_read(source, malformed)]
     while (base := documents[-1].get("extends")) is not None:
         found = extended(base.value, sources[-1], base.at, project)
         for number, earlier in enumerate(sources):
@@ -56,25 +59,32 @@ def merged(source: Source, project: Project, type_of: TypeOf) -> Chain:
                 circle = " → ".join(link.label for link in (*sources[number:], found))
                 raise ConfigError(f"stacks extend each other: {circle}", where=base.at, fix="take one `extends` out")
         sources.append(found)
-        documents.append(_read(found))
+        documents.append(_read(found, malformed))
     document = documents.pop().without("extends")
     while documents:
         document = combine(document, documents.pop().without("extends"), type_of)
     return Chain(tuple(sources), document)
 
 
-def _read(source: Source) -> Node:
+def _read(source: Source, malformed: list[TurnoutError] | None) -> Node:
     document = loader.read(source.read(), source.label)
     errors: list[TurnoutError] = []
+    bad = []
     for key, node in document.value.items():
+        before = len(errors)
         if key not in SECTIONS:
             hint = did_you_mean(key, SECTIONS)
             fix = None if hint else f"the sections are {', '.join(SECTIONS)}"
             errors.append(ConfigError(f"unknown section {key!r}. {hint}".rstrip(". "), where=node.at, fix=fix))
         else:
             errors.extend(_malformed(key, node))
-    raise_config_errors(f"the stack {source.label} is malformed", errors)
-    return document
+        if len(errors) > before:
+            bad.append(key)
+    if malformed is None:
+        raise_config_errors(f"the stack {source.label} is malformed", errors)
+        return document
+    malformed.extend(errors)
+    return document.without(*bad)
 
 
 def _malformed(key: str, node: Node) -> list[TurnoutError]:

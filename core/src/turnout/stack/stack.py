@@ -17,7 +17,7 @@ from turnout.components.registry import Registry
 from turnout.environment import package_index as index
 from turnout.model import plan
 from turnout.project.project import Project
-from turnout.stack import packages, references
+from turnout.stack import addresses, packages, references
 from turnout.stack.bind import Bound, bind, build, instantiate, resolved
 from turnout.stack.loader import Node
 from turnout.stack.merge import COMPONENTS, LISTS
@@ -164,19 +164,27 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
                 errors.append(ConfigError("the orchestrator's instance must be text", where=instance.at, fix="name it"))
             if not _has(component.Config, "instance"):
                 settings = settings.without("instance")
-        before = len(errors)
         on_worker = choice.kind in WORKER_KINDS
         bound = bind(settings, component.Config, choice.owner, self.environ, errors, marked=on_worker)
         if choice.kind == "secret_store":
             errors.extend(_secret_in_secrets(settings))
         elif choice.kind == "orchestrator":
             errors.extend(_exported_references(settings, component.exported, choice.owner))
-        if not bound.waiting and len(errors) == before:
+        wrong = addresses.faults(component.Config, bound.values)
+        for name, reason in wrong.items():
+            what = f"the setting {name!r} of {choice.owner} is no address: {reason}"
+            errors.append(ConfigError(what, where=settings.value[name].at, fix="mend the address"))
+        if not bound.waiting and not wrong and _is_whole(component.Config, settings, bound):
             try:
                 build(component.Config, bound.values, choice.owner, choice.at)
             except ConfigError as error:
                 errors.append(error)
         return bound
+
+    @property
+    def bound(self) -> tuple[tuple[Choice, type[Any], Bound], ...]:
+        """Every component whose plugin is there: what the stack says of it, its class, and its settings converted."""
+        return tuple(self._checked.components.values())
 
     @property
     def orchestrator_type(self) -> Any:
@@ -262,6 +270,10 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         value: str | None = self._secrets.get(name)
         return None if value is None else value.rstrip("\r\n")
 
+    def where_secret(self, name: str) -> str:
+        """Where the stack's secret store looks for a secret, for messages."""
+        return str(self._secrets.hint(name))
+
     def _existing_secret(self, name: str) -> str:
         value = self.secret(name)
         if value is None:
@@ -324,6 +336,15 @@ def component_type(section: str, node: Node, registry: Registry, environ: Mappin
 def _position(error: TurnoutError) -> tuple[str, int]:
     where = error.where
     return (where.file, where.line or 0) if isinstance(where, Location) else ("", 0)
+
+
+def _is_whole(config: type[Any], settings: Node, bound: Bound) -> bool:
+    """Whether every setting that the component has was converted: one that it does not know hides no other error."""
+    return all(
+        field.encode_name in bound.values
+        for field in msgspec.structs.fields(config)
+        if field.required or field.encode_name in settings.value
+    )
 
 
 def _has(config: type[Any], name: str) -> bool:

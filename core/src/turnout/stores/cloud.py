@@ -16,7 +16,7 @@ import msgspec
 
 from turnout.base.errors import ConfigError, PluginError
 from turnout.components.artifact_store import ArtifactStore, Entry
-from turnout.components.base import Config, Secret
+from turnout.components.base import Config, Secret, Url
 from turnout.stores import cloud_errors, keys
 from turnout.stores.settings import is_reference, reveal, to_environment
 
@@ -39,7 +39,7 @@ class CloudConfig(Config, frozen=True):
         str, msgspec.Meta(description="The URL: s3://bucket/folder, gs://bucket/folder, abfs://container@account….")
     ]
     endpoint: Annotated[
-        str, msgspec.Meta(description="The server's URL, where it is not the cloud's own: http://localhost:9000.")
+        Url, msgspec.Meta(description="The server's URL, where it is not the cloud's own: http://localhost:9000.")
     ] = ""
     region: Annotated[str, msgspec.Meta(description="The bucket's region (S3).")] = ""
     credentials: Annotated[

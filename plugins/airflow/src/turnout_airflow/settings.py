@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from turnout.plugin_api import Config, LocalPath, Secret
+from turnout.plugin_api import Config, LocalPath, Secret, Url
 from turnout_airflow.container_settings import (
     IMAGE,
     Count,
@@ -76,7 +76,7 @@ class AirflowSettings(Config, frozen=True):
     dags_folder: Annotated[
         LocalPath, Meta(description="Where Airflow reads DAG files from: a folder, or a URL that fsspec can write to.")
     ] = ""
-    url: Annotated[str, Meta(description="Where Airflow's API server answers, such as http://localhost:8080.")] = ""
+    url: Annotated[Url, Meta(description="Where Airflow's API server answers, such as http://localhost:8080.")] = ""
     user: Annotated[str, Meta(description="Who to sign in as; with `password`.")] = ""
     password: Annotated[Secret, Meta(description="The password of `user`.")] = ""
     token: Annotated[Secret, Meta(description="A bearer token, instead of user and password.")] = ""

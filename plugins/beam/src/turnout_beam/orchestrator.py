@@ -37,6 +37,7 @@ class BeamOrchestrator(DriverOrchestrator[BeamSettings]):
     """Apache Beam: the DirectRunner on this machine, or a portable runner by its job service."""
 
     name = "beam"
+    local = True
     Config = BeamSettings
     launcher: ClassVar[bool] = True
     capabilities: ClassVar[Mapping[Capability, Support]] = {

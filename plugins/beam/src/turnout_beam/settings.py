@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from turnout.plugin_api import DriverSettings, LocalPath
+from turnout.plugin_api import DriverSettings, HostPort, LocalPath
 
 Option = bool | int | float | str | tuple[str, ...]
 
@@ -21,7 +21,7 @@ class BeamSettings(DriverSettings, frozen=True):
         str, msgspec.Meta(description="Beam's runner: DirectRunner, PortableRunner, FlinkRunner, DataflowRunner, …")
     ] = "DirectRunner"
     job_endpoint: Annotated[
-        str, msgspec.Meta(description="HOST:PORT of the job service that a portable runner submits to.")
+        HostPort, msgspec.Meta(description="HOST:PORT of the job service that a portable runner submits to.")
     ] = ""
     isolation: Annotated[
         Literal["step", "process"],

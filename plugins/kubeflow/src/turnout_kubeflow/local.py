@@ -32,6 +32,8 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings], DriverOrchestr
     """kfp.local: no cluster, and no container unless steps are started by their images."""
 
     name = "kubeflow-local"
+    local = True
+    needed_extra = "kfp"
     Config = KubeflowLocalSettings
     cluster = False
     capabilities: ClassVar[Mapping[Capability, Support]] = {

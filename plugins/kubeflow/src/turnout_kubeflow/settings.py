@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from turnout.plugin_api import Config, LocalPath, Secret
+from turnout.plugin_api import Config, LocalPath, Secret, Url
 from turnout_kubeflow.options import Accelerator, KeyOf, TaskOptions
 
 
@@ -37,7 +37,7 @@ class CompileSettings(Config, frozen=True):
 class KubeflowSettings(CompileSettings, frozen=True):
     """Settings of the orchestrator ``kubeflow``."""
 
-    url: Annotated[str, msgspec.Meta(description="The address of Kubeflow Pipelines; needed to start runs.")] = ""
+    url: Annotated[Url, msgspec.Meta(description="The address of Kubeflow Pipelines; needed to start runs.")] = ""
     namespace: Annotated[str, msgspec.Meta(description="The namespace, where there are several users.")] = "kubeflow"
     experiment: Annotated[str, msgspec.Meta(description="The experiment that runs belong to; made if absent.")] = (
         "turnout"

@@ -22,6 +22,7 @@ from turnout.plugin_api import (
     Traced,
     Tracker,
     TrackerConfig,
+    Uri,
     digest,
     encode,
 )
@@ -41,7 +42,7 @@ class MlflowSettings(TrackerConfig, frozen=True):
     """Settings of the tracker ``mlflow``."""
 
     uri: Annotated[
-        str,
+        Uri,
         msgspec.Meta(
             description="The address of a server, or a database such as sqlite:///mlflow.db, as workers see it."
         ),

@@ -153,6 +153,7 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
     """Runs pipelines on this machine, in warm worker processes, without a server."""
 
     name = "local"
+    local = True
     Config = LocalConfig
     options = LocalOptions
     capabilities: ClassVar[Mapping[Capability, Support]] = {
