@@ -11,7 +11,7 @@ import msgspec
 from turnout.api import allowed
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace, user
-from turnout.base import clock
+from turnout.base import clock, names
 from turnout.base.errors import ConfigError, TurnoutError
 from turnout.catalog import aliases
 from turnout.components.artifact_store import ArtifactStore
@@ -56,7 +56,7 @@ class Named:
     @property
     def label(self) -> str:
         """``step`` or ``step.index``."""
-        return self.step if self.index is None else f"{self.step}.{self.index}"
+        return names.label(self.step, self.index)
 
     @property
     def digest(self) -> str:
@@ -164,7 +164,7 @@ def _of_registry(workspace: Workspace, alias: str, found: Registered) -> Named:
     output = record.outputs.get(found.output) if record is not None else None
     artifact = output.artifact if output is not None else None
     if info is None or artifact is None or artifact.digest != found.digest:
-        label = found.step if found.index is None else f"{found.step}.{found.index}"
+        label = names.label(found.step, found.index)
         raise ConfigError(
             f"the registry's {alias!r} is {found.output} of {label} of the run {found.run}, "
             f"{found.digest[:12]}, and {store.address} has no such thing",

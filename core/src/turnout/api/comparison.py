@@ -153,7 +153,7 @@ def _environment(run: Run, name: str) -> str:
 
 def _came_to(step: StepRun) -> str:
     """A step's state and what came out of it, by the starts of digests, many by one; its decision if it is a guard."""
-    records = [part.summary.record for part in _parts(step) if part.summary is not None and part.summary.record]
+    records = [part.summary.record for part in step.parts if part.summary is not None and part.summary.record]
     digests = [digest[:12] for record in records for output in record.outputs.values() for digest in output.digests]
     if len(digests) > SINGLY:
         digests = [f"{len(digests)} artifacts", _digest(canonical.encode(digests))]
@@ -161,15 +161,11 @@ def _came_to(step: StepRun) -> str:
     return " ".join([step.state, *values, *digests])
 
 
-def _parts(step: StepRun) -> list[StepRun]:
-    return step.elements if step.plan.mapped and step.summary is None else [step]
-
-
 def _data(run: Run) -> dict[str, Any]:
     """What the profiles of the tables say, by step, output and column."""
     found: dict[str, Any] = {}
     for step in run:
-        for part in _parts(step):
+        for part in step.parts:
             record = None if part.summary is None else part.summary.record
             for name, output in ({} if record is None else record.outputs).items():
                 if output.artifact is not None and output.artifact.profile is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from turnout.base import names
 from turnout.base.errors import ArtifactError, ConfigError
 from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
@@ -39,7 +40,7 @@ class StepSummary(msgspec.Struct, frozen=True):
     @property
     def label(self) -> str:
         """``step`` or ``step.index``."""
-        return self.step if self.index is None else f"{self.step}.{self.index}"
+        return names.label(self.step, self.index)
 
 
 def run_infos(store: ArtifactStore[Any], project: str, limit: int | None = None) -> list[RunInfo]:

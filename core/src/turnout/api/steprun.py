@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from turnout.api.history import StepSummary
 from turnout.artifacts.artifacts import Artifacts
+from turnout.base import names
 from turnout.base.errors import ConfigError, RunError, did_you_mean
 from turnout.model.inputs import Element
 from turnout.model.plan import StepPlan
@@ -54,7 +55,7 @@ class StepRun:
     @property
     def label(self) -> str:
         """``step`` or ``step.index``."""
-        return self.name if self.index is None else f"{self.name}.{self.index}"
+        return names.label(self.name, self.index)
 
     @property
     def plan(self) -> StepPlan:
@@ -106,6 +107,11 @@ class StepRun:
             if state in states:
                 return state
         return "succeeded" if len(self.elements) == self.count and "not run" not in states else "not run"
+
+    @property
+    def parts(self) -> list[StepRun]:
+        """The elements of a mapped step; else, and where it has none, the step itself."""
+        return (self.elements or [self]) if self.plan.mapped and self.summary is None and self.index is None else [self]
 
     @property
     def reason(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from turnout.api.run import Run
+from turnout.base import names
 from turnout.model.records import Artifact, OutputRecord, Record, RunState
 
 
@@ -65,12 +66,8 @@ def verify(left: Run, right: Run) -> Verified:
         by_digest=tally.by_digest,
         by_comparator=tally.by_comparator,
         differences=tuple(found),
-        unmade=tuple(_label(place) for place in places if not _record(left, place) and not _record(right, place)),
+        unmade=tuple(names.label(*place) for place in places if not _record(left, place) and not _record(right, place)),
     )
-
-
-def _label(place: tuple[str, int | None]) -> str:
-    return place[0] if place[1] is None else f"{place[0]}.{place[1]}"
 
 
 def _places(run: Run) -> Iterator[tuple[str, int | None]]:
@@ -90,7 +87,7 @@ def _record(run: Run, place: tuple[str, int | None]) -> Record | None:
 
 def _compare(left: Run, right: Run, place: tuple[str, int | None], tally: _Tally, folder: Path) -> Iterator[Difference]:
     one, other = _record(left, place), _record(right, place)
-    label = _label(place)
+    label = names.label(*place)
     states = tuple("failed" if record is None else record.state for record in (one, other))
     if states[0] != states[1]:
         yield Difference(step=label, what="the state", left=states[0], right=states[1])
@@ -118,7 +115,7 @@ def _outputs(
     tally: _Tally,
     folder: Path,
 ) -> Iterator[Difference]:
-    mine, theirs = (_artifacts(one) for one in both)
+    mine, theirs = (one.artifacts for one in both)
     if len(mine) != len(theirs):
         what = f"the count of elements of {name}"
         yield Difference(step=label, what=what, left=str(len(mine)), right=str(len(theirs)))
@@ -131,12 +128,6 @@ def _outputs(
         else:
             which = name if both[0].elements is None else f"{name}[{number}]"
             yield Difference(step=label, what=f"the output {which}", left=_shown(one), right=_shown(other))
-
-
-def _artifacts(output: OutputRecord) -> tuple[Artifact, ...]:
-    if output.elements is not None:
-        return output.elements
-    return () if output.artifact is None else (output.artifact,)
 
 
 def _shown(artifact: Artifact) -> str:

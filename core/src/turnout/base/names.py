@@ -12,6 +12,11 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 RULE = f"a letter, then letters, digits and underscores (ASCII), {MAX_LENGTH} characters at most"
 
 
+def label(step: str, index: int | None) -> str:
+    """What a step, or an element of a mapped one, is called: ``score``, ``score.3``."""
+    return step if index is None else f"{step}.{index}"
+
+
 def problem(name: str) -> str | None:
     """Why *name* cannot be used, or None if it can.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -136,7 +136,7 @@ def _step(
             ended=record.ended,
             taken_from=record.cached_from or record.reused_from,
             stamp=(entry.modified, entry.size),
-            outputs=tuple(_outputs(record)),
+            outputs=tuple(OutputRow(name, *one) for name, output in record.outputs.items() for one in output.numbered),
         )
     found = [_read(store, one.key, Attempt) for name, one in entries.items() if name.startswith("attempts/")]
     last = max((attempt for attempt in found if attempt is not None), key=lambda one: one.ended, default=None)
@@ -150,11 +150,3 @@ def _read(store: ArtifactStore[Any], key: str, kind: type[T]) -> T | None:
         return None if data is None else records.decode(data, kind, key)
     except ArtifactError:
         return None
-
-
-def _outputs(record: Record) -> Iterator[OutputRow]:
-    for name, output in record.outputs.items():
-        if output.artifact is not None:
-            yield OutputRow(name, None, output.artifact)
-        for number, artifact in enumerate(output.elements or ()):
-            yield OutputRow(name, number, artifact)

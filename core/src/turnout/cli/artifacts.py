@@ -59,9 +59,9 @@ def show(
     else:
         from turnout.api.run import Run
 
-        for part in _parts(Run(run, stack=stack)[step].checked(output)):
+        for part in Run(run, stack=stack)[step].checked(output).parts:
             for name, one in _outputs(part, output):
-                for number, artifact in listing.artifacts_of(one):
+                for number, artifact in one.numbered:
                     shown = name if number is None else f"{name}[{number}]"
                     documents.append(_document(part.label, shown, artifact, part.record))
     if as_json:
@@ -105,10 +105,6 @@ def _naming(named: Named) -> dict[str, Any]:
         "set": None if setting is None else f"{shown_time(setting.time)} UTC by {setting.by}",
         "registered": named.registered,
     }
-
-
-def _parts(step: StepRun) -> list[StepRun]:
-    return step.elements if step.plan.mapped and step.index is None and step.elements else [step]
 
 
 def _outputs(step: StepRun, wanted: str | None) -> list[tuple[str, OutputRecord]]:
@@ -162,9 +158,9 @@ def load(
     from turnout.project import written
 
     copied = []
-    for part in _parts(found[step].checked(output)):
+    for part in found[step].checked(output).parts:
         for name, one in _outputs(part, output):
-            for number, artifact in listing.artifacts_of(one):
+            for number, artifact in one.numbered:
                 folder = to if part.index is None else to / str(part.index)
                 target = folder / name if number is None else folder / name / str(number)
                 found.artifacts.copy_to(artifact, target)

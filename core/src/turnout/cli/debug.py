@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 import msgspec
 
+from turnout.base import names
 from turnout.cli.options import json_option, print_json, stack_option
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def debug(run: str, step: str, stack: str | None, code: Literal["run", "here"], 
 
 
 def _print(done: Replay, *, shown_before: bool) -> None:
-    label = done.step if done.index is None else f"{done.step}.{done.index}"
+    label = names.label(done.step, done.index)
     code = "the run's code" if done.code == "run" else "the project's code as it is now"
     click.echo(f"\n{label} of the run {done.run}, replayed with {code}: {done.state}")
     if done.recorded != done.state:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from turnout.base import names
 from turnout.cli.options import CommandT, json_option, pairs, print_json, shown_time, stack_option, table
-from turnout.model.records import Artifact, OutputRecord
 
 STATES = ("running", "succeeded", "failed", "cancelled", "unknown")
 
@@ -134,7 +134,7 @@ def list_artifacts(
             (
                 one.run,
                 one.pipeline,
-                one.step if one.index is None else f"{one.step}.{one.index}",
+                names.label(one.step, one.index),
                 _label(one.output, one.element),
                 one.digest[:12],
                 _type(one.type),
@@ -155,7 +155,7 @@ def _list_outputs(run: str, stack: str | None, as_json: bool) -> None:
         for summary in Run(run, stack=stack).summaries.values()
         if summary.record is not None
         for name, output in summary.record.outputs.items()
-        for number, artifact in artifacts_of(output)
+        for number, artifact in output.numbered
     ]
     if as_json:
         print_json([{"step": step, "output": output, "artifact": artifact} for step, output, artifact in rows])
@@ -164,13 +164,6 @@ def _list_outputs(run: str, stack: str | None, as_json: bool) -> None:
         ["step", "output", "digest", "type", "stored as", "bytes"],
         [(step, out, one.digest[:12], _type(one.type), one.materializer, str(one.size)) for step, out, one in rows],
     )
-
-
-def artifacts_of(output: OutputRecord) -> list[tuple[int | None, Artifact]]:
-    """The artifact of an output, or those of a list output with their numbers."""
-    if output.elements is not None:
-        return list(enumerate(output.elements))
-    return [] if output.artifact is None else [(None, output.artifact)]
 
 
 def _label(output: str, element: int | None) -> str:

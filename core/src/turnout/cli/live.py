@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from turnout.base import names
 from turnout.base.texts import shown_line
 from turnout.cli.screen import terminal
 from turnout.components.progress import Change
@@ -61,7 +62,7 @@ class PlainView:
     def _print(self, change: Change) -> None:
         if change.state == "running" and (change.index is not None or change.number > 1):
             return
-        label = change.step if change.index is None else f"{change.step}.{change.index}"
+        label = names.label(change.step, change.index)
         parts = [time.strftime("%H:%M:%S"), label.ljust(self._width), STATES.get(change.state, change.state)]
         if change.adopted:
             parts.append("taken over")

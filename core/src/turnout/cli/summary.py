@@ -74,20 +74,15 @@ def run_document(run: Run, state: str) -> dict[str, Any]:
         "metrics": run.metrics,
         "missed": [msgspec.to_builtins(note) for note in run.missed],
         "marked": run.marked,
-        "steps": [step_document(part) for step in run for part in _parts(step)],
+        "steps": [step_document(part) for step in run for part in step.parts],
     }
-
-
-def _parts(step: StepRun) -> list[StepRun]:
-    """The elements of a mapped step; else, and where it has none, the step itself."""
-    return (step.elements or [step]) if step.plan.mapped and step.summary is None else [step]
 
 
 def steps_table(run: Run) -> None:
     """Print a line a step: state, name, time, and what to know of it."""
     width = max((len(step.name) for step in run.plan.steps), default=4)
     for step in run:
-        documents = [step_document(part) for part in _parts(step)]
+        documents = [step_document(part) for part in step.parts]
         state = step.state
         mark, _ = MARKS[state]
         seconds = [one["seconds"] for one in documents if one["seconds"] is not None]
@@ -180,7 +175,7 @@ def _next(run: Run, state: str, target: str, stack: str | None) -> list[str]:
         resume = [f"turnout runs resume {short}{on}  # the same again, with the same code"]
         if run.workspace.stack.orchestrator_type.resume is Orchestrator.resume:
             resume = []  # the engine has its own way to go on
-        failed = next((part for step in run for part in _parts(step) if _failure(part) is not None), None)
+        failed = next((part for step in run for part in step.parts if _failure(part) is not None), None)
         look = [] if failed is None else [f"turnout {do} {short} {failed.label}{on}" for do in ("runs logs", "debug")]
         return [*there, *look, f"{again}  # when it is mended: goes on from there", *resume]
     commands = [*there, f"turnout runs show {short}{on}"]
@@ -197,7 +192,7 @@ def _next(run: Run, state: str, target: str, stack: str | None) -> list[str]:
 def failures(run: Run) -> None:
     """Print why steps failed, with the user's own frames."""
     for step in run:
-        for part in _parts(step):
+        for part in step.parts:
             failure = _failure(part)
             if failure is not None:
                 click.echo(f"\n{part.label} failed: {failure.message}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from turnout.base import names
 from turnout.base.errors import UnsupportedError
 from turnout.components.base import Component, Config, ConfigT
 from turnout.model.records import Artifact, Point, RunInfo, RunState
@@ -66,7 +67,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         """
         rest = [point for point in self.points if not _fits(point)]
         if rest:
-            label = self.step if self.index is None else f"{self.step}.{self.index}"
+            label = names.label(self.step, self.index)
             first, more = rest[0], f" and {len(rest) - 1} more" if len(rest) > 1 else ""
             raise UnsupportedError(
                 f"{tool} cannot hold the point {first.name} of {label} at x={first.x}{more}",

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple, Protocol
 
 import msgspec
 
-from turnout.base import canonical
+from turnout.base import canonical, names
 from turnout.model.records import Record, StepResult, Submission
 
 LOGS = "TURNOUT_LOGS"
@@ -64,7 +64,7 @@ def finish(plan: str, engine_run: str, environ: Mapping[str, str], *more: str) -
 
 def log_name(step: str, index: int | None = None) -> str:
     """The name of the file with what a step, or an element, has printed in all its attempts."""
-    return f"{step}.log" if index is None else f"{step}.{index}.log"
+    return f"{names.label(step, index)}.log"
 
 
 class Output(Protocol):

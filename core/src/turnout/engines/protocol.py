@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from turnout import __version__
+from turnout.base import names
 from turnout.model.records import StepResult
 
 FORMAT = 1
@@ -30,6 +31,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     index: int | None = None
     log: str = ""
     timeout: float | None = None
+
+    @property
+    def label(self) -> str:
+        """``step`` or ``step.index``."""
+        return names.label(self.step, self.index)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,7 +139,7 @@ class Server:
             ready, _, _ = select.select([worker.answers, self._requests.fileno()], [], [], left)
             if not ready:
                 self.close()
-                return Lost(f"{_label(request)} was stopped at its timeout of {request.timeout:g} seconds", "Timeout")
+                return Lost(f"{request.label} was stopped at its timeout of {request.timeout:g} seconds", "Timeout")
             if self._requests.fileno() in ready:
                 self._requests.read()
                 if self._requests.ended:
@@ -148,7 +148,7 @@ class Server:
                 answers = worker.receive()
                 if answers is None:
                     self.close()
-                    return Lost(f"{_label(request)}: {worker.death()}", "ProcessDied")
+                    return Lost(f"{request.label}: {worker.death()}", "ProcessDied")
                 for answer in answers:
                     if worker.opened:
                         return answer
@@ -182,10 +182,6 @@ class Server:
                     shutil.copyfileobj(file, sys.stderr.buffer)
                 sys.stderr.flush()
                 log.unlink()
-
-
-def _label(request: Request) -> str:
-    return request.step if request.index is None else f"{request.step}.{request.index}"
 
 
 def main(arguments: list[str]) -> int:
@@ -236,7 +232,7 @@ def _run(server: Server, request: Request) -> StepResult:
     except TurnoutError as error:
         return StepResult(state="failed", retryable=not isinstance(error, FINAL), message=str(error))
     except OSError as error:
-        return StepResult(state="failed", retryable=True, message=f"{_label(request)} could not be started: {error}")
+        return StepResult(state="failed", retryable=True, message=f"{request.label} could not be started: {error}")
 
 
 if __name__ == "__main__":

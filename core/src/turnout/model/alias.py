@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from turnout.base import names
 from turnout.model.records import FORMAT, Artifact, Count, RunInfo
 
 
@@ -32,4 +33,4 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def label(self) -> str:
         """``step`` or ``step.index``."""
-        return self.step if self.index is None else f"{self.step}.{self.index}"
+        return names.label(self.step, self.index)

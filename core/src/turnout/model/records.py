@@ -117,11 +117,14 @@ class OutputRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return self.elements or (() if self.artifact is None else (self.artifact,))
 
     @property
+    def numbered(self) -> tuple[tuple[int | None, Artifact], ...]:
+        """The artifact without a number, or each element with its own."""
+        return tuple(enumerate(self.artifacts)) if self.elements else tuple((None, one) for one in self.artifacts)
+
+    @property
     def digests(self) -> tuple[str, ...]:
         """The digest of the artifact, or of each element."""
-        if self.elements is not None:
-            return tuple(element.digest for element in self.elements)
-        return () if self.artifact is None else (self.artifact.digest,)
+        return tuple(one.digest for one in self.artifacts)
 
 
 class InputRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

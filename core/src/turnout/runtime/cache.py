@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import msgspec
 
-from turnout.base import canonical, clock
+from turnout.base import canonical, clock, names
 from turnout.base.errors import ArtifactError, TurnoutError
 from turnout.model import records
 from turnout.model.documents import check_outputs
@@ -150,7 +150,7 @@ def _taken_over(
     session: Session, step: StepPlan, index: int | None, old: Record, inputs: dict[str, InputRecord]
 ) -> Record:
     now = clock.now()
-    label = old.step if old.index is None else f"{old.step}.{old.index}"
+    label = names.label(old.step, old.index)
     return msgspec.structs.replace(
         old,
         run=session.run.info.id,

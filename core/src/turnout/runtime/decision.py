@@ -9,7 +9,7 @@ import math
 
 import msgspec
 
-from turnout.base import clock
+from turnout.base import clock, names
 from turnout.base.errors import PlanError, TurnoutError, UnsupportedError
 from turnout.model.plan import StepPlan
 from turnout.model.records import Record, StepResult
@@ -221,7 +221,7 @@ def result_of(record: Record, *, adopted: bool) -> StepResult:
     """What an engine is told of a committed step."""
     values = {} if record.value is None else {record.step: record.value}
     taken = f"cached from {record.cached_from}" if record.cached_from else record.reason
-    label = record.step if record.index is None else f"{record.step}.{record.index}"
+    label = names.label(record.step, record.index)
     if adopted:
         taken = f"{label} was committed before; to run it again: turnout runs invalidate {record.run} {label}"
     return StepResult(state=record.state, elements=record.elements, values=values, adopted=adopted, message=taken)

@@ -46,9 +46,7 @@ def allow_reading(policies: Policies, artifact: Artifact) -> None:
 def artifacts_of(outputs: dict[str, OutputRecord], logged: Logged) -> Iterator[Artifact]:
     """The artifacts of a step's outputs, elements included, and those it logged."""
     for output in outputs.values():
-        yield from output.elements or ()
-        if output.artifact is not None:
-            yield output.artifact
+        yield from output.artifacts
     yield from logged.artifacts.values()
 
 

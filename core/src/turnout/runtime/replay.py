@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from turnout.base import canonical
+from turnout.base import canonical, names
 from turnout.base.errors import RunError, TurnoutError
 from turnout.base.redaction import STARS
 from turnout.components.artifact_store import ArtifactStore
@@ -108,7 +108,7 @@ def stage(
     if project is not None:
         session.code = WorkTree(plan.code, project)
     step = plan.by_name[name]
-    shown = name if index is None else f"{name}.{index}"
+    shown = names.label(name, index)
     if step.mapped and index is None:
         raise RunError(f"{name} is mapped: one of its elements can be replayed", fix=f"name one: {name}.0")
     count = session.resolver.count(name) if step.mapped else None
@@ -173,21 +173,17 @@ def report(staged: Stage, done: Executed | StepFailed, code: CodeOf = "run") -> 
 
 
 def _compared(session: Session, now: OutputRecord, before: OutputRecord | None) -> Compared:
-    mine, types = now.digests, tuple(dict.fromkeys(artifact.type for artifact in _artifacts(now)))
+    mine, types = now.digests, tuple(dict.fromkeys(artifact.type for artifact in now.artifacts))
     if before is None:
         return Compared(digests=mine, types=types)
     if mine == before.digests:
         return Compared(digests=mine, types=types, recorded=before.digests, equal=True)
-    pairs = list(zip(_artifacts(now), _artifacts(before), strict=False))
+    pairs = list(zip(now.artifacts, before.artifacts, strict=False))
     try:
         same = len(mine) == len(before.digests) and all(session.artifacts.equal(one, other) for one, other in pairs)
     except TurnoutError:
         same = False  # what was recorded is not there to be compared: the digests do differ
     return Compared(digests=mine, types=types, recorded=before.digests, equal=same, by="comparator")
-
-
-def _artifacts(output: OutputRecord) -> tuple[Any, ...]:
-    return output.elements if output.elements is not None else tuple(filter(None, [output.artifact]))
 
 
 def main(arguments: list[str]) -> int:

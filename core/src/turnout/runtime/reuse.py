@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from turnout.base import clock
+from turnout.base import clock, names
 from turnout.base.errors import ConfigError, RunError, did_you_mean
 from turnout.materializers.table import TABLES
 from turnout.model import records
@@ -72,12 +72,11 @@ def reused_record(session: Session, step: StepPlan, index: int | None) -> Record
     old = records.decode(data, Record, key)
     if old.state == "succeeded":
         _check(session, step, old, f"the run {reuse.run}")
-    suffix = "" if index is None else f".{index}"
     return msgspec.structs.replace(
         old,
         run=session.run.info.id,
         plan=session.run.info.plan,
-        reused_from=f"{reuse.run}/{step.name}{suffix}",
+        reused_from=f"{reuse.run}/{names.label(step.name, index)}",
         ended=now,
         started=now,
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from turnout.base import names
+
 if TYPE_CHECKING:
     from turnout.components.artifact_store import ArtifactStore
 
@@ -97,8 +99,7 @@ def steps(project: str, run: str) -> str:
 
 def step(project: str, run: str, step: str, index: int | None) -> str:
     """The folder of a step, or of one element of a mapped step."""
-    suffix = "" if index is None else f".{index}"
-    return f"{project}/runs/{run}/steps/{step}{suffix}"
+    return f"{project}/runs/{run}/steps/{names.label(step, index)}"
 
 
 def record(project: str, run: str, step_name: str, index: int | None) -> str:
@@ -130,8 +131,7 @@ def cache(project: str, key: str) -> str:
 
 def cache_entry(project: str, key: str, run: str, step_name: str, index: int | None) -> str:
     """A pointer from a cache key to the step of a run that holds its result."""
-    suffix = "" if index is None else f".{index}"
-    return f"{cache(project, key)}/{run}.{step_name}{suffix}.json"
+    return f"{cache(project, key)}/{run}.{names.label(step_name, index)}.json"
 
 
 def cached_record(project: str, entry: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from turnout.artifacts.artifacts import Artifacts
+from turnout.base import names
 from turnout.base.errors import ArtifactError
 from turnout.components.tracker import Batch, Traced, Tracker
 from turnout.model.records import Artifact, InputRecord, Logged, OutputRecord, Record
@@ -31,7 +32,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def label(self) -> str:
         """``step`` or ``step.index``."""
-        return self.step if self.index is None else f"{self.step}.{self.index}"
+        return names.label(self.step, self.index)
 
     @classmethod
     def of(cls, record: Record) -> Report:
@@ -106,7 +107,7 @@ class Tracer:
 
     def _outputs(self, report: Report) -> Iterator[Traced]:
         for name, output in report.outputs.items() if self._traces else ():
-            for number, artifact in enumerate(_each(output)):
+            for number, artifact in enumerate(output.artifacts):
                 if self._tracker.traces(artifact, made=True):
                     shown = name if output.elements is None else f"{name}[{number}]"
                     yield self._traced(shown, artifact, report.step, name)
@@ -122,16 +123,10 @@ class Tracer:
             elements = range(len(given.digests)) if given.index is None else (given.index,)
             records = (self._run.record(given.step, number) for number in elements)
         made = (record.outputs[given.output or ""] for record in records if record is not None and record.outputs)
-        return {artifact.digest: artifact for output in made for artifact in _each(output)}
+        return {artifact.digest: artifact for output in made for artifact in output.artifacts}
 
     def _of_files(self, digests: Iterable[str]) -> Iterator[tuple[str, Artifact]]:
         """The artifacts of files and folders given as parameters; one that is gone is no input to tell of."""
         for digest in digests:
             with suppress(ArtifactError):
                 yield digest, self._artifacts().find(digest)
-
-
-def _each(output: OutputRecord) -> tuple[Artifact, ...]:
-    if output.elements is not None:
-        return output.elements
-    return () if output.artifact is None else (output.artifact,)

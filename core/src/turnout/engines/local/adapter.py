@@ -17,6 +17,7 @@ from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus
+from turnout.engines.calling import log_name
 from turnout.engines.local.control import CANCEL, NAME, send
 from turnout.engines.local.engine import Engine
 from turnout.engines.local.inline import run_inline
@@ -244,7 +245,7 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
 
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
         """The lines of a step's log file, all attempts in order."""
-        path = self._folder_of(plan, engine_run) / (f"{step}.log" if index is None else f"{step}.{index}.log")
+        path = self._folder_of(plan, engine_run) / log_name(step, index)
         try:
             with os.fdopen(open_log(path, READ), encoding="utf-8", errors="replace") as stream:
                 yield from (line.rstrip("\n") for line in stream)

@@ -17,10 +17,11 @@ from typing import Any
 
 import msgspec
 
-from turnout.base import clock
+from turnout.base import clock, names
 from turnout.base.errors import ArtifactError, TurnoutError
 from turnout.components.progress import Change, Watcher, ignore
 from turnout.engines import processes
+from turnout.engines.calling import log_name
 from turnout.engines.local.control import CANCEL, WAKE, Control
 from turnout.engines.local.queue import Demand, Queue
 from turnout.engines.local.schedule import Schedule, Task
@@ -228,7 +229,7 @@ class Engine:
         try:
             worker = self._worker(WorkerKind(interpreter, sealed.threads_for(step.resources.cores)))
         except OSError as error:
-            self._lost(running, f"{_label(task)}: no worker could be started: {error}", "NoWorker")
+            self._lost(running, f"{names.label(*task)}: no worker could be started: {error}", "NoWorker")
             return
         self._busy[worker] = running
         log, look_up = str(self.log_file(name, index)), task not in self._looked_up
@@ -242,7 +243,7 @@ class Engine:
 
     def log_file(self, name: str, index: int | None) -> Path:
         """Where a step's output goes."""
-        return self.logs / f"{_label((name, index))}.log"
+        return self.logs / log_name(name, index)
 
     def _worker(self, kind: WorkerKind) -> Worker:
         if idle := self._idle.get(kind):
@@ -312,14 +313,16 @@ class Engine:
         elif reason:
             self._lost(running, reason, "NoWorker", retryable=False)
         else:
-            self._lost(running, f"{_label(running.task)}: {worker.death()}", "ProcessDied")
+            self._lost(running, f"{names.label(*running.task)}: {worker.death()}", "ProcessDied")
 
     def _time_out(self, worker: Worker, running: Running) -> None:
         del self._busy[worker]
         self._forget(worker)
         worker.close()
         seconds = self.plan.by_name[running.task[0]].timeout
-        self._lost(running, f"{_label(running.task)} was stopped at its timeout of {seconds:g} seconds", "Timeout")
+        self._lost(
+            running, f"{names.label(*running.task)} was stopped at its timeout of {seconds:g} seconds", "Timeout"
+        )
 
     def _lost(self, running: Running, message: str, kind: str, *, retryable: bool = True) -> None:
         """End a task whose worker cannot answer any more: as committed, where it came that far."""
@@ -389,11 +392,6 @@ class Engine:
         self._opened.clear()
         self._idle.clear()
         processes.end(self._family)
-
-
-def _label(task: Task) -> str:
-    name, index = task
-    return name if index is None else f"{name}.{index}"
 
 
 def _physical_memory() -> float:
