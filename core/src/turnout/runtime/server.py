@@ -35,6 +35,7 @@ from turnout.runtime.execution import step_folder
 from turnout.runtime.log_file import APPEND, open_log
 from turnout.runtime.memory import mark, news, recall
 from turnout.runtime.printing import print_to
+from turnout.runtime.rehearsal import rehearse
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.runtime.store import worker_store
@@ -227,6 +228,7 @@ class _Steps:
             self._serve_here(asked, requests, replies)
             return
         forking.outlive()
+        rehearse(self._session)
         spare = None
         for line in asked:
             process = spare or self._fork(requests, replies)
