@@ -7,18 +7,22 @@ import enum
 import re
 import types
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, NewType, TypedDict
+from typing import Annotated, Any, Literal, NewType, TypedDict
 
 import annotated_types
 import msgspec
+import numpy as np
 import pandas as pd
 import pydantic
 import pytest
+from typing_extensions import NotRequired
 
 import turnout
 from turnout import step
 from turnout.base.errors import ConfigError, DefinitionError
 from turnout.definition.pipeline import PipelineDefinition, define
+from turnout.model.bounds import check_python
+from turnout.model.scalars import Misfit
 from turnout.model.types import ParamType
 from turnout.model.values import convert
 
@@ -227,6 +231,58 @@ def test_bounds_hold_for_what_other_steps_and_wider_parameters_give(turnout_stac
     assert "it must be greater than 0" in str(caught.value.__cause__ or caught.value)
     with pytest.raises(turnout.RunError, match="the output 'output' of bounded is 10"):
         turnout.pipeline(flow).run(x=2)
+
+
+class Fitted(TypedDict):
+    lr: float
+    shades: list[Shade]
+    layers: NotRequired[list[tuple[int, str]]]
+    mode: Literal["fast", "slow"]
+    table: pd.DataFrame
+
+
+@step
+def given_fields(x: Fitted) -> None: ...
+
+
+GOOD = {"lr": 1, "shades": [Shade.RED], "mode": "fast", "table": None}
+KEYS = {
+    "a subclass of the type": ({"lr": np.float64(0.5)}, None),
+    "more": ({"layers": [(1, "a")], "other": 1}, None),
+    "a text": ({"lr": "fast"}, r"\['lr'\]: it must be float, .* and is of type str"),
+    "None": ({"lr": None}, r"\['lr'\]: it must be float, .* and is None"),
+    "a bool": ({"lr": True}, r"\['lr'\]: .* is of type bool"),
+    "no member": ({"shades": ["dark"]}, r"\['shades'\]\[0\]: .* is of type str"),
+    "too many": ({"layers": [(1, "a", 2)]}, r"\['layers'\]\[0\]: it must have 2 elements"),
+    "inside": ({"layers": [(1, "a"), (1, 2)]}, r"\['layers'\]\[1\]\[1\]: it must be str"),
+    "no choice": ({"mode": "medium"}, r"\['mode'\]: it must be one of 'fast', 'slow'"),
+    "left out": ({"lr": ...}, "it has no 'lr', which its annotation demands"),
+}
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_a_value_is_held_to_the_keys_of_a_typed_dict(case):
+    changes, message = KEYS[case]
+    value = {key: item for key, item in (GOOD | changes).items() if item is not ...}
+    type_ = given_fields.signature.parameters["x"].check
+    if message is None:
+        check_python(value, type_)
+        return
+    with pytest.raises(Misfit) as caught:
+        check_python(value, type_)
+    assert re.search(message, f"{caught.value.path}: {caught.value}")
+
+
+def test_so_is_what_another_step_gives(turnout_stack):
+    @step
+    def make() -> dict[str, Any]:
+        return GOOD | {"lr": "fast"}
+
+    def flow():
+        given_fields(make())
+
+    with pytest.raises(turnout.RunError, match="the input 'x' of given_fields is"):
+        turnout.pipeline(flow).run()
 
 
 REFUSED = [

@@ -97,14 +97,33 @@ def _item(annotation: Any) -> ParamType:
 
 def _fields(inner: Any) -> Iterator[Field]:
     """The keys of a TypedDict, by their annotations."""
+    for name, annotation, required in _hints(inner):
+        yield Field(name=name, type=_item(annotation), required=required)
+
+
+def _hints(inner: Any) -> Iterator[tuple[str, Any, bool]]:
+    """The keys of a TypedDict, each with its annotation and whether it must be there."""
     try:
         hints = typing.get_type_hints(inner, include_extras=True)
     except Exception as error:
         raise UnknownType(f"its fields cannot be understood: {error}") from None
     for name, annotation in hints.items():
         said = getattr(typing.get_origin(annotation), "_name", None)  # of texts, __required_keys__ does not know
-        required = said == "Required" or (said != "NotRequired" and name in inner.__required_keys__)
-        yield Field(name=name, type=_item(annotation), required=required)
+        yield name, annotation, said == "Required" or (said != "NotRequired" and name in inner.__required_keys__)
+
+
+def declared_keys(annotation: Any) -> ParamType | None:
+    """The type of a TypedDict of which some fields are of other types: these take anything. None for what is none."""
+    if not typing.is_typeddict(annotation):
+        return None
+    fields = []
+    for name, inner, required in _hints(annotation):
+        try:
+            type_ = _item(inner)
+        except UnknownType:
+            type_ = JSON_TYPE
+        fields.append(Field(name=name, type=type_, required=required))
+    return ParamType(kind="dict", fields=tuple(fields))
 
 
 def _enum(cls: type[Enum]) -> ParamType:

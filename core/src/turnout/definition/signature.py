@@ -10,7 +10,7 @@ from turnout.base.errors import DefinitionError, Location, did_you_mean
 from turnout.definition.annotations import NOTHING, describe, resolve, type_name
 from turnout.definition.bounds import Unchecked, is_constrained
 from turnout.definition.markers import Marker
-from turnout.definition.parameters import UnknownType, param_type
+from turnout.definition.parameters import UnknownType, declared_keys, param_type
 from turnout.definition.places import defined
 from turnout.model.types import ParamType, TypeName
 
@@ -127,7 +127,7 @@ def checked_type(annotation: Any) -> tuple[ParamType | UnknownType, ParamType | 
     except UnknownType as error:
         if is_constrained(annotation):
             raise Unchecked("a constraint on a value of this class cannot be checked") from None
-        return error, None
+        return error, declared_keys(annotation)
     return found, found if found.is_bounded else None
 
 

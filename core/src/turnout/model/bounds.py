@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from turnout.model import forms
 from turnout.model.scalars import Misfit
-from turnout.model.types import Bounds, ParamType
+from turnout.model.types import Bounds, Field, ParamType, ScalarKind
 
 _NONE = Bounds()
+_CLASSES: dict[ScalarKind, type[Any] | tuple[type[Any], ...]] = {
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "str": str,
+    "datetime": datetime,
+    "date": date,
+    "timedelta": timedelta,
+    "list": (list, tuple),
+    "dict": dict,
+}
+"""What a value of each kind is in Python; of other kinds it is anything."""
 
 
 def check(value: Any, type_: ParamType) -> None:
@@ -30,30 +44,83 @@ def check(value: Any, type_: ParamType) -> None:
 
 
 def check_python(value: Any, type_: ParamType) -> None:
-    """Refuse a Python value that the bounds of its declared type, or of a part of that, exclude.
+    """Refuse a Python value that its declared type, or that of a part of it, excludes by bounds or by declared keys.
 
     Raises:
-        Misfit: naming the bound and where in the value it is broken.
+        Misfit: naming what is demanded and where in the value it is not so.
     """
     if value is None or not type_.is_bounded:
         return
-    if getattr(value, "shape", None) == ():
-        value = value.item()
+    value = _as_python(value)
     check(value, type_)
-    if isinstance(value, (list, tuple)) and type_.items:
-        kinds = type_.items if type_.sequence == "fixed" else type_.items * len(value)
-        for number, (item, kind) in enumerate(zip(value, kinds, strict=False)):
-            _check_inside(item, kind, f"[{number}]")
+    if type_.fields:
+        _check_fields(value, type_.fields)
+    elif isinstance(value, (list, tuple)):
+        for key, item, kind in _items(value, type_):
+            _within(f"[{key!r}]", check_python, item, kind)
     elif isinstance(value, dict):
-        by_name = {field.name: field.type for field in type_.fields}
+        for key, item in value.items() if type_.items else ():
+            _within(f"[{key!r}]", check_python, item, type_.items[0])
+
+
+def _check_fields(value: Any, fields: tuple[Field, ...]) -> None:
+    """Hold a dict to its declared keys; it may have others, as a TypedDict may."""
+    if not isinstance(value, dict):
+        raise Misfit("it must be a dict, as its annotation says")
+    for field in fields:
+        if field.name in value:
+            _within(f"[{field.name!r}]", _check_kind, value[field.name], field.type)
+        elif field.required:
+            raise Misfit(f"it has no {field.name!r}, which its annotation demands")
+
+
+def _check_kind(value: Any, type_: ParamType) -> None:
+    """Hold a value to the whole of its declared type."""
+    value = _as_python(value)
+    if value is None and type_.optional:
+        return
+    if not _is_of_kind(value, type_):
+        kind = type(value)
+        shown = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        raise Misfit(
+            f"it must be {type_}, as its annotation says, and is {'None' if value is None else f'of type {shown}'}"
+        )
+    if type_.choices and not type_.enum and value not in type_.choices:
+        raise Misfit(f"it must be {type_}, as its annotation says")
+    check_python(value, type_)
+    if isinstance(value, (list, tuple)):
+        if type_.sequence == "fixed" and len(value) != len(type_.items):
+            raise Misfit(f"it must have {len(type_.items)} elements, as its annotation says")
+        for key, item, kind in _items(value, type_):
+            _within(f"[{key!r}]", _check_kind, item, kind)
+    elif isinstance(value, dict) and type_.items:
         for key, item in value.items():
-            if (inner := by_name.get(key) or next(iter(type_.items), None)) is not None:
-                _check_inside(item, inner, f"[{key!r}]")
+            _within(f"[{key!r}]", _check_kind, item, type_.items[0])
 
 
-def _check_inside(value: Any, type_: ParamType, path: str) -> None:
+def _is_of_kind(value: Any, type_: ParamType) -> bool:
+    if type_.enum:
+        return f"{type(value).__module__}:{type(value).__qualname__}" == type_.enum
+    if isinstance(value, bool):
+        return type_.kind in ("bool", "json")
+    return isinstance(value, _CLASSES.get(type_.kind, object))
+
+
+def _items(value: list[Any] | tuple[Any, ...], type_: ParamType) -> Iterator[tuple[int, Any, ParamType]]:
+    """The elements of a sequence with their declared types."""
+    kinds = type_.items if type_.sequence == "fixed" else type_.items * len(value)
+    for number, (item, kind) in enumerate(zip(value, kinds, strict=False)):
+        yield number, item, kind
+
+
+def _as_python(value: Any) -> Any:
+    """A scalar of numpy as Python's own number or text; anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
+def _within(path: str, action: Callable[[Any, ParamType], None], value: Any, type_: ParamType) -> None:
     try:
-        check_python(value, type_)
+        action(value, type_)
     except Misfit as misfit:
         misfit.path = path + misfit.path
         raise

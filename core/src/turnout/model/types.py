@@ -58,8 +58,8 @@ class ParamType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
     @property
     def is_bounded(self) -> bool:
-        """Whether it demands more of a value, or of one inside, than its kind."""
-        return self.bounds != Bounds() or any(part.is_bounded for part in self.parts)
+        """Whether it demands more of a value, or of one inside, than its kind: bounds, or declared keys."""
+        return self.bounds != Bounds() or bool(self.fields) or any(part.is_bounded for part in self.parts)
 
     def __str__(self) -> str:
         text: str = self.kind
