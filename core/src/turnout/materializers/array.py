@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from turnout.components.materializer import Unfit
+from turnout.materializers.paths import FIRST, folder_of_step, refuse_texts
 from turnout.materializers.sameness import Compared
 from turnout.model.types import ANY, TypeName
 
@@ -26,6 +29,8 @@ class Numpy(Compared):
             raise Unfit("a subclass of numpy.ndarray has a state of its own")
         if value.dtype.hasobject or value.dtype.metadata:
             raise Unfit(f"an array of {value.dtype} has no npy form without pickle")
+        for texts in _texts(value):
+            refuse_texts(texts, repr(texts).encode())
         with (folder / "array.npy").open("wb") as stream:
             np.lib.format.write_array(stream, value, allow_pickle=False)
 
@@ -36,3 +41,19 @@ class Numpy(Compared):
         if path.stat().st_size < MAPPED:
             return np.load(path, allow_pickle=False)
         return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+
+
+def _texts(array: Any) -> Iterator[list[Any]]:
+    """The first texts of an array, and of each of its fields, that begin as the paths of the step's files do."""
+    import numpy as np
+
+    prefix = folder_of_step()
+    if prefix is None:
+        return
+    for name in array.dtype.names or ():
+        yield from _texts(array[name])
+    if array.dtype.kind in "SU":
+        start = prefix if array.dtype.kind == "S" else os.fsdecode(prefix)
+        flat = np.ravel(array)
+        begins = flat.astype(f"{array.dtype.kind}{len(start)}") == start
+        yield flat[begins][:FIRST].tolist()

@@ -26,6 +26,12 @@ FOLDER = "turnout.files:Folder"
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,12})?\.(gz|bz2|xz|zst|lz4)\Z|\.[A-Za-z0-9]{1,16}\Z")
 _FILES = 1000
 """How many names of files in the step's folder are looked for in a pickle."""
+_BYTES = (b'"$bytes"', b'"$bytearray"')
+"""The tags of plain forms whose content is encoded."""
+FIRST = 10
+"""How many texts of a column or array that look like paths of the step's files are looked up."""
+_LONGEST = 4096
+"""The length of the longest path."""
 _temporary: ContextVar[Path | None] = ContextVar("temporary", default=None)
 
 
@@ -45,18 +51,28 @@ def is_temporary(path: str | os.PathLike[str]) -> bool:
     return folder is not None and Path(os.path.realpath(path)).is_relative_to(folder) and Path(path).exists()
 
 
+def folder_of_step() -> bytes | None:
+    """The folder whose files' paths are no values, as a path begins with it; None where there is none."""
+    folder = _temporary.get()
+    return None if folder is None else os.fsencode(folder) + os.fsencode(os.sep)
+
+
 def refuse_texts(value: Any, data: bytes) -> None:
-    """Refuse a value with a text that is the path of a temporary file; *data* is the value as it was written.
+    """Refuse a value with a text, or bytes, that are the path of a temporary file.
+
+    Args:
+        data: the value as it was written; bytes may be encoded in it.
 
     Raises:
         ArtifactError: naming the place in the value.
     """
-    folder = _temporary.get()
-    if folder is None or os.fsencode(folder) not in data:
+    folder = folder_of_step()
+    if folder is None or not (folder in data or any(tag in data for tag in _BYTES)):
         return
     if found := places.search(value, _is_text_of_file):
         raise ArtifactError(
-            f"{found[0] or 'it'} is the path of a file of this step, as a text",
+            f"{found[0].removeprefix(': ') or 'it'} is the path of a file of this step, as "
+            + ("a text" if isinstance(found[1], str) else "bytes"),
             why="the file is removed when the step has ended: only the content of a File or Path travels",
             fix="return File(path) there",
         )
@@ -64,9 +80,13 @@ def refuse_texts(value: Any, data: bytes) -> None:
 
 def _is_text_of_file(item: Any) -> bool:
     """Whether it is the path of a temporary file or folder, but for the folder that the step is in."""
-    if type(item) is not str or not item.startswith(f"{_temporary.get()}{os.sep}") or "\0" in item:
+    folder = folder_of_step()
+    if type(item) not in (str, bytes, bytearray) or folder is None or len(item) > _LONGEST:
         return False
-    return is_temporary(item) and not Path.cwd().is_relative_to(os.path.realpath(item))
+    path = item if isinstance(item, str) else os.fsdecode(bytes(item))
+    if not path.startswith(os.fsdecode(folder)) or "\0" in path:
+        return False
+    return is_temporary(path) and not Path.cwd().is_relative_to(os.path.realpath(path))
 
 
 def path_in_pickle(path: Path) -> str | None:

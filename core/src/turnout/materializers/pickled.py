@@ -63,7 +63,9 @@ def _unfit(place: str, part: Any, error: Exception) -> Unfit:
     return Unfit(
         f"{place or 'the value'}, a {kind}, cannot be pickled",
         why=f"no materializer takes it, and pickling says: {error}",
-        fix="return plain values, tables, arrays or models, "
+        fix="return its rows as a table: pyarrow.table(it)"
+        if hasattr(part, "__arrow_c_stream__")  # a query, such as a relation of DuckDB
+        else "return plain values, tables, arrays or models, "
         "or write a materializer for its class: @turnout.materializer(TheClass)",
     )
 

@@ -20,6 +20,7 @@ def parts(value: Any) -> Iterator[tuple[str, Any]]:
     """What a value holds, each with the end of the path that leads to it."""
     if isinstance(value, dict):
         yield from ((f"[{key!r}]", item) for key, item in value.items())
+        yield from ((f": the key {key!r}", key) for key in value)
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         yield from ((f".{name}", getattr(value, name)) for name in value._fields)
     elif isinstance(value, (list, tuple, set, frozenset)):

@@ -6,6 +6,7 @@ Read by another library, an unnamed index of pandas is left out and a named one 
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ from turnout.base.errors import ArtifactError
 from turnout.components.materializer import Unfit
 from turnout.materializers import frames, profile
 from turnout.materializers.classes import name_of
-from turnout.materializers.paths import refuse_texts
+from turnout.materializers.paths import FIRST, folder_of_step, refuse_texts
 from turnout.materializers.sameness import Compared
 from turnout.model.records import Profile
 from turnout.model.types import ANY, TypeName
@@ -52,12 +53,12 @@ class Table(Compared):
         path = folder / ("series.parquet" if kind in SERIES else "table.parquet")
         if kind in POLARS + POLARS_SERIES + LAZY:
             frame = value.to_frame() if kind in POLARS_SERIES else _collected(value) if kind in LAZY else value
-            refuse_texts(first := frame.head(1).to_dict(as_series=False), repr(first).encode())
+            _refuse_paths({name: _of_polars(frame[name]) for name in frame.columns})
             _write_polars(frame, path)
             return profile.of_polars(frame) if find_spec("pyarrow") is not None else None
         _need_pyarrow(kind)
         table = _whole(value) if kind in ARROW else frames.to_arrow(value)
-        refuse_texts(first := _first_texts(table), repr(first).encode())
+        _refuse_paths({name: _of_arrow(table.column(n)) for n, name in enumerate(table.column_names)})
         _write_arrow(table, path)
         return profile.of_arrow(table)
 
@@ -170,13 +171,45 @@ def _read_arrow(path: Path) -> Any:
         return pa.ipc.open_file(source).read_all()
 
 
-def _first_texts(table: Any) -> dict[str, Any]:
-    """The first text of each column of texts: where that is a path, the others are."""
-    import pyarrow as pa
+def _refuse_paths(texts: dict[str, list[Any]]) -> None:
+    found = {name: column for name, column in texts.items() if column}
+    refuse_texts(found, repr(found).encode())
 
-    texts = (pa.types.is_string, pa.types.is_large_string)
-    names = {field.name: n for n, field in enumerate(table.schema) if any(is_text(field.type) for is_text in texts)}
-    return {name: [item.as_py() for item in table.column(n).slice(0, 1)] for name, n in names.items()}
+
+def _of_arrow(column: Any) -> list[Any]:
+    """The first texts of a column, or of the lists in it, that begin as the paths of the step's files do."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    prefix, kind = folder_of_step(), column.type
+    if prefix is None or not column.num_chunks:
+        return []
+    if pa.types.is_dictionary(kind):
+        return [text for chunk in column.chunks for text in _of_arrow(pa.chunked_array([chunk.dictionary]))]
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _of_arrow(compute.list_flatten(column))
+    if not any(is_text(kind) for is_text in (pa.types.is_string, pa.types.is_large_string)):
+        return []
+    begins = compute.starts_with(column, os.fsdecode(prefix))
+    texts: list[Any] = column.filter(begins).slice(0, FIRST).to_pylist() if compute.any(begins).as_py() else []
+    return texts
+
+
+def _of_polars(column: Any) -> list[Any]:
+    """The same of a column of Polars."""
+    import polars as pl
+
+    prefix = folder_of_step()
+    if prefix is None:
+        return []
+    if column.dtype in (pl.Categorical, pl.Enum):
+        return _of_polars(column.unique(maintain_order=True).cast(pl.String))
+    if column.dtype == pl.List:
+        return _of_polars(column.explode())
+    if column.dtype != pl.String:
+        return []
+    texts: list[Any] = column.filter(column.str.starts_with(os.fsdecode(prefix))).head(FIRST).to_list()
+    return texts
 
 
 def _collected(value: Any) -> Any:

@@ -38,6 +38,7 @@ class Bytes(Materializer):
     def save(self, value: bytes, folder: Path) -> None:
         if type(value) is not bytes:
             raise Unfit("a subclass of bytes is not bytes alone")
+        refuse_texts(value, value)
         (folder / "data.bin").write_bytes(value)
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> bytes:
