@@ -80,8 +80,8 @@ def _check_kind(value: Any, type_: ParamType) -> None:
     if value is None and type_.optional:
         return
     if not _is_of_kind(value, type_):
-        kind = type(value)
-        shown = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        cls = type(value)
+        shown = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
         raise Misfit(
             f"it must be {type_}, as its annotation says, and is {'None' if value is None else f'of type {shown}'}"
         )
