@@ -10,11 +10,16 @@ from turnout.base import names
 from turnout.base.errors import ConfigError, RunError, did_you_mean
 from turnout.model.inputs import Element
 from turnout.model.plan import StepPlan
-from turnout.model.records import InputRecord, OutputRecord, Record
+from turnout.model.records import InputRecord, OutputRecord, Point, Record
 from turnout.model.types import ANY, TypeName
 
 if TYPE_CHECKING:
     from turnout.api.run import Run
+
+
+def is_figure(record: OutputRecord) -> bool:
+    """Whether an artifact is a figure."""
+    return record.artifact is not None and record.artifact.materializer in {"figure", "plotly"}
 
 
 class Value:
@@ -143,6 +148,33 @@ class StepRun:
         }
 
     @property
+    def logged(self) -> dict[str, Value]:
+        """What the step stored by ``log_artifact``, ``log_figure`` and ``log_table``, by name.
+
+        An element of a mapped step has its own: ``run["score.3"].logged``.
+        """
+        artifacts = self.record.logged.artifacts
+        return {name: Value(self.run.artifacts, OutputRecord(artifact=one)) for name, one in artifacts.items()}
+
+    @property
+    def figures(self) -> dict[str, Value]:
+        """Those of :attr:`logged` that are figures: ``run["fit"].figures["loss"].load()``."""
+        return {name: value for name, value in self.logged.items() if is_figure(value.record)}
+
+    @property
+    def log_params(self) -> dict[str, Any]:
+        """What the step noted by ``log_params``, as JSON."""
+        return dict(self.record.logged.params)
+
+    @property
+    def points(self) -> dict[str, list[Point]]:
+        """Every point the step logged, by the metric's name, in order: its ``value``, ``x`` and ``time``."""
+        found: dict[str, list[Point]] = {}
+        for point in self.record.logged.points:
+            found.setdefault(point.name, []).append(point)
+        return found
+
+    @property
     def inputs(self) -> dict[str, Value]:
         """The inputs that were artifacts, by name; :attr:`record` also has the literals and parameters."""
         return {
@@ -175,8 +207,8 @@ class StepRun:
         return [self.run[f"{self.name}.{index}"] for index in indices]
 
     def load(self, output: str | None = None) -> Any:
-        """The value of an output; its name may be left out where there is one. Of a mapped step, a list of all;
-        of a guard, what it decided.
+        """The value of an output, or of what the step logged under that name; the name may be left out where there is
+        one output. Of a mapped step, a list of all; of a guard, what it decided.
 
         Raises:
             RunError: when the step is not committed, or was skipped.
@@ -194,7 +226,7 @@ class StepRun:
                     fix=f"load one element: {self.name}.0; or see how it went: turnout runs show {self.run.id[:8]}",
                 )
             return [element.load(output) for element in self.elements]
-        return self.outputs[output].load()
+        return {**self.logged, **self.outputs}[output].load()
 
     def checked(self, output: str | None = None) -> StepRun:
         """This step, if it made its outputs, and has the one of that name.
@@ -219,12 +251,19 @@ class StepRun:
             return names[0]
         if name is None:
             raise ConfigError(f"{self.name} has {len(names)} outputs", fix=f"say which: {', '.join(names)}")
-        if name not in names:
+        if name not in names and name not in (logged := self._logged_names()):
+            kept = f"; it logged: {', '.join(logged)}" if logged else ""
             raise ConfigError(
-                f"{self.name} has no output {name!r}. {did_you_mean(name, names)}".rstrip(" ."),
-                fix=f"its outputs are: {', '.join(names)}" if names else "it is a guard: load it without a name",
+                f"{self.name} has no output {name!r}. {did_you_mean(name, [*names, *logged])}".rstrip(" ."),
+                fix=f"its outputs are: {', '.join(names)}{kept}" if names else "it is a guard: load it without a name",
             )
         return name
+
+    def _logged_names(self) -> list[str]:
+        """The names of what the step, or any element of it, stored beside its outputs."""
+        parts = self.elements if self.plan.mapped and self.index is None else [self]
+        records = [part.summary.record for part in parts if part.summary is not None]
+        return list(dict.fromkeys(name for one in records if one is not None for name in one.logged.artifacts))
 
     @property
     def metrics(self) -> dict[str, float]:

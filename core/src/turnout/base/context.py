@@ -68,14 +68,19 @@ def is_importing() -> bool:
     return _imports > 0
 
 
-def log_metric(name: str, value: float, *, x: int | None = None) -> None:
+def log_metric(name: str, value: float, *, x: int | None = None, step: int | None = None) -> None:
     """Log one point of a metric.
 
     Args:
         name: the metric's name; several points of one name make a curve.
         value: a number; NaN and infinities are kept.
         x: the position on the curve (an epoch, a batch); left out, points keep the order they were logged in.
+        step: the same by the name that trackers have for it.
+
+    Raises:
+        ConfigError: when both ``x`` and ``step`` are given.
     """
+    x = _position(x, step)
     if _active is not None:
         try:
             number = float(value)
@@ -84,10 +89,17 @@ def log_metric(name: str, value: float, *, x: int | None = None) -> None:
         _active.log_metric(name, number, x)
 
 
-def log_metrics(metrics: dict[str, float], *, x: int | None = None) -> None:
-    """Log one point of each of several metrics."""
+def log_metrics(metrics: dict[str, float], *, x: int | None = None, step: int | None = None) -> None:
+    """Log one point of each of several metrics, as :func:`log_metric` does."""
+    x = _position(x, step)
     for name, value in metrics.items():
         log_metric(name, value, x=x)
+
+
+def _position(x: int | None, step: int | None) -> int | None:
+    if x is not None and step is not None:
+        raise ConfigError("x and step are one thing: the position on the curve", fix="give one of the two")
+    return step if x is None else x
 
 
 def log_params(params: dict[str, Any]) -> None:

@@ -108,8 +108,11 @@ def _naming(named: Named) -> dict[str, Any]:
 
 
 def _outputs(step: StepRun, wanted: str | None) -> list[tuple[str, OutputRecord]]:
-    """The outputs of a committed step, or the one of a name."""
+    """The outputs of a committed step, or the one of a name, which may be that of something it logged."""
     record = step.record
+    if wanted is not None and wanted not in record.outputs:
+        one = record.logged.artifacts.get(wanted)
+        return [] if one is None else [(wanted, OutputRecord(artifact=one))]
     return [(name, one) for name, one in record.outputs.items() if wanted in (None, name)]
 
 
@@ -130,7 +133,7 @@ def load(
     to: Path | None,
     as_json: bool,
 ) -> None:
-    """Load an output of STEP (or STEP.INDEX) of RUN, verified, and print it, or copy its files.
+    """Load an output of STEP (or STEP.INDEX) of RUN, or what it logged, verified, and print it, or copy its files.
 
     An alias in place of RUN, without a STEP, loads what it names. Printing needs the packages that the value is made
     of; copying needs none. --json prints numbers, texts, lists and dicts, or where they were copied to.

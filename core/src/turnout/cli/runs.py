@@ -25,14 +25,26 @@ runs.add_command(compare)
 
 @runs.command()
 @click.argument("run")
+@click.argument("step", required=False)
+@click.option("--metric", metavar="NAME", help="Every point of a metric that STEP logged, as a table and a plot.")
 @stack_option
 @json_option
-def show(run: str, stack: str | None, as_json: bool) -> None:
-    """Show RUN: an id, the start of one, or latest. The exit code is 2 where a record of it cannot be read."""
+def show(run: str, step: str | None, metric: str | None, stack: str | None, as_json: bool) -> None:
+    """Show RUN (an id, the start of one, or latest), or STEP (or STEP.INDEX) of it with all that it logged.
+
+    The exit code is 2 where a record of RUN cannot be read.
+    """
     from turnout.api.run import Run
     from turnout.cli.summary import failures, metrics_table, run_document, shown_address, steps_table, unsettled
 
     found = Run(run, stack=stack)
+    if step is not None:
+        from turnout.cli.step import show_step
+
+        show_step(found[step], metric, as_json=as_json)
+        return
+    if metric is not None:
+        raise click.UsageError("--metric needs the STEP that logged it")
     state = found.state
     damaged = any(summary.damaged is not None for summary in found.summaries.values())
     if as_json:

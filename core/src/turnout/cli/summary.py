@@ -15,7 +15,7 @@ from turnout.api.steprun import StepRun
 from turnout.base import clock
 from turnout.cli.live import MARKS
 from turnout.components.orchestrator import Orchestrator
-from turnout.model.records import Failure
+from turnout.model.records import Failure, Logged
 from turnout.project.project import root_of
 from turnout.runtime.state import ENDED
 
@@ -179,25 +179,40 @@ def _next(run: Run, state: str, target: str, stack: str | None) -> list[str]:
         look = [] if failed is None else [f"turnout {do} {short} {failed.label}{on}" for do in ("runs logs", "debug")]
         return [*there, *look, f"{again}  # when it is mended: goes on from there", *resume]
     commands = [*there, f"turnout runs show {short}{on}"]
+    logging = [step for step in run if step.plan.kind == "task" and _logs(step)]
+    if logging:
+        commands.append(f"turnout runs show {short} {logging[-1].name}{on}  # what it logged")
     made = [step for step in run if step.plan.kind == "task" and step.plan.outputs and step.state == "succeeded"]
     if made:
         output = f" {made[-1].plan.outputs[0].name}" if len(made[-1].plan.outputs) > 1 else ""
         commands.append(f"turnout artifacts load {short} {made[-1].name}{output}{on}")
+        commands.append(f"turnout runs logs {short} {made[-1].name}{on}  # what it printed")
     numbers = [name for name, value in run.params.items() if isinstance(value, int) and not isinstance(value, bool)]
     if numbers:
         commands.append(f"turnout run {pipeline}{on} -p {numbers[0]}={run.params[numbers[0]] + 1}")
     return [*commands, f"turnout explain {pipeline}{on}"]
 
 
+def _logs(step: StepRun) -> bool:
+    """Whether a step has logged something."""
+    records = [part.summary.record for part in step.parts if part.summary is not None]
+    return any(one is not None and one.logged != Logged() for one in records)
+
+
 def failures(run: Run) -> None:
     """Print why steps failed, with the user's own frames."""
     for step in run:
         for part in step.parts:
-            failure = _failure(part)
-            if failure is not None:
-                click.echo(f"\n{part.label} failed: {failure.message}")
-                if failure.traceback:
-                    click.echo("\n".join(f"    {line}" for line in failure.traceback.rstrip().splitlines()))
+            failures_of(part)
+
+
+def failures_of(part: StepRun) -> None:
+    """Print why a step, or an element, failed, with the user's own frames."""
+    failure = _failure(part)
+    if failure is not None:
+        click.echo(f"\n{part.label} failed: {failure.message}")
+        if failure.traceback:
+            click.echo("\n".join(f"    {line}" for line in failure.traceback.rstrip().splitlines()))
 
 
 def shown_address(address: str) -> str:
