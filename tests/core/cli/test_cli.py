@@ -160,7 +160,7 @@ def test_a_run_says_how_it_went_and_what_to_try_next(call, project, snapshot):
 def test_what_it_says_to_try_next_works(call, project):
     answer = call("run", "flow.py")
     tried = [shlex.split(line, comments=True) for line in answer.out.partition("try next\n")[2].splitlines()]
-    assert len(tried) == 6
+    assert len(tried) in {5, 6}  # no log to be read where all is from the cache
     for command in tried:
         assert command[0] == "turnout"
         assert call(*command[1:]).code == 0, command

@@ -12,10 +12,9 @@ import msgspec
 from turnout.api.steprun import StepRun
 from turnout.base.errors import ConfigError, did_you_mean
 from turnout.base.texts import shown_line
-from turnout.cli.listing import artifacts_of
 from turnout.cli.options import as_text, print_json, shown_time, table
 from turnout.cli.summary import failures_of, step_document
-from turnout.model.records import OutputRecord, Point
+from turnout.model.records import Artifact, Point
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 40
@@ -100,11 +99,10 @@ def _facts(part: StepRun) -> Iterator[tuple[str, str]]:
     if document["value"] is not None:
         yield "decided", str(document["value"]).lower()
     for name, output in record.outputs.items():
-        yield from (("output", _output(name, number, output)) for number, _ in artifacts_of(output))
+        yield from (("output", _output(name, number, artifact)) for number, artifact in output.numbered)
 
 
-def _output(name: str, number: int | None, output: OutputRecord) -> str:
-    artifact = dict(artifacts_of(output))[number]
+def _output(name: str, number: int | None, artifact: Artifact) -> str:
     label = name if number is None else f"{name}[{number}]"
     shown = f" = {as_text(artifact.value)[:60]}" if artifact.inline else f", {artifact.size} bytes"
     return f"{label}: {artifact.type.removeprefix('builtins:')}{shown}, {artifact.digest[:12]}"

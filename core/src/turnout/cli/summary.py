@@ -15,7 +15,7 @@ from turnout.api.steprun import StepRun
 from turnout.base import clock
 from turnout.cli.live import MARKS
 from turnout.components.orchestrator import Orchestrator
-from turnout.model.records import Failure, Logged
+from turnout.model.records import Failure, Logged, Record
 from turnout.project.project import root_of
 from turnout.runtime.state import ENDED
 
@@ -186,7 +186,9 @@ def _next(run: Run, state: str, target: str, stack: str | None) -> list[str]:
     if made:
         output = f" {made[-1].plan.outputs[0].name}" if len(made[-1].plan.outputs) > 1 else ""
         commands.append(f"turnout artifacts load {short} {made[-1].name}{output}{on}")
-        commands.append(f"turnout runs logs {short} {made[-1].name}{on}  # what it printed")
+    ran = [step for step in made if all(one.cached_from is one.reused_from is None for one in _records(step))]
+    if ran:
+        commands.append(f"turnout runs logs {short} {ran[-1].name}{on}  # what it printed")
     numbers = [name for name, value in run.params.items() if isinstance(value, int) and not isinstance(value, bool)]
     if numbers:
         commands.append(f"turnout run {pipeline}{on} -p {numbers[0]}={run.params[numbers[0]] + 1}")
@@ -195,8 +197,13 @@ def _next(run: Run, state: str, target: str, stack: str | None) -> list[str]:
 
 def _logs(step: StepRun) -> bool:
     """Whether a step has logged something."""
+    return any(one.logged != Logged() for one in _records(step))
+
+
+def _records(step: StepRun) -> list[Record]:
+    """The records of a step, or of its elements."""
     records = [part.summary.record for part in step.parts if part.summary is not None]
-    return any(one is not None and one.logged != Logged() for one in records)
+    return [one for one in records if one is not None]
 
 
 def failures(run: Run) -> None:
