@@ -57,6 +57,7 @@ from turnout.engines.http import HttpApi, NotFound, Upload
 from turnout.engines.kubernetes_names import KubernetesNames
 from turnout.engines.options import merged, options_of
 from turnout.engines.placement import EngineFolder, Placed, engine_folder
+from turnout.engines.pods import PodOptions, Toleration, Variable
 from turnout.engines.schedules import see_defaults
 from turnout.engines.secret_variables import secret_variables, secrets_of
 from turnout.engines.servers import TrialServers
@@ -155,6 +156,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "PluginError",
+    "PodOptions",
     "Point",
     "Policy",
     "PolledRun",
@@ -180,6 +182,7 @@ __all__ = [
     "StepStatus",
     "Submission",
     "Support",
+    "Toleration",
     "Traced",
     "Tracker",
     "TrackerConfig",
@@ -190,6 +193,7 @@ __all__ = [
     "Upload",
     "Uri",
     "Url",
+    "Variable",
     "Violation",
     "Watcher",
     "Worker",

@@ -282,7 +282,7 @@ def test_names_of_variables_are_told_apart():
     steps = [sample_step(name) for name in ("a.b", "a_b", "RunStep", "None", "finish", "match")]
     text = body(source(sample_plan(*steps)))
     made = [line.split(" = ")[0].strip() for line in text.splitlines() if " = RunStep(" in line]
-    assert made == ["a_b", "a_b_", "RunStep_", "None_", "finish_", "match_"]
+    assert made == ["a_b", "a_b_", "RunStep_", "None_", "finish_", "match_", "finish"]
 
 
 @pytest.mark.parametrize("launch", ["python", "docker", "kubernetes"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import keyword
+import symtable
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 WIDTH = 88
@@ -111,6 +113,24 @@ def text(value: str) -> Code:
     return Code(joined, Lines("(", tuple(map(literal, lines)), ")", comma="", joined=joined))
 
 
+def span(seconds: float) -> Code:
+    """A timedelta in the largest unit that it is a whole number of."""
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= size and seconds % size == 0:
+            return call("timedelta", **{unit: int(seconds // size)})
+    exact = timedelta(seconds=seconds).total_seconds()
+    return call("timedelta", seconds=int(exact) if exact.is_integer() else exact)
+
+
+def moment(text: str) -> Code:
+    """A datetime in UTC, by its text in ISO 8601, without the zeros at its end."""
+    when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    parts = [when.year, when.month, when.day, when.hour, when.minute, when.second, when.microsecond]
+    while len(parts) > 3 and not parts[-1]:
+        parts.pop()
+    return call("datetime", *parts, tzinfo=Code("timezone.utc"))
+
+
 def distinct(wanted: Mapping[str, str], used: Iterable[str]) -> dict[str, str]:
     """An identifier for each key, as near to the *wanted* one as can be: no keyword, and none of those in use."""
     taken, names = set(used), {}
@@ -121,3 +141,50 @@ def distinct(wanted: Mapping[str, str], used: Iterable[str]) -> dict[str, str]:
         names[key] = name
         taken.add(name)
     return names
+
+
+def bound(name: str) -> str:
+    """The name that an import binds: of ``models as k8s`` the last."""
+    return name.rpartition(" ")[2]
+
+
+def imports(
+    modules: Mapping[str, Iterable[str]], used: Iterable[str], further: Iterable[str] = (), indent: int = 0
+) -> list[str]:
+    """The lines that import what is used of some modules, after *indent* spaces, in the order of isort.
+
+    Args:
+        modules: names by their modules; those of the module ``""`` are modules themselves.
+        further: whole lines to be put among them.
+    """
+    lead, lines, used = " " * indent, list(further), frozenset(used)
+    for module, names in modules.items():
+        taken = sorted((name for name in names if bound(name) in used), key=_order)
+        if not module:
+            lines += [f"{lead}import {name}" for name in taken]
+        elif taken:
+            lines.append(f"{lead}{imported(module, taken, indent)}")
+    return sorted(lines, key=_place)
+
+
+def _order(name: str) -> tuple[bool, bool, str]:
+    """Where a name stands among others of its module: constants, classes, functions."""
+    return not name.isupper(), name[0].islower(), name
+
+
+def _place(line: str) -> tuple[bool, str]:
+    """Where a line of imports stands among others: modules first, then by their names."""
+    words = line.split()
+    return words[0] == "from", words[1]
+
+
+def globals_of(source: str) -> frozenset[str]:
+    """The names that source has at its top level, made there or read from anywhere in it, built-in ones too."""
+    module = symtable.symtable(source, "the file", "exec")
+    return frozenset(module.get_identifiers()).union(*map(_read, module.get_children()))
+
+
+def _read(table: symtable.SymbolTable) -> frozenset[str]:
+    """The global names that a class, a function and what lies in it read."""
+    own = frozenset(symbol.get_name() for symbol in table.get_symbols() if symbol.is_global())
+    return own.union(*map(_read, table.get_children()))

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from turnout.plugin_api import Config
+from turnout.plugin_api import Config, PodOptions
 
 IMAGE = r"^([A-Za-z0-9][A-Za-z0-9._:/@-]*)?$(?!\n)"
 """What the name of an image looks like; nothing in it means anything to a shell or to Jinja."""
 Count = Annotated[int, Meta(ge=1)]
-Variable = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)")]
-_Labels = dict[
-    Annotated[str, Meta(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$(?!\n)")],
-    Annotated[str, Meta(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$(?!\n)", max_length=63)],
-]
 
 
 class DockerOptions(Config, frozen=True, omit_defaults=True):
@@ -46,42 +40,10 @@ class DockerSettings(DockerOptions, frozen=True, omit_defaults=True):
     ] = False
 
 
-class Toleration(Config, frozen=True, omit_defaults=True):
-    """A taint of nodes that pods put up with."""
-
-    key: Annotated[str, Meta(description="The taint's key; empty for all.")] = ""
-    operator: Annotated[Literal["Equal", "Exists"], Meta(description="How the value is compared.")] = "Equal"
-    value: Annotated[str, Meta(description="The taint's value.")] = ""
-    effect: Annotated[
-        Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"],
-        Meta(description="The taint's effect; any if empty."),
-    ] = ""
-    seconds: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="For how long, with NoExecute.")] = None
-
-
-class KubernetesOptions(Config, frozen=True, omit_defaults=True):
+class KubernetesOptions(PodOptions, frozen=True, omit_defaults=True):
     """What may be different from step to step; mappings are merged, lists are added."""
 
     service_account: Annotated[str, Meta(description="The account that pods run as.")] = ""
-    node_selector: Annotated[_Labels, Meta(description="Labels that the nodes must have.")] = msgspec.field(
-        default_factory=dict
-    )
-    tolerations: Annotated[tuple[Toleration, ...], Meta(description="Taints of nodes that are no matter.")] = ()
-    labels: Annotated[_Labels, Meta(description="Labels of the pods.")] = msgspec.field(default_factory=dict)
-    annotations: Annotated[dict[str, str], Meta(description="Annotations of the pods.")] = msgspec.field(
-        default_factory=dict
-    )
-    secret_environment: Annotated[
-        dict[Variable, Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9._-]+$(?!\n)")]],
-        Meta(description="Variables whose values are in Secrets of the namespace: VARIABLE: SECRET/KEY."),
-    ] = msgspec.field(default_factory=dict)
-    volumes: Annotated[
-        dict[
-            Annotated[str, Meta(pattern=r"^/[^:]*$(?!\n)")],
-            Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/[^/:][^:]*)?$(?!\n)")],
-        ],
-        Meta(description="Volumes by their claims: PATH: CLAIM, or CLAIM/FOLDER."),
-    ] = msgspec.field(default_factory=dict)
     priority_class: Annotated[str, Meta(description="The name of the pods' priority class.")] = ""
 
 

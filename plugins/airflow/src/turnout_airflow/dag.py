@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from functools import cache, cached_property
 from typing import Any
 
@@ -14,17 +13,20 @@ from turnout.plugin_api import Collected, Graph, Output, Plan, Retry, StepPlan, 
 from turnout.plugin_api import render as render_expression
 from turnout_airflow import callbacks
 from turnout_airflow.imports import IMPORTED, imports
-from turnout_airflow.launch import launcher
+from turnout_airflow.launch.docker import DockerLauncher
+from turnout_airflow.launch.kubernetes import KubernetesLauncher
+from turnout_airflow.launch.python import PythonLauncher
 from turnout_airflow.params import params
-from turnout_airflow.render import globals_of, program, render
+from turnout_airflow.render import program, render
 from turnout_airflow.settings import FINISH, AirflowSettings, DagOptions, TaskOptions
 
+LAUNCHERS = {"python": PythonLauncher, "docker": DockerLauncher, "kubernetes": KubernetesLauncher}
+"""How steps are started, as the stack calls it."""
 FRAME = frozenset({"BUNDLE", "ImportError", "PLAN", "Path", "__file__", "finish"})
 """The names that every file has, whatever its program: those of ``dag.jinja`` and of the imports' own."""
 OPTIONS = "turnout.options"
 """The key of a run's configuration under which a submitter says more than parameters; no parameter has a dot."""
 LONGEST_TAG = 100
-LONGEST_LABEL = 60
 LONGEST_VARIABLE = 40
 """How many characters of a step's name are the name of its variable: two of them fit onto a line."""
 ELEMENT = "{{ ti.task_id }}.{{ ti.map_index }}"
@@ -52,7 +54,7 @@ class DagFile:
         self.dag_id = dag_id(plan, manual=manual)
         self._schedule = None if manual else plan.schedule
         self._graph = Graph(plan)
-        self._launcher = launcher(plan, settings)
+        self._launcher = LAUNCHERS[settings.launch](plan, settings)
         self._program = program(self._launcher.template, frozenset(self._launcher.slots.items()))
         reserved = IMPORTED | FRAME | self._program.names
         self._callbacks = callbacks.names(plan, reserved)
@@ -95,7 +97,7 @@ class DagFile:
         for part in (body["finish"], body["tasks"], body["edges"]):
             # tasks and edges are long, and seldom use what nothing else does
             if part is body["finish"] or any(name in part for name in IMPORTED - used):
-                used |= globals_of(f"{opening}\n    {part}")
+                used |= pysource.globals_of(f"{opening}\n    {part}")
         return pysource.Code(imports(used & IMPORTED, tuple(callbacks.imports(self._callbacks))))
 
     def _since(self) -> str:
@@ -126,7 +128,7 @@ class DagFile:
             return [*map(_asset, schedule.assets)]
         kind = "DataIntervalTimetable" if self._launcher.slots["interval"] else "TriggerTimetable"
         if schedule.every is not None:
-            return pysource.call(f"Delta{kind}", _span(schedule.every))
+            return pysource.call(f"Delta{kind}", pysource.span(schedule.every))
         return pysource.call(f"Cron{kind}", schedule.cron, timezone=schedule.timezone)
 
     @cached_property
@@ -139,7 +141,7 @@ class DagFile:
             given["doc_md"] = pysource.text(_doc(plan.doc))
         if schedule is not None:
             if schedule.start is not None:
-                given["start_date"] = _moment(schedule.start)
+                given["start_date"] = pysource.moment(schedule.start)
             given["catchup"] = schedule.catchup
         given.update(self._limits())
         if options.owner:
@@ -159,7 +161,7 @@ class DagFile:
             "max_active_runs": options.max_active_runs,
             "max_active_tasks": options.max_active_tasks,
             "max_consecutive_failed_dag_runs": options.max_consecutive_failed_runs,
-            "dagrun_timeout": None if options.run_timeout is None else _span(options.run_timeout),
+            "dagrun_timeout": None if options.run_timeout is None else pysource.span(options.run_timeout),
         }
         for name in callbacks.OF_RUNS:
             given[name] = callbacks.argument(getattr(options, name), self._callbacks)
@@ -167,7 +169,7 @@ class DagFile:
             given["deadline"] = pysource.call(
                 "DeadlineAlert",
                 reference=pysource.Code("DeadlineReference.DAGRUN_QUEUED_AT"),
-                interval=_span(options.deadline),
+                interval=pysource.span(options.deadline),
                 callback=pysource.call("SyncCallback", options.on_deadline_callback.replace(":", ".")),
             )
         return {name: value for name, value in given.items() if value is not None}
@@ -188,7 +190,7 @@ class DagFile:
 
     def _finish(self) -> pysource.Code:
         """The task that marks the end of the run."""
-        about = {"task_id": FINISH, "retries": 2, "retry_delay": _span(FINISH_DELAY)}
+        about = {"task_id": FINISH, "retries": 2, "retry_delay": pysource.span(FINISH_DELAY)}
         return pysource.Code(pysource.laid(*self._launcher.task("finish", None, about, {}), 4))
 
     def _edges(self) -> list[str]:
@@ -242,7 +244,7 @@ class DagFile:
         given.update(self._rule(step))
         given.update(_retries(step.retry))
         if step.timeout is not None:
-            given["execution_timeout"] = _span(step.timeout)
+            given["execution_timeout"] = pysource.span(step.timeout)
         if step.options:
             given.update(self._own(options_of(step, TaskOptions)))
         return given
@@ -320,7 +322,7 @@ def _guarding(gate: str, condition: str, after: str) -> str:
     """That a task is guarded by a gate; what that goes by is shown on the way."""
     if not condition:
         return _edge([gate], after)
-    parts = [gate, f">> Label({pysource.literal(_short(condition, LONGEST_LABEL))})", f">> {after}"]
+    parts = [gate, f">> Label({pysource.literal(condition)})", f">> {after}"]
     line = " ".join(parts)
     return line if len(line) + 4 <= pysource.WIDTH else "\n        ".join(["(", *parts]) + "\n    )"
 
@@ -334,30 +336,12 @@ def _retries(retry: Retry) -> dict[str, Any]:
     """How often a task is tried again; nothing where nobody asked, so that the site's own default stands."""
     if not retry.count:
         return {"retries": 0} if retry.never else {}
-    given: dict[str, Any] = {"retries": retry.count, "retry_delay": _span(retry.delay)}
+    given: dict[str, Any] = {"retries": retry.count, "retry_delay": pysource.span(retry.delay)}
     if retry.backoff != 1:
         given["retry_exponential_backoff"] = DOUBLING.get(retry.backoff, retry.backoff)
         if retry.max_delay is not None:
-            given["max_retry_delay"] = _span(retry.max_delay)
+            given["max_retry_delay"] = pysource.span(retry.max_delay)
     return given
-
-
-def _span(seconds: float) -> pysource.Code:
-    """A timedelta in the largest unit that it is a whole number of."""
-    whole = timedelta(seconds=seconds)
-    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= size and seconds % size == 0:
-            return pysource.Code(f"timedelta({unit}={int(seconds // size)})")
-    shown = whole.total_seconds()
-    return pysource.Code(f"timedelta(seconds={int(shown) if shown.is_integer() else shown!r})")
-
-
-def _moment(canonical: str) -> pysource.Code:
-    moment = datetime.fromisoformat(canonical.replace("Z", "+00:00"))
-    parts = [moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, moment.microsecond]
-    while len(parts) > 3 and not parts[-1]:
-        parts.pop()
-    return pysource.Code(f"datetime({', '.join(map(str, parts))}, tzinfo=timezone.utc)")
 
 
 def _asset(name: str) -> pysource.Code:

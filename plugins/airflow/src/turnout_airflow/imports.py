@@ -50,12 +50,8 @@ _FORMER = {
 """Where Airflow 3.0 and 3.1 have what has moved since; what else a file takes of it was always there."""
 
 
-def _bound(name: str) -> str:
-    return name.rpartition(" ")[2]
-
-
 IMPORTED = frozenset(
-    _bound(name) for modules in (_STANDARD, _OTHERS, _MOVED) for names in modules.values() for name in names
+    pysource.bound(name) for modules in (_STANDARD, _OTHERS, _MOVED) for names in modules.values() for name in names
 )
 """The names that a file may import, but for those of callbacks."""
 
@@ -68,36 +64,8 @@ def imports(used: frozenset[str], further: tuple[str, ...]) -> str:
         used: those of the names in :data:`IMPORTED` that the file reads.
         further: lines that import what is not Airflow's.
     """
-    lines = [
-        *sorted(_lines(_STANDARD, used), key=_place),
-        "",
-        *sorted([*_lines(_OTHERS, used), *further], key=_place),
-    ]
-    if moved := _lines(_MOVED, used, 4):
-        former = _lines(_FORMER, used, 4)
-        lines += ["", "try:", *sorted(moved, key=_place), "except ImportError:  # before Airflow 3.2"]
-        lines += sorted(former, key=_place)
+    lines = [*pysource.imports(_STANDARD, used), "", *pysource.imports(_OTHERS, used, further)]
+    if moved := pysource.imports(_MOVED, used, indent=4):
+        lines += ["", "try:", *moved, "except ImportError:  # before Airflow 3.2"]
+        lines += pysource.imports(_FORMER, used, indent=4)
     return "\n".join(lines)
-
-
-def _lines(modules: dict[str, tuple[str, ...]], used: frozenset[str], indent: int = 0) -> list[str]:
-    """The lines that import what is used of some modules."""
-    lead, lines = " " * indent, []
-    for module, names in modules.items():
-        taken = sorted((name for name in names if _bound(name) in used), key=_order)
-        if not module:
-            lines += [f"{lead}import {name}" for name in taken]
-        elif taken:
-            lines.append(f"{lead}{pysource.imported(module, taken, indent)}")
-    return lines
-
-
-def _order(name: str) -> tuple[bool, bool, str]:
-    """Where a name stands among others of its module: constants, classes, functions."""
-    return not name.isupper(), name[0].islower(), name
-
-
-def _place(line: str) -> tuple[bool, str]:
-    """Where a line of imports stands among others: modules first, then by their names."""
-    words = line.split()
-    return words[0] == "from", words[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import symtable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,19 +31,7 @@ class Program(NamedTuple):
 def program(template: str, slots: frozenset[tuple[str, Any]]) -> Program:
     """The program of the files whose template is given the same: nothing in it is of a single plan."""
     text = render(template, layout="program.jinja", **dict(slots))
-    return Program(pysource.Code(text), globals_of(text))
-
-
-def globals_of(text: str) -> frozenset[str]:
-    """The names that Python source has at its top level, made there or read from anywhere in it, built-in ones too."""
-    module = symtable.symtable(text, "the DAG file", "exec")
-    return frozenset(module.get_identifiers()).union(*map(_read, module.get_children()))
-
-
-def _read(table: symtable.SymbolTable) -> frozenset[str]:
-    """The global names that a class, a function and what lies in it read."""
-    own = frozenset(symbol.get_name() for symbol in table.get_symbols() if symbol.is_global())
-    return own.union(*map(_read, table.get_children()))
+    return Program(pysource.Code(text), pysource.globals_of(text))
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from turnout.plugin_api import Config, LocalPath, Secret, Url
+from turnout.plugin_api import Config, LocalPath, Secret, Url, Variable
 from turnout_airflow.container_settings import (
     IMAGE,
     Count,
@@ -17,7 +17,6 @@ from turnout_airflow.container_settings import (
     DockerSettings,
     KubernetesOptions,
     KubernetesSettings,
-    Variable,
 )
 
 FINISH = "finish-run"

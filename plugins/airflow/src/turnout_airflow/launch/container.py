@@ -1,4 +1,4 @@
-"""Steps in containers: what Docker and Kubernetes have in common, operators over one that calls the runtime."""
+"""Steps in containers: what Docker and Kubernetes have in common."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from turnout_airflow.settings import AirflowSettings, TaskOptions
 
 
 class ContainerLauncher(Launcher):
-    """What containers and pods have in common: the image, and three operators over one that calls the runtime.
+    """What containers and pods have in common: the image, and what all tasks are given.
 
     Raises:
         ConfigError: for a step without an image, or with a strange one.

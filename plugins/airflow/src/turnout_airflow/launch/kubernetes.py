@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import StepPlan, digest, plain_memory, pysource
-from turnout_airflow.container_settings import KubernetesOptions, Toleration
+from turnout.plugin_api import StepPlan, Toleration, digest, plain_memory, pysource
+from turnout_airflow.container_settings import KubernetesOptions
 from turnout_airflow.launch.container import ContainerLauncher
 from turnout_airflow.settings import TaskOptions
 

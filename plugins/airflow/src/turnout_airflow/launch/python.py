@@ -16,11 +16,10 @@ class PythonLauncher(Launcher):
     """A process of an interpreter, on the worker of the task."""
 
     template = "python.jinja"
-    bases = "CallRuntime, BaseOperator"
 
     def __init__(self, plan: Plan, settings: AirflowSettings) -> None:
         super().__init__(plan, settings)
-        self.told = self.maps or self.gates
+        self.takes_step = self.told
 
     @property
     def slots(self) -> dict[str, Any]:
