@@ -18,7 +18,8 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from turnout.artifacts import blobs
-from turnout.artifacts.artifacts import Artifacts, path_artifact, unprofiled
+from turnout.artifacts.artifacts import Artifacts
+from turnout.artifacts.saving import path_artifact, unprofiled
 from turnout.artifacts.small import LIMIT
 from turnout.base import canonical
 from turnout.base.errors import ArtifactError, PluginError

@@ -150,7 +150,7 @@ def test_every_key_of_a_store_is_known_by_its_form():
 def test_a_loaded_folder_has_the_content_it_had(house, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.txt").write_text("a")
-    from turnout.artifacts.artifacts import path_artifact
+    from turnout.artifacts.saving import path_artifact
 
     before = path_artifact(tmp_path / "folder", "folder").digest
     written.mark_all(tmp_path / "folder")

@@ -15,7 +15,8 @@ import msgspec
 from turnout.api.history import find_run
 from turnout.api.workspace import Workspace, user
 from turnout.artifacts import outputs
-from turnout.artifacts.artifacts import Artifacts, ContentKind
+from turnout.artifacts.artifacts import Artifacts
+from turnout.artifacts.saving import ContentKind
 from turnout.base import clock
 from turnout.base.errors import ConfigError, UnsupportedError, did_you_mean
 from turnout.base.identity import run_id

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.artifacts.artifacts import ContentKind
+from turnout.artifacts.saving import ContentKind
 from turnout.base import canonical
 from turnout.base.errors import Location, PlanError, TurnoutError, raise_all
 from turnout.components.registry import Registry

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from turnout.artifacts.artifacts import Artifacts, ContentKind, path_artifact
+from turnout.artifacts.artifacts import Artifacts
+from turnout.artifacts.saving import ContentKind, path_artifact
 from turnout.base.errors import Location, PlanError
 from turnout.project.project import Project
 from turnout.project.sources import FILE_LIMIT

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from turnout.artifacts.artifacts import unprofiled
+from turnout.artifacts.saving import unprofiled
 from turnout.model.plan import StepPlan
 from turnout.model.records import Artifact, Logged, OutputRecord, Record
 
