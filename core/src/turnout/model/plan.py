@@ -167,7 +167,7 @@ def settled(plan: Plan) -> Plan:
     """The plan as who reads its bytes elsewhere sees it, in canonical order; the bytes are kept with it."""
     data = plan.encode()
     found = decode(data)
-    found.__dict__["_encoded"] = data
+    msgspec.structs.force_setattr(found, "_encoded", data)
     return found
 
 

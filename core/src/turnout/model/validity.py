@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from turnout.base import names
 from turnout.base.errors import PlanError
 from turnout.model.expressions import inputs_of
@@ -17,14 +19,14 @@ def check(plan: Plan, where: str) -> Plan:
     Raises:
         PlanError: with what is wrong.
     """
-    if "_checked" not in plan.__dict__:  # the same plan is read many times, and decoded once
+    if not getattr(plan, "_checked", False):  # the same plan is read many times, and decoded once
         if reason := next(_problems(plan), None):
             raise PlanError(
                 f"{where} cannot be used: {reason}",
                 why="it was changed after it was made",
                 fix="export or submit the pipeline again",
             )
-        plan.__dict__["_checked"] = True
+        msgspec.structs.force_setattr(plan, "_checked", True)
     return plan
 
 
