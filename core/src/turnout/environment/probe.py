@@ -48,7 +48,7 @@ sys.__stdout__.write("\\n" + json.dumps(result))
 """
 
 _OURS = frozenset(
-    {"turnout", "click", "cloudpickle", "msgspec", "packaging", "pathspec", "pluggy", "rich", "tomli", "yaml"}
+    {"turnout", "click", "cloudpickle", "msgspec", "packaging", "pathspec", "pluggy", "psutil", "rich", "tomli", "yaml"}
 )
 
 
