@@ -76,7 +76,7 @@ def label(item: Any) -> str:
 
 @pytest.mark.parametrize(("value", "name"), VALUES, ids=label)
 def test_by_value(value: Any, name: str) -> None:
-    assert Materializers(BUILTIN).for_value(value).name == name
+    assert next(Materializers(BUILTIN).candidates(value)).name == name
 
 
 @pytest.mark.parametrize("value", [value for value, _ in VALUES if not isinstance(value, Path)], ids=label)
@@ -110,7 +110,7 @@ def test_choosing_imports_no_library() -> None:
         "chosen = Materializers(BUILTIN)\n"
         "assert chosen.for_type(TypeName(name='pandas.core.frame:DataFrame')) == 'table'\n"
         "assert chosen.for_type(TypeName(name='a:B', bases=('sklearn.base:BaseEstimator',))) == 'sklearn'\n"
-        "assert chosen.for_value({'a': [1]}).name == 'json'\n"
+        "assert next(chosen.candidates({'a': [1]})).name == 'json'\n"
         "heavy = {'numpy', 'pandas', 'polars', 'pyarrow', 'sklearn', 'joblib', 'matplotlib', 'plotly', 'cloudpickle',"
         " 'pydantic'}\n"
         "print(sorted(heavy & set(sys.modules)))"

@@ -48,7 +48,7 @@ cases = {
 for name, value in cases.items():
     folder = Path(sys.argv[1]) / name
     folder.mkdir(parents=True)
-    materializer = Materializers(BUILTIN).for_value(value)
+    materializer = next(Materializers(BUILTIN).candidates(value))
     materializer.save(value, folder)
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         print(name, materializer.name, path.relative_to(folder), hashlib.sha256(path.read_bytes()).hexdigest())

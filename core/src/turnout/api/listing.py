@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from turnout.api import allowed
 from turnout.api.run import Run
@@ -64,14 +64,9 @@ def list_runs(
 ) -> list[ListedRun]:
     """As :func:`runs`, without looking into the runs; an engine is asked where only it can tell the state."""
     wanted = None if states is None else frozenset(states)
+    most, start = limit if wanted is None else None, None if since is None else moment(since)
     with closing(Index(workspace.store, workspace.project.name)) as index:
-        found = index.runs(
-            pipeline=pipeline,
-            tags=tags,
-            states=wanted,
-            since=None if since is None else moment(since),
-            limit=limit if wanted is None else None,
-        )
+        found = index.runs(pipeline=pipeline, tags=tags, states=wanted, since=start, limit=most)
     listed = []
     for one in found:
         state = _state(workspace, one)
@@ -83,25 +78,11 @@ def list_runs(
 
 
 def list_artifacts(
-    workspace: Workspace,
-    *,
-    pipeline: str | None = None,
-    step: str | None = None,
-    kind: str | None = None,
-    digest: str | None = None,
-    since: datetime | timedelta | str | None = None,
-    limit: int | None = None,
+    workspace: Workspace, *, since: datetime | timedelta | str | None = None, **chosen: Any
 ) -> list[ListedArtifact]:
     """What the steps of all runs made, the newest run's first; see :meth:`turnout.catalog.index.Index.artifacts`."""
     with closing(Index(workspace.store, workspace.project.name)) as index:
-        return index.artifacts(
-            pipeline=pipeline,
-            step=step,
-            kind=kind,
-            digest=digest,
-            since=None if since is None else moment(since),
-            limit=limit,
-        )
+        return index.artifacts(since=None if since is None else moment(since), **chosen)
 
 
 def _state(workspace: Workspace, one: Listed) -> RunState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import click
 
@@ -37,15 +38,7 @@ def span(ctx: click.Context, param: click.Parameter, value: str | None) -> timed
 @click.option("--dry-run", is_flag=True, help="Remove nothing; say what would be.")
 @stack_option
 @json_option
-def gc(
-    keep_runs: int | None,
-    older_than: timedelta | None,
-    pipeline: str | None,
-    grace: timedelta,
-    dry_run: bool,
-    stack: str | None,
-    as_json: bool,
-) -> None:
+def gc(dry_run: bool, stack: str | None, as_json: bool, **chosen: Any) -> None:
     """Remove what nothing names any more: artifacts, code, plans; before that, the runs that may go.
 
     Without --keep-runs and --older-than no run is removed; with both, runs that are beyond the one and the other. What
@@ -56,14 +49,7 @@ def gc(
     from turnout.api.garbage import collect_garbage
     from turnout.api.workspace import Workspace
 
-    done = collect_garbage(
-        Workspace.here(stack),
-        keep_runs=keep_runs,
-        older_than=older_than,
-        pipeline=pipeline,
-        grace=grace,
-        dry_run=dry_run,
-    )
+    done = collect_garbage(Workspace.here(stack), dry_run=dry_run, **chosen)
     if as_json:
         print_json({"dry_run": dry_run, "bytes": sum(one.bytes for one in done.freed.values()), "collected": done})
         return

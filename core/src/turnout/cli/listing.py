@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from turnout.base import names
@@ -19,6 +21,7 @@ def _filters(command: CommandT) -> CommandT:
             type=click.IntRange(min=0),
             default=20,
             show_default=True,
+            callback=lambda _, __, value: value or None,
             help="How many, newest first; 0 for all.",
         ),
         click.option("--since", metavar="TIME", help="Only of runs since a time (2026-01-31) or a span (7d)."),
@@ -34,29 +37,14 @@ def _filters(command: CommandT) -> CommandT:
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only runs in this state.")
 @stack_option
 @json_option
-def list_runs(
-    pipeline: str | None,
-    since: str | None,
-    limit: int,
-    tags: tuple[str, ...],
-    states: tuple[str, ...],
-    stack: str | None,
-    as_json: bool,
-) -> None:
+def list_runs(tags: tuple[str, ...], states: tuple[str, ...], stack: str | None, as_json: bool, **chosen: Any) -> None:
     """List the runs of this project, newest first."""
     from turnout.api import listing
     from turnout.api.workspace import Workspace
     from turnout.cli.summary import shown_address
 
     workspace = Workspace.here(stack)
-    found = listing.list_runs(
-        workspace,
-        pipeline=pipeline,
-        tags=pairs(tags, "--tag"),
-        states=states or None,
-        since=since,
-        limit=limit or None,
-    )
+    found = listing.list_runs(workspace, tags=pairs(tags, "--tag"), states=states or None, **chosen)
     if as_json:
         print_json(
             [
@@ -75,7 +63,7 @@ def list_runs(
         )
         return
     if not found:
-        which = "no such runs" if pipeline or tags or states or since else "no runs"
+        which = "no such runs" if tags or states or chosen["pipeline"] or chosen["since"] else "no runs"
         where = shown_address(workspace.store.address)
         click.echo(f"{which} of {workspace.project.name} in {where}; start one: turnout run PIPELINE", err=True)
         return
@@ -96,35 +84,17 @@ def list_runs(
 @click.option("--digest", metavar="DIGEST", help="Only those whose digest starts so: which runs made it.")
 @stack_option
 @json_option
-def list_artifacts(
-    run: str | None,
-    pipeline: str | None,
-    since: str | None,
-    limit: int,
-    step: str | None,
-    kind: str | None,
-    digest: str | None,
-    stack: str | None,
-    as_json: bool,
-) -> None:
+def list_artifacts(run: str | None, stack: str | None, as_json: bool, **chosen: Any) -> None:
     """List the outputs of RUN; without it, what all runs of this project made, the newest run's first."""
     if run is not None:
-        if pipeline or since or step or kind or digest:
+        if any(value for name, value in chosen.items() if name != "limit"):
             raise click.UsageError("--pipeline, --since, --step, --type and --digest choose among runs: leave RUN out")
         _list_outputs(run, stack, as_json)
         return
     from turnout.api import listing
     from turnout.api.workspace import Workspace
 
-    found = listing.list_artifacts(
-        Workspace.here(stack),
-        pipeline=pipeline,
-        step=step,
-        kind=kind,
-        digest=digest,
-        since=since,
-        limit=limit or None,
-    )
+    found = listing.list_artifacts(Workspace.here(stack), **chosen)
     if as_json:
         print_json(found)
         return

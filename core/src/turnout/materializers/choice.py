@@ -55,10 +55,6 @@ class Materializers:
                 return found.name
         return None
 
-    def for_value(self, value: Any) -> Materializer:
-        """The materializer that is tried first for a value."""
-        return next(self.candidates(value))
-
     def candidates(self, value: Any) -> Iterator[Materializer]:
         """The materializers that may take a value, nearest class first, the pickle last; each once."""
         seen = set()
