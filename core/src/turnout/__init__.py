@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from turnout.api.aliases import artifact
     from turnout.api.comparison import compare
+    from turnout.api.endpoint import endpoint
     from turnout.api.listing import runs
     from turnout.api.pipeline import pipeline
     from turnout.api.promotion import promote
@@ -57,6 +58,7 @@ _HOMES = {
     "turnout.definition.markers": ("INTERVAL_END", "INTERVAL_START", "LOGICAL_TIME"),
     "turnout.api.aliases": ("artifact",),
     "turnout.api.comparison": ("compare",),
+    "turnout.api.endpoint": ("endpoint",),
     "turnout.api.listing": ("runs",),
     "turnout.api.pipeline": ("pipeline",),
     "turnout.api.promotion": ("promote",),
@@ -85,6 +87,7 @@ __all__ = [
     "UnsupportedError",
     "artifact",
     "compare",
+    "endpoint",
     "log_artifact",
     "log_figure",
     "log_metric",

@@ -24,7 +24,7 @@ from turnout.base.identity import run_id
 from turnout.base.quantities import memory_bytes, plain_memory
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Component, Config, ExistingPath, HostPort, LocalPath, Secret, Uri, Url
-from turnout.components.deployer import Deployer, EndpointStatus
+from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
 from turnout.components.feature_store import FeatureStore, FeatureView
 from turnout.components.hookspecs import hookimpl
 from turnout.components.lazy import Lazy
@@ -64,6 +64,8 @@ from turnout.engines.servers import TrialServers
 from turnout.engines.servers import command as trial_command
 from turnout.engines.yaml_text import yaml_text
 from turnout.model.capability import Capability, Support
+from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint import decode as decode_endpoint
 from turnout.model.expressions import Expression, render
 from turnout.model.forms import in_text, plain
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
@@ -88,6 +90,8 @@ from turnout.model.settings import Resources, Retry
 from turnout.model.spec import Entrypoint, ParamSpec, Place, Schedule
 from turnout.model.types import ANY, ParamType, TypeName
 from turnout.project.written import marked
+from turnout.serving.service import Service
+from turnout.serving.tables import BadRequest
 from turnout.stores import layout
 from turnout.stores.keys import check as check_key
 from turnout.stores.layout import committed
@@ -99,6 +103,7 @@ __all__ = [
     "Artifact",
     "ArtifactError",
     "ArtifactStore",
+    "BadRequest",
     "Batch",
     "Bundle",
     "Capability",
@@ -115,6 +120,7 @@ __all__ = [
     "DriverRun",
     "DriverSettings",
     "Element",
+    "EndpointPlan",
     "EndpointStatus",
     "EngineFolder",
     "Entry",
@@ -176,6 +182,7 @@ __all__ = [
     "Schedule",
     "Secret",
     "SecretStore",
+    "Service",
     "State",
     "StepPlan",
     "StepResult",
@@ -194,12 +201,14 @@ __all__ = [
     "Uri",
     "Url",
     "Variable",
+    "VersionStatus",
     "Violation",
     "Watcher",
     "Worker",
     "call",
     "check_key",
     "committed",
+    "decode_endpoint",
     "did_you_mean",
     "digest",
     "digest_of",

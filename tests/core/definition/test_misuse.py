@@ -18,7 +18,7 @@ PRELUDE = """\
 import datetime as dt, enum, pathlib
 from typing import Annotated, Any, Literal, NamedTuple
 import pandas as pd
-from turnout.definition.endpoint import endpoint
+from turnout.api.endpoint import endpoint
 from turnout.definition.features import Features
 from turnout.definition.own_materializers import materializer
 from turnout.definition.pipeline import PipelineDefinition, define

@@ -124,7 +124,7 @@ class Plugin:
 
     @hookimpl
     def turnout_deployers(self):
-        return [concrete(Deployer, "none")]
+        return [concrete(Deployer, "none"), concrete(Deployer, "local")]
 
     @hookimpl
     def turnout_secret_stores(self):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from turnout.testing.deployer import DeployerSuite, Served
+from turnout.testing.deployer import DeployerSuite
 from turnout_specimen.deployer import SpecimenDeployer, SpecimenSettings
 
 
@@ -10,13 +10,3 @@ class TestSpecimenDeployer(DeployerSuite):
     @pytest.fixture
     def deployer(self, tmp_path):
         return SpecimenDeployer(SpecimenSettings(folder=str(tmp_path / "deployments")))
-
-    @pytest.fixture
-    def served(self):
-        return Served(
-            endpoint={"name": "double", "input": "x", "factor": 2},
-            name="double",
-            rows=[{"x": 1}, {"x": 2.5}],
-            predictions=[2, 5.0],
-            bad_rows=[{}, {"x": "two"}],
-        )

@@ -37,8 +37,11 @@ def turnout_feature_stores() -> tuple[Lazy, ...]:
 
 @hookimpl
 def turnout_deployers() -> tuple[Lazy, ...]:
-    """No deployer."""
-    return (Lazy("none", "turnout.builtin.no_deployer:NoDeployer"),)
+    """No deployer, and this machine."""
+    return (
+        Lazy("none", "turnout.builtin.no_deployer:NoDeployer"),
+        Lazy("local", "turnout.serving.local:LocalDeployer"),
+    )
 
 
 @hookimpl

@@ -28,6 +28,8 @@ _CONTENT = re.compile(
     r"(?:(?P<artifact>artifacts)|(?P<code>code)|(?P<claim>claims))/(?P<digest>[0-9a-f]{64})/"
     r"|(?P<plan>plans)/(?P<plan_digest>[0-9a-f]{64})\.json\Z"
 )
+KEPT_VERSIONS = 3
+"""How many versions of an endpoint are kept alive: the newest, and two to go back to."""
 _PARTS = ("cache", "changes", "aliases", "removed", "promoted")
 _READERS = 16
 
@@ -86,7 +88,22 @@ def holdings(store: ArtifactStore[Any]) -> Holdings:
             found.parts.setdefault((project, part), []).append(entry)
         else:
             found.roots.append(entry)
+    found.roots = [*_newest_versions(found.roots)]
     return found
+
+
+def _newest_versions(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries without those of versions of endpoints that nobody goes back to."""
+    by_name: dict[str, list[tuple[int, Entry]]] = {}
+    for entry in entries:
+        folder, _, file = entry.key.rpartition("/")
+        number = file.removesuffix(".json")
+        if folder.split("/")[1:2] == ["endpoints"] and number.isdecimal():
+            by_name.setdefault(folder, []).append((int(number), entry))
+        else:
+            yield entry
+    for numbered in by_name.values():
+        yield from (entry for _, entry in sorted(numbered, key=lambda version: version[0])[-KEPT_VERSIONS:])
 
 
 class Live(msgspec.Struct):

@@ -24,6 +24,8 @@ COMMANDS = {
         "turnout.cli.explain:explain",
         "Show how a pipeline is planned for a stack, or why a step ran as it did.",
     ),
+    "deploy": ("turnout.cli.deploy:deploy", "Serve ENDPOINT over HTTP by the stack's deployer."),
+    "endpoints": ("turnout.cli.endpoints:endpoints", "List endpoints, look into one, go forward or back, remove one."),
     "verify": ("turnout.cli.verify:verify", "Compare what a pipeline comes to on two stacks, or two runs."),
     "debug": ("turnout.cli.debug:debug", "Run a step of a run once more, as it was; nothing is stored."),
     "runs": ("turnout.cli.runs:runs", "List runs, show and compare them, read a step's log, stop one."),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
+from turnout.api.endpoint import Endpoint
 from turnout.api.pipeline import Pipeline
 from turnout.base import context
 from turnout.base.errors import ConfigError, DefinitionError, Location, TurnoutError, did_you_mean
@@ -21,7 +23,7 @@ def find_pipeline(target: str) -> Pipeline:
         ConfigError: when there is no such file, module or pipeline, or more than one to choose from.
         DefinitionError: when it is defined wrongly, or its function fails.
     """
-    found = _choose(target)
+    found = _choose(target, Pipeline, "pipeline")
     try:
         found.trace()
     except TurnoutError:
@@ -37,23 +39,35 @@ def find_pipeline(target: str) -> Pipeline:
     return found
 
 
-def _choose(target: str) -> Pipeline:
+def find_endpoint(target: str) -> Endpoint:
+    """The endpoint ``module:name`` or ``path.py:name``; the name may be left out where there is one.
+
+    Raises:
+        ConfigError: when there is no such file, module or endpoint, or more than one to choose from.
+    """
+    return _choose(target, Endpoint, "endpoint")
+
+
+DefinedT = TypeVar("DefinedT", Pipeline, Endpoint)
+
+
+def _choose(target: str, cls: type[DefinedT], kind: str) -> DefinedT:
     place, _, name = target.partition(":")
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
-    found = {key: value for key, value in vars(module).items() if isinstance(value, Pipeline)}
+    defined = {key: value for key, value in vars(module).items() if isinstance(value, cls)}
     if not name:
-        own = {key: value for key, value in found.items() if value.function.__module__ == module.__name__} or found
+        own = {key: value for key, value in defined.items() if value.function.__module__ == module.__name__} or defined
         if len(own) == 1:
             return next(iter(own.values()))
         if not own:
-            raise ConfigError(f"{place} defines no pipeline", fix="decorate a function with @pipeline")
-        raise ConfigError(f"{place} defines {len(own)} pipelines", fix=f"name one: {place}:{next(iter(own))}")
-    if name not in found:
+            raise ConfigError(f"{place} defines no {kind}", fix=f"decorate a function with @{kind}")
+        raise ConfigError(f"{place} defines {len(own)} {kind}s", fix=f"name one: {place}:{next(iter(own))}")
+    if name not in defined:
         raise ConfigError(
-            f"{place} has no pipeline {name!r}. {did_you_mean(name, found)}".rstrip(" ."),
-            fix=f"its pipelines are: {', '.join(found) or 'none'}",
+            f"{place} has no {kind} {name!r}. {did_you_mean(name, defined)}".rstrip(" ."),
+            fix=f"its {kind}s are: {', '.join(defined) or 'none'}",
         )
-    return found[name]
+    return defined[name]
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -3,44 +3,77 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Component, ConfigT
 from turnout.components.orchestrator import Bundle
 from turnout.model.capability import Support
+from turnout.model.endpoint import EndpointPlan
+
+DeployerCapability = Literal["canary", "promote", "logs", "replicas", "autoscaling"]
+"""What a deployer may be able to do beside serving one version."""
+
+
+class VersionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of an endpoint (its plan's digest) and the share of requests it answers, from 0 to 1."""
+
+    version: str
+    share: float
 
 
 class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment as its tool sees it now; ``url`` is where it answers."""
+    """A deployment as its tool sees it now.
+
+    ``url`` is where it answers, ``versions`` what answers there, the live one first; ``message`` says why it is not
+    ready.
+    """
 
     name: str
     state: Literal["absent", "starting", "ready", "failed"]
     url: str = ""
+    versions: tuple[VersionStatus, ...] = ()
     message: str = ""
 
 
 class Deployer(Component[ConfigT], ABC):
     """Serves endpoints. Every deployer runs the same serving code over the same steps that training used."""
 
-    capabilities: ClassVar[Mapping[str, Support]] = {}
+    capabilities: ClassVar[Mapping[DeployerCapability, Support]] = {}
 
     @abstractmethod
-    def compile(self, endpoint: Any) -> Bundle:
+    def compile(self, endpoint: EndpointPlan) -> Bundle:
         """The tool's files for an endpoint plan. Pure, as an orchestrator's ``compile`` is."""
 
     @abstractmethod
-    def deploy(self, endpoint: Any, bundle: Bundle) -> EndpointStatus:
-        """Create or update the deployment; return when the tool has accepted it."""
+    def deploy(
+        self, endpoint: EndpointPlan, bundle: Bundle, store: ArtifactStore[Any], *, share: float = 1.0
+    ) -> EndpointStatus:
+        """Create or update the deployment; return when the tool has accepted it.
+
+        A version that replaces another does so without a failed request; one that cannot be started leaves the other
+        as it is.
+
+        Args:
+            share: of the requests, from 0 to 1; less than 1 is a canary beside the live version.
+
+        Raises:
+            DeployError: when the tool refuses it.
+        """
 
     @abstractmethod
     def status(self, name: str) -> EndpointStatus:
         """The deployment's state now."""
 
     @abstractmethod
-    def predict(self, name: str, rows: list[dict[str, Any]]) -> list[Any]:
+    def list(self) -> tuple[EndpointStatus, ...]:
+        """All deployments of this deployer, by name."""
+
+    @abstractmethod
+    def predict(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
         """One prediction a row, in order, asked of the running deployment.
 
         Raises:
@@ -50,3 +83,32 @@ class Deployer(Component[ConfigT], ABC):
     @abstractmethod
     def delete(self, name: str) -> None:
         """Remove the deployment; nothing happens where there is none."""
+
+    def promote(self, name: str) -> EndpointStatus:
+        """Let the canary answer everything.
+
+        Raises:
+            DeployError: when there is no canary, or this deployer has none.
+        """
+        raise self._cannot("promote", name)
+
+    def rollback(self, name: str) -> EndpointStatus:
+        """Go back: from a canary to the live version alone, else to the version before.
+
+        Raises:
+            DeployError: when there is nothing to go back to, or this deployer cannot.
+        """
+        raise self._cannot("roll back", name)
+
+    def logs(self, name: str) -> Iterator[str]:
+        """The deployment's log, line by line.
+
+        Raises:
+            DeployError: when there is none, or this deployer has none.
+        """
+        raise self._cannot("show the log of", name)
+
+    def _cannot(self, what: str, name: str) -> Exception:
+        from turnout.base.errors import DeployError
+
+        return DeployError(f"the {self.name} deployer cannot {what} {name}", fix="use the tool itself")

@@ -14,7 +14,7 @@ from turnout.definition.step import result
 from turnout.definition.trace import Trace, current
 from turnout.definition.values import Value
 from turnout.definition.wiring import Wiring
-from turnout.model.inputs import InputSpec, Literal, Output
+from turnout.model.inputs import InputSpec, Literal
 from turnout.model.spec import Entrypoint, OutputSpec, StepSpec
 from turnout.model.types import ParamType
 from turnout.model.values import shorten
@@ -117,16 +117,14 @@ class Features:
         return trace, wiring
 
     def _is_table(self, table: Handle) -> bool:
-        if not isinstance(table._source, Output) or table._mapped or table._type.collection:
+        if isinstance(table._source, Literal) or table._param is not None or table._mapped or table._type.collection:
             return False
         return table._type.name == "any" or fitting.is_table(table._type)
 
     def _inputs(self, table: Handle) -> dict[str, InputSpec]:
-        source = table._source
-        assert isinstance(source, Output)
         texts = ParamType(kind="list", items=(_TEXT,))
         return {
-            "entities": InputSpec(source=source, type=table._type),
+            "entities": InputSpec(source=table._source, type=table._type),
             "features": InputSpec(source=Literal(value=list(self.features), type=texts), type=type_name(list[str])),
             "entity": InputSpec(source=Literal(value=self.entity, type=_TEXT), type=type_name(str)),
         }

@@ -188,6 +188,24 @@ class PipelineDefinition:
         other._group = name
         return other
 
+    def __getitem__(self, key: str) -> Handle:
+        """In an endpoint, what a step of a run of this pipeline made: ``flights["fit"]``, ``flights["load.weather"]``.
+
+        Raises:
+            DefinitionError: outside an endpoint, or for an output that there is not.
+        """
+        trace = current.get()
+        bind = getattr(trace, "bind", None)
+        if bind is None:
+            raise DefinitionError(
+                f"{self.name}[{key!r}] is asked for outside an endpoint",
+                where=places.here(),
+                why="a pipeline has results once it has run",
+                fix="in an endpoint's function it is what the served run made; of a run read run[...].load()",
+            )
+        handle: Handle = bind(self, key)
+        return handle
+
     def map(self, *_args: Any, **_kwargs: Any) -> Any:
         """Refused: engines fan out single steps only.
 

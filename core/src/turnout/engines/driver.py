@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 
 from turnout.base import canonical
+from turnout.base.background import last_line
 from turnout.base.errors import ArtifactError, RunError
 from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
@@ -23,7 +24,6 @@ from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus
 from turnout.components.progress import Watcher
 from turnout.engines import drive
-from turnout.engines.background import last_line
 from turnout.engines.calling import LOGS, log_name
 from turnout.engines.following import Follower, last_state
 from turnout.model.plan import Plan

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from turnout.base.background import Background, last_line, see_free
 from turnout.base.errors import ConfigError, RunError
-from turnout.engines.background import Background, last_line, see_free
 
 if TYPE_CHECKING:
     import click

@@ -71,7 +71,7 @@ class Table(Compared):
         _need_pyarrow(kind)
         table = _read_arrow(path)
         if kind in ARROW:
-            return _as_written(table)
+            return as_written(table)
         if kind in PANDAS_SERIES and path.stem != "series":
             return frames.to_pandas(_single(_without_index(table), kind), series=True)
         return frames.to_pandas(table, series=kind in PANDAS_SERIES)
@@ -241,7 +241,8 @@ def _whole(table: Any) -> Any:
     return table
 
 
-def _as_written(table: Any) -> Any:
+def as_written(table: Any) -> Any:
+    """The Arrow table of one that was read, without what other libraries noted in it."""
     metadata = table.schema.metadata or {}
     if _WHOLE in metadata:
         return table.replace_schema_metadata({key: text for key, text in metadata.items() if key != _WHOLE} or None)
@@ -275,8 +276,47 @@ def _read_polars(path: Path) -> Any:
     elif find_spec("pyarrow") is None:
         frame = pl.read_ipc(path)
     else:
-        frame = pl.from_arrow(_without_numbers_as_keys(frames.stored(_read_arrow(path))))
+        return as_polars(_read_arrow(path))
     return frame.drop([name for name in frame.columns if _INDEX.match(name)])
+
+
+def as_polars(table: Any) -> Any:
+    """The frame of Polars of an Arrow table that was read."""
+    import polars as pl
+
+    frame: Any = pl.from_arrow(_without_numbers_as_keys(frames.stored(table)))
+    return frame.drop([name for name in frame.columns if _INDEX.match(name)])
+
+
+def empty(folder: Path) -> Any:
+    """The table of an artifact without its rows and its index, as Arrow has it: its types, with all categories.
+
+    Raises:
+        ArtifactError: when there is no table in *folder*.
+    """
+    import pyarrow as pa
+
+    path = _file(folder)
+    if path.suffix == ".parquet":
+        return _without_index(_schema(path).empty_table())
+    with pa.memory_map(str(path)) as source:
+        reader = pa.ipc.open_file(source)
+        batches = [reader.get_batch(0).slice(0, 0)] if reader.num_record_batches else []
+        return _without_index(pa.Table.from_batches(batches, reader.schema))
+
+
+def first_rows(folder: Path, count: int) -> Any:
+    """The first rows of an artifact's table, without its index, as Arrow has them."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = _file(folder)
+    if path.suffix == ".parquet":
+        batches = parquet.ParquetFile(path).iter_batches(batch_size=count)
+        first = next(iter(batches), None)
+        return _without_index(_schema(path).empty_table() if first is None else pa.Table.from_batches([first]))
+    with pa.memory_map(str(path)) as source:
+        return _without_index(pa.ipc.open_file(source).read_all().slice(0, count))
 
 
 def _without_numbers_as_keys(table: Any) -> Any:

@@ -31,15 +31,20 @@ def publish_plan(store: ArtifactStore[Any], plan: Plan, package: CodePackage) ->
 
     They are claimed until a run names them.
     """
-    for digest in (package.digest, plan.digest):
-        claims.claim(store, digest, claims.HELD)
+    claims.claim(store, plan.digest, claims.HELD)
+    publish_code(store, package)
+    if not store.exists(layout.plan(plan.digest)):
+        store.create(layout.plan(plan.digest), plan.encode())
+
+
+def publish_code(store: ArtifactStore[Any], package: CodePackage) -> None:
+    """Create a code package in the store, unless it is there; it is claimed until something names it."""
+    claims.claim(store, package.digest, claims.HELD)
     if not store.exists(layout.code(package.digest)):
         store.create(layout.code(package.digest), package.data)
         if package.revision is not None:
             git = Git(package.revision.commit, package.revision.dirty)
             store.create(layout.code_origin(package.digest), canonical.encode(git))
-    if not store.exists(layout.plan(plan.digest)):
-        store.create(layout.plan(plan.digest), plan.encode())
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):

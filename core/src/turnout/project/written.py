@@ -26,7 +26,7 @@ FILES = ".turnout-files.json"
 _DIGEST, _RUN = "[0-9a-f]{64}", "[a-z2-7]{20}"
 _OF_STORE = re.compile(
     rf"(?:{re.escape(STORE)}|\.staging/.+|(?:artifacts|code|claims)/{_DIGEST}/.+|(?:plans|exports)/{_DIGEST}\.json"
-    rf"|[^/]+/(?:(?:runs|promoted)/{_RUN}/.+|cache/{_DIGEST}/.+|aliases/[^/]+/\d+\.json|changes/{_RUN}\.[^/]+\.json"
+    rf"|[^/]+/(?:(?:runs|promoted)/{_RUN}/.+|cache/{_DIGEST}/.+|(?:aliases|endpoints)/[^/]+/\d+\.json|changes/{_RUN}\.[^/]+\.json"
     r"|removed/[^/]+\.json))\Z"
 )
 """The keys of an artifact store, as :mod:`turnout.stores.layout` makes them."""

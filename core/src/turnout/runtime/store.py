@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from turnout.components.artifact_store import ArtifactStore
@@ -13,14 +13,14 @@ from turnout.runtime.secrets import open_secret_store
 from turnout.stores.address import from_environment
 
 
-def worker_store() -> ArtifactStore[Any]:
+def worker_store(environ: Mapping[str, str] = os.environ) -> ArtifactStore[Any]:
     """The store that ``TURNOUT_STORE`` names.
 
     Raises:
         ConfigError: when the variable is missing or its settings are wrong.
         ArtifactError: when no store takes such a URL.
     """
-    return from_environment(os.environ, others=_of_a_plugin, secrets=_secrets)
+    return from_environment(environ, others=_of_a_plugin, secrets=_secrets)
 
 
 def _secrets(settings: Component) -> Callable[[str], str | None]:

@@ -161,6 +161,21 @@ def promoted(project: str, run: str) -> str:
     return f"{project}/promoted/{run}"
 
 
+def endpoints(project: str) -> str:
+    """The folder of a project's endpoints."""
+    return f"{project}/endpoints"
+
+
+def endpoint_history(project: str, name: str) -> str:
+    """The folder of what an endpoint has served."""
+    return f"{endpoints(project)}/{name}"
+
+
+def endpoint(project: str, name: str, number: int) -> str:
+    """One version of an endpoint as it was deployed, numbered from 0; the highest number is the newest."""
+    return f"{endpoint_history(project, name)}/{number}.json"
+
+
 def changes(project: str) -> str:
     """The folder of marks that say which runs have changed after their end, for whoever remembers runs."""
     return f"{project}/changes"

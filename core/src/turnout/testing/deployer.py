@@ -7,14 +7,11 @@ A plugin's test file is one class::
         def deployer(self, tmp_path):
             return MyDeployer(MyDeployer.Config(namespace="test"))
 
-        @pytest.fixture
-        def served(self):
-            return Served(endpoint=…, name="delay", rows=…, predictions=…, bad_rows=…)
+The endpoint that it is tried on is made once a session; give a fixture ``served`` for another one.
 """
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -28,22 +25,16 @@ from turnout.components.base import Component
 from turnout.components.deployer import Deployer, EndpointStatus
 from turnout.components.orchestrator import Bundle
 from turnout.model.capability import Support
+from turnout.model.endpoint import EndpointPlan
 from turnout.testing.component import ComponentSuite
+from turnout.testing.endpoints import Served, make_served
 from turnout.testing.processes import together
 
-
-class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint to try a deployer on: its plan and name, rows with the predictions due, and rows to refuse."""
-
-    endpoint: Any
-    name: str
-    rows: list[dict[str, Any]]
-    predictions: list[Any]
-    bad_rows: list[dict[str, Any]] = []
+_served: dict[Path, Served] = {}
 
 
 class DeployerSuite(ComponentSuite):
-    """Subclass it, name the subclass ``Test…`` and give the fixtures ``deployer`` and ``served``."""
+    """Subclass it, name the subclass ``Test…`` and give the fixture ``deployer``."""
 
     kind: ClassVar[str] = "deployer"
     patience: ClassVar[float] = 120.0
@@ -55,9 +46,12 @@ class DeployerSuite(ComponentSuite):
         raise NotImplementedError("give the suite a fixture 'deployer'")
 
     @pytest.fixture
-    def served(self) -> Served:
+    def served(self, tmp_path_factory: pytest.TempPathFactory) -> Served:
         """The endpoint, with rows and what is due for them."""
-        raise NotImplementedError("give the suite a fixture 'served'")
+        session = tmp_path_factory.getbasetemp()
+        if session not in _served:
+            _served[session] = make_served(tmp_path_factory.mktemp("served"))
+        return _served[session]
 
     @pytest.fixture
     def component(self, deployer: Deployer[Any]) -> Component[Any]:
@@ -67,7 +61,7 @@ class DeployerSuite(ComponentSuite):
     @pytest.fixture
     def ready(self, deployer: Deployer[Any], served: Served) -> Iterator[EndpointStatus]:
         """The endpoint deployed and ready; deleted afterwards."""
-        deployer.deploy(served.endpoint, deployer.compile(served.endpoint))
+        deployer.deploy(served.endpoint, deployer.compile(served.endpoint), served.store)
         try:
             yield self.wait(deployer, served.name)
         finally:
@@ -88,11 +82,11 @@ class DeployerSuite(ComponentSuite):
         self, deployer: Deployer[Any], served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        before = pickle.dumps(served.endpoint)
+        before = served.endpoint.encode()
         bundle = deployer.compile(served.endpoint)
         assert deployer.compile(served.endpoint) == bundle
         assert list(tmp_path.iterdir()) == [], "compile gives files as data and writes none"
-        assert pickle.dumps(served.endpoint) == before
+        assert served.endpoint.encode() == before
         others = together(deployer, *[(compiled, (served.endpoint,))] * 2, hash_seeds=("1", "4242"))
         assert others == [bundle, bundle], "the same endpoint must give the same bytes in every process"
 
@@ -112,6 +106,8 @@ class DeployerSuite(ComponentSuite):
 
     def test_it_answers_row_for_row(self, deployer: Deployer[Any], served: Served, ready: EndpointStatus) -> None:
         assert ready.name == served.name
+        assert [one.version for one in ready.versions] == [served.endpoint.digest]
+        assert ready in deployer.list()
         assert deployer.predict(served.name, served.rows) == pytest.approx(served.predictions)
         backwards = deployer.predict(served.name, served.rows[::-1])
         assert backwards == pytest.approx(served.predictions[::-1])
@@ -128,9 +124,29 @@ class DeployerSuite(ComponentSuite):
         assert deployer.predict(served.name, served.rows) == pytest.approx(served.predictions)
 
     def test_deploying_again_updates(self, deployer: Deployer[Any], served: Served, ready: EndpointStatus) -> None:
-        deployer.deploy(served.endpoint, deployer.compile(served.endpoint))
+        deployer.deploy(served.endpoint, deployer.compile(served.endpoint), served.store)
         assert self.wait(deployer, served.name).name == served.name
         assert deployer.predict(served.name, served.rows) == pytest.approx(served.predictions)
+
+    def test_a_canary_answers_its_share(self, deployer: Deployer[Any], served: Served, ready: EndpointStatus) -> None:
+        if "canary" not in deployer.capabilities:
+            pytest.skip("this deployer has no canaries")
+        canary = msgspec.structs.replace(served.endpoint, doc="the same, described anew")
+        deployer.deploy(canary, deployer.compile(canary), served.store, share=0.25)
+        shares = {one.version: one.share for one in self.wait(deployer, served.name).versions}
+        assert shares == {served.endpoint.digest: 0.75, canary.digest: 0.25}
+        assert deployer.predict(served.name, served.rows) == pytest.approx(served.predictions)
+        deployer.rollback(served.name)
+        assert [one.version for one in self.wait(deployer, served.name).versions] == [served.endpoint.digest]
+        deployer.deploy(canary, deployer.compile(canary), served.store, share=0.25)
+        deployer.promote(served.name)
+        assert [one.version for one in self.wait(deployer, served.name).versions] == [canary.digest]
+        assert deployer.predict(served.name, served.rows) == pytest.approx(served.predictions)
+
+    def test_shares_are_more_than_none_and_at_most_all(self, deployer: Deployer[Any], served: Served) -> None:
+        for share in (0.0, -0.5, 1.5):
+            with pytest.raises(DeployError, match="share"):
+                deployer.deploy(served.endpoint, deployer.compile(served.endpoint), served.store, share=share)
 
     def test_what_is_deleted_is_absent(self, deployer: Deployer[Any], served: Served, ready: EndpointStatus) -> None:
         deployer.delete(served.name)
@@ -140,6 +156,6 @@ class DeployerSuite(ComponentSuite):
             deployer.predict(served.name, served.rows)
 
 
-def compiled(deployer: Deployer[Any], endpoint: Any) -> Bundle:
+def compiled(deployer: Deployer[Any], endpoint: EndpointPlan) -> Bundle:
     """The bundle of an endpoint, as another process compiles it."""
     return deployer.compile(endpoint)

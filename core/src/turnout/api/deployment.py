@@ -1,0 +1,153 @@
+"""From an endpoint's definition to its plan: the run that it serves is found, pinned, and its tables' columns read."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from turnout.api.history import find_run
+from turnout.api.workspace import Workspace
+from turnout.artifacts.artifacts import Artifacts
+from turnout.base.errors import ConfigError, TurnoutError
+from turnout.catalog import aliases
+from turnout.definition.endpoint import EndpointDefinition, EndpointSpec
+from turnout.materializers import table
+from turnout.materializers.choice import Materializers
+from turnout.model.endpoint import Column, EndpointPlan
+from turnout.model.records import Artifact, RunInfo
+from turnout.planning.endpoints import PlannedEndpoint, Served, make_endpoint_plan
+from turnout.planning.publishing import publish_code
+from turnout.project.project import load, root_of
+from turnout.serving.tables import prototype
+from turnout.stores.run import read_plan
+
+
+class Deployment:
+    """An endpoint planned for a workspace: the run is looked up once, and pinned.
+
+    Args:
+        run: which run it serves, in place of what its definition says.
+    """
+
+    def __init__(
+        self,
+        definition: EndpointDefinition,
+        workspace: Workspace,
+        *,
+        run: str | None = None,
+        accept: tuple[str, ...] = (),
+    ) -> None:
+        self.definition = definition
+        self.workspace = workspace
+        traced = definition.trace()
+        with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+            self._artifacts = Artifacts(
+                workspace.store, Materializers(workspace.registry.all("materializer")), Path(folder)
+            )
+            served = self._served(traced.spec, run or definition.run)
+            self.planned: PlannedEndpoint = make_endpoint_plan(
+                traced,
+                definition.pipeline.trace(),
+                workspace.project,
+                workspace.stack,
+                workspace.registry,
+                served,
+                accept=accept,
+            )
+
+    @classmethod
+    def of(
+        cls,
+        definition: EndpointDefinition,
+        *,
+        stack: str | None = None,
+        run: str | None = None,
+        accept: tuple[str, ...] = (),
+    ) -> Deployment:
+        """Plan an endpoint in its own project."""
+        file = Path(definition.function.__code__.co_filename)
+        project = load(root_of(file if file.is_file() else Path.cwd()))
+        return cls(definition, Workspace(project, stack), run=run, accept=accept)
+
+    @property
+    def plan(self) -> EndpointPlan:
+        """The endpoint's plan."""
+        return self.planned.plan
+
+    def publish(self) -> None:
+        """Put the code package into the store, unless it is there."""
+        publish_code(self.workspace.store, self.planned.package)
+
+    @cached_property
+    def run(self) -> RunInfo:
+        """The run that is served."""
+        return find_run(self.workspace.store, self.workspace.project.name, self.plan.run)
+
+    def _served(self, spec: EndpointSpec, asked: str) -> Served:
+        info = find_served(self.workspace, spec.pipeline, asked)
+        plan = read_plan(self.workspace.store, info.plan)
+        session = self.workspace.session(plan, info)
+        with closing(session):
+            names = {output.step for output in spec.bound} | {
+                request.like.step for request in spec.requests if request.like is not None
+            }
+            outputs: dict[tuple[str, str], Artifact] = {}
+            for name in sorted(names & plan.by_name.keys()):
+                record = session.run.record(name, None)
+                for output, made in (record.outputs if record is not None else {}).items():
+                    if made.artifact is not None:
+                        outputs[name, output] = msgspec.structs.replace(made.artifact, profile=None)
+        likes = {(like.step, like.output) for request in spec.requests if (like := request.like) is not None}
+        tables = {key: self._table(outputs[key], key) for key in likes if key in outputs}
+        return Served(run=info.id, asked=asked, plan=plan, outputs=outputs, tables=tables)
+
+    def _table(self, artifact: Artifact, key: tuple[str, str]) -> tuple[tuple[Column, ...], str]:
+        """The columns of a table in the store, and the table without rows."""
+        if artifact.materializer != "table":
+            raise ConfigError(
+                f"{key[0]}:{key[1]} is a {artifact.type}, and no table that rows could be like",
+                fix="name an output that is a DataFrame: like={…}",
+            )
+        empty = table.empty(self._artifacts.local_folder(artifact))
+        columns = tuple(
+            Column(name=field.name, type=str(field.type), nullable=field.nullable) for field in empty.schema
+        )
+        return columns, prototype(empty)
+
+
+def find_served(workspace: Workspace, pipeline: str, asked: str) -> RunInfo:
+    """The run that an endpoint serves: ``latest`` is the newest of the pipeline that succeeded; else an alias or an id.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    store, project = workspace.store, workspace.project.name
+    if asked == "latest":
+        from turnout.catalog.index import Index
+
+        with closing(Index(store, project)) as index:
+            listed = index.runs(pipeline=pipeline, states=["succeeded"])
+        succeeded = [one.info for one in listed if one.state == "succeeded"]
+        if not succeeded:
+            raise ConfigError(
+                f"{pipeline} has no run that succeeded in {store.address}",
+                fix=f"start one: turnout run {pipeline}; another stack's runs need its --stack",
+            )
+        return succeeded[0]
+    try:
+        info = find_run(store, project, asked)
+    except ConfigError as unknown:
+        try:
+            info = find_run(store, project, aliases.find(store, project, asked).run.id)
+        except TurnoutError:
+            raise unknown from None
+    if info.pipeline != pipeline:
+        raise ConfigError(
+            f"the run {info.id} is of the pipeline {info.pipeline}, the endpoint serves {pipeline}",
+            fix=f"choose one of: turnout runs list --pipeline {pipeline}",
+        )
+    return info

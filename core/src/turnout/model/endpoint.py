@@ -1,0 +1,146 @@
+"""The plan of an endpoint: steps over requests and over what a run of its pipeline made. All that a deployer sees."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from turnout.base import canonical
+from turnout.base.errors import Location, PlanError
+from turnout.model.inputs import Output
+from turnout.model.plan import MINIMUM_RUNTIME, Code, Environment, StepPlan, Worker
+from turnout.model.records import Artifact
+from turnout.model.spec import Entrypoint, Place
+from turnout.model.types import ParamType, TypeName
+
+FORMAT = 1
+"""The format version of endpoint plans that this turnout writes, and the newest it reads."""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A column of a request's table; ``type`` is Arrow's name of it, as of the table that the request is like."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One parameter of the endpoint, which each request gives.
+
+    A table has ``columns``, and ``like`` is the artifact whose schema they are; without it any columns are taken.
+    ``prototype`` is a table of these columns without rows, as an Arrow IPC stream in base64: its exact types, the
+    categories among them, and what pandas notes of itself. What
+    is no table has a ``value`` type, and where it is not ``required`` a ``default``, as a pipeline's parameter has.
+    """
+
+    name: str
+    type: TypeName
+    columns: tuple[Column, ...] | None = None
+    like: Artifact | None = None
+    prototype: str = ""
+    value: ParamType | None = None
+    required: bool = True
+    default: Any = None
+    doc: str = ""
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An artifact of the run that the endpoint serves, pinned: which output it was, and by which name it was asked for
+    (``latest``, an alias, or the run's id)."""
+
+    step: str
+    output: str
+    run: str
+    asked: str
+    artifact: Artifact
+
+
+class EndpointPlan(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True
+):
+    """A complete, canonical, immutable plan of an endpoint; its digest is the endpoint's version.
+
+    Inputs of ``steps`` read requests as parameters, and bindings as outputs of steps that are not the endpoint's own.
+    ``answer`` is the output that a request is answered with. All steps share one ``environment``: that of the run.
+    ``batchable`` says that rows of several requests may be answered by one call.
+    """
+
+    format: int = msgspec.field(default=FORMAT)
+    runtime: str = MINIMUM_RUNTIME
+    project: str
+    name: str
+    pipeline: str
+    entrypoint: Entrypoint
+    requests: tuple[Request, ...]
+    steps: tuple[StepPlan, ...]
+    answer: Output
+    bindings: tuple[Binding, ...] = ()
+    run: str = ""
+    batchable: bool = False
+    stack: str
+    worker: Worker = Worker()
+    code: Code
+    environment: Environment
+    options: dict[str, Any] = {}
+    doc: str = ""
+    place: Place | None = None
+
+    def encode(self) -> bytes:
+        """The plan's canonical bytes; the format version is always written."""
+        return self._encoded
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        return canonical.encode({"format": self.format, **canonical.without_defaults(self)})
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the canonical bytes."""
+        return canonical.digest(self.encode())
+
+    @property
+    def where(self) -> Location | None:
+        """The endpoint's place in the user's files, for an error."""
+        return None if self.place is None else Location(self.place.file, self.place.line)
+
+    @cached_property
+    def bound(self) -> dict[tuple[str, str], Binding]:
+        """The bindings by step and output."""
+        return {(one.step, one.output): one for one in self.bindings}
+
+    @cached_property
+    def table(self) -> Request | None:
+        """The one request that is a table, whose rows the answer has one value each for; None without one."""
+        return next((request for request in self.requests if request.value is None), None)
+
+
+class _Header(msgspec.Struct):
+    format: int
+
+
+def decode(data: bytes, where: str = "the endpoint's plan") -> EndpointPlan:
+    """Read the bytes of an endpoint's plan.
+
+    Raises:
+        PlanError: when it is none, or of a newer format than this turnout knows.
+    """
+    from turnout import __version__
+
+    try:
+        return _decoder.decode(data)
+    except canonical.UNREADABLE as error:
+        try:
+            newer = msgspec.json.decode(data, type=_Header).format > FORMAT
+        except canonical.UNREADABLE:
+            newer = False
+        raise PlanError(
+            f"{where} cannot be read: {error}",
+            why=f"it was written by a newer turnout than this {__version__}" if newer else None,
+            fix="install that turnout here" if newer else "deploy the endpoint again",
+        ) from error
+
+
+_decoder = msgspec.json.Decoder(EndpointPlan)

@@ -1,0 +1,36 @@
+"""Endpoints answered over HTTP: the steps that training used, over what a run made."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from turnout.serving.app import App
+
+
+def asgi(endpoint: Any, *, stack: str | None = None, run: str | None = None) -> App:
+    """The ASGI application of an endpoint, to be mounted in one of your own or served by another server.
+
+    It answers in this process: its environment is yours. Requests are taken from any ``Host``.
+
+    Args:
+        endpoint: what ``@endpoint`` made.
+        stack: as for ``turnout run``.
+        run: which run it serves, in place of what its definition says.
+
+    Raises:
+        TurnoutError: when there is no such run, or it cannot be served.
+    """
+    from turnout.serving.app import App, Limits
+    from turnout.serving.service import Service
+
+    deployment = endpoint.prepare(stack=stack, run=run)
+    deployment.publish()
+    work = tempfile.TemporaryDirectory(prefix="turnout-")
+    service = Service(deployment.plan, deployment.workspace.store, Path(work.name), deployment.workspace.registry)
+    service.load()
+    app = App([(service, 1.0)], Limits(hosts=("*",)))
+    app.work = work
+    return app

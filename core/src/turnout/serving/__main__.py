@@ -1,0 +1,14 @@
+"""``python -m turnout.serving``: what keeps an endpoint served on this machine."""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    if sys.argv[1] == "worker":
+        from turnout.serving.worker import main as work
+
+        sys.exit(work(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), check="--check" in sys.argv))
+    from turnout.serving.supervisor import main as supervise
+
+    sys.exit(supervise(sys.argv[1]))

@@ -1,0 +1,225 @@
+"""An endpoint over HTTP: rows as JSON, the Open Inference Protocol, health, metrics, and a page that describes it."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+from zlib import crc32
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from turnout.serving import inference, pages
+from turnout.serving.metrics import CONTENT_TYPE, Metrics, VersionMetrics
+from turnout.serving.service import Service
+from turnout.serving.tables import BadRequest
+
+JSON = "application/json"
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+ROW_ID = "x-row-id"
+"""The header by which a client says whose request it is: of two versions, one answers all with the same."""
+VERSION = "x-turnout-version"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an endpoint takes: rows and bytes of a request, the ``Host`` headers (``*`` for any); and whether errors
+    name what is wrong."""
+
+    rows: int = 10_000
+    bytes: int = 16 << 20
+    hosts: tuple[str, ...] = LOOPBACK
+    named_errors: bool = True
+
+
+class Version(msgspec.Struct):
+    """A version that is served: its share of the requests, from 0 to 1."""
+
+    service: Service
+    share: float
+    metrics: VersionMetrics
+
+
+class App:
+    """The application of one endpoint.
+
+    Args:
+        versions: each version with its share of the requests; shares add up to 1.
+    """
+
+    def __init__(self, versions: Sequence[tuple[Service, float]], limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        first = versions[0][0].plan
+        self.metrics = Metrics(first.name)
+        self.versions = [Version(service, share, self.metrics.of(service.plan)) for service, share in versions]
+        self.work: object = None
+        """What is to live as long as the application."""
+        self.closing = False
+        """Whether connections are to end: another process takes over."""
+        self.document = pages.openapi(first, self.limits.rows)
+        name = first.name
+        self.asgi = Starlette(
+            routes=[
+                Route("/", self._page),
+                Route("/docs", self._page),
+                Route("/openapi.json", self._openapi),
+                Route("/predict", self._predict, methods=["POST"]),
+                Route("/metrics", self._metrics),
+                *(Route(path, self._healthy) for path in ("/health/live", "/health/ready")),
+                *(Route(path, self._healthy) for path in ("/v2/health/live", "/v2/health/ready")),
+                Route("/v2", self._server),
+                Route(f"/v2/models/{name}", self._model),
+                Route(f"/v2/models/{name}/ready", self._healthy),
+                Route(f"/v2/models/{name}/infer", self._infer, methods=["POST"]),
+            ]
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, unless the ``Host`` header is of nobody that may ask."""
+        if scope["type"] == "http":
+            if not self._is_host(scope):
+                response = self._error(421, "this Host is not served here", "Host")
+                await response(scope, receive, send)
+                return
+            if self.closing:
+                send = _closing(send)
+        await self.asgi(scope, receive, send)
+
+    def _is_host(self, scope: Any) -> bool:
+        if "*" in self.limits.hosts:
+            return True
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return name in self.limits.hosts or f"[{name}]" in self.limits.hosts
+
+    # Answering
+
+    async def _predict(self, request: Request) -> Response:
+        return await self._answer(request, _given, lambda answer, _version: answer.document)
+
+    async def _infer(self, request: Request) -> Response:
+        return await self._answer(request, inference.given, inference.document)
+
+    async def _answer(
+        self,
+        request: Request,
+        read: Callable[[Any, Service], tuple[dict[str, Any], Any]],
+        write: Callable[[Any, Any], Any],
+    ) -> Response:
+        started = time.perf_counter()
+        version = self.versions[0]
+        self.metrics.running.inc()
+        try:
+            body = await self._body(request)
+            if len(self.versions) > 1:
+                version = self._chosen(request, body)
+            try:
+                document = _decode(body)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise BadRequest(f"the body is not JSON: {error}", status=400) from None
+            given, context = read(document, version.service)
+            self._count(version, given)
+            answer = version.service.answer(given, version.metrics.observe)
+            version.metrics.answers(answer.values)
+            response = Response(_encode(write(answer, context)), media_type=JSON)
+        except BadRequest as refused:
+            response = self._error(refused.status, refused.what, refused.where)
+        except Exception as error:
+            response = self._failed(version, error)
+        finally:
+            self.metrics.running.dec()
+        response.headers[VERSION] = version.service.plan.digest[:12]
+        version.metrics.answered(response.status_code, time.perf_counter() - started)
+        return response
+
+    async def _body(self, request: Request) -> bytes:
+        """The body; one that is too large is read to its end, so that the client gets the answer, and not kept."""
+        parts, size = [], 0
+        async for part in request.stream():
+            size += len(part)
+            if size <= self.limits.bytes:
+                parts.append(part)
+        if size > self.limits.bytes:
+            raise BadRequest(f"the body has {size} bytes, {self.limits.bytes} are taken", status=413)
+        return b"".join(parts)
+
+    def _count(self, version: Version, given: dict[str, Any]) -> None:
+        table = version.service.plan.table
+        rows = given.get(table.name) if table is not None else None
+        if table is None or not isinstance(rows, list):
+            return
+        if len(rows) > self.limits.rows:
+            raise BadRequest(f"has {len(rows)} rows, {self.limits.rows} are taken", table.name, status=413)
+        if all(isinstance(row, dict) for row in rows):
+            version.metrics.rows(rows)
+
+    def _chosen(self, request: Request, body: bytes) -> Version:
+        """The version that answers: always the same for one row id, or without one for one body."""
+        key = request.headers.get(ROW_ID, "").encode() or body
+        place = crc32(key) / 2**32
+        for version in self.versions:
+            if (place := place - version.share) < 0:
+                return version
+        return self.versions[0]
+
+    def _error(self, status: int, what: str, where: str = "") -> Response:
+        error = {"what": what, **({"where": where} if where else {})} if self.limits.named_errors else {}
+        return Response(_encode({"error": error or {"what": "the request is refused"}}), status, media_type=JSON)
+
+    def _failed(self, version: Version, error: Exception) -> Response:
+        redactor = version.service.components.redactor
+        print(redactor.text("".join(traceback.format_exception(error))), file=sys.stderr, flush=True)
+        what = f"it failed: {type(error).__name__}: {error}" if self.limits.named_errors else "it failed"
+        return Response(_encode({"error": {"what": redactor.text(what)}}), 500, media_type=JSON)
+
+    # What is said of the endpoint
+
+    async def _page(self, _request: Request) -> Response:
+        return HTMLResponse(pages.page(self.document))
+
+    async def _openapi(self, _request: Request) -> Response:
+        return Response(_encode(self.document), media_type=JSON)
+
+    async def _metrics(self, _request: Request) -> Response:
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+
+    async def _healthy(self, _request: Request) -> Response:
+        return Response(_encode({"live": True, "ready": True}), media_type=JSON)
+
+    async def _server(self, _request: Request) -> Response:
+        from turnout import __version__
+
+        return Response(_encode({"name": "turnout", "version": __version__, "extensions": []}), media_type=JSON)
+
+    async def _model(self, _request: Request) -> Response:
+        return Response(_encode(inference.metadata([one.service.plan for one in self.versions])), media_type=JSON)
+
+
+def _given(document: Any, service: Service) -> tuple[dict[str, Any], None]:
+    """What a body of ``POST /predict`` gives: an object by the endpoint's parameters, or of one table just its rows."""
+    if isinstance(document, list) and service.plan.table is not None:
+        return {service.plan.table.name: document}, None
+    if not isinstance(document, dict):
+        names = ", ".join(request.name for request in service.plan.requests)
+        raise BadRequest(f"the body takes an object with {names}")
+    return document, None
+
+
+def _closing(send: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    async def closing(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return closing

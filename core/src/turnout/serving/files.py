@@ -1,0 +1,100 @@
+"""The folder of an endpoint that this machine serves: what is to run, and what does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from turnout.base import canonical
+from turnout.model.endpoint import EndpointPlan, decode
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """A version by its digest, and the share of requests that it answers."""
+
+    version: str
+    share: float
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be served: each change has a higher ``generation``.
+
+    ``versions`` share the requests; ``before`` are those that were served until the last change, for going back.
+    ``environment`` are the variables by which workers find the store.
+    """
+
+    generation: int
+    versions: tuple[Share, ...]
+    before: tuple[str, ...] = ()
+    interpreter: str
+    environment: dict[str, str] = {}
+    host: str = "127.0.0.1"
+    port: int = 0
+    workers: int = 1
+    rows: int = 10_000
+    bytes: int = 16 << 20
+    hosts: tuple[str, ...] = ()
+    named_errors: bool = True
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """What is served: the generation that the supervisor has brought up last, or could not (``failed``)."""
+
+    generation: int
+    state: Literal["starting", "ready", "failed"]
+    url: str = ""
+    message: str = ""
+    versions: tuple[Share, ...] = ()
+
+
+class EndpointFolder:
+    """The files of one endpoint; each is replaced as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "log.txt"
+        self.metrics = path / "metrics"
+        self.processes = path / "processes.json"
+
+    def plan(self, version: str) -> EndpointPlan:
+        """The plan of a version."""
+        return decode((self.path / f"{version}.json").read_bytes(), f"the endpoint's version {version[:12]}")
+
+    def keep(self, plan: EndpointPlan) -> None:
+        """Keep a version's plan."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write(f"{plan.digest}.json", plan.encode())
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """What is to be served; None where nothing was deployed."""
+        wanted: Wanted | None = self._read("wanted.json", Wanted)
+        return wanted
+
+    @wanted.setter
+    def wanted(self, wanted: Wanted) -> None:
+        self._write("wanted.json", canonical.encode(wanted))
+
+    @property
+    def serving(self) -> Serving | None:
+        """What is served."""
+        serving: Serving | None = self._read("serving.json", Serving)
+        return serving
+
+    @serving.setter
+    def serving(self, serving: Serving) -> None:
+        self._write("serving.json", canonical.encode(serving))
+
+    def _read(self, name: str, type_: type[Any]) -> Any:
+        try:
+            return msgspec.json.decode((self.path / name).read_bytes(), type=type_)
+        except (FileNotFoundError, *canonical.UNREADABLE):
+            return None
+
+    def _write(self, name: str, data: bytes) -> None:
+        temporary = self.path / f".{name}.{os.getpid()}"
+        temporary.write_bytes(data)
+        temporary.replace(self.path / name)

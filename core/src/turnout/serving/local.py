@@ -1,0 +1,271 @@
+"""The built-in deployer: endpoints served on this machine, by processes that outlive the shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from turnout.base.background import Background, last_line
+from turnout.base.cache_folder import cache_folder
+from turnout.base.errors import ConfigError, DeployError
+from turnout.components.artifact_store import ArtifactStore
+from turnout.components.base import Config, LocalPath
+from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
+from turnout.components.orchestrator import Bundle
+from turnout.components.registry import discover
+from turnout.environment import environment
+from turnout.environment.pins import python_minor
+from turnout.model.endpoint import EndpointPlan
+from turnout.runtime.interpreter import own_requirements
+from turnout.serving.files import EndpointFolder, Serving, Share, Wanted
+
+PATIENCE = 300.0
+"""Seconds within which a version must be ready."""
+_PAUSE = 0.05
+
+
+class LocalDeployerConfig(Config, frozen=True, kw_only=True):
+    """Settings of the local deployer."""
+
+    folder: Annotated[LocalPath, msgspec.Meta(description="Where endpoints are kept.")] = ".turnout/endpoints"
+    host: Annotated[str, msgspec.Meta(description="The address it listens on; beyond loopback others can ask.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, msgspec.Meta(description="The port; 0 for one that is free.", ge=0, le=65535)] = 0
+    workers: Annotated[int, msgspec.Meta(description="How many processes answer.", ge=1, le=256)] = 1
+    hosts: Annotated[
+        tuple[str, ...], msgspec.Meta(description="Names besides loopback's that clients may call it by; * for any.")
+    ] = ()
+    max_rows: Annotated[int, msgspec.Meta(description="The rows of a request at most.", ge=1)] = 10_000
+    max_bytes: Annotated[int, msgspec.Meta(description="The bytes of a request at most.", ge=1)] = 16 << 20
+    errors: Annotated[
+        str, msgspec.Meta(description="What clients are told of errors: named or generic.", pattern="^(named|generic)$")
+    ] = "named"
+
+
+class LocalDeployer(Deployer[LocalDeployerConfig]):
+    """Serves endpoints on this machine."""
+
+    name = "local"
+    Config = LocalDeployerConfig
+    capabilities: ClassVar[Any] = {"canary": "native", "promote": "native", "logs": "native", "replicas": "native"}
+
+    def compile(self, endpoint: EndpointPlan) -> Bundle:
+        return Bundle(files={"endpoint.json": endpoint.encode()}, entrypoint="endpoint.json")
+
+    def deploy(
+        self, endpoint: EndpointPlan, bundle: Bundle, store: ArtifactStore[Any], *, share: float = 1.0
+    ) -> EndpointStatus:
+        if not 0 < share <= 1:
+            raise DeployError(
+                f"a share of {share:g} of the requests cannot be given", fix="give more than 0, at most 1"
+            )
+        folder = self._folder(endpoint.name)
+        before = folder.wanted
+        live = before.versions[0].version if before is not None else None
+        versions: tuple[Share, ...] = (Share(version=endpoint.digest, share=1.0),)
+        if share < 1:
+            if live is None or live == endpoint.digest:
+                what = "has no live version" if live is None else "is that version already"
+                raise DeployError(f"the endpoint {endpoint.name} {what}", fix="deploy it without --share")
+            versions = (Share(version=live, share=1 - share), Share(version=endpoint.digest, share=share))
+        interpreter = _interpreter(endpoint, store)
+        folder.keep(endpoint)
+        return self._change(endpoint.name, versions, interpreter, store.environment())
+
+    def promote(self, name: str) -> EndpointStatus:
+        wanted = self._wanted(name)
+        if len(wanted.versions) < 2:
+            raise DeployError(
+                f"the endpoint {name} has no canary", fix="deploy one: turnout deploy ENDPOINT --share 0.1"
+            )
+        return self._change(name, (msgspec.structs.replace(wanted.versions[-1], share=1.0),), wanted.interpreter)
+
+    def rollback(self, name: str) -> EndpointStatus:
+        wanted = self._wanted(name)
+        if len(wanted.versions) > 1:
+            return self._change(name, (msgspec.structs.replace(wanted.versions[0], share=1.0),), wanted.interpreter)
+        if not wanted.before:
+            raise DeployError(
+                f"the endpoint {name} has no version before this one", fix="deploy the version that is meant"
+            )
+        versions = (Share(version=wanted.before[-1], share=1.0),)
+        return self._change(name, versions, wanted.interpreter, back=True)
+
+    def status(self, name: str) -> EndpointStatus:
+        folder = self._folder(name)
+        wanted, serving = folder.wanted, folder.serving
+        if wanted is None:
+            return EndpointStatus(name=name, state="absent")
+        running = bool(Background(folder.processes).running)
+        if not running:
+            why = last_line(folder.log) or "its process ended"
+            return EndpointStatus(name=name, state="failed", message=f"{why}; start it: turnout endpoints start {name}")
+        if serving is None:
+            return EndpointStatus(name=name, state="starting")
+        versions = tuple(VersionStatus(version=one.version, share=one.share) for one in serving.versions)
+        state = serving.state if serving.generation == wanted.generation else "starting"
+        return EndpointStatus(name=name, state=state, url=serving.url, versions=versions, message=serving.message)
+
+    def list(self) -> tuple[EndpointStatus, ...]:
+        folder = Path(self.config.folder)
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        return tuple(status for name in names if (status := self.status(name)).state != "absent")
+
+    def start(self, name: str) -> EndpointStatus:
+        """Serve an endpoint again whose processes have ended, as after the machine was started anew."""
+        wanted = self._wanted(name)
+        return self._change(name, wanted.versions, wanted.interpreter, same=True)
+
+    def logs(self, name: str) -> Iterator[str]:
+        self._wanted(name)
+        with self._folder(name).log.open(errors="replace") as log:
+            yield from (line.rstrip("\n") for line in log)
+
+    def predict(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        folder, status = self._folder(name), self.status(name)
+        if status.state == "absent" or not status.url:
+            raise DeployError(f"the endpoint {name} is {status.state}", fix="deploy it: turnout deploy ENDPOINT")
+        assert folder.wanted is not None
+        table = folder.plan(folder.wanted.versions[0].version).table
+        body = {} if table is None else {table.name: rows}
+        answer: Sequence[Any] = ask(f"{status.url}/predict", body)["predictions"]
+        return answer
+
+    def delete(self, name: str) -> None:
+        folder = self._folder(name)
+        Background(folder.processes).stop()
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+    def _folder(self, name: str) -> EndpointFolder:
+        return EndpointFolder(Path(self.config.folder).absolute() / name)
+
+    def _wanted(self, name: str) -> Wanted:
+        wanted = self._folder(name).wanted
+        if wanted is None:
+            raise DeployError(f"there is no endpoint {name}", fix="deploy it: turnout deploy ENDPOINT")
+        return wanted
+
+    def _change(
+        self,
+        name: str,
+        versions: tuple[Share, ...],
+        interpreter: str,
+        environ: dict[str, str] | None = None,
+        *,
+        back: bool = False,
+        same: bool = False,
+    ) -> EndpointStatus:
+        """Let the endpoint's supervisor, started where there is none, bring up these versions, and wait for it."""
+        folder = self._folder(name)
+        old, serving = folder.wanted, folder.serving
+        before = () if old is None else old.before
+        if back:
+            before = before[:-1]
+        elif old is not None and not same and old.versions[0].version != versions[0].version:
+            before = (*before, old.versions[0].version)
+        config = self.config
+        wanted = Wanted(
+            generation=0 if old is None else old.generation + 1,
+            versions=versions,
+            before=before,
+            interpreter=interpreter,
+            environment=environ if environ is not None else {} if old is None else old.environment,
+            host=config.host,
+            port=config.port or _port(serving),
+            workers=config.workers,
+            rows=config.max_rows,
+            bytes=config.max_bytes,
+            hosts=config.hosts,
+            named_errors=config.errors == "named",
+        )
+        folder.wanted = wanted
+        background = Background(folder.processes)
+        if not background.running:
+            shutil.rmtree(folder.metrics, ignore_errors=True)
+            command = [sys.executable, "-m", "turnout.serving", str(folder.path)]
+            background.start("supervisor", command, folder.log, os.environ)
+        status = self._settled(folder, wanted, background)
+        if status.state == "failed" and old is not None and not same:
+            kept = msgspec.structs.replace(old, generation=wanted.generation)
+            folder.wanted = kept
+        if status.state == "failed":
+            raise DeployError(
+                f"the endpoint {name} cannot be served",
+                why=status.message,
+                fix=f"see turnout endpoints logs {name}"
+                + ("; the version before goes on answering" if old is not None and not same else ""),
+            )
+        return status
+
+    def _settled(self, folder: EndpointFolder, wanted: Wanted, background: Background) -> EndpointStatus:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            serving = folder.serving
+            if serving is not None and serving.generation == wanted.generation and serving.state != "starting":
+                return self.status(folder.path.name)
+            if not background.running:
+                why = last_line(folder.log) or "its process ended at once"
+                return EndpointStatus(name=folder.path.name, state="failed", message=why)
+            time.sleep(_PAUSE)
+        return EndpointStatus(name=folder.path.name, state="failed", message=f"not ready within {PATIENCE:g} s")
+
+
+def ask(url: str, body: Any) -> Any:
+    """The answer to a request with a JSON body.
+
+    Raises:
+        DeployError: when nobody answers, or the endpoint refuses it.
+    """
+    data = msgspec.json.encode(body)
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        told = error.read()
+        try:
+            said = json.loads(told)["error"]
+            text = f"{said['where']}: {said['what']}" if "where" in said else said["what"]
+        except (ValueError, KeyError, TypeError):
+            text = told.decode(errors="replace")[:500]
+        raise DeployError(f"the endpoint refuses the request: {text}", why=f"it answered {error.code}") from None
+    except OSError as error:
+        raise DeployError(f"nobody answers at {url}", why=str(error), fix="see turnout endpoints list") from error
+
+
+def _port(serving: Serving | None) -> int:
+    """The port that the endpoint had: clients know it."""
+    return int(serving.url.rpartition(":")[2]) if serving is not None and serving.url else 0
+
+
+def _interpreter(plan: EndpointPlan, store: ArtifactStore[Any]) -> str:
+    """An interpreter with the endpoint's pins and what serving takes; this one, where it has them.
+
+    Raises:
+        ConfigError: when what serving takes is not installed, and the endpoint's environment is this one.
+        PlanError: when its environment cannot be made.
+    """
+    locked = plan.environment
+    if locked.python == python_minor() and not environment.missing(locked.pins):
+        absent = [name for name in ("starlette", "uvicorn", "prometheus_client") if find_spec(name) is None]
+        if absent:
+            raise ConfigError(
+                f"{plan.name} cannot be served here: {', '.join(absent)} is not installed",
+                fix="pip install 'turnout[serve]'",
+            )
+        return sys.executable
+    own = ["turnout[serve]" if name == "turnout" else name for name in own_requirements(plan.worker, discover(), store)]
+    print(f"turnout: making an environment of {len(locked.pins)} packages for {plan.name}", file=sys.stderr, flush=True)
+    return str(environment.ensure(locked.python, locked.pins, cache_folder() / "environments", own))

@@ -1,0 +1,283 @@
+"""An endpoint that answers: its steps' functions and what they are bound to, loaded once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from turnout.artifacts.artifacts import Artifacts
+from turnout.artifacts.blobs import entries
+from turnout.base import context
+from turnout.base.cache_folder import cache_folder
+from turnout.base.errors import ConfigError, PlanError, RunError
+from turnout.components.artifact_store import ArtifactStore
+from turnout.components.registry import Registry, discover
+from turnout.materializers.choice import Materializers
+from turnout.model.bounds import check_python
+from turnout.model.endpoint import EndpointPlan, Request
+from turnout.model.inputs import InputSpec, Literal, Output, Param
+from turnout.model.plan import StepPlan
+from turnout.model.records import Manifest
+from turnout.model.scalars import Misfit
+from turnout.model.values import convert, revive, shorten
+from turnout.runtime.code import Code
+from turnout.runtime.forbidden import allow_reading
+from turnout.runtime.store import worker_store
+from turnout.runtime.worker_components import WorkerComponents
+from turnout.serving.answers import Answer, encoded
+from turnout.serving.tables import BadRequest, TableReader, stored_rows
+
+Observe = Callable[[str, float], None]
+"""Is told what a part of answering took: its name (``decode``, ``step:predict``, ``encode``) and seconds."""
+
+
+class Service:
+    """One version of an endpoint in this process. One request at a time.
+
+    Args:
+        work: a folder of this process's own, for what is fetched from the store.
+    """
+
+    def __init__(
+        self, plan: EndpointPlan, store: ArtifactStore[Any], work: Path, registry: Registry | None = None
+    ) -> None:
+        self.plan = plan
+        self._registry = registry
+        self.components = WorkerComponents(plan.worker, lambda: self.registry)
+        self.code = Code(plan.code, store, cache_folder())
+        materializers = Materializers(self.registry.all("materializer"), load_project=self.code.load_class)
+        allow = partial(allow_reading, self.components.policies) if plan.worker.policies else None
+        self.artifacts = Artifacts(store, materializers, work, self.components.redactor, allow)
+        self._readers = {request.name: TableReader(request) for request in plan.requests if request.value is None}
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The plugins of this process."""
+        return self._registry or discover()
+
+    @cached_property
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """The function of each step, by its name."""
+        found = {}
+        for step in self.plan.steps:
+            if step.entrypoint is None:
+                raise PlanError(f"the step {step.name} of the endpoint {self.plan.name} has no function")
+            found[step.name] = self.code.load(step.entrypoint)
+        return found
+
+    @cached_property
+    def bound(self) -> dict[tuple[str, str], Any]:
+        """What the run made, loaded: shared by all requests."""
+        types = {
+            (source.step, source.output): given.type
+            for step in self.plan.steps
+            for given in step.inputs.values()
+            if isinstance(source := given.source, Output)
+        }
+        return {
+            key: self.artifacts.load(one.artifact, types[key]) for key, one in self.plan.bound.items() if key in types
+        }
+
+    @cached_property
+    def _literals(self) -> dict[tuple[str, str], Any]:
+        return {
+            (step.name, name): revive(given.source.value, given.source.type, self.code.load_class)
+            for step in self.plan.steps
+            for name, given in step.inputs.items()
+            if isinstance(given.source, Literal)
+        }
+
+    @classmethod
+    def open(cls, plan: EndpointPlan, environ: Mapping[str, str], work: Path) -> Service:
+        """The service of an endpoint, loaded; *environ* are the variables by which its store is found.
+
+        Raises:
+            TurnoutError: when something is not there, or may not be read.
+        """
+        service = cls(plan, worker_store(environ), work)
+        service.load()
+        return service
+
+    def load(self) -> None:
+        """Load everything, with the secrets that steps ask for as variables.
+
+        Raises:
+            TurnoutError: when something is not there, or may not be read.
+        """
+        for step in self.plan.steps:
+            os.environ.update({variable: self.components.secret(name) for variable, name in step.secrets.items()})
+        self.functions, self.bound, self._literals  # noqa: B018 - each is made now
+
+    def changed(self) -> list[str]:
+        """The bound objects that are not any more what was loaded: saved again, they have another digest."""
+        found = []
+        for (step, output), value in self.bound.items():
+            before = self.plan.bound[step, output].artifact
+            if before.inline:
+                continue
+            with tempfile.TemporaryDirectory(dir=self.artifacts.work) as folder:
+                materializer = self.artifacts.materializers.named(before.materializer)
+                materializer.save(value, Path(folder))
+                files = tuple(entries(Path(folder)))
+            if Manifest(materializer=before.materializer, type=before.type, files=files).digest != before.digest:
+                found.append(f"{step}:{output}")
+        return found
+
+    def check(self) -> None:
+        """Answer stored rows, those of the table that requests are like; and see that what is shared stays as it is.
+
+        Raises:
+            RunError: when they cannot be answered, or answering them changes what requests share.
+        """
+        table = self.plan.table
+        if table is not None and table.like is not None:
+            rows = stored_rows(self.artifacts.local_folder(table.like), [one.name for one in table.columns or ()])
+            required = [request.name for request in self.plan.requests if request.required and request is not table]
+            if rows and not required:
+                try:
+                    self.answer({table.name: rows})
+                except Exception as error:
+                    raise RunError(
+                        f"the endpoint {self.plan.name} cannot answer rows like those it was made for: "
+                        f"{type(error).__name__}: {error}",
+                        why=f"it was tried on {len(rows)} rows of {table.like.digest[:12]} before it is served",
+                        fix="run its steps on such rows in a test",
+                    ) from error
+        if changed := self.changed():
+            raise RunError(
+                f"answering changes {', '.join(changed)}, which all requests of {self.plan.name} share",
+                why="an answer would depend on the requests before it",
+                fix="copy it in the step before it is changed",
+            )
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> Any:
+        """One answer for each row, of an endpoint that needs no more than rows.
+
+        Raises:
+            BadRequest: for rows that the endpoint refuses.
+            Exception: whatever a step raises.
+        """
+        name = self.plan.table.name if self.plan.table is not None else "rows"
+        return self.answer({name: list(rows)}).values
+
+    def decode(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a request: tables of its rows, and values by their declared types.
+
+        Raises:
+            BadRequest: naming what is wrong, and where.
+        """
+        names = {request.name for request in self.plan.requests}
+        for name in given:
+            if name not in names:
+                raise BadRequest(f"the endpoint takes {', '.join(sorted(names)) or 'nothing'}", name)
+        return {request.name: self._argument(request, given) for request in self.plan.requests}
+
+    def _argument(self, request: Request, given: Mapping[str, Any]) -> Any:
+        if request.name not in given:
+            if request.required:
+                raise BadRequest("is missing", request.name)
+            assert request.value is not None
+            return revive(request.default, request.value, self.code.load_class)
+        value = given[request.name]
+        if request.value is None:
+            return self._readers[request.name].of_rows(value)
+        try:
+            return revive(convert(value, request.value, request.name, text=False), request.value, self.code.load_class)
+        except ConfigError as error:
+            raise BadRequest(error.what, request.name) from None
+
+    def reader(self, name: str) -> TableReader:
+        """What makes the table of a request parameter."""
+        return self._readers[name]
+
+    def run(self, arguments: Mapping[str, Any], observe: Observe) -> Any:
+        """What the steps make of the arguments of a request."""
+        made: dict[tuple[str, str], Any] = {}
+        with _active(self.components):
+            for step in self.plan.steps:
+                started = time.perf_counter()
+                inputs = {name: self._input(step, name, arguments, made) for name in step.inputs}
+                result = self.functions[step.name](**inputs)
+                names = [output.name for output in step.outputs]
+                values = (result,) if len(names) == 1 else result
+                made.update({(step.name, name): value for name, value in zip(names, values, strict=True)})
+                observe(f"step:{step.name}", time.perf_counter() - started)
+        return made[self.plan.answer.step, self.plan.answer.output]
+
+    def _input(
+        self, step: StepPlan, name: str, arguments: Mapping[str, Any], made: Mapping[tuple[str, str], Any]
+    ) -> Any:
+        given: InputSpec = step.inputs[name]
+        match given.source:
+            case Literal():
+                return self._literals[step.name, name]
+            case Param(name=request):
+                value = arguments[request]
+            case Output(step=maker, output=output):
+                key = (maker, output)
+                return self.bound[key] if key in self.bound else made[key]
+            case _:
+                raise AssertionError(given.source)
+        if given.check is not None:
+            try:
+                check_python(value, given.check)
+            except Misfit as misfit:
+                why = f"{misfit.path} {misfit.why}".strip()
+                raise BadRequest(f"is {shorten(value)}: {why}", request) from None
+        return value
+
+    def answer(self, given: Mapping[str, Any], observe: Observe = lambda _part, _seconds: None) -> Answer:
+        """Answer a request.
+
+        Raises:
+            BadRequest: for a request that the endpoint refuses.
+            Exception: whatever a step raises.
+        """
+        started = time.perf_counter()
+        arguments = self.decode(given)
+        rows = None if self.plan.table is None else len(given.get(self.plan.table.name, ()))
+        observe("decode", time.perf_counter() - started)
+        return self.answered(arguments, rows, observe)
+
+    def answered(self, arguments: Mapping[str, Any], rows: int | None, observe: Observe) -> Answer:
+        """Answer with arguments that were decoded; *rows* is how many there are, None where no table is taken."""
+        result = self.run(arguments, observe)
+        started = time.perf_counter()
+        answer = encoded(result, rows, self.plan.answer.step)
+        observe("encode", time.perf_counter() - started)
+        return answer
+
+
+class _Serving:
+    """What a step can reach while it answers: features; what it logs goes nowhere."""
+
+    def __init__(self, components: WorkerComponents) -> None:
+        self._components = components
+
+    def log_metric(self, name: str, value: float, x: int | None) -> None:
+        """Nothing is kept."""
+
+    def log_param(self, name: str, value: Any) -> None:
+        """Nothing is kept."""
+
+    def log_artifact(self, name: str, value: Any) -> None:
+        """Nothing is kept."""
+
+    def feature_store(self) -> Any:
+        """The stack's feature store."""
+        return self._components.feature_store
+
+
+@contextmanager
+def _active(components: WorkerComponents) -> Iterator[None]:
+    context.activate(_Serving(components))
+    try:
+        yield
+    finally:
+        context.activate(None)

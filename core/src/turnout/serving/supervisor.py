@@ -1,0 +1,184 @@
+"""The process that keeps an endpoint served: it holds the socket, starts workers, and replaces them without a gap."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from turnout.serving.files import EndpointFolder, Serving, Wanted
+
+CLOSING = 1.0
+"""Seconds for which a worker that is replaced ends its connections before it stops: without it a client whose
+connection was open may send a request to nobody."""
+STOPPING = 10.0
+"""Seconds that a worker has to answer what it has taken, before it is killed."""
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable with the folder in which workers share what they measure: read when Prometheus' client is imported."""
+PAUSE = 0.1
+AGAIN = 1.0
+"""Seconds between two starts of a worker that ends by itself."""
+
+
+class Worker:
+    """A process that answers; ``said`` is what it has told of its start so far."""
+
+    def __init__(self, wanted: Wanted, folder: EndpointFolder, listener: socket.socket, *, check: bool) -> None:
+        reading, writing = os.pipe()
+        self.ready = False
+        self.said = b""
+        self._pipe = reading
+        folder.metrics.mkdir(exist_ok=True)
+        with folder.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    wanted.interpreter,
+                    "-m",
+                    "turnout.serving",
+                    "worker",
+                    str(folder.path),
+                    *map(str, (listener.fileno(), writing)),
+                    *(["--check"] if check else []),
+                ],
+                env={**os.environ, **wanted.environment, METRICS: str(folder.metrics)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listener.fileno(), writing],
+            )
+        os.close(writing)
+
+    def hear(self) -> str | None:
+        """What the worker has said of its start: an empty text that it is ready, else why it is not; None so far."""
+        if not self.ready and select.select([self._pipe], [], [], 0)[0]:
+            data = os.read(self._pipe, 1 << 16)
+            self.said += data
+            if not data:
+                os.close(self._pipe)
+                self.ready = self.said == b"ready"
+                ended = f"its worker ended; see {'its log'}"
+                return "" if self.ready else self.said.decode(errors="replace") or ended
+        return "" if self.ready else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self.process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it runs."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+
+class Supervisor:
+    """Brings up what ``wanted.json`` says, whenever it changes, and keeps that up."""
+
+    def __init__(self, folder: EndpointFolder) -> None:
+        self.folder = folder
+        self.stopping = False
+        self.workers: list[Worker] = []
+        self.current: Wanted | None = None
+        self._started = 0.0
+
+    def run(self) -> None:
+        """Serve until a SIGTERM."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        wanted = self.folder.wanted
+        assert wanted is not None
+        with _listener(wanted) as listener:
+            host, port = listener.getsockname()[:2]
+            self.url = f"http://{host}:{port}"
+            while not self.stopping:
+                wanted = self.folder.wanted
+                if wanted is None:
+                    break
+                if self.current is None or wanted.generation != self.current.generation:
+                    self._change(wanted, listener)
+                self._revive(listener)
+                time.sleep(PAUSE)
+        end(self.workers)
+
+    def _stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _change(self, wanted: Wanted, listener: socket.socket) -> None:
+        self._say(wanted, "starting")
+        workers = [Worker(wanted, self.folder, listener, check=n == 0) for n in range(wanted.workers)]
+        while not self.stopping:
+            heard = [worker.hear() for worker in workers]
+            if problem := next((text for text in heard if text), None):
+                end(workers)
+                self._say(wanted, "failed", problem)
+                break
+            if all(text == "" for text in heard):
+                old, self.workers = self.workers, workers
+                self._say(wanted, "ready")
+                end(old)
+                break
+            time.sleep(PAUSE / 4)
+        else:
+            end(workers)
+        self.current = wanted
+
+    def _revive(self, listener: socket.socket) -> None:
+        """Start a worker again that has ended by itself."""
+        served = self.folder.serving
+        if self.current is None or served is None:
+            return
+        for n, worker in enumerate(self.workers):
+            worker.hear()
+            if not worker.alive and time.monotonic() - self._started > AGAIN:
+                self._started = time.monotonic()
+                self.workers[n] = Worker(self.current, self.folder, listener, check=False)
+
+    def _say(self, wanted: Wanted, state: str, message: str = "") -> None:
+        before = self.folder.serving
+        served = wanted.versions if state == "ready" else () if before is None else before.versions
+        said = {"generation": wanted.generation, "state": state, "message": message, "url": self.url}
+        self.folder.serving = msgspec.convert({**said, "versions": served}, Serving)
+
+
+def end(workers: list[Worker]) -> None:
+    """Stop workers when they have answered what they have taken."""
+    for worker in workers:
+        worker.signal(signal.SIGUSR1)
+    if any(worker.alive for worker in workers):
+        time.sleep(CLOSING)
+    for worker in workers:
+        worker.signal(signal.SIGTERM)
+    until = time.monotonic() + STOPPING
+    for worker in workers:
+        try:
+            worker.process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+
+
+def _listener(wanted: Wanted) -> socket.socket:
+    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((wanted.host, wanted.port))
+    listener.listen(2048)
+    return listener
+
+
+def main(folder: str) -> int:
+    """Serve the endpoint of a folder."""
+    try:
+        Supervisor(EndpointFolder(Path(folder))).run()
+    except OSError as error:
+        print(f"turnout: the endpoint cannot be served: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,91 @@
+"""A process that answers the requests of an endpoint, on a socket that its supervisor holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from turnout.base import context
+from turnout.base.errors import TurnoutError
+from turnout.runtime import sealed
+from turnout.runtime.store import worker_store
+from turnout.serving.files import EndpointFolder, Wanted
+from turnout.serving.service import Service
+
+
+def main(folder: str, listener: int, told: int, *, check: bool) -> int:
+    """Load the endpoint, say over the file *told* that it is ready or why not, and answer until a SIGTERM.
+
+    Args:
+        listener: the file number of the socket that listens.
+        check: try the endpoint on stored rows first.
+    """
+    files = EndpointFolder(Path(folder))
+    wanted = files.wanted
+    assert wanted is not None
+    os.environ.update(sealed.environment(1))
+    os.environ[context.WORKER] = "1"
+    with tempfile.TemporaryDirectory(prefix="turnout-") as work:
+        try:
+            application = _application(files, wanted, Path(work), check=check)
+        except BaseException as error:
+            text = str(error) if isinstance(error, TurnoutError) else f"{type(error).__name__}: {error}"
+            traceback.print_exception(error)
+            os.write(told, text.encode()[: 1 << 15])
+            return 1
+        asyncio.run(_serve(application, socket.socket(fileno=listener, **_kind(listener)), told))
+    return 0
+
+
+def _kind(listener: int) -> dict[str, int]:
+    """The socket's kind, said in full: asyncio sends at once (TCP_NODELAY) where it knows that it is TCP."""
+    with socket.socket(fileno=os.dup(listener)) as known:
+        return {"family": known.family, "type": known.type, "proto": socket.IPPROTO_TCP}
+
+
+def _application(files: EndpointFolder, wanted: Wanted, work: Path, *, check: bool) -> object:
+    from turnout.serving.app import LOOPBACK, App, Limits
+
+    store = worker_store()
+    services = []
+    for share in wanted.versions:
+        service = Service(files.plan(share.version), store, work)
+        service.load()
+        if check:
+            service.check()
+        services.append((service, share.share))
+    limits = Limits(
+        rows=wanted.rows, bytes=wanted.bytes, hosts=(*LOOPBACK, *wanted.hosts), named_errors=wanted.named_errors
+    )
+    return App(services, limits)
+
+
+async def _serve(application: object, listener: socket.socket, told: int) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Says that it is ready once it accepts connections."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            os.write(told, b"ready")
+            os.close(told)
+
+    config = uvicorn.Config(
+        application,  # type: ignore[arg-type]
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=8,
+        server_header=False,
+    )
+    server = Server(config)
+    signal.signal(signal.SIGUSR1, lambda *_: setattr(application, "closing", True))
+    sys.stdout.flush()
+    await server.serve(sockets=[listener])

@@ -1,0 +1,144 @@
+"""Endpoints on this machine: the suite of deployers, and what a machine can do wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import closing
+from http.client import HTTPConnection
+
+import msgspec
+import pytest
+
+from turnout.base.errors import DeployError
+from turnout.serving.local import LocalDeployer, LocalDeployerConfig
+from turnout.testing.deployer import DeployerSuite
+
+
+@pytest.fixture
+def deployer(tmp_path):
+    deployer = LocalDeployer(LocalDeployerConfig(folder=str(tmp_path / "endpoints")))
+    yield deployer
+    for status in deployer.list():
+        deployer.delete(status.name)
+
+
+class TestLocalDeployer(DeployerSuite):
+    @pytest.fixture
+    def deployer(self, deployer):
+        return deployer
+
+    @pytest.fixture
+    def up(self, deployer, served, ready):
+        return deployer, served, ready.url
+
+    def test_what_it_answers_over_http(self, up):
+        _, served, url = up
+        assert post(url, served.rows) == (200, {"predictions": served.predictions})
+        assert post(url, {"rows": served.rows, "plus": 1}) == (200, {"predictions": [3.0, 6.0]})
+        assert post(url, [{"x": "two"}]) == (
+            422,
+            {"error": {"where": "rows[0].x", "what": "takes a number, not 'two'"}},
+        )
+        assert post(url, b"{")[0] == 400
+        assert post(url, {"rows": []}) == (200, {"predictions": []})
+        with urllib.request.urlopen(f"{url}/metrics") as response:
+            text = response.read().decode()
+        assert (
+            f'turnout_input_values_total{{column="x",endpoint="double",version="{served.endpoint.digest[:12]}"}}'
+            in text
+        )
+        with urllib.request.urlopen(f"{url}/openapi.json") as response:
+            schema = json.load(response)
+        rows = schema["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert rows["properties"]["rows"]["items"]["required"] == ["x"]
+        infer = {"id": "7", "inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [4.0]}]}
+        status, answer = post(url, infer, "/v2/models/double/infer")
+        assert (status, answer["id"], answer["outputs"][0]["data"]) == (200, "7", [8.0])
+
+    def test_another_host_is_refused(self, up):
+        with closing(HTTPConnection(up[2].removeprefix("http://"))) as connection:
+            connection.request("GET", "/metrics", headers={"Host": "evil.example"})
+            assert connection.getresponse().status == 421
+
+    def test_a_version_that_cannot_start_leaves_the_other(self, up):
+        deployer, served, _ = up
+        broken = msgspec.structs.replace(
+            served.endpoint,
+            steps=tuple(
+                msgspec.structs.replace(step, entrypoint=msgspec.structs.replace(step.entrypoint, qualname="no_such"))
+                for step in served.endpoint.steps
+            ),
+        )
+        with pytest.raises(DeployError, match="no_such"):
+            deployer.deploy(broken, deployer.compile(broken), served.store)
+        status = deployer.status("double")
+        assert [one.version for one in status.versions] == [served.endpoint.digest]
+        assert deployer.predict("double", served.rows) == served.predictions
+
+    def test_no_request_fails_while_a_version_is_replaced(self, up):
+        deployer, served, url = up
+        done, failed = threading.Event(), []
+        answered = [0, 0]
+
+        def ask(n):
+            while not done.is_set():
+                try:
+                    assert post(url, served.rows) == (200, {"predictions": served.predictions})
+                    answered[n] += 1
+                except Exception as error:
+                    failed.append(error)
+
+        threads = [threading.Thread(target=ask, args=(n,)) for n in range(2)]
+        for thread in threads:
+            thread.start()
+        other = msgspec.structs.replace(served.endpoint, doc="another version")
+        deployer.deploy(other, deployer.compile(other), served.store)
+        deployer.rollback("double")
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert min(answered) > 0
+
+    def test_a_killed_worker_is_started_again(self, up):
+        import psutil
+
+        deployer, served, url = up
+        pid = json.loads((deployer._folder("double").processes).read_text())["processes"]["supervisor"]["pid"]
+        (worker,) = psutil.Process(pid).children()
+        os.kill(worker.pid, signal.SIGKILL)
+        until = time.monotonic() + 60
+        while True:
+            try:
+                assert post(url, served.rows)[0] == 200
+                break
+            except OSError:
+                assert time.monotonic() < until
+        assert deployer.status("double").state == "ready"
+
+    def test_an_endpoint_is_started_again_where_it_was(self, up):
+        deployer, served, url = up
+        pid = json.loads((deployer._folder("double").processes).read_text())["processes"]["supervisor"]["pid"]
+        os.killpg(pid, signal.SIGKILL)
+        until = time.monotonic() + 60
+        while deployer.status("double").state != "failed":
+            assert time.monotonic() < until
+        assert "turnout endpoints start double" in deployer.status("double").message
+        assert deployer.start("double").url == url
+        assert deployer.predict("double", served.rows) == served.predictions
+
+
+def post(url, body, path="/predict"):
+    """The status and the document of an answer."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(f"{url}{path}", data) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
