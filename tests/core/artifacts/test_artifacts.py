@@ -542,8 +542,8 @@ def test_a_missing_library_is_named(artifacts: Artifacts, monkeypatch: pytest.Mo
         artifacts.load(artifact)
     assert str(caught.value) == (
         f"the artifact {artifact.digest[:12]}, a numpy:ndarray, cannot be read here: No module named 'numpy'\n"
-        "  why: what it needs is not installed\n"
-        "  fix: add the package to the requirements of the step that reads it"
+        "  why: what it needs is neither installed nor in this project\n"
+        "  fix: call it in the folder of its project, or install the package; for a step, add it to its requirements"
     )
 
 

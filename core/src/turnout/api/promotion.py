@@ -67,6 +67,7 @@ def promote(
     found.artifacts.verify(artifact)
     elsewhere = place.store.address != source.store.address
     plan = msgspec.structs.replace(found.plan, worker=place.stack.worker())
+    place.project.on_path()
     session = Session(StoredRun(place.store, plan, found.info), in_process=True, registry=place.registry)
     if to_stack is not None:
         session.components.enforce(found.plan, found.info.git)

@@ -79,7 +79,8 @@ class Workspace:
         return policies_of(self.stack.worker(), self.registry)
 
     def session(self, plan: Plan, info: RunInfo) -> Session:
-        """A run, to be read here, as far as the stack's policies allow."""
+        """A run, to be read here, as far as the stack's policies allow; classes of the project can be imported."""
+        self.project.on_path()
         return Session(Run(self.store, plan, info), in_process=True, registry=self.registry, readers=self.policies)
 
     def orchestrator_of(self, info: RunInfo) -> Orchestrator[Any]:

@@ -33,11 +33,11 @@ def unsaved(what: str, materializer: Materializer, error: Exception) -> Artifact
 
 def unread(artifact: Artifact, error: Exception) -> ArtifactError:
     """The error where a materializer raised while it read."""
-    missing = isinstance(error, ImportError)
-    return ArtifactError(
-        f"the artifact {short(artifact.digest)}, a {artifact.type}, cannot be read here: {error}",
-        why="what it needs is not installed" if missing else f"{type(error).__name__} in {artifact.materializer}",
-        fix="add the package to the requirements of the step that reads it"
-        if missing
-        else "read it with the versions that wrote it, or run the step that made it again",
-    )
+    if isinstance(error, ImportError):
+        why = "what it needs is neither installed nor in this project"
+        fix = "call it in the folder of its project, or install the package; for a step, add it to its requirements"
+    else:
+        why = f"{type(error).__name__} in {artifact.materializer}"
+        fix = "read it with the versions that wrote it, or run the step that made it again"
+    what = f"the artifact {short(artifact.digest)}, a {artifact.type}, cannot be read here: {error}"
+    return ArtifactError(what, why=why, fix=fix)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from turnout.api.steprun import StepRun
 
 
+LOADED = ".turnout/loaded"
+"""Where a file lies that was loaded and not copied elsewhere: a folder of the project that is never packed."""
+
+
 @click.group()
 def artifacts() -> None:
     """List, show and load what steps made, also by their aliases."""
@@ -136,7 +140,8 @@ def load(
     """Load an output of STEP (or STEP.INDEX) of RUN, or what it logged, verified, and print it, or copy its files.
 
     An alias in place of RUN, without a STEP, loads what it names. Printing needs the packages that the value is made
-    of; copying needs none. --json prints numbers, texts, lists and dicts, or where they were copied to.
+    of; copying needs none. A file is put into .turnout/loaded, and its path
+    printed. --json prints numbers, texts, lists and dicts, or where they were copied to.
     """
     if to is not None and to.exists():
         from turnout.base.errors import ConfigError
@@ -147,7 +152,7 @@ def load(
 
         named = find(run, stack=stack, source=source)
         if to is None:
-            _print(named.load(), as_json=as_json)
+            _print(_kept(named.load(), named.workspace.project.root, run), as_json=as_json)
         else:
             named.copy_to(to)
             _print_paths([to], as_json=as_json)
@@ -156,7 +161,8 @@ def load(
 
     found = Run(run, stack=stack)
     if to is None:
-        _print(found[step].load(output), as_json=as_json)
+        value = found[step].load(output)
+        _print(_kept(value, found.workspace.project.root, f"{found.id[:8]}/{step}/{output or ''}"), as_json=as_json)
         return
     from turnout.project import written
 
@@ -171,6 +177,24 @@ def load(
     if copied:
         written.mark_all(to)
     _print_paths(copied, as_json=as_json)
+
+
+def _kept(value: Any, root: Path, name: str) -> Any:
+    """A value to be printed: a file or folder lies in turnout's own folder of the project, and is there to be used."""
+    import shutil
+
+    from turnout.files import File, Folder
+
+    target = root / LOADED / name
+    if isinstance(value, list):
+        return [_kept(item, root, f"{name}/{number}") for number, item in enumerate(value)]
+    if isinstance(value, Folder):
+        shutil.copytree(value, target, dirs_exist_ok=True)
+        return str(target)
+    if isinstance(value, File):
+        target.mkdir(parents=True, exist_ok=True)
+        return str(shutil.copyfile(value, target / value.name))
+    return value
 
 
 def _print(value: Any, *, as_json: bool) -> None:

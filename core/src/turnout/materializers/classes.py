@@ -48,6 +48,7 @@ def resolve(name: str) -> Any:
         raise ArtifactError(
             f"{name} cannot be imported",
             why=str(error),
-            fix="a value of it was saved: keep the class where it was, or run the step that made the value again",
+            fix="a value of it was saved: call it in its project's folder; a class that is gone has to be kept "
+            "where it was, or the step that made the value run again",
         ) from error
     return found

@@ -37,7 +37,7 @@ from turnout.model.records import Failure, Logged, OutputRecord
 from turnout.model.scalars import Misfit
 from turnout.model.types import ParamType
 from turnout.model.values import readable, revive, shorten
-from turnout.runtime import forking, profiles
+from turnout.runtime import forking, log_records, profiles
 from turnout.runtime.advice import advice
 from turnout.runtime.files import parameter_file
 from turnout.runtime.forbidden import artifacts_of
@@ -94,6 +94,8 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
             assert step.entrypoint is not None
             function = session.code.load(step.entrypoint)
             arguments = {name: _argument(session, step, index, Wanted(function, name)) for name in step.inputs}
+            if not session.in_process:
+                log_records.show()
             context.activate(log)
             try:
                 with session.tracking.around() if tracked else nullcontext():
