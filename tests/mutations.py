@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 import io
@@ -10,7 +11,9 @@ import os
 import random
 import shutil
 import sys
+import tempfile
 import traceback
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -108,6 +111,21 @@ def check_error(error: BaseException, what: str) -> None:
         raise Failed(f"{what}: an error of {len(str(error))} characters")
 
 
+@contextlib.contextmanager
+def _descriptors() -> Iterator[Any]:
+    """A file to which all goes that this process's children print meanwhile."""
+    kept = {number: os.dup(number) for number in (1, 2)}
+    with tempfile.TemporaryFile() as held:
+        for number in kept:
+            os.dup2(held.fileno(), number)
+        try:
+            yield held
+        finally:
+            for number, copied in kept.items():
+                os.dup2(copied, number)
+                os.close(copied)
+
+
 def call(*arguments: str) -> tuple[int, str]:
     """A command in this process: its exit code and all it printed.
 
@@ -119,17 +137,19 @@ def call(*arguments: str) -> tuple[int, str]:
     sys.argv = ["turnout", *arguments]
     sys.modules.pop("fuzzed_flow", None)  # another project's has the same name
     project.load.cache_clear()
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            main()
-    except SystemExit as ended:
-        code = ended.code
-    except BaseException as error:
-        raise Failed(f"turnout {arguments}: {''.join(traceback.format_exception(error))[-3000:]}") from error
-    finally:
-        sys.argv, sys.path[:] = before, path
-        os.chdir(here)
-    text = out.getvalue()
+    with _descriptors() as printed:
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+                main()
+        except SystemExit as ended:
+            code = ended.code
+        except BaseException as error:
+            raise Failed(f"turnout {arguments}: {''.join(traceback.format_exception(error))[-3000:]}") from error
+        finally:
+            sys.argv, sys.path[:] = before, path
+            os.chdir(here)
+        printed.seek(0)
+        text = out.getvalue() + printed.read().decode("utf-8", "surrogateescape")
     if "Traceback (most recent call last)" in text and OURS in text:
         raise Failed(f"turnout {arguments} printed {text[-3000:]}")
     if any(bad in text for bad in ("\x1b", "\x07", "\u202e", CANARY)) or len(text) > 3_000_000:
@@ -181,6 +201,7 @@ orchestrator: {type: local, in_process: true, workers: 2}
 secrets: {type: env}
 policies: [{type: images, allow: ["*"]}]
 observers: [{type: jsonl, path: events.jsonl}]
+tracker: {type: specimen, folder: tracked}
 steps: {"dou*": {retries: 1, timeout: 30m, resources: {cpu: 1, memory: 1Gi}}}
 pipelines: {flow: {tags: {team: ops}}}
 """
@@ -255,11 +276,22 @@ def written(*folders: Path) -> Iterator[tuple[Path, bytes]]:
                 yield path, path.read_bytes()
 
 
+def check_secret(path: Path, data: bytes) -> None:
+    """Fail where bytes hold a secret, as it is or encoded, or in an archive that is encoded itself."""
+    if data[:4] == b"UEsD":  # of a code package inside an export
+        data = base64.b64decode(data)
+    if data[:2] == b"PK":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            data += b"".join(map(archive.read, archive.namelist()))
+    forms = [CANARY.encode(), *(base64.b64encode(b"x" * n + CANARY.encode())[4:-4] for n in range(3))]
+    if any(form in data for form in forms):
+        raise Failed(f"{path} holds the secret")
+
+
 def check_written(root: Path, *apart: Path) -> None:
     """Fail where a secret was written, or anything beside the project and *apart*."""
     for path, data in written(root.parent):
-        if CANARY.encode() in data:
-            raise Failed(f"{path} holds the secret")
+        check_secret(path, data)
     beside = set(root.parent.iterdir()) - {root, *apart}
     if beside:
         raise Failed(f"written beside the project: {beside}")

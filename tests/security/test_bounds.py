@@ -328,3 +328,59 @@ def test_a_root_with_a_nul_character(shop, root):
     code, answer = call("artifacts", "load", "latest", "total", "--stack", "odd")
     assert code == 2
     assert "NUL character" in answer
+
+
+VALUES = """
+from typing import Any
+from turnout import pipeline, step
+
+class Bad:
+    def __repr__(self):
+        raise RuntimeError("no repr \\x1b[31m")
+
+class Acts:
+    def __repr__(self):
+        return "acts \\x1b]0;x\\x07"
+
+@step
+def made(kind: str) -> Any:
+    loop = []
+    loop.append(loop)
+    return {"huge": 10**6000, "bad": [Bad()], "acts": Acts(), "loop": loop}[kind]
+
+@pipeline
+def odd(kind: str = "huge"):
+    made(kind)
+"""
+
+
+UNSHOWN = {
+    "huge": (2, "a value of type int cannot be printed\n  why: ValueError"),
+    "bad": (2, "a value of type list cannot be printed\n  why: RuntimeError: no repr \\x1b[31m"),
+    "acts": (0, "acts \\x1b]0;x\\x07"),
+    "loop": (0, "[[...]]"),
+}
+
+
+def test_a_value_that_cannot_be_shown_is_an_error(shop):
+    (shop.root / "odd_values.py").write_text(VALUES)
+    for kind, (code, text) in UNSHOWN.items():
+        assert call("run", "odd_values.py", "-p", f"kind={kind}")[0] == 0
+        answer = call("artifacts", "load", "latest", "made")
+        assert (answer[0], text in answer[1]) == (code, True), answer[1]
+        as_json = call("artifacts", "load", "latest", "made", "--json")[1]
+        assert kind == "huge" or "cannot be printed as JSON" in as_json
+
+
+def test_a_value_of_a_class_of_the_project_is_shown(tmp_path):
+    """By the command alone, whose interpreter does not look into the project's folder for itself."""
+    import subprocess
+    import sys
+
+    made = Shop(tmp_path / "shop")
+    (made.root / "odd_values.py").write_text(VALUES)
+    command = str(Path(sys.executable).with_name("turnout"))
+    for arguments in (["run", "odd_values.py", "-p", "kind=acts"], ["artifacts", "load", "latest", "made"]):
+        answer = subprocess.run([command, *arguments], cwd=made.root, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stderr
+    assert answer.stdout == "acts \\x1b]0;x\\x07\n"

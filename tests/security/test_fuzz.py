@@ -9,13 +9,14 @@ import random
 from pathlib import Path
 
 import mutations
+import mutations_of_work
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutations import CANARY, Shop, check_written
 
-KINDS = ("document", "plan", "params", "stack", "command")
-ROUNDS = 40
+KINDS = ("document", "plan", "params", "stack", "command", "export", "work")
+ROUNDS = {"export": 20, "work": 12}
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +37,14 @@ def shop(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_traceback_no_escape_no_secret(shop, kind):
-    action = getattr(mutations, f"fuzz_{kind}")
+    action = getattr(mutations_of_work if kind in ROUNDS else mutations, f"fuzz_{kind}")
 
     @settings(
-        max_examples=ROUNDS, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=ROUNDS.get(kind, 40),
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
     )
     @given(st.integers(0, 2**32))
     def fuzz(seed):

@@ -411,7 +411,7 @@ def test_values_are_printed_as_json(call, project):
     assert json.loads(call("artifacts", "load", "latest", "square", "--json").out) == [1, 4, 9]
     answer = call("artifacts", "load", "latest", "report", "--json")
     assert (answer.code, answer.out) == (2, "")
-    assert "a complex cannot be printed as JSON" in answer.err
+    assert "a value of type complex cannot be printed as JSON" in answer.err
 
 
 WRONG = {

@@ -147,6 +147,11 @@ def load(
         from turnout.base.errors import ConfigError
 
         raise ConfigError(f"{to} exists already", fix="give a folder that does not exist yet")
+    if to is None:
+        from turnout.project.project import load as load_project
+        from turnout.project.project import root_of
+
+        load_project(root_of(Path())).on_path()  # its values are of its own classes
     if step is None:
         from turnout.api.aliases import artifact as find
 
@@ -198,18 +203,18 @@ def _kept(value: Any, root: Path, name: str) -> Any:
 
 
 def _print(value: Any, *, as_json: bool) -> None:
-    if not as_json:
-        click.echo(value if isinstance(value, str) else repr(value))
-        return
     from turnout.base.errors import ConfigError
     from turnout.materializers import plain
 
     try:
-        print_json(plain.simplify(value))
-    except (TypeError, ValueError) as error:
+        if as_json:
+            print_json(plain.simplify(value))
+        else:
+            click.echo(value if isinstance(value, str) else repr(value))
+    except Exception as error:  # a project's class is shown by code of the project; an int may have too many digits
         raise ConfigError(
-            f"a {type(value).__name__} cannot be printed as JSON",
-            why=str(error),
+            f"a value of type {type(value).__name__} cannot be printed{' as JSON' if as_json else ''}",
+            why=f"{type(error).__name__}: {error}",
             fix="copy its files: --to FOLDER; in Python, load()",
         ) from None
 
