@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import compileall
 import os
+import signal
 import sys
+import threading
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
@@ -16,7 +18,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Bytecode is told from stale by second and size: of two modules of one name that a test writes in a second, the first
     would run twice. And no process of a test writes what is printed at once, but for one that sees to it itself.
+    Ctrl-C reaches what the tests start, also where these run in the background, for which shells have it ignored.
     """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     os.environ.pop("PYTHONUNBUFFERED", None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -27,13 +26,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from turnout import Resources, log_metric, pipeline, step, when
 """
-
-
-def pytest_configure() -> None:
-    """Ctrl-C reaches what the tests start, also where these run in the background, for which shells have it ignored."""
-    here = threading.current_thread() is threading.main_thread()
-    if here and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Project:

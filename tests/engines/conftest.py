@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,6 @@ sys.path.insert(0, str(HERE))
 from airflow_server import AirflowServer  # noqa: E402
 from containers import Podman, need_podman  # noqa: E402
 from installed import need  # noqa: E402
-
-
-def pytest_configure() -> None:
-    """Ctrl-C reaches what the tests start, also where these run in the background, for which shells have it ignored."""
-    here = threading.current_thread() is threading.main_thread()
-    if here and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import types
 
 import pandas as pd
 import pytest
+from projects import entered, write
 
 import turnout
 from turnout.base.errors import ArtifactError, ConfigError, RunError
@@ -73,23 +74,17 @@ def trees(path: File = "rows.csv", depth: int = 2, limit: float = 0.0, day: date
 @pytest.fixture(scope="module")
 def module(tmp_path_factory):
     """A module of a project; its pipeline runs in this process, on the project's own store."""
-    folder = tmp_path_factory.mktemp("api")
-    (folder / "pyproject.toml").write_text(
-        '[project]\nname = "forest"\nversion = "1"\ndependencies = []\n\n[tool.turnout]\nstack = "here"\n'
-    )
-    (folder / "stacks").mkdir()
-    (folder / "stacks" / "here.yaml").write_text("extends: local\norchestrator: {type: local, in_process: true}\n")
-    (folder / "rows.csv").write_text("x,y\n1,1\n3,2\n5,3\n7,4\n")
-    (folder / "forest.py").write_text(MODULE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        patch.setenv("TURNOUT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("TURNOUT_STACK", raising=False)
-        patch.chdir(folder)
+    head = '[project]\nname = "forest"\nversion = "1"\ndependencies = []\n\n[tool.turnout]\nstack = "here"\n'
+    files = {
+        "pyproject.toml": head,
+        "stacks/here.yaml": "extends: local\norchestrator: {type: local, in_process: true}\n",
+        "rows.csv": "x,y\n1,1\n3,2\n5,3\n7,4\n",
+        "forest.py": MODULE,
+    }
+    with entered(write(tmp_path_factory.mktemp("api") / "forest", files)):
         import forest
 
         yield forest
-    del sys.modules["forest"]
 
 
 @pytest.fixture(scope="module")

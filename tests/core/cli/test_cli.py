@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from projects import OURS, TURNOUT, write
+from projects import OURS, TURNOUT, entered, write
 
 import turnout as turnout_package
 from turnout.base import canonical, clock
@@ -101,13 +101,10 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    root = tmp_path / "demo"
-    write(root, FILES)
-    monkeypatch.chdir(root)
-    monkeypatch.delenv("TURNOUT_STACK", raising=False)
-    monkeypatch.setenv("TURNOUT_CACHE", str(tmp_path / "cache"))
-    return root
+def project(tmp_path):
+    root = write(tmp_path / "demo", FILES)
+    with entered(root):
+        yield root
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 from click.testing import CliRunner
+from projects import entered, write
 
 from turnout.base.errors import UnsupportedError
 from turnout.cli.export import export
@@ -30,22 +31,18 @@ SPECIMEN = "extends: local\norchestrator: {type: specimen, logs: logs}\n"
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch):
-    root = tmp_path / "project"
-    root.mkdir()
-    monkeypatch.chdir(root)
-    monkeypatch.delenv("TURNOUT_STACK", raising=False)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    (root / "pyproject.toml").write_text("[project]\nname = 'sample'\nversion = '1'\n")
-    (root / "exported_pipeline.py").write_text(PIPELINE)
-    (root / "stacks").mkdir()
-    (root / "stacks" / "specimen.yaml").write_text(SPECIMEN)
+def call(tmp_path):
+    files = {
+        "pyproject.toml": "[project]\nname = 'sample'\nversion = '1'\n",
+        "exported_pipeline.py": PIPELINE,
+        "stacks/specimen.yaml": SPECIMEN,
+    }
 
     def run(command, *arguments):
         return CliRunner().invoke(command, ["exported_pipeline.py", *arguments], catch_exceptions=True)
 
-    yield run
-    sys.modules.pop("exported_pipeline", None)
+    with entered(write(tmp_path / "project", files)):
+        yield run
 
 
 def test_an_export_holds_the_engines_files_plan_and_code(call, tmp_path):

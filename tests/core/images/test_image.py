@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from projects import entered, write
 
 from turnout.cli.image import build
 from turnout.environment import installed
@@ -53,20 +54,14 @@ WHEEL = Wheel(name="own-lib", file="own_lib-1-py3-none-any.whl", data=b"wheel")
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    root = tmp_path / "project"
-    root.mkdir()
-    monkeypatch.chdir(root)
-    monkeypatch.delenv("TURNOUT_STACK", raising=False)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(wheels, "build", lambda one: Wheel(name=one.name, file=f"{one.name}.whl", data=b"wheel"))
-    (root / "pyproject.toml").write_text("[project]\nname = 'sample'\nversion = '1'\ndependencies = ['msgspec']\n")
-    (root / "image_pipeline.py").write_text(PIPELINE)
+    head = "[project]\nname = 'sample'\nversion = '1'\ndependencies = ['msgspec']\n"
 
     def run(pipeline, *arguments):
         return CliRunner().invoke(build, [f"image_pipeline.py:{pipeline}", *arguments])
 
-    yield run
-    sys.modules.pop("image_pipeline", None)
+    with entered(write(tmp_path / "project", {"pyproject.toml": head, "image_pipeline.py": PIPELINE})):
+        yield run
 
 
 @pytest.fixture

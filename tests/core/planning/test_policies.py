@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from projects import entered, write
 
 from turnout import builtin
 from turnout.api.launch import Launch
@@ -85,17 +85,13 @@ def fine():
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    root = tmp_path / "project"
-    (root / "stacks").mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'policed'\nversion = '1'\ndependencies = []\n")
-    (root / "pipelines.py").write_text(PIPELINE)
-    (root / ".gitignore").write_text(".turnout/\n__pycache__/\n")
-    monkeypatch.chdir(root)
+    head = "[project]\nname = 'policed'\nversion = '1'\ndependencies = []\n"
+    files = {"pyproject.toml": head, "pipelines.py": PIPELINE, ".gitignore": ".turnout/\n__pycache__/\n"}
+    root = write(tmp_path / "project", files)
+    (root / "stacks").mkdir()
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    monkeypatch.delenv("TURNOUT_STACK", raising=False)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    yield root
-    sys.modules.pop("pipelines", None)
+    with entered(root):
+        yield root
 
 
 def stack(project: Path, name: str, text: str) -> str:

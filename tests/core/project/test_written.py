@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from projects import git
+from projects import entered, git, write
 
 from turnout.base.errors import ConfigError
 from turnout.cli.app import application
@@ -66,25 +66,17 @@ class House:
 
 
 @pytest.fixture(params=["git", "committed", "plain"])
-def house(request, tmp_path, monkeypatch):
-    root = tmp_path / "house"
-    (root / "stacks").mkdir(parents=True)
-    for name in ("a", "b"):
-        (root / f"house_{name}.py").write_text(PIPELINE.format(name=name))
-    (root / "pyproject.toml").write_text("[project]\nname = 'house'\nversion = '1'\n")
-    (root / "data.csv").write_text("1,2")
-    for name, text in STACKS.items():
-        (root / "stacks" / f"{name}.yaml").write_text(text)
-    monkeypatch.chdir(root)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delenv("TURNOUT_STACK", raising=False)
+def house(request, tmp_path):
+    files = {f"house_{name}.py": PIPELINE.format(name=name) for name in ("a", "b")}
+    files |= {f"stacks/{name}.yaml": text for name, text in STACKS.items()}
+    head = "[project]\nname = 'house'\nversion = '1'\n"
+    root = write(tmp_path / "house", {"pyproject.toml": head, "data.csv": "1,2", **files})
     if request.param != "plain":
         git(root, "init", "-q")
     project = House(root, request.param == "committed")
     project.commit()
-    yield project
-    for name in [name for name in sys.modules if name.startswith("house_")]:
-        del sys.modules[name]
+    with entered(root):
+        yield project
 
 
 def test_runs_exports_and_loaded_values_leave_the_code_as_it_was(house):

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from projects import entered, write
 
 from turnout.base.errors import ConfigError
 from turnout.cli.app import application
@@ -19,23 +20,20 @@ STACK = "extends: local\norchestrator: {type: airflow, dags_folder: dags}\n"
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch):
-    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'house'\nversion = '1'\n")
-    (tmp_path / "withdrawn.py").write_text(PIPELINE)
-    (tmp_path / "stacks").mkdir()
+def call(tmp_path):
+    stacks = {"test": STACK, "prod": STACK.replace("dags}", "dags, instance: prod}")}
+    files = {f"stacks/{name}.yaml": text for name, text in stacks.items()}
+    head = "[project]\nname = 'house'\nversion = '1'\n"
+    write(tmp_path, {"pyproject.toml": head, "withdrawn.py": PIPELINE, **files})
     (tmp_path / "dags").mkdir()
-    for name, instance in (("test", ""), ("prod", ", instance: prod")):
-        (tmp_path / "stacks" / f"{name}.yaml").write_text(STACK.replace("dags}", f"dags{instance}}}"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
 
     def call(*words):
         sys.modules.pop("withdrawn", None)
         load_project.cache_clear()
         return CliRunner().invoke(application, words)
 
-    yield call
-    sys.modules.pop("withdrawn", None)
+    with entered(tmp_path):
+        yield call
 
 
 def placed(tmp_path):
