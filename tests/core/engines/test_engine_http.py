@@ -146,6 +146,17 @@ def test_nothing_answers(start):
         Api(engine.url).call("GET", "/runs")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_one_thing_is_made_once(engine, there):
+    engine.answers = [(500, {}), (200, {}) if there else (404, {}), (200, {})]
+    Api(engine.url).create("/runs", {"id": "r"}, "/runs/r")
+    asked = [f"{method} {path}" for method, path, *_ in engine.asked]
+    assert asked == ["POST /v1/runs", "GET /v1/runs/r", "POST /v1/runs"][: 2 if there else 3]
+    engine.answers = [(404, {"detail": "no such project"})]
+    with pytest.raises(NotFound, match="has no /runs"):
+        Api(engine.url).create("/runs", {}, "/runs/r")
+
+
 def test_a_redirect_tells_nobody_else_who_asks(start):
     one, other = start(), start()
     one.answers = [(302, f"{other.url}/x"), (302, f"{one.url}/y"), (200, 2)]
