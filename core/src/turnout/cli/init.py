@@ -36,11 +36,12 @@ def init(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path in FILES:
             (folder / path).write_text(sample(f"{SAMPLE}/{path}").replace('"first"', f'"{name}"'), encoding="utf-8")
-            click.echo(f"wrote {folder / path}")
     except OSError as error:
         raise ConfigError(
             f"the project cannot be written to {folder}", why=error.strerror, fix="give a folder you may write to"
         ) from None
+    for path in FILES:
+        click.echo(f"wrote {folder / path}")
     click.echo("\ntry next")
     if folder != Path():
         click.echo(f"  cd {shlex.quote(str(folder))}")
