@@ -11,6 +11,7 @@ import msgspec
 
 from turnout.api.launch import Launch
 from turnout.base.errors import ConfigError
+from turnout.components.kinds import ORCHESTRATOR
 from turnout.images import builder as builders
 from turnout.images import dockerfile as images
 from turnout.images import wheels
@@ -159,7 +160,7 @@ class Images:
         workspace = self._launch.workspace
         found = own_requirements(self._launch.plan.worker, workspace.registry, workspace.store)
         orchestrator = workspace.stack.orchestrator_type
-        launcher = workspace.registry.distribution("orchestrator", orchestrator.name) if orchestrator.launcher else ""
+        launcher = workspace.registry.distribution(ORCHESTRATOR, orchestrator.name) if orchestrator.launcher else ""
         return tuple(dict.fromkeys([*found, *filter(None, [launcher])]))
 
 

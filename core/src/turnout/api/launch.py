@@ -21,6 +21,7 @@ from turnout.base import clock
 from turnout.base.errors import ConfigError, UnsupportedError, did_you_mean
 from turnout.base.identity import run_id
 from turnout.base.texts import encodable
+from turnout.components.kinds import MATERIALIZER
 from turnout.components.orchestrator import Bundle, Interrupted, RunHandle
 from turnout.definition import reading
 from turnout.definition.pipeline import PipelineDefinition
@@ -128,7 +129,7 @@ class Launch:
     @contextmanager
     def _artifacts(self) -> Iterator[Artifacts]:
         """Saving to the stack's store, by what this process has imported."""
-        materializers = Materializers(self.workspace.registry.all("materializer"))
+        materializers = Materializers(self.workspace.registry.all(MATERIALIZER))
         with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
             yield Artifacts(self.workspace.store, materializers, Path(folder))
 

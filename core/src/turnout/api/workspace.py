@@ -13,6 +13,7 @@ from typing import Any
 from turnout.base.errors import ArtifactError, PlanError, UnsupportedError
 from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
+from turnout.components.kinds import ARTIFACT_STORE, ORCHESTRATOR
 from turnout.components.orchestrator import Orchestrator, RunStatus
 from turnout.components.policy import Policy
 from turnout.components.registry import Registry, discover
@@ -53,20 +54,17 @@ class Workspace:
     @cached_property
     def store(self) -> ArtifactStore[Any]:
         """The stack's artifact store."""
-        store: ArtifactStore[Any] = self.stack.component("artifact_store")
-        return store
+        return self.stack.component(ARTIFACT_STORE)
 
     @cached_property
     def orchestrator(self) -> Orchestrator[Any]:
         """The stack's orchestrator."""
-        orchestrator: Orchestrator[Any] = self.stack.component("orchestrator")
-        return orchestrator
+        return self.stack.component(ORCHESTRATOR)
 
     @cached_property
     def compiler(self) -> Orchestrator[Any]:
         """The stack's orchestrator, its secrets unresolved: enough to compile and to explain."""
-        orchestrator: Orchestrator[Any] = self.stack.component("orchestrator", resolve=False)
-        return orchestrator
+        return self.stack.component(ORCHESTRATOR, resolve=False)
 
     @cached_property
     def reader(self) -> WorkerComponents:

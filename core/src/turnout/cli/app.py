@@ -83,9 +83,10 @@ class Commands(click.Group):
 def _plugin_commands() -> dict[str, Any]:
     if all(name == "turnout" for name, _ in discovery.places()):
         return {}
+    from turnout.components.kinds import COMMAND
     from turnout.components.registry import discover
 
-    return {command.name: command for command in discover().all("command")}
+    return {str(command.name): command for command in discover().all(COMMAND)}
 
 
 @click.group(

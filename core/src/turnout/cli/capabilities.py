@@ -6,22 +6,20 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from turnout.components.kinds import KINDS, ORCHESTRATOR, noun
 from turnout.components.registry import Registry
 from turnout.model.capability import Capability
-
-KINDS = ("orchestrator", "deployer")
-"""The kinds of components that declare capabilities."""
 
 
 def capabilities(registry: Registry) -> dict[str, dict[str, dict[str, str]]]:
     """For each kind and feature, how each component meets it: ``native``, ``emulated`` or ``refused``."""
     found = {}
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if hasattr(kind.base, "capabilities")):
         said = {component.name: _plain(component.capabilities) for component in registry.all(kind)}
         features = list(dict.fromkeys(feature for answers in said.values() for feature in answers))
-        if kind == "orchestrator":
+        if kind == ORCHESTRATOR:
             features = [capability.value for capability in Capability]
-        found[kind] = {
+        found[str(kind)] = {
             feature: {name: answers.get(feature, "refused") for name, answers in said.items()} for feature in features
         }
     return found
@@ -36,7 +34,7 @@ def markdown(registry: Registry) -> str:
             rows = [["feature", *names], ["---"] * (len(names) + 1)]
             rows += [[feature, *answers.values()] for feature, answers in features.items()]
             lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-            tables.append(f"## {kind.replace('_', ' ').capitalize()}s\n\n{lines}\n")
+            tables.append(f"## {noun(kind).capitalize()}s\n\n{lines}\n")
     return "\n".join(tables)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from turnout.components.kinds import KINDS
+
 if TYPE_CHECKING:
     from turnout.components.lazy import Lazy
 
@@ -28,24 +30,16 @@ def misnamed(given: Lazy, component: Any) -> str | None:
     return f"{given.place} has the name {component.name!r}, and its hook says {given.name!r}"
 
 
-def _base(kind: str) -> type[Any]:
-    from importlib import import_module
-
-    name = "".join(part.capitalize() for part in kind.split("_"))
-    base: type[Any] = getattr(import_module(f"turnout.components.{kind}"), name)
-    return base
-
-
 def fault_of(kind: str, component: Any) -> str | None:
     """Why something that a hook gave cannot be used, or None."""
     name = getattr(component, "name", None)
-    if kind == "command":
+    base = next(declared for declared in KINDS if declared == kind).base
+    if base is None:
         import click
 
         if not isinstance(component, click.Command):
             return f"{component!r} is not a click command"
     else:
-        base = _base(kind)
         if not (isinstance(component, type) and issubclass(component, base)):
             return f"{_named(component)} is not a subclass of turnout.plugin_api.{base.__name__}"
         missing = sorted(getattr(component, "__abstractmethods__", ()))
@@ -53,9 +47,7 @@ def fault_of(kind: str, component: Any) -> str | None:
             return f"{_named(component)} does not implement {', '.join(missing)}"
     if not isinstance(name, str) or not _TYPE_NAME.match(name):
         return f"{_named(component)} has no usable name: {name!r}"
-    if kind in {"command", "materializer"}:
-        return None
-    return _config_fault(component)
+    return _config_fault(component) if base is not None and hasattr(base, "Config") else None
 
 
 def _config_fault(component: Any) -> str | None:

@@ -1,78 +1,30 @@
-"""The hooks: each collects classes and does nothing else. YAML chooses among them by name, so order never matters.
+"""The hooks, one a kind: each collects classes and does nothing else. A stack chooses among them by name, so that order
+never matters.
 
 What is returned is a class, or says by :class:`~turnout.plugin_api.Lazy` where it is: it is imported when it is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pluggy
 
-if TYPE_CHECKING:
-    import click
-
-    from turnout.components.artifact_store import ArtifactStore
-    from turnout.components.deployer import Deployer
-    from turnout.components.feature_store import FeatureStore
-    from turnout.components.lazy import Lazy
-    from turnout.components.materializer import Materializer
-    from turnout.components.observer import Observer
-    from turnout.components.orchestrator import Orchestrator
-    from turnout.components.policy import Policy
-    from turnout.components.secret_store import SecretStore
-    from turnout.components.tracker import Tracker
+from turnout.components.kinds import KINDS, Kind, noun
+from turnout.components.lazy import Lazy
 
 hookspec = pluggy.HookspecMarker("turnout")
 hookimpl = pluggy.HookimplMarker("turnout")
 
 
-@hookspec
-def turnout_orchestrators() -> Iterable[type[Orchestrator[Any]] | Lazy]:  # type: ignore[empty-body]
-    """The orchestrators a plugin brings."""
+def _hook(kind: Kind[Any]) -> Callable[[], Iterable[Any | Lazy]]:
+    def hook() -> Iterable[Any | Lazy]:  # type: ignore[empty-body]
+        pass
+
+    hook.__name__ = hook.__qualname__ = kind.hook
+    hook.__doc__ = f"The {noun(kind.hook).removeprefix('turnout ')} a plugin brings."
+    return hookspec(hook)
 
 
-@hookspec
-def turnout_artifact_stores() -> Iterable[type[ArtifactStore[Any]] | Lazy]:  # type: ignore[empty-body]
-    """The artifact stores a plugin brings."""
-
-
-@hookspec
-def turnout_feature_stores() -> Iterable[type[FeatureStore[Any]] | Lazy]:  # type: ignore[empty-body]
-    """The feature stores a plugin brings."""
-
-
-@hookspec
-def turnout_deployers() -> Iterable[type[Deployer[Any]] | Lazy]:  # type: ignore[empty-body]
-    """The deployers a plugin brings."""
-
-
-@hookspec
-def turnout_trackers() -> Iterable[type[Tracker[Any]] | Lazy]:  # type: ignore[empty-body]
-    """The trackers a plugin brings."""
-
-
-@hookspec
-def turnout_materializers() -> Iterable[type[Materializer] | Lazy]:  # type: ignore[empty-body]
-    """The materializers a plugin brings."""
-
-
-@hookspec
-def turnout_observers() -> Iterable[type[Observer[Any]] | Lazy]:  # type: ignore[empty-body]
-    """The observers a plugin brings."""
-
-
-@hookspec
-def turnout_secret_stores() -> Iterable[type[SecretStore[Any]] | Lazy]:  # type: ignore[empty-body]
-    """The secret stores a plugin brings."""
-
-
-@hookspec
-def turnout_policies() -> Iterable[type[Policy[Any]] | Lazy]:  # type: ignore[empty-body]
-    """The policies a plugin brings."""
-
-
-@hookspec
-def turnout_commands() -> Iterable[click.Command | Lazy]:  # type: ignore[empty-body]
-    """The commands a plugin adds to the command line."""
+globals().update({kind.hook: _hook(kind) for kind in KINDS})

@@ -5,31 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
 from turnout.base.errors import ConfigError, Location, PluginError, TurnoutError, did_you_mean, nearest
-from turnout.components import discovery
+from turnout.components import discovery, kinds
 from turnout.components.contract import fault_of, lazy_fault, misnamed
+from turnout.components.kinds import Kind, noun
 from turnout.components.lazy import Lazy
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
-KINDS: Mapping[str, str] = {
-    "orchestrator": "turnout_orchestrators",
-    "artifact_store": "turnout_artifact_stores",
-    "feature_store": "turnout_feature_stores",
-    "deployer": "turnout_deployers",
-    "tracker": "turnout_trackers",
-    "materializer": "turnout_materializers",
-    "observer": "turnout_observers",
-    "secret_store": "turnout_secret_stores",
-    "policy": "turnout_policies",
-    "command": "turnout_commands",
-}
+KINDS: Mapping[str, str] = {kind: kind.hook for kind in kinds.KINDS}
 """The kinds of components, each with the hook that collects it."""
+T = TypeVar("T")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,12 +72,12 @@ class _Plugin(msgspec.Struct, frozen=True):
             distribution=self.distribution,
             cause=cause,
             fix=fix or f"install a version of {package} that works, or uninstall it",
-            kind=kind,
+            kind=str(kind),
             type=type,
         )
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _Collected(msgspec.Struct, frozen=True):
     """What was collected of one kind: the components by name (some not yet imported), whose each is, the problems."""
 
     types: dict[str, Any]
@@ -115,7 +106,7 @@ class Registry:
         self._manager.add_hookspecs(hookspecs)
         self._plugins: dict[str, _Plugin] = {}
         self._load_problems: list[Problem] = []
-        self._collected: dict[str, _Kind] = {}
+        self._collected: dict[str, _Collected] = {}
         self._installable = installable
         for given in plugins:
             self._register(_described(given))
@@ -159,12 +150,12 @@ class Registry:
             if hook not in implemented and callable(getattr(module, hook, None)):
                 yield plugin.problem(f"its {hook} is not marked as a hook", "decorate it with @hookimpl")
 
-    def _kind(self, kind: str) -> _Kind:
+    def _kind(self, kind: str) -> _Collected:
         if kind not in self._collected:
             self._collected[kind] = self._collect(kind)
         return self._collected[kind]
 
-    def _collect(self, kind: str) -> _Kind:
+    def _collect(self, kind: str) -> _Collected:
         found: dict[str, list[tuple[_Plugin, Any]]] = {}
         problems: list[Problem] = []
         implementations = {impl.plugin_name: impl for impl in getattr(self._manager.hook, KINDS[kind]).get_hookimpls()}
@@ -190,7 +181,7 @@ class Registry:
                 types[name], owners[name] = bringers[0][1], bringers[0][0].name
             else:
                 problems.extend(_duplicates(kind, name, [plugin for plugin, _ in bringers]))
-        return _Kind(types, owners, problems)
+        return _Collected(types, owners, problems)
 
     def _imported(self, kind: str, name: str) -> Any:
         """A component that was collected, imported now where its plugin left that for later; None if it is unusable."""
@@ -202,7 +193,7 @@ class Registry:
             component = given.load()
             fault = fault_of(kind, component) or misnamed(given, component)
         except (Exception, SystemExit) as error:  # a plugin's import may raise anything
-            fault = f"its {kind.replace('_', ' ')} {name!r} cannot be imported: {_shown(error)}"
+            fault = f"its {noun(kind)} {name!r} cannot be imported: {_shown(error)}"
         if fault is None:
             collected.types[name] = component
             return component
@@ -232,7 +223,7 @@ class Registry:
                 distribution=plugin.distribution,
                 version=plugin.version,
                 components={
-                    kind: names
+                    str(kind): names
                     for kind in KINDS
                     if (names := tuple(n for n, owner in self._kind(kind).owners.items() if owner == plugin.name))
                 },
@@ -241,6 +232,10 @@ class Registry:
             for plugin in self._plugins.values()
         )
 
+    @overload
+    def all(self, kind: Kind[T]) -> tuple[T, ...]: ...
+    @overload
+    def all(self, kind: str) -> tuple[Any, ...]: ...
     def all(self, kind: str) -> tuple[Any, ...]:
         """Every usable component of a kind, in the order of plugins."""
         found = [self._imported(kind, name) for name in self.names(kind)]
@@ -255,6 +250,10 @@ class Registry:
         owner = self._kind(kind).owners.get(name)
         return "" if owner is None else self._plugins[owner].distribution
 
+    @overload
+    def get(self, kind: Kind[T], name: str, where: Location | str | None = None) -> T: ...
+    @overload
+    def get(self, kind: str, name: str, where: Location | str | None = None) -> Any: ...
     def get(self, kind: str, name: str, where: Location | str | None = None) -> Any:
         """The component of a kind by its name: a class, or for ``command`` a click command.
 
@@ -268,16 +267,17 @@ class Registry:
         collected = self._kind(kind)
         if name in collected.types and (component := self._imported(kind, name)) is not None:
             return component
-        noun = kind.replace("_", " ")
         for problem in (*collected.problems, *self._load_problems):
             same = problem.type == name if problem.type else name in _short_names(problem)
             if same and problem.kind in {"", kind}:
-                raise PluginError(f"the {noun} {name!r} cannot be used", where=where, why=str(problem), fix=problem.fix)
+                raise PluginError(
+                    f"the {noun(kind)} {name!r} cannot be used", where=where, why=str(problem), fix=problem.fix
+                )
         raise self._unknown(kind, name, where)
 
     def _unknown(self, kind: str, name: str, where: Location | str | None) -> TurnoutError:
         broken = (*self._load_problems, *self._kind(kind).problems)
-        others = [other.replace("_", " ") for other in KINDS if other != kind and name in self._kind(other).types]
+        others = [noun(other) for other in KINDS if other != kind and name in self._kind(other).types]
         near = nearest(name, [*self.names(kind), *self.installable])
         hints = []
         if others and not broken:
@@ -286,7 +286,7 @@ class Registry:
             hints.append(f"Did you mean {near!r}?")
         if not others and near in self.installable and near not in self.names(kind):
             hints.append(f"It is not installed: pip install 'turnout[{near}]'")
-        text = f"unknown {kind.replace('_', ' ')} {name!r}"
+        text = f"unknown {noun(kind)} {name!r}"
         fix = f"use one of {', '.join(sorted(self.names(kind))) or 'those a plugin brings'}"
         return ConfigError(
             f"{text}. {' '.join(hints)}" if hints else text,
@@ -318,12 +318,11 @@ def _described(given: Any) -> _Plugin:
 
 
 def _duplicates(kind: str, name: str, plugins: list[_Plugin]) -> Iterable[Problem]:
-    noun = kind.replace("_", " ")
     for plugin in plugins:
         others = [other.distribution or other.name for other in plugins if other is not plugin]
         rivals = " and ".join(dict.fromkeys(others)) or "itself"
         fix = f"uninstall all but one of {', '.join(dict.fromkeys(p.distribution or p.name for p in plugins))}"
-        yield plugin.problem(f"its {noun} {name!r} is also brought by {rivals}", fix, kind=kind, type=name)
+        yield plugin.problem(f"its {noun(kind)} {name!r} is also brought by {rivals}", fix, kind=kind, type=name)
 
 
 def _shown(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from turnout.artifacts.saving import ContentKind
 from turnout.base import canonical
 from turnout.base.errors import Location, PlanError, TurnoutError, raise_all
+from turnout.components.kinds import MATERIALIZER, ORCHESTRATOR
 from turnout.components.registry import Registry
 from turnout.definition.pipeline import Traced
 from turnout.environment import environment as environments
@@ -71,10 +72,10 @@ def make_plan(
     accepted = tuple(sorted({*stack.accept, *accept}))
     _check_python(stack, problems)
     asked_at = {step.name: places for step, places in overridden}
-    problems.extend(gaps(spec, stack.component("orchestrator", resolve=False), accepted, asked_at))
+    problems.extend(gaps(spec, stack.component(ORCHESTRATOR, resolve=False), accepted, asked_at))
     uploads = Uploads(project)
     params = tuple(_param(param, uploads, problems, spec, param.name in (given or {})) for param in spec.params)
-    materializers = Materializers(registry.all("materializer"))
+    materializers = Materializers(registry.all(MATERIALIZER))
     locks = _Locks(project, stack, problems)
     places = writing.places(stack)
     code = _code(spec, traced, Fingerprints(project, places))

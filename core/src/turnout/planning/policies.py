@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from turnout.base.errors import TurnoutError
+from turnout.components.kinds import POLICY
 from turnout.components.policy import Policy
 from turnout.components.registry import Registry
 from turnout.model.plan import Plan, Worker
@@ -27,7 +28,7 @@ def policies_of(worker: Worker, registry: Registry) -> tuple[Policy[Any], ...]:
     for component in worker.policies:
         if not _waits(component.config):
             config, _ = resolve_worker(component.config, {}, _no_secret)
-            found.append(instantiate(registry, "policy", component.type, config))
+            found.append(instantiate(registry, POLICY, component.type, config))
     return tuple(found)
 
 

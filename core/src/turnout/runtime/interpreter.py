@@ -11,6 +11,7 @@ import msgspec
 
 from turnout.base.cache_folder import cache_folder
 from turnout.components.artifact_store import ArtifactStore
+from turnout.components.kinds import of_worker
 from turnout.components.registry import Registry
 from turnout.environment import environment
 from turnout.environment import package_index as index
@@ -52,13 +53,6 @@ def own_requirements(worker: Worker, registry: Registry, store: ArtifactStore[An
 
     A plugin keeps what it needs only where its component works in the extra that has the component's name.
     """
-    used = [
-        ("tracker", worker.tracker),
-        ("feature_store", worker.feature_store),
-        ("secret_store", worker.secrets),
-        *(("observer", component) for component in worker.observers),
-        *(("policy", component) for component in worker.policies),
-    ]
-    found = {(registry.distribution(kind, component.type), component.type) for kind, component in used}
+    found = {(registry.distribution(kind, component.type), component.type) for kind, component in of_worker(worker)}
     plugins = sorted(f"{name}[{named}]" for name, named in found if name not in {"", "turnout"})
     return (f"turnout[{store.extra}]" if store.extra else "turnout", *plugins)

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from turnout.base.errors import ConfigError
+from turnout.components.kinds import SECRET_STORE
 from turnout.components.registry import Registry
 from turnout.components.secret_store import SecretStore
 from turnout.model.plan import Component
@@ -21,8 +22,7 @@ def open_secret_store(settings: Component, registry: Registry) -> SecretStore[An
         PluginError: when a store of that type is not installed here.
     """
     config, _ = resolve_worker(settings.config, os.environ, _no_secret)
-    store: SecretStore[Any] = instantiate(registry, "secret_store", settings.type, config)
-    return store
+    return instantiate(registry, SECRET_STORE, settings.type, config)
 
 
 def _no_secret(name: str) -> str:

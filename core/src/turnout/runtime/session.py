@@ -14,6 +14,7 @@ from typing import Any
 
 from turnout.artifacts.artifacts import Artifacts
 from turnout.base.cache_folder import cache_folder
+from turnout.components.kinds import MATERIALIZER
 from turnout.components.observer import EventKind
 from turnout.components.policy import Policy
 from turnout.components.registry import Registry, discover
@@ -88,7 +89,7 @@ class Session:
     @cached_property
     def artifacts(self) -> Artifacts:
         """Saving and loading of values."""
-        materializers = Materializers(self.registry.all("materializer"), load_project=self.code.load_class)
+        materializers = Materializers(self.registry.all(MATERIALIZER), load_project=self.code.load_class)
         readers = self._readers
         if readers is None:
             readers = self.components.policies if self.run.plan.worker.policies else ()

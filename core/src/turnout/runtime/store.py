@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from turnout.components.artifact_store import ArtifactStore
+from turnout.components.kinds import ARTIFACT_STORE
 from turnout.components.registry import discover
 from turnout.model.plan import Component
 from turnout.runtime.secrets import open_secret_store
@@ -29,5 +30,5 @@ def _secrets(settings: Component) -> Callable[[str], str | None]:
 
 
 def _of_a_plugin(wanted: str) -> type[ArtifactStore[Any]] | None:
-    stores: tuple[type[ArtifactStore[Any]], ...] = discover().all("artifact_store")
+    stores: tuple[type[ArtifactStore[Any]], ...] = discover().all(ARTIFACT_STORE)
     return next((store for store in stores if wanted == store.name or wanted in store.schemes), None)

@@ -12,6 +12,7 @@ from turnout.base import canonical, clock
 from turnout.base.errors import ConfigError, raise_all
 from turnout.base.redaction import Redactor
 from turnout.components.feature_store import FeatureStore
+from turnout.components.kinds import FEATURE_STORE, OBSERVER, POLICY, SECRET_STORE, TRACKER, Kind, of_worker
 from turnout.components.observer import Event, EventKind, Observer
 from turnout.components.policy import Policy
 from turnout.components.registry import Registry
@@ -21,7 +22,7 @@ from turnout.model.plan import Component, Plan, Worker
 from turnout.model.records import Artifact, Git, Record, RunInfo
 from turnout.runtime.forbidden import artifact_refusals, refusals
 from turnout.runtime.secrets import open_secret_store
-from turnout.stack.bind import instantiate
+from turnout.stack.bind import C, instantiate
 from turnout.stack.references import resolve_worker
 
 
@@ -38,11 +39,10 @@ class WorkerComponents:
     @property
     def may_see_secrets(self) -> bool:
         """Whether a step can come by a secret, also by one that it does not declare itself: a component's."""
-        worker = self.worker
-        components = [worker.tracker, worker.feature_store, *worker.observers, *worker.policies]
+        components = [component for kind, component in of_worker(self.worker) if kind != SECRET_STORE]
         return bool(self.redactor) or b"${secret" in canonical.encode(components)
 
-    def _make(self, kind: str, component: Component) -> Any:
+    def _make(self, kind: Kind[type[C]], component: Component) -> C:
         config, seen = resolve_worker(component.config, os.environ, self.secret)
         self.secrets_seen |= seen
         return instantiate(self._registry(), kind, component.type, config)
@@ -74,14 +74,12 @@ class WorkerComponents:
         """The stack's tracker, or None for ``none``."""
         if self.worker.tracker.type == "none":
             return None
-        tracker: Tracker[Any] = self._make("tracker", self.worker.tracker)
-        return tracker
+        return self._make(TRACKER, self.worker.tracker)
 
     @cached_property
     def feature_store(self) -> FeatureStore[Any]:
         """The stack's feature store."""
-        store: FeatureStore[Any] = self._make("feature_store", self.worker.feature_store)
-        return store
+        return self._make(FEATURE_STORE, self.worker.feature_store)
 
     @cached_property
     def observers(self) -> tuple[Observer[Any], ...]:
@@ -89,7 +87,7 @@ class WorkerComponents:
         found = []
         for component in self.worker.observers:
             try:
-                found.append(self._make("observer", component))
+                found.append(self._make(OBSERVER, component))
             except Exception as error:
                 self._report(component.type, error)
         return tuple(found)
@@ -97,7 +95,7 @@ class WorkerComponents:
     @cached_property
     def policies(self) -> tuple[Policy[Any], ...]:
         """The stack's policies."""
-        return tuple(self._make("policy", component) for component in self.worker.policies)
+        return tuple(self._make(POLICY, component) for component in self.worker.policies)
 
     def enforce(self, plan: Plan, origin: Git | None) -> None:
         """Let the stack's policies check the plan and where its code comes from; once, for neither changes.

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect as types
 
 from turnout.base.credentials import in_clear
 from turnout.base.errors import ConfigError, ConfigErrors, Location, TurnoutError, did_you_mean
+from turnout.components.base import Component
+from turnout.components.kinds import Kind, noun
 from turnout.components.registry import Registry
 from turnout.stack import references
 from turnout.stack.loader import Node, node_of
+
+C = TypeVar("C", bound=Component[Any])
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -324,15 +328,15 @@ def resolved(config: type[Any], settings: Mapping[str, Any], owner: str, at: Loc
     return values
 
 
-def instantiate(registry: Registry, kind: str, type: str, config: Mapping[str, Any]) -> Any:  # noqa: A002
+def instantiate(registry: Registry, kind: Kind[type[C]], name: str, config: Mapping[str, Any]) -> C:
     """Make a component of a plan, its references resolved, where it is used.
 
     Raises:
         ConfigError: when a setting does not fit; the message holds no value.
         PluginError: when the type's plugin is missing or broken.
     """
-    component = registry.get(kind, type)
-    owner, at = f"{kind.replace('_', ' ')} {type!r}", Location("the plan")
+    component = registry.get(kind, name)
+    owner, at = f"{noun(kind)} {name!r}", Location("the plan")
     values = resolved(component.Config, config, owner, at)
     missing = [
         ConfigError(f"{owner} needs the setting {field.encode_name!r}", where=at)
@@ -340,7 +344,8 @@ def instantiate(registry: Registry, kind: str, type: str, config: Mapping[str, A
         if field.required and field.encode_name not in config
     ]
     raise_config_errors(f"the settings of {owner} are not complete", [*missing])
-    return component(build(component.Config, values, owner, at))
+    made: C = component(build(component.Config, values, owner, at))
+    return made
 
 
 def raise_config_errors(what: str, errors: list[TurnoutError]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from turnout.base.errors import ManyErrors, TurnoutError
+from turnout.components.kinds import ARTIFACT_STORE
 from turnout.components.registry import Registry
 from turnout.project.project import Project
 from turnout.stack import needs
 from turnout.stack.find import open_stack
 from turnout.stack.needs import Finding
-from turnout.stack.stack import WORKER_KINDS, Stack
+from turnout.stack.stack import Stack
 
 
 def check(
@@ -42,8 +43,8 @@ def _findings(error: TurnoutError) -> Iterator[Finding]:
 
 def _missing_variables(stack: Stack) -> Iterator[Finding]:
     for choice in stack.choices:
-        on_worker = choice.kind in WORKER_KINDS or choice.kind == "artifact_store"
-        for node, reference in needs.references_of(choice.settings):
+from turnout.stack.needs import Finding
+from turnout.stack.stack import Stack
             missing = reference.default is None and not stack.environ.get(reference.name)
             if reference.kind == "worker-env" and missing:
                 need = "workers need it" if on_worker else "it is needed where the stack is used"

@@ -11,22 +11,16 @@ from collections.abc import Callable
 import msgspec
 
 from turnout.base.errors import ConfigError, TurnoutError, did_you_mean
+from turnout.components.kinds import KINDS
 from turnout.project.project import Project
 from turnout.stack import loader
 from turnout.stack.bind import raise_config_errors
 from turnout.stack.loader import Node, describe
 from turnout.stack.location import Source, extended
 
-COMPONENTS = {
-    "orchestrator": "orchestrator",
-    "artifact_store": "artifact_store",
-    "tracker": "tracker",
-    "feature_store": "feature_store",
-    "deployer": "deployer",
-    "secrets": "secret_store",
-}
+COMPONENTS = {kind.section: kind for kind in KINDS if kind.section and not kind.many}
 """The sections that choose one component, each with its kind."""
-LISTS = {"observers": "observer", "policies": "policy"}
+LISTS = {kind.section: kind for kind in KINDS if kind.many}
 """The sections that choose any number of components, each with their kind."""
 SECTIONS = ("extends", *COMPONENTS, *LISTS, "steps", "pipelines", "accept", "environment")
 

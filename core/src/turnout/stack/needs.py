@@ -13,7 +13,7 @@ from turnout.base.errors import TurnoutError
 from turnout.stack import addresses, references, tools
 from turnout.stack.bind import Bound, build
 from turnout.stack.loader import Node
-from turnout.stack.stack import WORKER_KINDS, Choice, Stack
+from turnout.stack.stack import Choice, Stack
 
 Level = Literal["error", "warning"]
 
@@ -44,7 +44,7 @@ def missing(stack: Stack, *, connect: bool) -> Iterator[Finding]:
 
 
 def _level(choice: Choice, stack: Stack) -> Level:
-    on_worker = choice.kind in WORKER_KINDS
+    on_worker = choice.kind.on_worker
     engines = [component for other, component, _ in stack.bound if other.section == "orchestrator"]
     return "warning" if on_worker and not any(engine.local for engine in engines) else "error"
 

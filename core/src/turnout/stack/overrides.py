@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from turnout.base.errors import ConfigError, DefinitionError, Location, TurnoutError
 from turnout.components.base import Config
+from turnout.components.kinds import ORCHESTRATOR
 from turnout.components.registry import Registry
 from turnout.definition import schedules
 from turnout.model.declared import Setting, settings_of
@@ -208,11 +209,11 @@ class Reader:
     def _start(self, pattern: str, block: Node, section: str, attribute: str) -> tuple[Rule, Node]:
         """A rule with the options of the orchestrators, and the block without them."""
         rule = Rule(pattern, {}, {})
-        engines = [key for key in block.value if key in self.registry.names("orchestrator")]
+        engines = [key for key in block.value if key in self.registry.names(ORCHESTRATOR)]
         absent = [key for key in block.value if key in self.registry.installable and key not in engines]
         for name in engines:
             node = block.value[name]
-            struct = getattr(self.registry.get("orchestrator", name), attribute)
+            struct = getattr(self.registry.get(ORCHESTRATOR, name), attribute)
             owner = f"{name} in {section} {pattern!r}"
             if struct is None:
                 self._error(f"the orchestrator {name!r} takes no options in {section}", node, "take the line out")
@@ -232,7 +233,7 @@ class Reader:
         return {key: msgspec.to_builtins(value) for key, value in self._settled(node, struct, owner).items()}
 
     def _settled(self, node: Node, struct: type[Any], owner: str) -> dict[str, Any]:
-        bound = bind(node, struct, owner, self.environ, self.errors, also=self.registry.names("orchestrator"))
+        bound = bind(node, struct, owner, self.environ, self.errors, also=self.registry.names(ORCHESTRATOR))
         for key in bound.waiting:
             self._error(
                 f"the setting {key!r} of {owner} refers to something only the worker has",

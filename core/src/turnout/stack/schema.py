@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from turnout.components.kinds import ORCHESTRATOR
 from turnout.components.registry import Registry
 from turnout.stack.merge import COMPONENTS, LISTS
 from turnout.stack.overrides import PipelineSettings, StepSettings
@@ -20,7 +21,7 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     structs: list[type[Any]] = [StepSettings, PipelineSettings, EnvironmentSettings]
     for kind in (*COMPONENTS.values(), *LISTS.values()):
         structs.extend(component.Config for component in registry.all(kind))
-    for orchestrator in registry.all("orchestrator"):
+    for orchestrator in registry.all(ORCHESTRATOR):
         structs.extend(s for s in (orchestrator.options, orchestrator.pipeline_options) if s is not None)
     unique = list(dict.fromkeys(structs))
     schemas, definitions = msgspec.json.schema_components(unique, ref_template="#/$defs/{name}")
@@ -70,7 +71,7 @@ def _component(registry: Registry, kind: str, fields: Callable[[type[Any]], dict
     branches = []
     for component in registry.all(kind):
         settings = {"type": {"const": component.name}, **fields(component.Config)}
-        if kind == "orchestrator":
+        if kind == ORCHESTRATOR:
             settings.setdefault("instance", {"type": "string", "description": "Part of every run id."})
         given = {"properties": {"type": {"const": component.name}}, "required": ["type"]}
         branches.append({"if": given, "then": _object(settings)})
@@ -81,7 +82,7 @@ def _component(registry: Registry, kind: str, fields: Callable[[type[Any]], dict
 def _engines(
     registry: Registry, attribute: str, fields: Callable[[type[Any]], dict[str, Any]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    for orchestrator in registry.all("orchestrator"):
+    for orchestrator in registry.all(ORCHESTRATOR):
         struct = getattr(orchestrator, attribute)
         if struct is not None:
             yield orchestrator.name, _object(fields(struct))

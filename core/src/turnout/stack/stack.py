@@ -12,21 +12,19 @@ from msgspec import Meta
 
 from turnout.base import canonical
 from turnout.base.errors import ConfigError, Location, TurnoutError
+from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config
+from turnout.components.kinds import ARTIFACT_STORE, KINDS, ORCHESTRATOR, SECRET_STORE, Kind, noun
+from turnout.components.orchestrator import Orchestrator
 from turnout.components.registry import Registry
 from turnout.environment import package_index as index
 from turnout.model import plan
 from turnout.project.project import Project
 from turnout.stack import addresses, packages, references
-from turnout.stack.bind import Bound, bind, build, instantiate, resolved
+from turnout.stack.bind import Bound, C, bind, build, instantiate, resolved
 from turnout.stack.loader import Node
 from turnout.stack.merge import COMPONENTS, LISTS
 from turnout.stack.overrides import PipelineOverrides, Reader, Rule, StepOverrides, overrides_of
-
-DEFAULTS = {"tracker": "none", "feature_store": "none", "deployer": "none", "secrets": "env"}
-"""The types of the sections that a stack may leave out."""
-WORKER_KINDS = ("tracker", "feature_store", "secret_store", "observer", "policy")
-"""The kinds of components that workers make from the plan; the others act where a pipeline is submitted."""
 
 
 class EnvironmentSettings(Config, frozen=True):
@@ -61,7 +59,7 @@ class Choice(msgspec.Struct, frozen=True):
     """A component that the stack chooses: its section (``observers[0]``), kind, type, settings and place."""
 
     section: str
-    kind: str
+    kind: Kind[Any]
     type: str
     settings: Node
     at: Location
@@ -69,7 +67,7 @@ class Choice(msgspec.Struct, frozen=True):
     @property
     def owner(self) -> str:
         """The component as messages name it."""
-        return f"{self.kind.replace('_', ' ')} {self.type!r}"
+        return f"{noun(self.kind)} {self.type!r}"
 
 
 class _Checked(msgspec.Struct, frozen=True):
@@ -120,13 +118,13 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
     def _choices(self, errors: list[TurnoutError]) -> Iterator[Choice]:
         for section, kind in COMPONENTS.items():
             node = self.document.get(section) or Node({}, Location(self.file))
-            named = component_type(section, node, self.registry, self.environ) or DEFAULTS.get(section)
+            named = component_type(section, node, self.registry, self.environ) or kind.default
             if named:
                 place = node.get("type")
                 yield Choice(section, kind, named, node.without("type"), place.at if place else node.at)
             else:
-                example = "{type: local}" if section == "orchestrator" else "{root: .turnout/store}"
-                what = f"the stack {self.name!r} has no {kind.replace('_', ' ')}"
+                example = "{root: .turnout/store}" if kind == ARTIFACT_STORE else "{type: local}"
+                what = f"the stack {self.name!r} has no {noun(kind)}"
                 fix = f"add `{section}: {example}`, or `extends: local`"
                 errors.append(ConfigError(what, where=node.at, fix=fix))
         for section, kind in LISTS.items():
@@ -146,7 +144,7 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
             except TurnoutError as error:
                 errors.append(error)
                 continue
-            if choice.kind == "orchestrator":
+            if choice.kind == ORCHESTRATOR:
                 engine = choice.type
             components[choice.section] = (choice, component, self._bound(choice, component, errors))
         reader = Reader(self.registry, engine, self.environ, errors)
@@ -158,17 +156,16 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
 
     def _bound(self, choice: Choice, component: type[Any], errors: list[TurnoutError]) -> Bound:
         settings = choice.settings
-        instance = settings.get("instance") if choice.kind == "orchestrator" else None
+        instance = settings.get("instance") if choice.kind == ORCHESTRATOR else None
         if instance is not None:
             if not isinstance(instance.value, str) or not instance.value:
                 errors.append(ConfigError("the orchestrator's instance must be text", where=instance.at, fix="name it"))
             if not _has(component.Config, "instance"):
                 settings = settings.without("instance")
-        on_worker = choice.kind in WORKER_KINDS
-        bound = bind(settings, component.Config, choice.owner, self.environ, errors, marked=on_worker)
-        if choice.kind == "secret_store":
+        bound = bind(settings, component.Config, choice.owner, self.environ, errors, marked=choice.kind.on_worker)
+        if choice.kind == SECRET_STORE:
             errors.extend(_secret_in_secrets(settings))
-        elif choice.kind == "orchestrator":
+        elif choice.kind == ORCHESTRATOR:
             errors.extend(_exported_references(settings, component.exported, choice.owner))
         wrong = addresses.faults(component.Config, bound.values)
         for name, reason in wrong.items():
@@ -187,7 +184,7 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         return tuple(self._checked.components.values())
 
     @property
-    def orchestrator_type(self) -> Any:
+    def orchestrator_type(self) -> type[Orchestrator[Any]]:
         """The class of the stack's orchestrator."""
         return self._checked.components["orchestrator"][1]
 
@@ -224,37 +221,37 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         found, _ = references.resolve_worker(settings, self.environ, self._existing_secret)
         return index.variables(found, self.project.root)
 
-    def component(self, section: str, *, resolve: bool = True) -> Any:
+    def component(self, kind: Kind[type[C]], *, resolve: bool = True) -> C:
         """Make the orchestrator, artifact store or deployer.
 
         Args:
-            section: ``orchestrator``, ``artifact_store`` or ``deployer``.
+            kind: the orchestrator's, the artifact store's or the deployer's.
             resolve: whether to resolve secrets and ``${worker-env:…}``; without, a setting holds the reference as
                 text, which is enough to compile. An artifact store is always given references, and resolves them.
 
         Raises:
             ConfigError: when a secret or variable is missing.
         """
-        choice, component, bound = self._checked.components[section]
+        choice, component, bound = self._checked.components[kind]
         waiting = bound.waiting
-        if section != "artifact_store" and resolve:
+        if kind != ARTIFACT_STORE and resolve:
             texts, _ = references.resolve_worker(waiting, self.environ, self._existing_secret)
             waiting = resolved(component.Config, texts, choice.owner, choice.at)
         made = build(component.Config, {**bound.values, **waiting}, choice.owner, choice.at)
-        instance = component(self._with_local_paths(made, section))
-        if section == "artifact_store":
+        instance: C = component(self._with_local_paths(made, kind))
+        if isinstance(instance, ArtifactStore):
             instance.resolve = self.secret
             instance.secrets = self.worker().secrets if waiting else None
         return instance
 
-    def _with_local_paths(self, config: Any, section: str) -> Any:
+    def _with_local_paths(self, config: Any, kind: Kind[Any]) -> Any:
         """Relative paths of this machine, made to start at the project's root."""
         changes = {}
         for field in msgspec.structs.fields(type(config)):
             info = msgspec.inspect.type_info(field.type)
             local = isinstance(info, msgspec.inspect.Metadata) and (info.extra or {}).get("local_path")
             value = getattr(config, field.name)
-            wanted = local or (section == "artifact_store" and field.name == "root")
+            wanted = local or (kind == ARTIFACT_STORE and field.name == "root")
             if wanted and isinstance(value, str) and value and "://" not in value and not value.startswith("file:"):
                 changes[field.name] = str(self.project.root / Path(value).expanduser())
         return msgspec.structs.replace(config, **changes)
@@ -263,7 +260,7 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
     def _secrets(self) -> Any:
         planned = self.worker().secrets
         config, _ = references.resolve_worker(planned.config, self.environ, self._existing_secret)
-        return instantiate(self.registry, "secret_store", planned.type, config)
+        return instantiate(self.registry, SECRET_STORE, planned.type, config)
 
     def secret(self, name: str) -> str | None:
         """A secret's value by the stack's secret store, on this machine."""
@@ -286,18 +283,15 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
 
     def worker(self) -> plan.Worker:
         """The workers' side of the stack: settings validated, what only a worker knows left as references."""
-        planned = {
-            section: plan.Component(type=choice.type, config=bound.planned())
-            for section, (choice, _, bound) in self._checked.components.items()
+        chosen: dict[str, list[plan.Component]] = {}
+        for choice, _, bound in self._checked.components.values():
+            chosen.setdefault(choice.kind, []).append(plan.Component(type=choice.type, config=bound.planned()))
+        fields: dict[str, Any] = {
+            kind.section: tuple(chosen.get(kind, ())) if kind.many else chosen[kind][0]
+            for kind in KINDS
+            if kind.on_worker
         }
-        return plan.Worker(
-            tracker=planned["tracker"],
-            feature_store=planned["feature_store"],
-            secrets=planned["secrets"],
-            observers=tuple(item for section, item in planned.items() if section.startswith("observers[")),
-            policies=tuple(item for section, item in planned.items() if section.startswith("policies[")),
-            index=self._checked.packages,
-        )
+        return plan.Worker(**fields, index=self._checked.packages)
 
     def step_overrides(self, step: str) -> Any:
         """What the stack says of a step, by all patterns that match its name; the later wins."""
@@ -327,7 +321,7 @@ def component_type(section: str, node: Node, registry: Registry, environ: Mappin
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     if not scheme or url.startswith("file:"):
         return "local"
-    for store in registry.all("artifact_store"):
+    for store in registry.all(ARTIFACT_STORE):
         if scheme in store.schemes:
             return str(store.name)
     return f"{scheme}://"

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from turnout.base.errors import TurnoutError
+from turnout.components.kinds import ARTIFACT_STORE, OBSERVER
 from turnout.project.written import Places
 from turnout.stack import references
 from turnout.stack.find import open_stack
 from turnout.stack.location import stacks
 from turnout.stack.stack import Choice, Stack
 from turnout.stores.local import LocalConfig, LocalStore
-
-_NAMED = {"artifact_store": ("root",), "observer": ("path", "file"), "orchestrator": ("",), "tracker": ("",)}
-"""The kinds of components that write on this machine, and how the settings are called that say where."""
 
 
 def places(stack: Stack) -> Places:
@@ -24,9 +22,9 @@ def places(stack: Stack) -> Places:
     runs: set[str] = set()
     for choice in _choices(stack):
         for path in _paths(stack, choice):
-            if choice.kind == "artifact_store":
+            if choice.kind == ARTIFACT_STORE:
                 stores.add(path)
-            elif choice.kind == "observer":
+            elif choice.kind == OBSERVER:
                 files.add(path)
             else:
                 runs.add(path)
@@ -45,16 +43,15 @@ def _choices(stack: Stack) -> Iterator[Choice]:
 
 def _paths(stack: Stack, choice: Choice) -> Iterator[str]:
     """The paths in the project that the settings of a component may mean: relative ones start at its root."""
-    named = _NAMED.get(choice.kind)
     root = stack.project.root
     for keys, leaf in choice.settings.leaves():
-        if named is None or not isinstance(leaf.value, str) or not keys[-1].endswith(named):
+        if not isinstance(leaf.value, str) or not keys[-1].endswith(choice.kind.paths):
             continue
         try:
             text = references.unescape(references.plan(leaf.value, stack.environ, leaf.at))
         except TurnoutError:
             continue
-        if choice.kind == "artifact_store":
+        if choice.kind == ARTIFACT_STORE:
             if "://" in text and not text.startswith("file:"):
                 continue
             text = LocalStore(LocalConfig(root=text if text.startswith("file:") else str(root / text))).address

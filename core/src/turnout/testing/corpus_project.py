@@ -17,6 +17,7 @@ from turnout.api.pipeline import Pipeline
 from turnout.api.run import Run
 from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
+from turnout.components.kinds import MATERIALIZER
 from turnout.components.orchestrator import Orchestrator, RunHandle
 from turnout.components.registry import Registry
 from turnout.materializers.choice import Materializers
@@ -133,7 +134,7 @@ class Trial:
         """The digests that a value has as that output of a step."""
         declared = next(one for one in run.plan.by_name[step].outputs if one.name == output)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            materializers = Materializers(self.workspace.registry.all("materializer"))
+            materializers = Materializers(self.workspace.registry.all(MATERIALIZER))
             artifacts = Artifacts(LocalStore.from_url(folder), materializers, Path(folder, "work"))
             return artifacts.save(value, declared).digests
 
