@@ -43,8 +43,8 @@ def _findings(error: TurnoutError) -> Iterator[Finding]:
 
 def _missing_variables(stack: Stack) -> Iterator[Finding]:
     for choice in stack.choices:
-from turnout.stack.needs import Finding
-from turnout.stack.stack import Stack
+        on_worker = choice.kind.on_worker or choice.kind == ARTIFACT_STORE
+        for node, reference in needs.references_of(choice.settings):
             missing = reference.default is None and not stack.environ.get(reference.name)
             if reference.kind == "worker-env" and missing:
                 need = "workers need it" if on_worker else "it is needed where the stack is used"
