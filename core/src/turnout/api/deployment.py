@@ -14,6 +14,7 @@ from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
 from turnout.base.errors import ConfigError, TurnoutError
 from turnout.catalog import aliases
+from turnout.components.kinds import MATERIALIZER
 from turnout.definition.endpoint import EndpointDefinition, EndpointSpec
 from turnout.materializers import table
 from turnout.materializers.choice import Materializers
@@ -46,7 +47,7 @@ class Deployment:
         traced = definition.trace()
         with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
             self._artifacts = Artifacts(
-                workspace.store, Materializers(workspace.registry.all("materializer")), Path(folder)
+                workspace.store, Materializers(workspace.registry.all(MATERIALIZER)), Path(folder)
             )
             served = self._served(traced.spec, run or definition.run)
             self.planned: PlannedEndpoint = make_endpoint_plan(

@@ -11,7 +11,8 @@ from turnout.api.workspace import Workspace, user
 from turnout.base import clock
 from turnout.base.errors import DeployError
 from turnout.catalog.endpoints import Deployed, forget, remember
-from turnout.components.deployer import Deployer, EndpointStatus
+from turnout.components.deployer import EndpointStatus
+from turnout.components.kinds import DEPLOYER
 from turnout.definition.endpoint import EndpointDefinition, define
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.model.endpoint import EndpointPlan
@@ -55,7 +56,7 @@ class Endpoint(EndpointDefinition):
 def deploy(deployment: Deployment, share: float = 1.0) -> EndpointStatus:
     """Publish what an endpoint needs, let the stack's deployer serve it, and keep what it serves in the store."""
     workspace, plan = deployment.workspace, deployment.plan
-    deployer: Deployer[Any] = workspace.stack.component("deployer")
+    deployer = workspace.stack.component(DEPLOYER)
     bundle = deployer.compile(plan)
     deployment.publish()
     status = deployer.deploy(plan, bundle, workspace.store, share=share)
@@ -70,7 +71,7 @@ def delete(workspace: Workspace, name: str) -> None:
     Raises:
         DeployError: when there is no such endpoint.
     """
-    deployer: Deployer[Any] = workspace.stack.component("deployer")
+    deployer = workspace.stack.component(DEPLOYER)
     if deployer.status(name).state == "absent":
         raise DeployError(f"there is no endpoint {name}", fix="see turnout endpoints list")
     deployer.delete(name)

@@ -126,5 +126,6 @@ def _versions(status: Any) -> str:
 
 def _deployer(stack: str | None) -> Any:
     from turnout.api.workspace import Workspace
+    from turnout.components.kinds import DEPLOYER
 
-    return Workspace.here(stack).stack.component("deployer")
+    return Workspace.here(stack).stack.component(DEPLOYER)

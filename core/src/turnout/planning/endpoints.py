@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from turnout.base.errors import PlanError, TurnoutError, raise_all
+from turnout.components.kinds import MATERIALIZER
 from turnout.components.registry import Registry
 from turnout.definition.endpoint import EndpointSpec, TracedEndpoint
 from turnout.definition.pipeline import Traced
@@ -73,7 +74,7 @@ def make_endpoint_plan(
     code = {name: prints.of(function) for name, function in traced.functions.items()}
     if "code" not in {*accept, *stack.accept}:
         problems += _changed(spec, pipeline, prints, served)
-    materializers = Materializers(registry.all("materializer"))
+    materializers = Materializers(registry.all(MATERIALIZER))
     bindings = tuple(_binding(output, served, problems, spec) for output in spec.bound)
     requests = tuple(_request(request, served, problems, spec) for request in spec.requests)
     if sum(request.value is None for request in requests) > 1:

@@ -17,6 +17,7 @@ from turnout.base import context
 from turnout.base.cache_folder import cache_folder
 from turnout.base.errors import ConfigError, PlanError, RunError
 from turnout.components.artifact_store import ArtifactStore
+from turnout.components.kinds import MATERIALIZER
 from turnout.components.registry import Registry, discover
 from turnout.materializers.choice import Materializers
 from turnout.model.bounds import check_python
@@ -51,7 +52,7 @@ class Service:
         self._registry = registry
         self.components = WorkerComponents(plan.worker, lambda: self.registry)
         self.code = Code(plan.code, store, cache_folder())
-        materializers = Materializers(self.registry.all("materializer"), load_project=self.code.load_class)
+        materializers = Materializers(self.registry.all(MATERIALIZER), load_project=self.code.load_class)
         allow = partial(allow_reading, self.components.policies) if plan.worker.policies else None
         self.artifacts = Artifacts(store, materializers, work, self.components.redactor, allow)
         self._readers = {request.name: TableReader(request) for request in plan.requests if request.value is None}
