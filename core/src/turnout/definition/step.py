@@ -189,6 +189,7 @@ def step(
     files: Any = None,
     cache: Any = None,
     profile: bool = True,
+    batchable: bool = False,
     options: Mapping[str, Any] | None = None,
     **engines: Mapping[str, Any],
 ) -> Callable[[Callable[..., Any]], Step]: ...
@@ -212,6 +213,8 @@ def step(function: Callable[..., Any] | None = None, /, *, name: str | None = No
         cache: whether an earlier result may be used: ``True``, ``False``, or for how long (``"12h"``). By default
             it may where the step has artifacts or files as inputs and no secrets.
         profile: whether the record says what each table it makes is like: quantiles, and its most frequent values.
+        batchable: whether an endpoint may answer the rows of several requests by one call: the answer to a row does not
+            depend on the rows beside it, but for the last digits of a sum.
         options: options of engines, ``{"airflow": {"pool": "gpu"}}``; also as keywords, ``airflow={"pool": "gpu"}``.
 
     Raises:

@@ -228,4 +228,12 @@ class StepSettings(
             in_stack=True,
         ),
     ] = True
+    batchable: Annotated[
+        bool,
+        Setting(
+            about="Whether an endpoint may answer the rows of several requests by one call.",
+            wanted="True or False",
+            example="True",
+        ),
+    ] = False
     options: dict[str, Any] = {}

@@ -17,6 +17,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from turnout.serving import inference, pages
+from turnout.serving.answers import Answer
+from turnout.serving.batching import Batcher
 from turnout.serving.metrics import CONTENT_TYPE, Metrics, VersionMetrics
 from turnout.serving.service import Service
 from turnout.serving.tables import BadRequest
@@ -46,6 +48,13 @@ class Version(msgspec.Struct):
     service: Service
     share: float
     metrics: VersionMetrics
+    batcher: Batcher | None = None
+
+    async def answer(self, given: dict[str, Any]) -> Answer:
+        """The answer to a request."""
+        if self.batcher is not None:
+            return await self.batcher.answer(given)
+        return self.service.answer(given, self.metrics.observe)
 
 
 class App:
@@ -60,6 +69,9 @@ class App:
         first = versions[0][0].plan
         self.metrics = Metrics(first.name)
         self.versions = [Version(service, share, self.metrics.of(service.plan)) for service, share in versions]
+        for version in self.versions:
+            if version.service.plan.batchable:
+                version.batcher = Batcher(version.service, version.metrics.observe, self.limits.rows)
         self.work: object = None
         """What is to live as long as the application."""
         self.closing = False
@@ -130,7 +142,7 @@ class App:
                 raise BadRequest(f"the body is not JSON: {error}", status=400) from None
             given, context = read(document, version.service)
             self._count(version, given)
-            answer = version.service.answer(given, version.metrics.observe)
+            answer = await version.answer(given)
             version.metrics.answers(answer.values)
             response = Response(_encode(write(answer, context)), media_type=JSON)
         except BadRequest as refused:
