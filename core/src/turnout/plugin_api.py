@@ -37,6 +37,7 @@ from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Batch, Promotion, Registered, Traced, Tracker, TrackerConfig
 from turnout.engines import pysource
 from turnout.engines.calling import (
+    ENGINE_RUN,
     LOGS,
     Answer,
     Exit,
@@ -98,6 +99,7 @@ from turnout.stores.layout import committed
 
 __all__ = [
     "ANY",
+    "ENGINE_RUN",
     "LOGS",
     "Answer",
     "Artifact",

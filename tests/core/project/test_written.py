@@ -33,7 +33,7 @@ STACKS = {
     "shared": "extends: local\nartifact_store: {root: shared-store}\nobservers: [{type: jsonl, path: events.jsonl}]\n",
     "own": "extends: local\norchestrator: {logs: logs}\n",
     "mixed": "extends: local\nartifact_store: {root: notes}\n",
-    "specimen": "extends: local\norchestrator: {type: specimen, logs: .turnout/logs}\n",
+    "specimen": "extends: local\norchestrator: {type: specimen, folder: .turnout/logs}\n",
     "elsewhere": "extends: specimen\nartifact_store: {root: .turnout/other}\n",
     "broken": "extends: nowhere\n",
 }

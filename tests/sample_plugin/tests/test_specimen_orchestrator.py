@@ -9,6 +9,6 @@ class TestSpecimenOrchestrator(OrchestratorSuite):
     @pytest.fixture
     def stack(self, tmp_path):
         return {
-            "orchestrator": {"type": "specimen", "logs": str(tmp_path / "logs")},
+            "orchestrator": {"type": "specimen", "folder": str(tmp_path / "runs")},
             "artifact_store": {"root": str(tmp_path / "store")},
         }

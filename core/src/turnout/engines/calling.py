@@ -22,6 +22,9 @@ from turnout.model.records import Record, StepResult, Submission
 LOGS = "TURNOUT_LOGS"
 """The variable with a folder in which the output of each step is kept as well, where one is set."""
 
+ENGINE_RUN = "TURNOUT_ENGINE_RUN"
+"""The variable with the id of the run, for an engine that a driver of ours starts."""
+
 
 class Exit(IntEnum):
     """What the exit code of a call says."""

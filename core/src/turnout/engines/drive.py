@@ -1,7 +1,8 @@
 """The driver of a run: ``python -m turnout.engines.drive FOLDER`` runs an engine's command, and marks the run's end.
 
 ``driver.json`` in the folder says what to run. While the driver lives it holds a lock on ``driver.lock``; a file
-``cancel`` asks it to stop the run. The engine's output goes to ``driver-output.log``.
+``cancel`` asks it to stop the run. The engine's output goes to ``driver-output.log``. The variables
+``TURNOUT_ENGINE_RUN`` and ``TURNOUT_PARAMS`` tell it which run this is, and what was given to it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.engines.calling import finish_command
+from turnout.engines.calling import ENGINE_RUN, finish_command
 from turnout.runtime.log_file import APPEND, open_log
 
 GRACE = 15.0
@@ -50,7 +51,8 @@ def main(folder: Path) -> int:
         drive = msgspec.json.decode((folder / "driver.json").read_bytes(), type=Drive)
         with os.fdopen(open_log(folder / OUTPUT, APPEND), "ab") as log:
             output: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            engine = subprocess.Popen(drive.command, start_new_session=True, **output)
+            environ = {**os.environ, ENGINE_RUN: drive.engine_run, "TURNOUT_PARAMS": drive.submission}
+            engine = subprocess.Popen(drive.command, env=environ, start_new_session=True, **output)
             while engine.poll() is None:
                 if (folder / _CANCEL).exists():
                     _stop(engine)
@@ -58,7 +60,6 @@ def main(folder: Path) -> int:
             cancelled = (folder / _CANCEL).exists()
             if cancelled or not (folder / _FINISHED).exists():
                 command = finish_command(drive.plan, drive.engine_run, *(["--cancelled"] if cancelled else []))
-                environ = {**os.environ, "TURNOUT_PARAMS": drive.submission}
                 subprocess.run(command, env=environ, check=False, **output)
         _mark(folder, _ENDED)
     return 0

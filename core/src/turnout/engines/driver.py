@@ -108,8 +108,9 @@ class DriverOrchestrator(Orchestrator[SettingsT]):
     def command(self, plan: Plan, folder: Path) -> Sequence[str]:
         """The command that runs the bundle in *folder* to its end; it is started there.
 
-        It calls the runtime for each step (:mod:`turnout.engines.calling`). Its exit code does not count: the records
-        do. It should call :func:`turnout.engines.drive.end_with_driver`.
+        It calls the runtime for each step (:func:`turnout.engines.calling.call`). Its exit code does not count: the
+        records do. It should call :func:`turnout.engines.drive.end_with_driver`. The variables ``TURNOUT_ENGINE_RUN``
+        and ``TURNOUT_PARAMS`` tell it which run this is, and what was given to it.
         """
 
     def prepare(
