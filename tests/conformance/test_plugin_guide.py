@@ -49,31 +49,45 @@ def run(*command: str, cwd: Path, path: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory):
-    """The guide's package and the folder it is installed into."""
+def written(package: str, folder: Path) -> tuple[Path, Path]:
+    """A package of the guide, and the folder it is installed into."""
     import uv
 
-    folder = tmp_path_factory.mktemp("guide")
-    for name, text in BLOCKS:
+    for name, text in blocks(package).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--target", str(folder / "site")]
     environ = {**os.environ, "VIRTUAL_ENV": sys.prefix}
-    subprocess.run([*command, str(folder / "turnout-ledger")], env=environ, check=True)
-    return folder / "turnout-ledger", folder / "site"
+    subprocess.run([*command, str(folder / package)], env=environ, check=True)
+    return folder / package, folder / "site"
+
+
+def blocks(package: str) -> dict[str, str]:
+    """The files of a package, by their paths."""
+    return {name: text for name, text in BLOCKS if name.startswith(f"{package}/")}
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory):
+    return written("turnout-ledger", tmp_path_factory.mktemp("ledger"))
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    return written("turnout-make", tmp_path_factory.mktemp("make"))
 
 
 def test_it_is_five_files_and_the_plugin_has_under_a_hundred_lines():
-    assert [name.removeprefix("turnout-ledger/") for name, _ in BLOCKS] == [
+    files = blocks("turnout-ledger")
+    assert [name.removeprefix("turnout-ledger/") for name in files] == [
         "pyproject.toml",
         "src/turnout_ledger/__init__.py",
         "src/turnout_ledger/tracker.py",
         "tests/test_tracker.py",
         "src/turnout_ledger/stacks/ledger.yaml",
     ]
-    assert sum(len(text.splitlines()) for name, text in BLOCKS if "/tests/" not in name) < 100
+    assert sum(len(text.splitlines()) for name, text in files.items() if "/tests/" not in name) < 100
 
 
 def test_it_passes_its_suite(ledger):
@@ -99,6 +113,37 @@ def test_it_is_used_by_its_stack(ledger, tmp_path):
         assert points == [("fit/loss", 0, 1.0), ("fit/loss", 1, 0.5), ("fit/loss", 2, 1 / 3)]
         assert connection.execute("SELECT name, value FROM params").fetchall() == [("fit/depth", "8")]
         assert connection.execute("SELECT pipeline, state FROM runs").fetchall() == [("training", "succeeded")]
+
+
+PARTS = "capability_is_answered or described or bundles_are_data or status or cancelled"
+CASES = ("guards-half-open", "chained-maps", "empty-map", "failing-branch", "quoting")
+"""What is run of the suite, which takes minutes whole: it is that of the sample plugin, which passes all of it."""
+
+
+def test_an_engine_in_an_afternoon_passes_the_suite(make):
+    folder, site = make
+    chosen = " or ".join([PARTS, *(f"[{case}]" for case in CASES)])
+    text = run("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-k", chosen, cwd=folder, path=site)
+    assert re.search(r"^\d+ passed", text, flags=re.MULTILINE), text
+
+
+def test_the_engine_is_used_by_its_stack(make, tmp_path):
+    folder, site = make
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'noted'\nversion = '1'\ndependencies = []\n")
+    (tmp_path / "training.py").write_text(PIPELINE)
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "make.yaml").write_text((folder / "stacks" / "make.yaml").read_text())
+    turnout = str(Path(sys.executable).with_name("turnout"))
+    run(turnout, "run", "training.py", "--stack", "make", "-p", "depth=8", cwd=tmp_path, path=site)
+    assert "succeeded" in run(turnout, "runs", "list", "--stack", "make", cwd=tmp_path, path=site)
+
+
+def test_every_name_of_the_engine_side_that_is_shown_is_there():
+    table = GUIDE.partition("What the engine side of")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \|", table, flags=re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert len(names) > 20
+    assert [name for name in names if not hasattr(plugin_api, name)] == []
 
 
 def test_every_hook_is_there_with_its_arguments():

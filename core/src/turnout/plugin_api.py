@@ -58,7 +58,7 @@ from turnout.engines.http import HttpApi, NotFound, Upload
 from turnout.engines.kubernetes_names import KubernetesNames
 from turnout.engines.options import merged, options_of
 from turnout.engines.placement import EngineFolder, Placed, engine_folder
-from turnout.engines.pods import PodOptions, Toleration, Variable
+from turnout.engines.pods import KeyOf, MountPath, PodOptions, ResourceName, Toleration, Variable
 from turnout.engines.schedules import see_defaults
 from turnout.engines.secret_variables import secret_variables, secrets_of
 from turnout.engines.servers import TrialServers
@@ -143,12 +143,14 @@ __all__ = [
     "HostPort",
     "HttpApi",
     "InputSpec",
+    "KeyOf",
     "KubernetesNames",
     "Lazy",
     "Literal",
     "LocalPath",
     "Location",
     "Materializer",
+    "MountPath",
     "NotFound",
     "Observer",
     "Options",
@@ -173,6 +175,7 @@ __all__ = [
     "Promotion",
     "Record",
     "Registered",
+    "ResourceName",
     "Resources",
     "Retry",
     "Reuse",

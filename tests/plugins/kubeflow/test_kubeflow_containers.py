@@ -132,7 +132,7 @@ def test_containers_get_what_steps_ask_for_and_what_is_named(monkeypatch, tmp_pa
     settings = KubeflowLocalSettings(launch="image", variables=("AWS_PROFILE",), folders=("/data",), network="host")
     found = KubeflowLocalOrchestrator(settings)._containers(plan, store)
     assert found == {
-        "environment": ["APP_db", "AWS_PROFILE", "REGION", "TURNOUT_LOGS", "TURNOUT_STORE"],
+        "environment": ["APP_db", "AWS_PROFILE", "REGION", "TURNOUT_ENGINE_RUN", "TURNOUT_LOGS", "TURNOUT_STORE"],
         "folders": [str(tmp_path / "store"), "/data"],
         "network": "host",
     }

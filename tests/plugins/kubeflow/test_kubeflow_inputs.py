@@ -94,7 +94,7 @@ def through_kubeflow(arguments, opening="{{"):
 def received(plan, arguments, opening="{{"):
     texts = ",".join(param.name for param in plan.params if inputs.is_json(param.type))
     given = {"inputs": {"parameterValues": through_kubeflow(arguments, opening)}}
-    return Task(given, {"TURNOUT_PLAN": plan.digest, "TURNOUT_JSON_INPUTS": texts})
+    return Task(given, {"TURNOUT_PLAN": plan.digest, "TURNOUT_JSON_INPUTS": texts, "TURNOUT_ENGINE_RUN": "7"})
 
 
 def bound(plan, submission):
@@ -107,7 +107,7 @@ def bound(plan, submission):
 def test_every_type_arrives_as_it_was_given():
     plan = planned()
     params = {name: value for name, _, value, _ in VALUES}
-    arguments = inputs.arguments(plan, params, {"engine_run": "7", "options": {"tags": {"a": NASTY}}})
+    arguments = inputs.arguments(plan, params, {"options": {"tags": {"a": NASTY}}})
     assert set(arguments) == set(inputs.definitions(plan)), "kfp.local cannot go without an input"
     kinds = {"LIST": list, "STRUCT": dict, "STRING": str}
     for name, _, _, expected in VALUES:

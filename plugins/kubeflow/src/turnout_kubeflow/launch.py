@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import LOGS, Answer, Exit, Options, OutputRecord, Submission, call, finished, layout
+from turnout.plugin_api import ENGINE_RUN, LOGS, Answer, Exit, Options, OutputRecord, Submission, call, finished, layout
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.pipeline import INDEX, PLACEHOLDERS, RUN, TIME, VALUE
 
@@ -37,7 +37,7 @@ class Task:
         known = json.loads(values.pop(inputs.SUBMISSION, None) or "{}")
         told = {name: values.pop(name, "") for name in PLACEHOLDERS}
         told.update({name: "" for name, value in told.items() if value == PLACEHOLDERS[name]})
-        self.engine_run = str(known.get("engine_run") or told[RUN])
+        self.engine_run = environ.get(ENGINE_RUN) or told[RUN]
         self.timeout = float(environ["TURNOUT_TIMEOUT"]) if "TURNOUT_TIMEOUT" in environ else None
         options = {"at": told[TIME] or None, "started_by": "kubeflow", **known.get("options", {})}
         if page := known.get("page"):

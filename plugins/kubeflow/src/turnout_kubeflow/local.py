@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from turnout.plugin_api import (
+    ENGINE_RUN,
     LOGS,
     ArtifactStore,
     Capability,
@@ -59,7 +60,7 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings], DriverOrchestr
             raise PluginError("kfp is not installed", fix='pip install "turnout-kubeflow[kfp]"')
         if self.config.launch == "image":
             containers.check([self.config.image, *(step.image for step in plan.steps if step.image)])
-        more = {"engine_run": engine_run, "options": msgspec.to_builtins(submission.options)}
+        more = {"options": msgspec.to_builtins(submission.options)}
         document = {
             "engine_run": engine_run,
             "arguments": inputs.arguments(plan, submission.params, more),
@@ -75,5 +76,5 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings], DriverOrchestr
         folders = [*shared, *(str(Path(folder).absolute()) for folder in self.config.folders)]
         wanted = {*self.config.variables, *(name for step in plan.steps for name in step.env)}
         wanted.update(*((secret_variables(plan, step) or {}).values() for step in plan.steps))
-        names = {*store.environment(), LOGS, *(name for name in wanted if name in os.environ)}
+        names = {*store.environment(), ENGINE_RUN, LOGS, *(name for name in wanted if name in os.environ)}
         return {"environment": sorted(names), "folders": folders, "network": self.config.network}

@@ -102,11 +102,8 @@ class Builder:
         retries = any(step.retry.count for step in plan.steps)
         self.oldest = list(OLDEST)[2 if timed else 1 if retries else 0]
         """The oldest back end that reads the specification as it is meant."""
-        told = {name: text for name, text in PLACEHOLDERS.items() if timed or name != TIME}
-        self._outermost: Document = {name: {"componentInputParameter": name} for name in self._inputs}
-        self._outermost.update({name: {"runtimeValue": {"constant": text}} for name, text in told.items()})
-        self._plain = {name: _without_text(given) for name, given in self._inputs.items()}
-        self._plain.update({name: {"parameterType": "STRING"} for name in told})
+        self._told = {name: text for name, text in PLACEHOLDERS.items() if timed or name != TIME}
+        self._all = Needs({name: _without_text(given) for name, given in self._inputs.items()}, {})
         self._json = [param.name for param in inputs.given(plan) if inputs.is_json(param.type)]
         self._graph = Graph(plan)
         self._types = {(one.name, output.name): output.type for one in plan.steps for output in one.outputs}
@@ -120,45 +117,36 @@ class Builder:
     def document(self) -> Document:
         """The whole specification."""
         tasks = dict(self._task(step) for step in self._plan.steps)
-        steps = {"dag": {"tasks": tasks}, "inputDefinitions": {"parameters": self._plain}}
         info = {"name": names().take(self._plan.name), "displayName": self._plan.name}
         if self._plan.doc:
             info["description"] = self._plan.doc
+        steps = {"dag": {"tasks": tasks}, "inputDefinitions": self._all.defined({})}
+        all_steps = {
+            "taskInfo": {"name": STEPS},
+            "componentRef": {"name": f"comp-{STEPS}"},
+            "inputs": self._all.passed(()),
+        }
+        finish = self._finish()
         return {
             "pipelineInfo": info,
             "schemaVersion": SCHEMA,
             "sdkVersion": SDK,
             "root": {
                 "inputDefinitions": {"parameters": self._inputs},
-                "dag": {"tasks": {STEPS: self._all_steps(), FINISH: self._finish()}},
+                "dag": {"tasks": {STEPS: all_steps, FINISH: finish}},
             },
             "components": {f"comp-{STEPS}": steps, **self._components},
             "deploymentSpec": {"executors": self._executors},
         }
 
-    def _all_steps(self) -> Document:
-        return {
-            "taskInfo": {"name": STEPS},
-            "componentRef": {"name": f"comp-{STEPS}"},
-            "inputs": {"parameters": self._outermost},
-        }
-
     def _finish(self) -> Document:
-        status = {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}
-        self._components[f"comp-{FINISH}"] = {
-            "executorLabel": f"exec-{FINISH}",
-            "inputDefinitions": {"parameters": {**self._plain, "task-status": status}},
-        }
-        self._executors[f"exec-{FINISH}"] = {"container": self._container(None)}
-        final = {"task-status": {"taskFinalStatus": {"producerTask": STEPS}}}
-        return {
-            "taskInfo": {"name": FINISH},
-            "componentRef": {"name": f"comp-{FINISH}"},
-            "cachingOptions": {},
-            "dependentTasks": [STEPS],
-            "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
-            "inputs": {"parameters": {**self._outermost, **final}},
-        }
+        task = self._called(FINISH, None, self._all, {"task-status": "TASK_FINAL_STATUS"})
+        self._components[f"comp-{FINISH}"]["inputDefinitions"]["parameters"]["task-status"]["isOptional"] = True
+        task["dependentTasks"] = [STEPS]
+        task["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+        _place(task, FINISH, self._all.passed(()))
+        task["inputs"]["parameters"]["task-status"] = {"taskFinalStatus": {"producerTask": STEPS}}
+        return task
 
     def _task(self, step: StepPlan) -> tuple[str, Document]:
         """A step's task, or that of the pipeline in which it is guarded or repeated."""
@@ -188,7 +176,7 @@ class Builder:
             task = self._nested(f"when-{name}", "if", task, needs, carried, carried)
         elif step.mapped:
             task = self._nested(f"each-{name}", inner, task, needs, carried, carried)
-        task["taskInfo"], task["inputs"] = {"name": name}, needs.passed(())
+        _place(task, name, needs.passed(()))
         task["inputs"]["parameters"].update(sources)
         for key, source in reads.items():
             task["inputs"]["artifacts"][key] = _artifact_from_task(self.tasks[source.step], source.output)
@@ -197,17 +185,16 @@ class Builder:
             task["dependentTasks"] = after
         return name, task
 
-    def _parameters(self, step: StepPlan | None) -> Document:
-        """The parameters that a step's component is given: those that the step uses, and what the run is called.
+    def _parameters(self, step: StepPlan) -> Document:
+        """The parameters that a step's component is given: those that the step uses.
 
-        All of them where it may be the first that is called, which writes down what the run was given, and for the end
-        of the run, before which none may have been.
+        All of them where it may be the first that is called, which writes down what the run was given.
         """
-        if step is None or not step.upstream:
-            return self._plain
+        if not step.upstream:
+            return self._all.parameters
         sources = [given.source for given in step.inputs.values()]
-        used = {RUN, inputs.SUBMISSION} | {inputs.key(source.name) for source in sources if isinstance(source, Param)}
-        return {name: given for name, given in self._plain.items() if name in used}
+        used = {inputs.key(source.name) for source in sources if isinstance(source, Param)}
+        return {name: given for name, given in self._all.parameters.items() if name in used}
 
     def _reads(self, step: StepPlan) -> dict[str, Output | Element]:
         """The outputs that the step reads, by the names of its inputs: what Kubeflow draws lineage from.
@@ -220,7 +207,7 @@ class Builder:
             if isinstance(source := given.source, (Output, Element)):
                 producer = self._plan.by_name[source.step]
                 if not producer.mapped and (not producer.guards or self._graph.tells(producer)):
-                    reads[f"{name}-artifact" if name in self._plain else name] = source
+                    reads[f"{name}-artifact" if name in self._all.parameters else name] = source
         return reads
 
     def _call(self, step: StepPlan, name: str, needs: Needs) -> Document:
@@ -234,15 +221,29 @@ class Builder:
         if step.kind != "gate":
             made[artifacts.LOGGED] = artifacts.METRICS
         outputs = {"parameters": parameters, "artifacts": made}
-        self._components[f"comp-{name}"] = {
-            "executorLabel": f"exec-{name}",
-            "inputDefinitions": needs.defined({INDEX: "NUMBER_INTEGER"} if step.mapped else {}),
-            "outputDefinitions": {kind: definitions for kind, definitions in outputs.items() if definitions},
+        task = self._called(name, step, needs, {INDEX: "NUMBER_INTEGER"} if step.mapped else {})
+        outputs = {kind: definitions for kind, definitions in outputs.items() if definitions}
+        self._components[f"comp-{name}"]["outputDefinitions"] = outputs
+        return task
+
+    def _called(self, name: str, step: StepPlan | None, needs: Needs, more: dict[str, str]) -> Document:
+        """The component and the executor of a step, or of the run's end, and a task that is told which run it is of.
+
+        Args:
+            more: parameters that it gets beside what it needs, by their types.
+        """
+        told = {
+            name: text for name, text in self._told.items() if name == RUN or needs.parameters == self._all.parameters
         }
-        self._executors[f"exec-{name}"] = {"container": self._container(step)}
-        self.labels[step.name] = f"exec-{name}"
-        retries = {"retryPolicy": _retry_policy(step)} if step.retry.count else {}
-        return {"componentRef": {"name": f"comp-{name}"}, "cachingOptions": {}, **retries, "taskInfo": {}, "inputs": {}}
+        definitions = needs.defined({**dict.fromkeys(told, "STRING"), **more})
+        self._components[f"comp-{name}"] = {"executorLabel": f"exec-{name}", "inputDefinitions": definitions}
+        self._executors[f"exec-{name}"] = {"container": self._container(step, needs)}
+        self.labels["" if step is None else step.name] = f"exec-{name}"
+        task: Document = {"componentRef": {"name": f"comp-{name}"}, "cachingOptions": {}}
+        if step is not None and step.retry.count:
+            task["retryPolicy"] = _retry_policy(step)
+        constants = {name: {"runtimeValue": {"constant": text}} for name, text in told.items()}
+        return {**task, "taskInfo": {}, "inputs": {"parameters": constants}}
 
     def _nested(
         self, name: str, inner: str, task: Document, needs: Needs, defined: dict[str, str], passed: Iterable[str]
@@ -255,16 +256,15 @@ class Builder:
             defined: the parameters that the pipeline gets beside these, by their types.
             passed: those of them that it hands on to the task.
         """
-        task["taskInfo"], task["inputs"] = {"name": inner}, needs.passed(passed)
+        _place(task, inner, needs.passed(passed))
         label = f"comp-{self._names.take(name)}"
         self._components[label] = {"dag": {"tasks": {inner: task}}, "inputDefinitions": needs.defined(defined)}
         return {"componentRef": {"name": label}, "taskInfo": {}, "inputs": {}}
 
-    def _container(self, step: StepPlan | None) -> Document:
+    def _container(self, step: StepPlan | None, needs: Needs) -> Document:
         settings = self._settings
         told = {"TURNOUT_PLAN": self._plan.digest, "TURNOUT_STEP": "" if step is None else step.name}
-        parameters = self._parameters(step)
-        told["TURNOUT_JSON_INPUTS"] = ",".join(name for name in self._json if inputs.key(name) in parameters)
+        told["TURNOUT_JSON_INPUTS"] = ",".join(name for name in self._json if inputs.key(name) in needs.parameters)
         if step is not None and step.timeout:
             told["TURNOUT_TIMEOUT"] = _decimal(step.timeout)
         environment = {**settings.environment, **{name: value for name, value in told.items() if value}}
@@ -307,6 +307,12 @@ class Builder:
     def _accelerator(self, step: StepPlan) -> str:
         settings = self._settings
         return accelerator(step, settings).resource if isinstance(settings, KubeflowSettings) else settings.gpu_resource
+
+
+def _place(task: Document, name: str, given: Document) -> None:
+    """Give a task its name and its inputs, beside what it is told already."""
+    given["parameters"].update(task["inputs"].get("parameters", {}))
+    task["taskInfo"], task["inputs"] = {"name": name}, given
 
 
 def _retry_policy(step: StepPlan) -> Document:

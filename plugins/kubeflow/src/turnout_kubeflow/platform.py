@@ -8,8 +8,17 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import ConfigError, Plan, StepPlan, UnsupportedError, merged, options_of, secret_variables
-from turnout_kubeflow.options import Accelerator, TaskOptions, Toleration
+from turnout.plugin_api import (
+    ConfigError,
+    Plan,
+    StepPlan,
+    Toleration,
+    UnsupportedError,
+    merged,
+    options_of,
+    secret_variables,
+)
+from turnout_kubeflow.options import Accelerator, TaskOptions
 from turnout_kubeflow.settings import KubeflowSettings
 
 Document = dict[str, Any]

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from turnout.plugin_api import Config, LocalPath, Secret, Url
-from turnout_kubeflow.options import Accelerator, KeyOf, TaskOptions
+from turnout.plugin_api import Config, KeyOf, LocalPath, Secret, Url
+from turnout_kubeflow.options import Accelerator, TaskOptions
 
 
 class CompileSettings(Config, frozen=True):
