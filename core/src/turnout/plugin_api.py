@@ -21,7 +21,7 @@ from turnout.base.errors import (
     did_you_mean,
 )
 from turnout.base.identity import run_id
-from turnout.base.quantities import memory_bytes, plain_memory
+from turnout.base.quantities import memory_bytes, plain_memory, plain_number
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Component, Config, ExistingPath, HostPort, LocalPath, Secret, Uri, Url
 from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
@@ -57,16 +57,17 @@ from turnout.engines.graph import Graph
 from turnout.engines.http import HttpApi, NotFound, Upload
 from turnout.engines.kubernetes_names import KubernetesNames
 from turnout.engines.options import merged, options_of
+from turnout.engines.outputs import output_metadata
 from turnout.engines.placement import EngineFolder, Placed, engine_folder
 from turnout.engines.pods import KeyOf, MountPath, PodOptions, ResourceName, Toleration, Variable
-from turnout.engines.schedules import see_defaults
+from turnout.engines.schedules import cron_fields, see_defaults
 from turnout.engines.secret_variables import secret_variables, secrets_of
 from turnout.engines.servers import TrialServers
 from turnout.engines.servers import command as trial_command
 from turnout.engines.yaml_text import yaml_text
-from turnout.model.capability import Capability, Support
 from turnout.model.endpoint import EndpointPlan
 from turnout.model.endpoint import decode as decode_endpoint
+from turnout.model.capability import BY_RUNTIME, Capability, Support
 from turnout.model.expressions import Expression, render
 from turnout.model.forms import in_text, plain
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
@@ -99,6 +100,7 @@ from turnout.stores.layout import committed
 
 __all__ = [
     "ANY",
+    "BY_RUNTIME",
     "ENGINE_RUN",
     "LOGS",
     "Answer",
@@ -214,6 +216,7 @@ __all__ = [
     "check_key",
     "committed",
     "decode_endpoint",
+    "cron_fields",
     "did_you_mean",
     "digest",
     "digest_of",
@@ -236,8 +239,10 @@ __all__ = [
     "memory_bytes",
     "merged",
     "options_of",
+    "output_metadata",
     "plain",
     "plain_memory",
+    "plain_number",
     "pretty",
     "pysource",
     "render",

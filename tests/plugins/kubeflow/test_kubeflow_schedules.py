@@ -8,28 +8,11 @@ import pytest
 
 from turnout.plugin_api import Place, Schedule, UnsupportedError
 from turnout.testing.plans import sample_plan, sample_step
-from turnout_kubeflow.schedules import Recurrence, begin, recurrence, six_fields
+from turnout_kubeflow.schedules import Recurrence, begin, recurrence
 
 
 def at(text):
     return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("@daily", "0 0 0 * * *"),
-        ("@weekly", "0 0 0 * * 0"),
-        ("*/5 6-18 1,15 jan-mar mon", "0 */5 6-18 1,15 jan-mar mon"),
-        ("0 6 * * 7", "0 0 6 * * 0"),
-        ("0 6 * * 5-7", "0 0 6 * * 5,6,0"),
-        ("0 6 * * fri-7", "0 0 6 * * 5,6,0"),
-        ("0 6 * * 1-7/3,2", "0 0 6 * * 1,4,0,2"),
-        ("0 6 * * 0-7", "0 0 6 * * 0,1,2,3,4,5,6"),
-    ],
-)
-def test_expressions(given, expected):
-    assert six_fields(given) == expected
 
 
 NOW = at("2026-03-10T15:20:00")
@@ -65,6 +48,12 @@ def test_what_has_passed_is_run_once_at_most(when, last, expected):
 def test_an_interval_is_kept_when_its_schedule_is_replaced():
     """Even where it has not run yet; else a schedule that is replaced often enough would never run."""
     assert begin(Recurrence(**HOURLY), NOW, None, at("2026-03-10T14:45:00")) == at("2026-03-10T14:45:00")
+
+
+def test_seconds_come_first():
+    found = recurrence(sample_plan(sample_step("fit"), schedule=Schedule(cron="0 6 * * 5-7")), "UTC")
+    assert found is not None
+    assert found.cron == "0 0 6 * * 5,6,0"
 
 
 def test_a_refusal_names_the_line():

@@ -41,3 +41,8 @@ def memory_bytes(quantity: int | str) -> int:
 def plain_memory(quantity: int | str) -> int | str:
     """A quantity of memory as Kubernetes reads it: without spaces, ``"2 Gi"`` is ``"2Gi"``."""
     return quantity if isinstance(quantity, int) else "".join(quantity.split())
+
+
+def plain_number(number: float) -> str:
+    """A number in decimals, to a thousandth of a millionth: Kubernetes takes no exponent, nor do durations."""
+    return f"{number:.9f}".rstrip("0").rstrip(".")

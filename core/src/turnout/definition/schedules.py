@@ -11,20 +11,18 @@ import msgspec
 
 from turnout.base.durations import seconds
 from turnout.base.errors import ConfigError, DefinitionError, Location, did_you_mean
-from turnout.model.spec import Schedule
+from turnout.model.spec import CRON_PRESETS, WEEKDAYS, Schedule
 from turnout.model.times import format_datetime, has_zone, to_utc
 from turnout.model.types import ParamType
 from turnout.model.values import convert
 
-PRESETS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
     ("day of the month", 1, 31, ()),
     ("month", 1, 12, _MONTHS),
-    ("day of the week", 0, 7, _DAYS),
+    ("day of the week", 0, 7, WEEKDAYS),
 )
 _RANGE = re.compile(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]+))?\Z", re.ASCII)
 _EVERY = re.compile(r"(every )?(\d+[wdhms] ?)+\Z", re.ASCII)
@@ -85,12 +83,12 @@ def _kind(given: Any, where: Location) -> tuple[str | None, float | None, tuple[
 
 def _cron(text: str, where: Location) -> str:
     if text.startswith("@"):
-        if text in PRESETS:
+        if text in CRON_PRESETS:
             return text
         raise DefinitionError(
-            f"the schedule {text!r} is not known. {did_you_mean(text, PRESETS)}".rstrip(),
+            f"the schedule {text!r} is not known. {did_you_mean(text, CRON_PRESETS)}".rstrip(),
             where=where,
-            fix=f"use one of {', '.join(PRESETS)}, or a cron expression",
+            fix=f"use one of {', '.join(CRON_PRESETS)}, or a cron expression",
         )
     fields = text.split(" ")
     if len(fields) != len(_FIELDS):

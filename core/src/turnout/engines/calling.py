@@ -233,6 +233,10 @@ def call(
             code = process.wait()
         if process.timed_out:
             print(f"turnout: {step} took longer than the {timeout:g} seconds it has", file=sys.stderr)
+        if not step and code == Exit.COMMITTED and ENGINE_RUN in environ:
+            from turnout.engines.drive import finished
+
+            finished(Path(environ[LOGS]))
         result = msgspec.json.decode(outcome.read_bytes(), type=StepResult) if outcome.exists() else None
         if not record.exists():
             return Answer(code, result)

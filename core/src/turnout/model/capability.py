@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Literal
 
@@ -34,3 +35,19 @@ class Capability(str, Enum):
 
 
 Support = Literal["native", "emulated", "refused"]
+
+BY_RUNTIME: Mapping[Capability, Support] = {
+    **dict.fromkeys(Capability, "refused"),
+    Capability.GATE: "emulated",
+    Capability.GROUP: "emulated",
+    Capability.CPU: "emulated",
+    Capability.REQUIREMENTS: "emulated",
+    Capability.SECRETS: "emulated",
+    Capability.ENV: "emulated",
+    Capability.LOGICAL_TIME: "emulated",
+    Capability.PARAMS: "emulated",
+    Capability.TAGS: "emulated",
+    Capability.DOCS: "emulated",
+    Capability.BY_VALUE: "emulated",
+}
+"""What any engine has that makes the runtime's call for each step: the runtime does it. An engine adds what it does."""

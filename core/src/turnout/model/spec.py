@@ -124,6 +124,20 @@ class ParamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     doc: str = ""
 
 
+CRON_PRESETS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+"""What stands for a cron expression in a schedule."""
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+"""The names of days in a cron expression."""
+
+
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """When the pipeline runs by itself: one of a cron expression (or preset), seconds between runs, or assets.
 

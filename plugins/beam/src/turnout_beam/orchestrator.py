@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from turnout.plugin_api import (
+    BY_RUNTIME,
     ArtifactStore,
     Bundle,
     Capability,
@@ -41,28 +42,13 @@ class BeamOrchestrator(DriverOrchestrator[BeamSettings]):
     Config = BeamSettings
     launcher: ClassVar[bool] = True
     capabilities: ClassVar[Mapping[Capability, Support]] = {
+        **BY_RUNTIME,
         Capability.RETRIES: "emulated",
         Capability.BACKOFF: "emulated",
         Capability.TIMEOUT: "emulated",
-        Capability.SCHEDULE: "refused",
-        Capability.ASSET_SCHEDULE: "refused",
-        Capability.CATCHUP: "refused",
         Capability.MAP: "native",
-        Capability.GATE: "emulated",
-        Capability.GROUP: "emulated",
-        Capability.CPU: "emulated",
-        Capability.MEMORY: "refused",
-        Capability.GPU: "refused",
-        Capability.ACCELERATOR: "refused",
-        Capability.REQUIREMENTS: "emulated",
-        Capability.SECRETS: "emulated",
-        Capability.ENV: "emulated",
-        Capability.LOGICAL_TIME: "emulated",
-        Capability.INTERVAL: "refused",
         Capability.PARAMS: "native",
-        Capability.TAGS: "emulated",
         Capability.DOCS: "native",
-        Capability.BY_VALUE: "emulated",
     }
 
     def compile(self, plan: Plan) -> Bundle:

@@ -24,14 +24,6 @@ def schema(declared: TypeName) -> str:
     return "system.Artifact"
 
 
-def _definition(title: str) -> dict[str, dict[str, str]]:
-    return {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}
-
-
-def definition(declared: TypeName) -> dict[str, dict[str, str]]:
+def definition(title: str) -> dict[str, dict[str, str]]:
     """An output of that type, as a component defines it."""
-    return _definition(schema(declared))
-
-
-METRICS = _definition("system.Metrics")
-"""The definition of :data:`LOGGED`."""
+    return {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}

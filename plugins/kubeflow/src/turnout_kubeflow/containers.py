@@ -34,33 +34,22 @@ def check(images: Iterable[str]) -> None:
         )
     import docker
 
+    missing = ""
     try:
         with contextlib.closing(docker.from_env()) as client:
             client.ping()
-            for image in sorted(set(images)):
-                _fetch(client, image)
+            for missing in sorted(set(images)):
+                with contextlib.suppress(docker.errors.ImageNotFound):
+                    client.images.get(missing)
+                    continue
+                client.images.pull(missing)
     except docker.errors.DockerException as error:
-        raise RunError(
-            "nothing answers that could start containers",
-            why=str(error).splitlines()[0],
-            fix="start Docker, or `podman system service`, and let DOCKER_HOST name its socket",
-        ) from None
-
-
-def _fetch(client: Any, image: str) -> None:
-    import docker
-
-    with contextlib.suppress(docker.errors.ImageNotFound):
-        client.images.get(image)
-        return
-    try:
-        client.images.pull(image)
-    except docker.errors.APIError as error:
-        raise RunError(
-            f"the image {image} is not here and cannot be pulled",
-            why=str(error).splitlines()[0],
-            fix="build it here: turnout image build, or name another in the stack",
-        ) from None
+        what = f"the image {missing} is not here and cannot be pulled"
+        fix = "build it here: turnout image build, or name another in the stack"
+        if not missing:
+            what = "nothing answers that could start containers"
+            fix = "start Docker, or `podman system service`, and let DOCKER_HOST name its socket"
+        raise RunError(what, why=str(error).splitlines()[0], fix=fix) from None
 
 
 def runner(engine_run: str, environment: Mapping[str, str], folders: Iterable[str], network: str | None) -> Any:

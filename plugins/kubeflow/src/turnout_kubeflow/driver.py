@@ -11,10 +11,9 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from turnout.plugin_api import end_with_driver
+from turnout.plugin_api import ENGINE_RUN, end_with_driver
 from turnout_kubeflow import containers
 
 GRACE = 10.0
@@ -24,37 +23,26 @@ GRACE = 10.0
 def main(folder: Path) -> None:
     """Run the specification; raise what kfp.local raises when a task fails."""
     settings = json.loads((folder / "arguments.json").read_bytes())
-    signal.signal(signal.SIGTERM, _stop(settings))
+    engine_run, shared = os.environ[ENGINE_RUN], settings["containers"]
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if shared is not None:
+            containers.stop(engine_run, GRACE)
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, stop)
     end_with_driver()
     warnings.simplefilter("ignore")  # kfp.local warns of display names and resources, which it does without
     from kfp import components, local
 
-    local.init(runner=_runner(settings, folder), pipeline_root=str(folder / "kfp"))
+    runner = local.SubprocessRunner(use_venv=False)
+    if shared is not None:
+        environment = {name: os.environ[name] for name in shared["environment"]}
+        runner = containers.runner(engine_run, environment, [*shared["folders"], str(folder)], shared["network"])
+    local.init(runner=runner, pipeline_root=str(folder / "kfp"))
     pipeline: Any = components.load_component_from_file(str(folder / "pipeline.yaml"))
     pipeline(**settings["arguments"])
-
-
-def _runner(settings: dict[str, Any], folder: Path) -> Any:
-    from kfp import local
-
-    shared = settings["containers"]
-    if shared is None:
-        return local.SubprocessRunner(use_venv=False)
-    environment = {name: os.environ[name] for name in shared["environment"]}
-    return containers.runner(settings["engine_run"], environment, [*shared["folders"], str(folder)], shared["network"])
-
-
-def _stop(settings: dict[str, Any]) -> Any:
-    """What ends this process when it is asked to: the containers of its run end first."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if settings["containers"] is not None:
-            containers.stop(settings["engine_run"], GRACE)
-        os._exit(1)
-
-    return stop
 
 
 if __name__ == "__main__":

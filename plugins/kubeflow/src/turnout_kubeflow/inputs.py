@@ -34,16 +34,10 @@ def key(param: str) -> str:
 
 def kubeflow_type(kind: ParamType) -> str:
     """Kubeflow's type for a parameter. A value of any JSON is a text: its whole numbers must stay whole."""
-    if kind.choices:
-        return (
-            "STRING"
-            if all(isinstance(choice, str) for choice in kind.choices) or kind.kind == "json"
-            else (_TYPES.get(kind.kind, "STRING"))
-        )
-    if kind.kind in {"list", "dict"}:
-        if _open(kind):
-            return "STRING"
-        return "LIST" if kind.kind == "list" else "STRUCT"
+    if kind.kind in {"list", "dict"} and not kind.choices:
+        return "STRING" if _open(kind) else "LIST" if kind.kind == "list" else "STRUCT"
+    if kind.choices and all(isinstance(choice, str) for choice in kind.choices):
+        return "STRING"
     return _TYPES.get(kind.kind, "STRING")
 
 
@@ -114,16 +108,14 @@ def _definition(param: ParamSpec) -> dict[str, Any]:
     found: dict[str, Any] = {"parameterType": kubeflow_type(param.type)}
     if not param.required:
         found["isOptional"] = True
-        default = None if param.default is None else rendered(_shown(param.default), param.type)
+        default = param.default
+        if "$dict" not in json.dumps(default):  # as a person reads it: it counts though Kubeflow sorts an object
+            default = plain(default)
+        default = None if default is None else rendered(default, param.type)
         if default is not None and carried(default, KUBEFLOWS):
             found["defaultValue"] = default
     text = " ".join(filter(None, [param.doc, _hint(param.type)]))
     return {**found, "description": text} if text else found
-
-
-def _shown(default: Any) -> Any:
-    """A default as a person reads it: it counts though Kubeflow sorts an object."""
-    return default if "$dict" in json.dumps(default) else plain(default)
 
 
 def _hint(kind: ParamType) -> str:

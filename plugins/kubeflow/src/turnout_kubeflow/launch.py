@@ -16,12 +16,9 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import ENGINE_RUN, LOGS, Answer, Exit, Options, OutputRecord, Submission, call, finished, layout
+from turnout.plugin_api import ENGINE_RUN, Answer, Exit, Options, Submission, call, output_metadata
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.pipeline import INDEX, PLACEHOLDERS, RUN, TIME, VALUE
-
-SHOWN = 100
-"""Of how many elements Kubeflow is told the digests."""
 
 
 class Task:
@@ -56,12 +53,14 @@ class Task:
             file = Path(self.outputs["outputFile"])
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(self.told(answer)), encoding="utf-8")
-        elif LOGS in os.environ:
-            finished(Path(os.environ[LOGS]))
         return 0
 
     def told(self, answer: Answer) -> dict[str, Any]:
-        """What came of the step as Kubeflow's executors write it: a bool, indices, and artifacts with our digests."""
+        """What came of the step as Kubeflow's executors write it: a bool, indices, and artifacts with our digests.
+
+        The address of an output's content is in its metadata: Kubeflow's own of the artifact must stay in Kubeflow's
+        store, into which its launcher uploads what lies there.
+        """
         result, record = answer.result, answer.record
         assert result is not None
         assert record is not None
@@ -80,7 +79,7 @@ class Task:
             if name == artifacts.LOGGED:
                 artifact["metadata"].update({point.name: point.value for point in record.logged.points})
             elif output := record.outputs.get(name):
-                artifact["metadata"].update(_metadata(output, answer.store))
+                artifact["metadata"].update(output_metadata(output, answer.store))
             found[name] = {"artifacts": [artifact]}
         return {"parameterValues": parameters, "artifacts": found}
 
@@ -106,32 +105,6 @@ def _params(values: Mapping[str, Any], known: Mapping[str, Any], texts: list[str
         param = name[:-1] if name.rstrip("_") == inputs.SUBMISSION else name
         params[param] = json.loads(value) if param in texts and isinstance(value, str) else value
     return {**params, **known.get("params", {})}
-
-
-def _metadata(output: OutputRecord, store: str) -> dict[str, Any]:
-    """What Kubeflow's UI shows of an output.
-
-    Its content's address is told here: Kubeflow's own of the artifact must stay in Kubeflow's store, into which its
-    launcher uploads what lies there. A small plain value lies in its record alone.
-    """
-    if output.elements is not None:
-        digests = {"digests": list(output.digests)} if len(output.elements) <= SHOWN else {}
-        return {"elements": len(output.elements), **digests}
-    artifact = output.artifact
-    if artifact is None:
-        return {}
-    found = {"digest": artifact.digest, "type": artifact.type, "materializer": artifact.materializer}
-    if not artifact.inline:
-        return {**found, "size": artifact.size, "uri": f"{store.rstrip('/')}/{layout.artifact(artifact.digest)}"}
-    value = _number(artifact.value)
-    values = {name: _number(one) for name, one in value.items()} if isinstance(value, dict) else {"value": value}
-    plain = {name: one for name, one in values.items() if isinstance(one, (bool, int, float, str))}
-    return {**plain, **found}
-
-
-def _number(value: Any) -> Any:
-    """A value of a record, in which a number that JSON cannot hold is ``{"$float": "nan"}``, as its text."""
-    return value["$float"] if isinstance(value, dict) and value.keys() == {"$float"} else value
 
 
 if __name__ == "__main__":

@@ -62,7 +62,6 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings], DriverOrchestr
             containers.check([self.config.image, *(step.image for step in plan.steps if step.image)])
         more = {"options": msgspec.to_builtins(submission.options)}
         document = {
-            "engine_run": engine_run,
             "arguments": inputs.arguments(plan, submission.params, more),
             "containers": self._containers(plan, store),
         }

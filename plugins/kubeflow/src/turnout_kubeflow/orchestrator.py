@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from turnout.plugin_api import (
+    BY_RUNTIME,
     ArtifactError,
     Bundle,
     Capability,
@@ -35,28 +36,17 @@ STORE_NOTE = "steps find the store by TURNOUT_STORE: give it in orchestrator.env
 SCHEDULE_NOTE = "the schedule is no part of the file: `turnout publish` makes a recurring run of it"
 SECRETS_NOTE = "secrets that orchestrator.kubernetes_secrets does not have must be in the containers as variables"
 CAPABILITIES: dict[Capability, Support] = {
+    **BY_RUNTIME,
     Capability.RETRIES: "native",
     Capability.BACKOFF: "native",
     Capability.TIMEOUT: "emulated",
-    Capability.SCHEDULE: "refused",
-    Capability.ASSET_SCHEDULE: "refused",
-    Capability.CATCHUP: "refused",
     Capability.MAP: "native",
     Capability.GATE: "native",
-    Capability.GROUP: "emulated",
     Capability.CPU: "native",
     Capability.MEMORY: "native",
     Capability.GPU: "native",
-    Capability.ACCELERATOR: "refused",
-    Capability.REQUIREMENTS: "emulated",
-    Capability.SECRETS: "emulated",
-    Capability.ENV: "emulated",
-    Capability.LOGICAL_TIME: "emulated",
-    Capability.INTERVAL: "refused",
     Capability.PARAMS: "native",
-    Capability.TAGS: "emulated",
     Capability.DOCS: "native",
-    Capability.BY_VALUE: "emulated",
 }
 
 

@@ -27,6 +27,7 @@ from turnout.plugin_api import (
     merged,
     options_of,
     plain_memory,
+    plain_number,
 )
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.options import TaskOptions
@@ -96,6 +97,7 @@ class Builder:
     def __init__(self, plan: Plan, settings: CompileSettings, *, timed: bool) -> None:
         self._plan = plan
         self._settings = settings
+        self._cluster = settings if isinstance(settings, KubeflowSettings) else None
         self._names = names(STEPS, FINISH)
         self._inputs = inputs.definitions(plan)
         timed = timed and any(param.source == "logical_time" for param in plan.params)
@@ -103,10 +105,17 @@ class Builder:
         self.oldest = list(OLDEST)[2 if timed else 1 if retries else 0]
         """The oldest back end that reads the specification as it is meant."""
         self._told = {name: text for name, text in PLACEHOLDERS.items() if timed or name != TIME}
-        self._all = Needs({name: _without_text(given) for name, given in self._inputs.items()}, {})
+        self._all = Needs({}, {})
+        for name, outermost in self._inputs.items():  # whose descriptions and defaults count
+            kept = {key: outermost[key] for key in ("parameterType", "isOptional") if key in outermost}
+            self._all.parameters[name] = kept
         self._json = [param.name for param in inputs.given(plan) if inputs.is_json(param.type)]
         self._graph = Graph(plan)
-        self._types = {(one.name, output.name): output.type for one in plan.steps for output in one.outputs}
+        self._made = {
+            (step.name, output.name): artifacts.definition(artifacts.schema(output.type))
+            for step in plan.steps
+            for output in step.outputs
+        }
         self.tasks: dict[str, str] = {}
         """The task of each step by its name, once the document is made."""
         self.labels = {"": f"exec-{FINISH}"}
@@ -152,8 +161,8 @@ class Builder:
         """A step's task, or that of the pipeline in which it is guarded or repeated."""
         name = self.tasks[step.name] = self._names.take(step.name)
         reads = self._reads(step)
-        types = {key: self._types[source.step, source.output] for key, source in reads.items()}
-        needs = Needs(self._parameters(step), {key: artifacts.definition(kind) for key, kind in types.items()})
+        made = {key: self._made[source.step, source.output] for key, source in reads.items()}
+        needs = Needs(self._parameters(step), made)
         task, inner = self._call(step, name, needs), name
         sources: Document = {}
         carried: dict[str, str] = {}
@@ -163,7 +172,8 @@ class Builder:
             carried = {INDICES: "LIST"}
             task = self._nested(f"one-{name}", inner, task, needs, {INDEX: "NUMBER_INTEGER", **carried}, [INDEX])
             task["parameterIterator"] = {"itemInput": INDEX, "items": {"inputParameter": INDICES}}
-            if limit := self._options(step).parallelism:
+            every = self._cluster.every if self._cluster is not None else TaskOptions()
+            if limit := merged(every, options_of(step, TaskOptions)).parallelism:
                 task["iteratorPolicy"] = {"parallelismLimit": limit}
             inner = "each"
         if step.guards and not self._graph.tells(step):
@@ -179,7 +189,8 @@ class Builder:
         _place(task, name, needs.passed(()))
         task["inputs"]["parameters"].update(sources)
         for key, source in reads.items():
-            task["inputs"]["artifacts"][key] = _artifact_from_task(self.tasks[source.step], source.output)
+            reference = {"producerTask": self.tasks[source.step], "outputArtifactKey": source.output}
+            task["inputs"]["artifacts"][key] = {"taskOutputArtifact": reference}
         producers = {source["taskOutputParameter"]["producerTask"] for source in sources.values()}
         if after := sorted({self.tasks[upstream] for upstream in step.upstream} | producers):
             task["dependentTasks"] = after
@@ -217,9 +228,9 @@ class Builder:
         else:
             lists = sorted(self._graph.lists.get(step.name, ()))
             parameters = {f"{output}-indices": {"parameterType": "LIST"} for output in lists}
-        made = {output.name: artifacts.definition(output.type) for output in step.outputs}
+        made = {output.name: self._made[step.name, output.name] for output in step.outputs}
         if step.kind != "gate":
-            made[artifacts.LOGGED] = artifacts.METRICS
+            made[artifacts.LOGGED] = artifacts.definition("system.Metrics")
         outputs = {"parameters": parameters, "artifacts": made}
         task = self._called(name, step, needs, {INDEX: "NUMBER_INTEGER"} if step.mapped else {})
         outputs = {kind: definitions for kind, definitions in outputs.items() if definitions}
@@ -266,7 +277,7 @@ class Builder:
         told = {"TURNOUT_PLAN": self._plan.digest, "TURNOUT_STEP": "" if step is None else step.name}
         told["TURNOUT_JSON_INPUTS"] = ",".join(name for name in self._json if inputs.key(name) in needs.parameters)
         if step is not None and step.timeout:
-            told["TURNOUT_TIMEOUT"] = _decimal(step.timeout)
+            told["TURNOUT_TIMEOUT"] = plain_number(step.timeout)
         environment = {**settings.environment, **{name: value for name, value in told.items() if value}}
         if settings.launch == "image":
             command, args = ["python3", "-m", "turnout_kubeflow.launch"], ["--executor-input", "{{$}}"]
@@ -289,24 +300,17 @@ class Builder:
         asked = step.resources
         found: Document = {}
         if asked.cpu is not None:
-            found["resourceCpuRequest"] = found["resourceCpuLimit"] = _decimal(asked.cpu)
+            found["resourceCpuRequest"] = found["resourceCpuLimit"] = plain_number(asked.cpu)
             found["cpuRequest"] = found["cpuLimit"] = float(asked.cpu)
         if asked.memory:
             found["resourceMemoryRequest"] = found["resourceMemoryLimit"] = str(plain_memory(asked.memory))
             found["memoryRequest"] = found["memoryLimit"] = memory_bytes(asked.memory) / 1e9
         if asked.gpu or asked.accelerator:
-            kind, count = self._accelerator(step), str(asked.gpu or 1)
+            cluster = self._cluster
+            kind = accelerator(step, cluster).resource if cluster is not None else self._settings.gpu_resource
+            count = str(asked.gpu or 1)
             found["accelerator"] = {"resourceType": kind, "resourceCount": count, "type": kind, "count": count}
         return found
-
-    def _options(self, step: StepPlan) -> TaskOptions:
-        settings = self._settings
-        every = settings.every if isinstance(settings, KubeflowSettings) else TaskOptions()
-        return merged(every, options_of(step, TaskOptions))
-
-    def _accelerator(self, step: StepPlan) -> str:
-        settings = self._settings
-        return accelerator(step, settings).resource if isinstance(settings, KubeflowSettings) else settings.gpu_resource
 
 
 def _place(task: Document, name: str, given: Document) -> None:
@@ -341,19 +345,5 @@ def _retry_policy(step: StepPlan) -> Document:
     }
 
 
-def _decimal(number: float) -> str:
-    """A number in decimals, to a thousandth of a millionth: neither a duration nor Kubernetes takes an exponent."""
-    return f"{number:.9f}".rstrip("0").rstrip(".")
-
-
 def _from_task(task: str, output: str) -> Document:
     return {"taskOutputParameter": {"producerTask": task, "outputParameterKey": output}}
-
-
-def _artifact_from_task(task: str, output: str) -> Document:
-    return {"taskOutputArtifact": {"producerTask": task, "outputArtifactKey": output}}
-
-
-def _without_text(definition: Document) -> Document:
-    """What inner pipelines need of an input: no descriptions, no defaults, those of the outermost arrive."""
-    return {key: value for key, value in definition.items() if key in {"parameterType", "isOptional"}}

@@ -104,8 +104,9 @@ def _given_secrets(plan: Plan, settings: KubeflowSettings, step: StepPlan | None
 
 def _config(options: TaskOptions) -> Document:
     """The options as kfp-kubernetes writes them; each name twice, for older back ends and newer ones."""
-    selector = {"labels": _sorted(options.node_selector)} if options.node_selector else None
-    metadata = {"labels": _sorted(options.labels), "annotations": _sorted(options.annotations)}
+    selector = {"labels": dict(sorted(options.node_selector.items()))} if options.node_selector else None
+    labels, annotations = (dict(sorted(given.items())) for given in (options.labels, options.annotations))
+    metadata = {"labels": labels, "annotations": annotations}
     found = {
         "secretAsEnv": _keys(options.secret_environment, "secret"),
         "configMapAsEnv": _keys(options.config_environment, "configMap"),
@@ -152,7 +153,3 @@ def _toleration(one: Toleration) -> Document:
     if one.seconds is not None:
         found["tolerationSeconds"] = str(one.seconds)
     return {name: value for name, value in found.items() if value}
-
-
-def _sorted(given: Mapping[str, str]) -> dict[str, str]:
-    return dict(sorted(given.items()))

@@ -14,8 +14,6 @@ from turnout_kubeflow.remote import PAGE, Server, page
 from turnout_kubeflow.schedules import Recurrence, begin
 from turnout_kubeflow.settings import KubeflowSettings
 
-Recurring = dict[str, Any]
-
 
 class Publication:
     """What is published of a pipeline. All of it is found again by its name."""
@@ -81,11 +79,11 @@ class Publication:
         made = self._server.call("POST", "/pipelines/upload_version", upload, query=query)
         return str(made["pipeline_version_id"])
 
-    def _recurring(self) -> list[Recurring]:
+    def _recurring(self) -> list[dict[str, Any]]:
         return self._server.newest("/recurringruns", name=self._name)
 
     def _recur(
-        self, when: Recurrence, pipeline: str, version: str, arguments: dict[str, Any], earlier: list[Recurring]
+        self, when: Recurrence, pipeline: str, version: str, arguments: dict[str, Any], earlier: list[dict[str, Any]]
     ) -> str:
         """The recurring run of a version: the one that there is, else a new one, in the place of earlier ones.
 
@@ -122,11 +120,11 @@ class Publication:
             raise
         return str(made["recurring_run_id"])
 
-    def _switch(self, recurring: Iterable[Recurring], how: str) -> None:
+    def _switch(self, recurring: Iterable[dict[str, Any]], how: str) -> None:
         for one in recurring:
             self._server.call("POST", f"{_path(one)}:{how}", again=True)
 
-    def _last(self, earlier: list[Recurring]) -> datetime | None:
+    def _last(self, earlier: list[dict[str, Any]]) -> datetime | None:
         """The time of the last run by those schedules, if it is among the newest runs."""
         if not earlier:
             return None
@@ -141,7 +139,7 @@ def published_name(plan: Plan) -> str:
     return options_of(plan, PipelineOptions).name or f"{plan.project}.{plan.name}{own}"
 
 
-def _path(recurring: Recurring) -> str:
+def _path(recurring: dict[str, Any]) -> str:
     return f"/recurringruns/{recurring['recurring_run_id']}"
 
 

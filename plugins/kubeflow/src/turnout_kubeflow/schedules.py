@@ -7,23 +7,12 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import Plan, UnsupportedError, options_of, see_defaults
+from turnout.plugin_api import Plan, UnsupportedError, cron_fields, options_of, see_defaults
 from turnout_kubeflow.options import PipelineOptions
-
-_PRESETS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 class Recurrence(msgspec.Struct, frozen=True, kw_only=True):
-    """When Kubeflow starts runs by itself: by a cron expression of six fields, or every so many seconds."""
+    """When Kubeflow starts runs by itself: by a cron expression whose first field is a second, or in intervals."""
 
     cron: str | None = None
     seconds: int | None = None
@@ -73,7 +62,7 @@ def recurrence(plan: Plan, timezone: str) -> Recurrence | None:
         )
     see_defaults(plan, "Kubeflow")
     return Recurrence(
-        cron=None if schedule.cron is None else six_fields(schedule.cron),
+        cron=None if schedule.cron is None else " ".join(["0", *cron_fields(schedule.cron)]),
         seconds=None if schedule.every is None else int(schedule.every),
         start=schedule.start,
         catchup=schedule.catchup,
@@ -101,18 +90,3 @@ def begin(when: Recurrence, now: datetime, last: datetime | None, since: datetim
     if when.seconds is None or anchor is None:
         return None
     return anchor + (now - anchor) // span * span
-
-
-def six_fields(cron: str) -> str:
-    """A cron expression of five fields, or a preset, as Kubeflow reads it: seconds first, and Sunday is 0 alone."""
-    *others, day = _PRESETS.get(cron, cron).split()
-    return " ".join(["0", *others, ",".join(_weekdays(part) for part in day.split(","))])
-
-
-def _weekdays(part: str) -> str:
-    span, _, step = part.lower().partition("/")
-    first, _, last = (_DAYS.index(day) if day in _DAYS else day for day in span.partition("-"))
-    if "7" not in {first, last}:
-        return part
-    days = range(int(first), int(last or first) + 1, int(step or 1))
-    return ",".join(dict.fromkeys(str(day % 7) for day in days))

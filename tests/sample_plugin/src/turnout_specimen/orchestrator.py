@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from turnout.plugin_api import (
+    BY_RUNTIME,
     ENGINE_RUN,
     Bundle,
     Capability,
@@ -25,8 +26,6 @@ from turnout.plugin_api import (
     end_with_driver,
     pretty,
 )
-
-_NATIVE = {"map", "gate", "group", "params", "tags", "docs", "secrets", "env", "logical_time", "requirements"}
 
 
 class SpecimenSettings(DriverSettings, frozen=True):
@@ -42,9 +41,7 @@ class SpecimenOrchestrator(DriverOrchestrator[SpecimenSettings]):
 
     name = "specimen"
     Config = SpecimenSettings
-    capabilities: ClassVar[Mapping[Capability, Support]] = {
-        capability: "native" if capability.value in _NATIVE else "refused" for capability in Capability
-    }
+    capabilities: ClassVar[Mapping[Capability, Support]] = {**BY_RUNTIME, Capability.MAP: "native"}
 
     def compile(self, plan: Plan) -> Bundle:
         """The steps with, for a mapped one, the step and the output whose elements it runs for."""
