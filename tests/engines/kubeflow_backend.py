@@ -33,7 +33,8 @@ def carry_out(
         time: the time for which it is scheduled, or else when it was made.
     """
     known = {"{{$.pipeline_job_uuid}}": run, "{{$.pipeline_job_schedule_time_utc}}": time}
-    for task in pipeline["root"]["dag"]["tasks"].values():
+    pipelines = [pipeline["root"], *(one for one in pipeline["components"].values() if "dag" in one)]
+    for task in (task for one in pipelines for task in one["dag"]["tasks"].values()):
         for given in task["inputs"]["parameters"].values():
             if "runtimeValue" in given:
                 given["runtimeValue"]["constant"] = known[given["runtimeValue"]["constant"]]

@@ -45,11 +45,12 @@ from turnout.engines.calling import (
     call,
     finish,
     finish_command,
+    finished,
     log_name,
     log_of,
     step_command,
 )
-from turnout.engines.drive import end_with_driver, finished
+from turnout.engines.drive import end_with_driver
 from turnout.engines.driver import DriverOrchestrator, DriverRun, DriverSettings
 from turnout.engines.executor import Executor, Executors
 from turnout.engines.following import Follower, PolledRun, last_state
@@ -65,9 +66,9 @@ from turnout.engines.secret_variables import secret_variables, secrets_of
 from turnout.engines.servers import TrialServers
 from turnout.engines.servers import command as trial_command
 from turnout.engines.yaml_text import yaml_text
+from turnout.model.capability import BY_RUNTIME, Capability, Support
 from turnout.model.endpoint import EndpointPlan
 from turnout.model.endpoint import decode as decode_endpoint
-from turnout.model.capability import BY_RUNTIME, Capability, Support
 from turnout.model.expressions import Expression, render
 from turnout.model.forms import in_text, plain
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
@@ -215,8 +216,8 @@ __all__ = [
     "call",
     "check_key",
     "committed",
-    "decode_endpoint",
     "cron_fields",
+    "decode_endpoint",
     "did_you_mean",
     "digest",
     "digest_of",

@@ -24,6 +24,8 @@ LOGS = "TURNOUT_LOGS"
 
 ENGINE_RUN = "TURNOUT_ENGINE_RUN"
 """The variable with the id of the run, for an engine that a driver of ours starts."""
+FINISHED = "finished"
+"""The file, in the folder of such a run, by which its engine tells the driver that the end is marked."""
 
 
 class Exit(IntEnum):
@@ -63,6 +65,13 @@ def finish(plan: str, engine_run: str, environ: Mapping[str, str], *more: str) -
     """Mark the end of a run, and return the exit code of that call: 0 for a run that has succeeded, 2 for another."""
     done = subprocess.run(finish_command(plan, engine_run, *more), env=dict(environ), check=False)
     return done.returncode
+
+
+def finished(folder: Path) -> None:
+    """For an engine that marks the end of its runs itself: it has."""
+    from turnout.runtime.log_file import APPEND, open_log
+
+    os.close(open_log(folder / FINISHED, APPEND))
 
 
 def log_name(step: str, index: int | None = None) -> str:
@@ -234,8 +243,6 @@ def call(
         if process.timed_out:
             print(f"turnout: {step} took longer than the {timeout:g} seconds it has", file=sys.stderr)
         if not step and code == Exit.COMMITTED and ENGINE_RUN in environ:
-            from turnout.engines.drive import finished
-
             finished(Path(environ[LOGS]))
         result = msgspec.json.decode(outcome.read_bytes(), type=StepResult) if outcome.exists() else None
         if not record.exists():

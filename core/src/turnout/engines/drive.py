@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.engines.calling import ENGINE_RUN, finish_command
+from turnout.engines.calling import ENGINE_RUN, FINISHED, finish_command
 from turnout.runtime.log_file import APPEND, open_log
 
 GRACE = 15.0
@@ -31,7 +31,7 @@ SETTLE = 0.5
 """Seconds that what an engine has started has for its own end, once the engine is gone."""
 OUTPUT = "driver-output.log"
 """The file with what the engine prints; no step logs there, for their names have no hyphen."""
-_BEGUN, _CANCEL, _FINISHED, _ENDED = "begun", "cancel", "finished", "ended"
+_BEGUN, _CANCEL, _ENDED = "begun", "cancel", "ended"
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ def main(folder: Path) -> int:
                     _stop(engine)
                 time.sleep(LOOK)
             cancelled = (folder / _CANCEL).exists()
-            if cancelled or not (folder / _FINISHED).exists():
+            if cancelled or not (folder / FINISHED).exists():
                 command = finish_command(drive.plan, drive.engine_run, *(["--cancelled"] if cancelled else []))
                 subprocess.run(command, env=environ, check=False, **output)
         _mark(folder, _ENDED)
@@ -68,11 +68,6 @@ def main(folder: Path) -> int:
 def end_with_driver() -> None:
     """For an engine's process: end it, and all of its session, when its driver is gone: nobody would mark the end."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-
-
-def finished(folder: Path) -> None:
-    """For an engine that marks the end of its runs itself: it has."""
-    _mark(folder, _FINISHED)
 
 
 def begun(folder: Path) -> bool:
@@ -103,7 +98,7 @@ def locked(folder: Path) -> bool:
 
 def forget(folder: Path) -> None:
     """Forget that a run in this folder began and ended: it goes on."""
-    for mark in (_BEGUN, _CANCEL, _FINISHED, _ENDED):
+    for mark in (_BEGUN, _CANCEL, FINISHED, _ENDED):
         (folder / mark).unlink(missing_ok=True)
 
 

@@ -36,7 +36,6 @@ class KubeflowLocalOrchestrator(Compiling[KubeflowLocalSettings], DriverOrchestr
     local = True
     needed_extra = "kfp"
     Config = KubeflowLocalSettings
-    cluster = False
     capabilities: ClassVar[Mapping[Capability, Support]] = {
         **CAPABILITIES,
         Capability.CPU: "emulated",

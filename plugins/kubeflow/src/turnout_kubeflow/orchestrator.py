@@ -62,21 +62,19 @@ class Compiling(Orchestrator[SettingsT]):
         "environment": "let the steps have it: @step(secrets=…) or @step(env=…); or take it from a Secret: "
         "every: {secret_environment: {VARIABLE: SECRET/KEY}}",
     }
-    cluster: ClassVar[bool] = True
-    """Whether it is compiled for a cluster, or for kfp.local, which knows fewer placeholders."""
 
     def compile(self, plan: Plan) -> Bundle:
         notes = []
-        if self.cluster and "TURNOUT_STORE" not in self.config.environment:
+        if not self.local and "TURNOUT_STORE" not in self.config.environment:
             notes.append(STORE_NOTE)
-        if self.cluster and plan.schedule is not None:
+        if not self.local and plan.schedule is not None:
             notes.append(SCHEDULE_NOTE)
             if plan.schedule.missed:
                 notes.append(plan.schedule.missed)
         if isinstance(self.config, KubeflowSettings) and (unknown := unknown_secrets(plan, self.config)):
             notes.append(f"{SECRETS_NOTE}: {', '.join(unknown)}")
         return Bundle(
-            files={ENTRYPOINT: rendered(plan, self.config, timed=self.cluster)},
+            files={ENTRYPOINT: rendered(plan, self.config, timed=not self.local)},
             entrypoint=ENTRYPOINT,
             notes=tuple(notes),
         )

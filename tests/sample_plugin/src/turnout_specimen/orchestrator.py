@@ -40,6 +40,7 @@ class SpecimenOrchestrator(DriverOrchestrator[SpecimenSettings]):
     """Decides when a step runs: in the order of the plan, whose steps come after what they need."""
 
     name = "specimen"
+    local = True
     Config = SpecimenSettings
     capabilities: ClassVar[Mapping[Capability, Support]] = {**BY_RUNTIME, Capability.MAP: "native"}
 
