@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import msgspec
 import pytest
@@ -149,10 +150,11 @@ def test_every_text_is_read_as_itself_wherever_it_stands():
         default=dict(zip(TEXTS, TEXTS, strict=True)),
     )  # fmt: skip
     fine = [text for text in TEXTS if text and text.isprintable()]
+    labels = [text for text in fine if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", text)]
     pod = {
-        "labels": {f"l{n}": text for n, text in enumerate(fine)},
+        "labels": {f"l{n}": text for n, text in enumerate(labels)},
         "annotations": {**{f"a{n}": text for n, text in enumerate(TEXTS)}, **{text: text for text in fine}},
-        "node_selector": {text: text for text in fine},
+        "node_selector": {text: text for text in labels if text},
         "tolerations": [{"key": text, "value": text} for text in NUMBERS + WORDS],
     }
     reads = {param.name: InputSpec(source=Param(name=param.name)) for param in (*params, keyed)}
