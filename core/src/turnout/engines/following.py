@@ -126,7 +126,7 @@ class PolledRun(RunHandle):
     def wait(self, timeout: float | None = None) -> RunState:
         """The run's state when it has ended, ``running`` when *timeout* seconds are over before.
 
-        The records' word counts where they mark an end. A run that the engine calls failed after it was stopped from
+        The records' word counts where they mark an end, also one that they have got since. A run that the engine calls failed after it was stopped from
         here is ``cancelled``.
         """
         limit = math.inf if timeout is None else time.monotonic() + timeout
@@ -139,7 +139,9 @@ class PolledRun(RunHandle):
                 break
             else:
                 time.sleep(max(0.0, min(self._due, limit) - now))
-        return self._state
+        if self._state == "running" or self.store is None:
+            return self._state
+        return last_state(self.store, self.plan.project, self.run_id) or self._state
 
     def cancel(self) -> None:
         """Ask the engine to stop the run, unless it has ended."""
@@ -164,8 +166,6 @@ class PolledRun(RunHandle):
             state = "running"
         if self._cancelled and state == "failed":
             state = "cancelled"
-        if self._follower is None or self.store is None:
-            return state
-        ended = state != "running"
-        self._follower.look(ended=ended)
-        return last_state(self.store, self.plan.project, self.run_id) or state if ended else state
+        if self._follower is not None:
+            self._follower.look(ended=state != "running")
+        return state
