@@ -126,8 +126,8 @@ class PolledRun(RunHandle):
     def wait(self, timeout: float | None = None) -> RunState:
         """The run's state when it has ended, ``running`` when *timeout* seconds are over before.
 
-        The records' word counts where they mark an end, also one that they have got since. A run that the engine calls failed after it was stopped from
-        here is ``cancelled``.
+        The records' word counts where they mark an end, also one that they have got since. A run that the engine calls
+        failed after it was stopped from here is ``cancelled``.
         """
         limit = math.inf if timeout is None else time.monotonic() + timeout
         while self._state == "running":
