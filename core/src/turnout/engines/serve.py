@@ -34,7 +34,7 @@ from turnout.model.records import Failure, Isolation, StepResult
 from turnout.runtime import bundle, sealed
 from turnout.runtime.attempt import Attempt
 from turnout.runtime.decision import result_of, settle_here
-from turnout.runtime.execution import FINAL
+from turnout.runtime.failures import FINAL
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.joining import join
 from turnout.runtime.log_file import APPEND, open_log

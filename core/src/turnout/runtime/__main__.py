@@ -99,7 +99,7 @@ def _call(options: argparse.Namespace, given: list[str]) -> StepResult:
 
 def _failed(error: Exception, redact: Callable[[str], str] = str) -> StepResult:
     """What the engine is told, in its own words, of whatever it was."""
-    from turnout.runtime.execution import FINAL
+    from turnout.runtime.failures import FINAL
 
     if isinstance(error, TurnoutError):
         message = redact(str(error))

@@ -16,9 +16,9 @@ def advice(session: Session, error: BaseException) -> str:
             f'\n  fix: a step runs in a folder of its own: declare the file, @step(files=["{name}"]), '
             "or take it as a parameter of type File"
         )
-    if session.code.imported_from is None:
+    folders = session.code.imported_from
+    if not folders:
         return ""
-    folders = (session.code.folder, session.code.folder.resolve())
     if isinstance(error, PermissionError) and f"{error.filename}".startswith(
         tuple(f"{one}{os.sep}" for one in folders)
     ):

@@ -37,8 +37,8 @@ class Code:
         self.store = store
         self.cache = cache
         self.first = first
-        self.imported_from: Path | None = None
-        """The unpacked package, once its import roots are on ``sys.path``."""
+        self.imported_from: tuple[Path, ...] = ()
+        """The unpacked package, once its import roots are on ``sys.path``: as it is called, and where it lies."""
 
     @cached_property
     def folder(self) -> Path:
@@ -48,7 +48,7 @@ class Code:
         others = [path for path in sys.path if path not in roots]
         sys.path[:] = [*roots, *others] if self.first else [*others, *roots]
         importlib.invalidate_caches()
-        self.imported_from = folder
+        self.imported_from = (folder, folder.resolve())
         return folder
 
     @cached_property
@@ -137,7 +137,7 @@ class WorkTree(Code):
         self.reference = msgspec.structs.replace(reference, roots=load(project).import_roots)
         self.project = project
         self.first = True
-        self.imported_from = None
+        self.imported_from = ()
 
     @cached_property
     def unpacked(self) -> Path:

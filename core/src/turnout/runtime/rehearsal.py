@@ -62,13 +62,14 @@ _INFO = RunInfo(
 def rehearse(session: Session) -> None:
     """Define the step, where this process defines steps, and run it in a store of its own, which goes again.
 
-    Whatever goes wrong is met again by a step, and said there.
+    Whatever goes wrong is met again by a step, and said there. It runs as in a user's own process, of which nothing is
+    changed: steps do not see that another was before them.
     """
     folder = session.work / "rehearsal"
     with (
         contextlib.suppress(Exception),
         contextlib.closing(
-            Session(Run(LocalStore.from_url(str(folder)), _PLAN, _INFO), registry=session.registry)
+            Session(Run(LocalStore.from_url(str(folder)), _PLAN, _INFO), in_process=True, registry=session.registry)
         ) as rehearsed,
     ):
         importlib.util.find_spec("turnout_rehearsal")  # there is none: what the folders hold is read for once

@@ -238,7 +238,7 @@ def _performed(staged: Stage, *, stop: bool) -> Executed | StepFailed:
 
 def _theirs(error: BaseException) -> Any:
     """Where a debugger starts: the traceback from the first frame that is not turnout's own, if there is one."""
-    from turnout.runtime.execution import NOT_THE_USERS
+    from turnout.runtime.failures import NOT_THE_USERS
 
     cause = error.__cause__ if isinstance(error, TurnoutError) and error.__cause__ is not None else error
     found = cause.__traceback__

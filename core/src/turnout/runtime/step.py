@@ -9,7 +9,8 @@ from turnout.base.errors import RunError, TurnoutError
 from turnout.model.records import StepResult
 from turnout.runtime.attempt import Attempt
 from turnout.runtime.decision import decide, planned, settle
-from turnout.runtime.execution import FINAL, StepFailed, execute
+from turnout.runtime.execution import StepFailed, execute
+from turnout.runtime.failures import FINAL
 from turnout.runtime.resolution import Wait
 from turnout.runtime.session import Session
 

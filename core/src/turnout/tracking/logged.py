@@ -23,13 +23,14 @@ class StepLog:
     """Collects metric points, params and artifacts of one attempt; called from any thread of the step.
 
     Args:
+        artifacts: gives what saves values.
         feature_store: gives the stack's feature store.
         sender: is handed points and params as they come, which may show them while the step runs.
     """
 
     def __init__(
         self,
-        artifacts: Artifacts,
+        artifacts: Callable[[], Artifacts],
         redactor: Redactor,
         feature_store: Callable[[], Any],
         sender: Sender | None = None,
@@ -69,7 +70,7 @@ class StepLog:
     def log_artifact(self, name: str, value: Any) -> None:
         """Store a value beside the outputs."""
         name = self._name(name)
-        record = self._artifacts.save(value, OutputPlan(name=name, type=ANY))
+        record = self._artifacts().save(value, OutputPlan(name=name, type=ANY))
         assert record.artifact is not None
         self._saved[name] = record.artifact
 

@@ -31,7 +31,7 @@ from turnout.model.records import Failure, Isolation, Mark, RunState, StepResult
 from turnout.runtime import sealed
 from turnout.runtime.attempt import Attempt
 from turnout.runtime.decision import result_of, settle_here
-from turnout.runtime.execution import FINAL
+from turnout.runtime.failures import FINAL
 from turnout.runtime.finish import finish_run
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.log_file import APPEND, open_log
