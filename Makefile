@@ -1,6 +1,6 @@
 # The two commands of the README: `make demo` and `make test`. The rest is for developers.
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-engines test-pythons test-pandas lint format bench soak constraints clean
+.PHONY: help demo docs test first-day test-engines test-pythons test-pandas lint format bench soak constraints clean
 SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -59,6 +59,9 @@ test-pandas: .venv/ready ## What values become, with pandas 2
 soak: .venv/ready .venv-engines/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak
 	@TURNOUT_ALL_CASES=1 .venv-engines/bin/pytest -q tests/soak/engines tests/engines/test_beam_plugin.py
+
+first-day: .venv/ready ## The README, the guide and the stacks' page typed from wheels, in an empty environment
+	@$(BIN)/python tests/first_day.py
 
 lint: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff format --check .

@@ -55,17 +55,19 @@ for line in sys.stdin:
 class Reader:
     """Reads a document: writes its files, types its Python at one prompt, its commands in a shell."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable, prefix: tuple[str, ...] = ()) -> None:
+        """Args: prefix: what every command is started by, such as ``env -i``."""
         self.folder = folder
+        self.prefix = prefix
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("TURNOUT", "PYTEST"))}
         self.environ |= {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}",
             "TURNOUT_CACHE": str(folder.parent / "cache"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         self._errors = (folder.parent / "prompt.err").open("w")
         self._prompt = subprocess.Popen(
-            [sys.executable, "-c", PROMPT],
+            [*prefix, python, "-c", PROMPT],
             cwd=folder,
             env=self.environ,
             stdin=subprocess.PIPE,
@@ -94,7 +96,12 @@ class Reader:
 
     def call(self, name: str, line: int, command: str) -> str:
         done = subprocess.run(
-            command, shell=True, cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
+            [*self.prefix, "bash", "-c", command],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{name}:{line}: {command}\n{done.stdout}{done.stderr}"
         return done.stdout
