@@ -101,6 +101,11 @@ class AirflowServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def orchestrator(self) -> dict[str, Any]:
+        """The settings of an orchestrator that runs pipelines here, steps in this environment."""
+        return {"type": "airflow", "url": self.url, "dags_folder": str(self.dags), "python": sys.executable}
+
     def start(self, part: str) -> None:
         """Start a part of it; of the API server, until it answers."""
         with (self.logs / f"{part}.log").open("wb") as log:

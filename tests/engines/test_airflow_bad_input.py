@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,9 @@ def project(airflow_server: Any, tmp_path_factory: pytest.TempPathFactory) -> It
     """The project, with a stack whose options are no better than the rest."""
     folder = tmp_path_factory.mktemp("bad-input")
     made = Project(SOURCE, folder / "project", folder / "cache")
-    server = {"url": airflow_server.url, "dags_folder": str(airflow_server.dags), "python": sys.executable}
     stack = {
         "extends": "local",
-        "orchestrator": {"type": "airflow", **server},
+        "orchestrator": airflow_server.orchestrator,
         "steps": {
             "*": {
                 "airflow": {

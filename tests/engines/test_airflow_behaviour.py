@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ def project(airflow_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Pr
     """The project, with a stack of the live Airflow."""
     folder = tmp_path_factory.mktemp("behaviour")
     made = Project(Path(__file__).parent / "airflow_project", folder / "project", folder / "cache")
-    server = {"url": airflow_server.url, "dags_folder": str(airflow_server.dags), "python": sys.executable}
-    made.stack("airflow", {"type": "airflow", **server})
+    made.stack("airflow", airflow_server.orchestrator)
     return made
 
 

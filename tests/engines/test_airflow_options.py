@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,6 @@ def project(airflow_server: Any, alerts: Path, tmp_path_factory: pytest.TempPath
     (folder / "source" / "watched.py").write_text(SOURCE)
     (folder / "source" / "pyproject.toml").write_text('[project]\nname = "options"\nversion = "1"\n')
     made = Project(folder / "source", folder / "project", folder / "cache")
-    server = {"url": airflow_server.url, "dags_folder": str(airflow_server.dags), "python": sys.executable}
     calls = {"deadline": 2, "on_deadline_callback": "alerts_of_options:late"}
     calls |= {
         f"on_{name}_callback": f"alerts_of_options:{call}"
@@ -79,7 +77,7 @@ def project(airflow_server: Any, alerts: Path, tmp_path_factory: pytest.TempPath
     }
     stack = {
         "extends": "local",
-        "orchestrator": {"type": "airflow", **server},
+        "orchestrator": airflow_server.orchestrator,
         "steps": {"wait": {"airflow": {**WAIT, "on_success_callback": ["alerts_of_options:waited"]}}},
         "pipelines": {"watched": {"airflow": calls}},
     }

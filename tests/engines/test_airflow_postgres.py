@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def orchestrator(server: AirflowServer) -> dict[str, Any]:
     """The orchestrator's settings."""
-    return {"type": "airflow", "url": server.url, "dags_folder": str(server.dags), "python": sys.executable}
+    return server.orchestrator
 
 
 def test_a_case_of_the_suite(

@@ -35,7 +35,7 @@ def project(server: AirflowServer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("published")
     made = Project(Path(__file__).parent / "airflow_project", folder / "project", folder / "cache")
     (made.folder / "looks_like_a_dag.py").write_text(MODULE)
-    shared = {"type": "airflow", "url": server.url, "dags_folder": str(server.dags), "python": sys.executable}
+    shared = server.orchestrator
     for name, more in {"airflow": {}, "prod": {"instance": "prod"}, "dev": {"instance": "dev"}}.items():
         made.stack(name, {**shared, **more})
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +46,7 @@ def test_a_failed_run_goes_on_by_its_own_plan_where_it_failed(airflow_server: An
     (source / "pyproject.toml").write_text("[project]\nname = 'again'\nversion = '1'\n")
     (source / "flow.py").write_text(SOURCE)
     project = Project(source, tmp_path / "project", tmp_path / "cache")
-    server = {"url": airflow_server.url, "dags_folder": str(airflow_server.dags), "python": sys.executable}
-    project.stack("airflow", {"type": "airflow", **server})
+    project.stack("airflow", airflow_server.orchestrator)
     project.call("run", "flow.py", "-p", f"scratch={scratch}", "--stack", "airflow", code=1)
     (project.folder / "flow.py").write_text(SOURCE.replace("10 * number", "0"))
     (scratch / "mended").touch()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,8 +23,7 @@ def published(airflow_server: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     project = Project(Path(__file__).parent / "airflow_project", folder / "project", folder / "cache")
     source = project.folder / "schedules.py"
     source.write_text(source.read_text().replace("2026-01-01", f"{TODAY - 3 * DAY:%Y-%m-%d}"))
-    server = {"url": airflow_server.url, "dags_folder": str(airflow_server.dags), "python": sys.executable}
-    project.stack("airflow", {"type": "airflow", **server})
+    project.stack("airflow", airflow_server.orchestrator)
     try:
         for name in PUBLISHED:
             project.call("publish", f"schedules.py:{name}", "--stack", "airflow")

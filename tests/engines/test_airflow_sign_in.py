@@ -113,8 +113,7 @@ def test_an_airflow_that_is_not_there(airflow_server: Any, project: Project) -> 
 
 
 def test_a_file_that_airflow_cannot_import(airflow_server: Any, project: Project) -> None:
-    server = {"url": airflow_server.url, "dags_folder": str(airflow_server.dags), "python": sys.executable}
-    project.stack("broken", {"type": "airflow", **server})
+    project.stack("broken", airflow_server.orchestrator)
     stack = json.loads((project.folder / "stacks" / "broken.yaml").read_text())
     stack["steps"] = {"hold": {"airflow": {"executor": "NoSuchExecutor"}}}
     (project.folder / "stacks" / "broken.yaml").write_text(json.dumps(stack))

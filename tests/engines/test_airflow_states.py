@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +90,11 @@ def project(airflow_server: Any, alerts: Path, tmp_path_factory: pytest.TempPath
     (folder / "source" / "flow.py").write_text(SOURCE)
     (folder / "source" / "pyproject.toml").write_text('[project]\nname = "states"\nversion = "1"\n')
     made = Project(folder / "source", folder / "project", folder / "cache")
-    server = {"url": airflow_server.url, "dags_folder": str(airflow_server.dags), "python": sys.executable}
     calls = {
         "on_success_callback": "alerts_of_states:done",
         "on_failure_callback": "alerts_of_states:failed",
     }
-    plain = {"extends": "local", "orchestrator": {"type": "airflow", **server}}
+    plain = {"extends": "local", "orchestrator": airflow_server.orchestrator}
     plain["pipelines"] = {"hidden": {"airflow": calls}, "limited": {"airflow": {"run_timeout": 25}}}
     tracked = {**plain, "tracker": {"type": "mlflow", "uri": f"sqlite:///{made.folder / 'mlflow.db'}"}}
     (made.folder / "stacks").mkdir()
