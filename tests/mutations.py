@@ -422,7 +422,7 @@ def fuzz_stack(shop: Shop, chance: random.Random) -> str:
         )
     (shop.root / "stacks/odd.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
     commands = (
-        ("stack", "check", "--stack", "odd"), ("stack", "show", "--stack", "odd"), ("explain", "fuzzed_flow.py", "--stack", "odd"),
+        ("stack", "check", "odd"), ("stack", "show", "odd"), ("stack", "show", "odd", "--json"), ("explain", "fuzzed_flow.py", "--stack", "odd"),
         ("stack", "diff", "fuzz", "odd"), ("runs", "list", "--stack", "odd"), ("stack", "list"),
         ("artifacts", "load", "latest", "total", "--stack", "odd"),
     )  # fmt: skip

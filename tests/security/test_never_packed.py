@@ -15,7 +15,7 @@ CREDENTIALS = [
     ".git-credentials", ".pgpass", ".my.cnf", ".pypirc", ".npmrc", ".dockercfg", ".docker/config.json", ".ssh/config",
     ".aws/credentials", ".kube/config", "kubeconfig", ".boto", ".s3cfg", ".htpasswd", "pip.conf", "credentials.json",
     "credentials", "application_default_credentials.json", "client_secret_1.apps.json", "service-account-prod.json",
-    "secrets.yaml", ".streamlit/secrets.toml", "db.secret", ".vault-token", "kaggle.json", "prod.tfvars", "x.tfstate",
+    "secrets.yaml", ".streamlit/secrets.toml", "db.secret", ".vault-token", "kaggle.json", "token.json", "prod.tfvars", "x.tfstate",
 ]  # fmt: skip
 CODE = [
     "env.py", "environment.yml", "secrets.py", "secrets/__init__.py", "tokens/vocabulary.txt", "tokens.txt", "credentials/a.py",

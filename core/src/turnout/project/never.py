@@ -18,7 +18,7 @@ _FILES = r"""
     \.(?:pypirc|npmrc|yarnrc|condarc|dockercfg|boto|s3cfg|terraformrc|databrickscfg|vault-token|tokens?)
     pip\.(?:conf|ini)  |  \.?rclone\.conf  |  \.?kubeconfig  |  kaggle\.json  |  \.docker/config\.json
     (?:application_default_)?credentials?(?:\.(?:json|ya?ml|toml|ini|csv|txt|cfg|db))?
-    client_secrets?[^/]*\.json  |  service[-_]?account[^/]*\.json
+    client_secrets?[^/]*\.json  |  token\.(?:json|pickle)  |  service[-_]?account[^/]*\.json
     \.?secrets?\.(?:json|ya?ml|toml|ini|txt|cfg|properties)  |  \.secrets?  |  [^/]*\.secrets?
 """
 """Names of files that hold passwords, tokens or private keys, by their kind; a folder may be called ``credentials``."""
