@@ -42,13 +42,6 @@ def python(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@pytest.fixture
 def home(tmp_path):
     yield tmp_path / "home"
     Trial(tmp_path / "home").down()
