@@ -72,11 +72,12 @@ def test_an_output_that_the_plan_does_not_have_is_no_path(shop):
     root, call = shop
     (path,) = root.glob(".turnout/store/shop/runs/*/steps/total/record.json")
     output = json.loads(path.read_bytes())["outputs"]["output"]
-    for name in ("../../../planted", "/tmp/turnout-planted", "other", "", "output/../../../planted"):
+    for name in ("../../../planted", "/tmp/turnout-planted", "other", "", "output/../../../planted", "two\nlines"):
         change(path, outputs={name: output})
         done = call("artifacts", "load", "latest", "total", "--to", "out/deep/down")
         assert done.returncode == 2
-        assert "record.json is refused: its outputs are" in done.stderr
+        shown = name.replace("\n", "\\n")[:100] or "none"
+        assert f"record.json is refused: its outputs are {shown}, and by the plan output\n" in done.stderr
         assert done.stdout == ""
         assert outside(root) == []
         assert not (root / "planted").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from turnout.base.errors import ArtifactError
+from turnout.base.texts import shown_line
 from turnout.model.plan import Plan, StepPlan
 from turnout.model.records import Record, RunInfo, decode
 
@@ -43,7 +44,7 @@ def check_outputs(record: Record, step: StepPlan, where: str) -> None:
     expected = lists.keys() if record.state == "succeeded" else set()
     if record.outputs.keys() != expected:
         names, planned = (", ".join(sorted(given)) or "none" for given in (record.outputs, expected))
-        raise _refused(where, f"its outputs are {names[:100]}, and by the plan {planned[:100]}")
+        raise _refused(where, f"its outputs are {shown_line(names[:100])}, and by the plan {planned[:100]}")
     for name, output in record.outputs.items():
         if (output.artifact is None) is (output.elements is None) or (output.elements is not None and not lists[name]):
             raise _refused(where, f"its output {name} is {'no' if lists[name] else 'not one'} artifact")
