@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -78,11 +79,11 @@ class Batcher:
                 start = 0
                 for one in batch:
                     end = start + len(one.given[self._table])
-                    _settle(one, lambda values=whole.values[start:end]: Answer(values, by_row=True))
+                    _settle(one, partial(Answer, whole.values[start:end], by_row=True))
                     start = end
                 return
         for one in batch:
-            _settle(one, lambda given=one.given: self._service.answer(given, self._observe))
+            _settle(one, partial(self._service.answer, one.given, self._observe))
 
 
 def _settle(waiting: _Waiting, answer: Callable[[], Answer]) -> None:
