@@ -46,11 +46,11 @@ def entry_points() -> list[EntryPoint]:
     """The entry points of all plugins: the core's first, then by name."""
     from importlib.metadata import Distribution, distributions
 
-    found: list[EntryPoint] = []
+    entries: list[EntryPoint] = []
     for name, place in places():
         for one in [Distribution.at(place)] if name else distributions(path=[place]):
-            found.extend(one.entry_points.select(group=GROUP))
-    return sorted(found, key=lambda entry: (entry.name != "turnout", entry.name))
+            entries.extend(one.entry_points.select(group=GROUP))
+    return sorted(entries, key=lambda entry: (entry.name != "turnout", entry.name))
 
 
 def extras() -> dict[str, str]:

@@ -156,27 +156,27 @@ class Registry:
         return self._collected[kind]
 
     def _collect(self, kind: str) -> _Collected:
-        found: dict[str, list[tuple[_Plugin, Any]]] = {}
+        offers: dict[str, list[tuple[_Plugin, Any]]] = {}
         problems: list[Problem] = []
         implementations = {impl.plugin_name: impl for impl in getattr(self._manager.hook, KINDS[kind]).get_hookimpls()}
         for plugin in self._plugins.values():
             if plugin.name not in implementations:
                 continue
             try:
-                given = list(implementations[plugin.name].function())
+                components = list(implementations[plugin.name].function())
             except Exception as error:  # a plugin's hook may raise anything
                 problems.append(plugin.problem(f"its hook {KINDS[kind]} failed: {_shown(error)}", kind=kind))
                 continue
-            for component in given:
+            for component in components:
                 name = getattr(component, "name", None)
                 fault = lazy_fault(component) if isinstance(component, Lazy) else fault_of(kind, component)
                 if fault:
                     shown = name if isinstance(name, str) else ""
                     problems.append(plugin.problem(fault, kind=kind, type=shown))
                 else:
-                    found.setdefault(str(name), []).append((plugin, component))
+                    offers.setdefault(str(name), []).append((plugin, component))
         types, owners = {}, {}
-        for name, bringers in found.items():
+        for name, bringers in offers.items():
             if len(bringers) == 1:
                 types[name], owners[name] = bringers[0][1], bringers[0][0].name
             else:
@@ -186,12 +186,12 @@ class Registry:
     def _imported(self, kind: str, name: str) -> Any:
         """A component that was collected, imported now where its plugin left that for later; None if it is unusable."""
         collected = self._kind(kind)
-        given = collected.types[name]
-        if not isinstance(given, Lazy):
-            return given
+        offered = collected.types[name]
+        if not isinstance(offered, Lazy):
+            return offered
         try:
-            component = given.load()
-            fault = fault_of(kind, component) or misnamed(given, component)
+            component = offered.load()
+            fault = fault_of(kind, component) or misnamed(offered, component)
         except (Exception, SystemExit) as error:  # a plugin's import may raise anything
             fault = f"its {noun(kind)} {name!r} cannot be imported: {_shown(error)}"
         if fault is None:

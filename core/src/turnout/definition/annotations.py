@@ -52,21 +52,21 @@ def resolve(function: Callable[..., Any], scope: Mapping[str, Any]) -> dict[str,
         raise _unresolved(function, "its annotations", str(error), where) from None
     raw = {name: one.annotation for name, one in signature.parameters.items()} | {"return": signature.return_annotation}
     globals_ = written(function).__globals__
-    found: dict[str, Any] = {}
+    resolved: dict[str, Any] = {}
     for name, annotation in raw.items():
         if annotation is inspect.Parameter.empty:
             continue
         if isinstance(annotation, type):
-            found[name] = annotation
+            resolved[name] = annotation
             continue
         holder = types.SimpleNamespace(__annotations__={name: annotation})
         try:
-            found[name] = typing.get_type_hints(holder, {**globals_, **scope}, {}, include_extras=True)[name]
+            resolved[name] = typing.get_type_hints(holder, {**globals_, **scope}, {}, include_extras=True)[name]
         except Exception as error:
             what = "its return type" if name == "return" else f"the type of {name!r}"
             shown = annotation if isinstance(annotation, str) else repr(annotation)
             raise _unresolved(function, f"{what}, {shown}", str(error), where) from None
-    return found
+    return resolved
 
 
 def _unresolved(function: Callable[..., Any], what: str, why: str, where: Location) -> DefinitionError:
@@ -206,7 +206,7 @@ def outputs(annotation: Any, step: str, where: Location) -> tuple[OutputType, ..
     label = _label(annotation)
     args = typing.get_args(annotation)
     if label is None and typing.get_origin(annotation) is tuple and Ellipsis not in args and len(args) > 1:
-        found = [OutputType(_label(arg) or f"output_{n}", type_name(arg), arg) for n, arg in enumerate(args)]
+        declared = [OutputType(_label(arg) or f"output_{n}", type_name(arg), arg) for n, arg in enumerate(args)]
     else:
         if label is None and typing.get_origin(annotation) is tuple and len(args) == 1 and _label(args[0]):
             raise DefinitionError(
@@ -214,9 +214,9 @@ def outputs(annotation: Any, step: str, where: Location) -> tuple[OutputType, ..
                 where=where,
                 fix=f'return the value itself: -> Annotated[{describe(args[0])}, "{_label(args[0])}"]',
             )
-        found = [OutputType(label or "output", type_name(annotation), annotation)]
-    _check_names(found, step, where)
-    return tuple(found)
+        declared = [OutputType(label or "output", type_name(annotation), annotation)]
+    _check_names(declared, step, where)
+    return tuple(declared)
 
 
 def _label(annotation: Any) -> str | None:

@@ -35,19 +35,19 @@ def bounds_of(metadata: Iterable[Any], kind: ScalarKind | None) -> Bounds:
     Raises:
         Unchecked: for a constraint that is none of these bounds, or not one of such values.
     """
-    found: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for item, name, setting in _settings(metadata):
         value = getattr(setting, "pattern", setting)  # of a regular expression
-        shown = f"{type(item).__name__}({name}={value!r})"
+        written = f"{type(item).__name__}({name}={value!r})"
         if name not in Bounds.__struct_fields__:
-            raise Unchecked(f"{shown} is a constraint that turnout cannot check")
+            raise Unchecked(f"{written} is a constraint that turnout cannot check")
         if kind is None or name not in _FITTING.get(kind, ()):
-            raise Unchecked(f"{shown} cannot be checked for a value of this type")
+            raise Unchecked(f"{written} cannot be checked for a value of this type")
         if not isinstance(value, str if name == "pattern" else (int, float)):
-            raise Unchecked(f"{shown} is not a bound that a plan can hold")
-        if found.setdefault(name, value) != value:
-            raise Unchecked(f"{name} is declared twice: {found[name]!r} and {value!r}")
-    return Bounds(**found)
+            raise Unchecked(f"{written} is not a bound that a plan can hold")
+        if limits.setdefault(name, value) != value:
+            raise Unchecked(f"{name} is declared twice: {limits[name]!r} and {value!r}")
+    return Bounds(**limits)
 
 
 def is_constrained(annotation: Any) -> bool:

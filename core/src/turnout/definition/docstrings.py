@@ -10,7 +10,7 @@ _ENTRY = re.compile(r"(\s+)\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)\Z")
 
 def parameters(doc: str) -> dict[str, str]:
     """The text on each parameter, its lines joined; none for a docstring without such a section."""
-    found: dict[str, list[str]] = {}
+    paragraphs: dict[str, list[str]] = {}
     lines = iter(doc.splitlines())
     if not any(_SECTION.match(line) for line in lines):
         return {}
@@ -23,8 +23,8 @@ def parameters(doc: str) -> dict[str, str]:
         depth = len(line) - len(line.lstrip())
         if entry and (indent is None or depth == indent):
             indent = depth
-            texts = found.setdefault(entry[2], [])
+            texts = paragraphs.setdefault(entry[2], [])
             texts.append(entry[3])
         elif texts is not None and line.strip() and indent is not None and depth > indent:
             texts.append(line.strip())
-    return {name: " ".join(texts).strip() for name, texts in found.items()}
+    return {name: " ".join(texts).strip() for name, texts in paragraphs.items()}

@@ -117,11 +117,11 @@ def lookup(module: ModuleType | None, qualname: str) -> Any:
 
 def _reaches(function: Callable[..., Any], holder: object) -> bool:
     """Whether the function's module has it, or its decorated form, under its name."""
-    found = lookup(sys.modules.get(function.__module__), function.__qualname__)
-    while found is not None:
-        if found is holder or found is function or getattr(found, "function", None) is function:
+    reached = lookup(sys.modules.get(function.__module__), function.__qualname__)
+    while reached is not None:
+        if reached is holder or reached is function or getattr(reached, "function", None) is function:
             return True
-        found = getattr(found, "__wrapped__", None)
+        reached = getattr(reached, "__wrapped__", None)
     return False
 
 

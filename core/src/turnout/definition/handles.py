@@ -139,11 +139,11 @@ class Outputs(Value):
         )
 
     def __iter__(self) -> Iterator[Handle]:  # type: ignore[override]
-        wanted = _targets(sys._getframe(1))
+        targets = _targets(sys._getframe(1))
         count = len(self._handles)
-        if wanted is not None and not wanted[0] <= count <= wanted[1]:
+        if targets is not None and not targets[0] <= count <= targets[1]:
             raise DefinitionError(
-                f"the step {self._step!r} has {count} outputs and is unpacked into {wanted[0]}",
+                f"the step {self._step!r} has {count} outputs and is unpacked into {targets[0]}",
                 where=places.here(),
                 why=f"they are: {', '.join(self._handles)}" if count else "it declares -> None",
                 fix="give each output a name on the left, or declare other outputs: -> tuple[X, Y]",

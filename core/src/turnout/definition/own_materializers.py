@@ -29,7 +29,7 @@ def materializer(*types: type[Any]) -> Callable[[ClassT], ClassT]:
         DefinitionError: for what is no class, or a class that a worker could not import or use.
     """
     where = here()
-    if not types or not all(isinstance(one, type) for one in types):
+    if not types or not all(isinstance(class_, type) for class_ in types):
         raise DefinitionError(
             "@materializer takes the classes it is for",
             where=where,
@@ -44,16 +44,16 @@ def materializer(*types: type[Any]) -> Callable[[ClassT], ClassT]:
                 where=where,
                 fix="move it to the top of a module of the project",
             )
-        for method, shown in _METHODS.items():
+        for method, signature in _METHODS.items():
             found = getattr(cls, method, None)
-            if not callable(found) or len(inspect.signature(found).parameters) < shown.count(",") + 1:
+            if not callable(found) or len(inspect.signature(found).parameters) < signature.count(",") + 1:
                 raise DefinitionError(
-                    f"the materializer {cls.__name__} has no method {method}{shown}",
+                    f"the materializer {cls.__name__} has no method {method}{signature}",
                     where=where,
-                    fix=f"write def {method}{shown}: …",
+                    fix=f"write def {method}{signature}: …",
                 )
-        for one in types:
-            _registry[class_name(one)] = name
+        for class_ in types:
+            _registry[class_name(class_)] = name
         return cls
 
     return register

@@ -165,14 +165,14 @@ class PipelineDefinition:
             )
         wiring = Wiring(trace, f"the pipeline {self.name!r}", where)
         bound = self.signature.bind(args, kwargs, wiring.what, where)
-        given = {
+        arguments = {
             name: _given(wiring, parameter, bound.get(name, parameter.default))
             for name, parameter in self.signature.parameters.items()
         }
         trace.claim(self._group, "pipeline", where)
         before = len(trace.steps)
         with trace.group(self._group, self.function):
-            result = self.function(**given)
+            result = self.function(**arguments)
         _check_complete(trace, self.name, before, places.defined(self.function))
         return result
 

@@ -67,15 +67,15 @@ def refresh(definition: PipelineDefinition, project: Project) -> None:
 
 def _changed(project: Project) -> dict[str, str]:
     """The files of the project's modules that have changed since these were imported, by the modules' names."""
-    found = {}
+    changed = {}
     for name, (mark, then) in list(_seen.items()):
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
         if module is None or not file or (module.__spec__ or module) is not mark:
             continue
         if Path(file).is_relative_to(project.root) and _changed_at(file) not in (then, 0):
-            found[name] = file
-    return found
+            changed[name] = file
+    return changed
 
 
 def _changed_at(file: str) -> int:

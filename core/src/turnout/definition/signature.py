@@ -61,12 +61,14 @@ class Signature:
         raw = inspect.signature(function).parameters
         self.function = function
         self.parameters: dict[str, Parameter] = {}
-        for name, one in raw.items():
+        for name, raw_parameter in raw.items():
             try:
-                self.parameters[name] = Parameter(one, hints.get(name, NOTHING))
+                self.parameters[name] = Parameter(raw_parameter, hints.get(name, NOTHING))
             except Unchecked as error:
                 raise unchecked(f"{function.__name__}: the type of {name!r}", error, function) from None
-        self.positional = tuple(one.name for one in self.parameters.values() if not one.keyword_only)
+        self.positional = tuple(
+            raw_parameter.name for raw_parameter in self.parameters.values() if not raw_parameter.keyword_only
+        )
         self.returns = hints.get("return", NOTHING)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], what: str, where: Location) -> dict[str, Any]:
@@ -123,12 +125,12 @@ def checked_type(annotation: Any) -> tuple[ParamType | UnknownType, ParamType | 
         Unchecked: for a constraint that values cannot be held to.
     """
     try:
-        found = param_type(annotation)
+        declared = param_type(annotation)
     except UnknownType as error:
         if is_constrained(annotation):
             raise Unchecked("a constraint on a value of this class cannot be checked") from None
         return error, declared_keys(annotation)
-    return found, found if found.is_bounded else None
+    return declared, declared if declared.is_bounded else None
 
 
 def unchecked(what: str, error: Unchecked, function: Callable[..., Any]) -> DefinitionError:
@@ -148,24 +150,25 @@ def check_parameters(function: Callable[..., Any], kind: str) -> None:
         DefinitionError: for the first of them.
     """
     where = defined(function)
-    for name, one in inspect.signature(function).parameters.items():
-        if one.kind in _KINDS:
-            shown = _KINDS[one.kind] + name
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in _KINDS:
+            shown = _KINDS[parameter.kind] + name
             raise DefinitionError(
                 f"{function.__name__} takes {shown}, which a {kind} cannot"
-                + (" as it is positional only" if one.kind is inspect.Parameter.POSITIONAL_ONLY else ""),
+                + (" as it is positional only" if parameter.kind is inspect.Parameter.POSITIONAL_ONLY else ""),
                 where=where,
                 why="each input has a name in the plan",
                 fix="leave out the / in the signature"
-                if one.kind is inspect.Parameter.POSITIONAL_ONLY
+                if parameter.kind is inspect.Parameter.POSITIONAL_ONLY
                 else "name each parameter; for many alike take one list",
             )
-        if kind == "step" and isinstance(one.default, Marker):
+        if kind == "step" and isinstance(parameter.default, Marker):
             raise DefinitionError(
-                f"the step {function.__name__!r} has {one.default!r} as the default of {name!r}",
+                f"the step {function.__name__!r} has {parameter.default!r} as the default of {name!r}",
                 where=where,
                 why="only a pipeline's parameters are given by the engine",
-                fix=f"make it a parameter of the pipeline, {name}: datetime = {one.default!r}, and hand it to the step",
+                fix=f"make it a parameter of the pipeline, {name}: datetime = {parameter.default!r}, "
+                "and hand it to the step",
             )
 
 

@@ -89,13 +89,13 @@ class Trace:
 
     def entrypoint(self, function: Callable[..., Any], holder: object) -> Entrypoint:
         """Where a worker finds a step's function; one that travels by value is pickled once a trace."""
-        found = self._entrypoints.get(id(function))
-        if found is None:
+        entrypoint = self._entrypoints.get(id(function))
+        if entrypoint is None:
             placed = functions.entrypoint(function, holder)
-            found = self._entrypoints[id(function)] = placed.entrypoint
-            if placed.value is not None and found.value is not None:
-                self.values[found.value] = placed.value
-        return found
+            entrypoint = self._entrypoints[id(function)] = placed.entrypoint
+            if placed.value is not None and entrypoint.value is not None:
+                self.values[entrypoint.value] = placed.value
+        return entrypoint
 
     @contextmanager
     def group(self, name: str, function: Callable[..., Any]) -> Iterator[None]:

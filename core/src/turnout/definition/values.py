@@ -41,12 +41,12 @@ class Value:
         raise NotImplementedError
 
     def _error(self, what: str, fix: str) -> DefinitionError:
-        shown = self._show()
+        preview = self._show()
         return DefinitionError(
-            f"{shown} {what}",
+            f"{preview} {what}",
             where=places.here(),
             why=_UNKNOWN,
-            fix=fix.replace("{name}", shown.rpartition(".")[2]).replace("{when}", self._guard()),
+            fix=fix.replace("{name}", preview.rpartition(".")[2]).replace("{when}", self._guard()),
         )
 
     def _guard(self) -> str:

@@ -83,13 +83,13 @@ def when(condition: Any, name: str | None = None) -> Guard:
             raise DefinitionError(
                 f"when({condition._show()}) has several outputs or none", where=where, fix="compare one of its outputs"
             )
-        given = getattr(condition, "name", None) if callable(condition) else None
+        function_name = getattr(condition, "name", None) if callable(condition) else None
         raise DefinitionError(
-            f"when({given or shorten(condition)}) has nothing to decide at run time",
+            f"when({function_name or shorten(condition)}) has nothing to decide at run time",
             where=where,
-            why=f"{given} is not called" if given else "its condition is a plain value",
-            fix=f"call it: when({given}(…))"
-            if given
+            why=f"{function_name} is not called" if function_name else "its condition is a plain value",
+            fix=f"call it: when({function_name}(…))"
+            if function_name
             else 'compare an output or a parameter: when(report["r2"] > 0.3); for what is known now, use if',
         )
     if condition._trace is not trace:
@@ -103,12 +103,12 @@ def _check_bool(handle: Handle) -> None:
     source = handle._source
     is_bool = isinstance(source.value, bool) if isinstance(source, Literal) else handle._type.name == "builtins:bool"
     if handle._mapped or handle._type.collection or not is_bool:
-        shown = handle._show()
+        preview = handle._show()
         raise DefinitionError(
-            f"when({shown}) is no comparison, and {shown} is not known to be a bool",
+            f"when({preview}) is no comparison, and {preview} is not known to be a bool",
             where=places.here(),
             why=f"its type is {handle._type.text}",
-            fix=f"compare it, when({shown} > 0.3), or declare it as a bool",
+            fix=f"compare it, when({preview} > 0.3), or declare it as a bool",
         )
 
 

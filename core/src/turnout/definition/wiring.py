@@ -41,13 +41,13 @@ class Wiring:
         source = value._source
         if isinstance(source, Literal):
             return spec_of(parameter, self._again(parameter, source))
-        given = value._type
+        type_given = value._type
         if value._mapped:
             assert isinstance(source, Output)
-            given = collection_of(given)
-            self.check_fit(parameter, given, value)
+            type_given = collection_of(type_given)
+            self.check_fit(parameter, type_given, value)
             return spec_of(parameter, Collected(step=source.step, output=source.output))
-        self.check_fit(parameter, given, value)
+        self.check_fit(parameter, type_given, value)
         return spec_of(parameter, source)
 
     def element(self, parameter: Parameter, value: Handle) -> InputSpec:
@@ -58,17 +58,19 @@ class Wiring:
         """
         source = value._source
         assert isinstance(source, Output)
-        given = value._type
+        type_given = value._type
         if not value._mapped:
-            given = msgspec.structs.replace(given, collection=False, text=_inside(given.text), optional=False)
-        if not fits(given, parameter.type_name):
+            type_given = msgspec.structs.replace(
+                type_given, collection=False, text=_inside(type_given.text), optional=False
+            )
+        if not fits(type_given, parameter.type_name):
             raise DefinitionError(
                 f"{self.what} takes {article(shown_type(parameter))} as {parameter.name!r}, "
-                f"and the elements of {value._show()} are of type {given.text}",
+                f"and the elements of {value._show()} are of type {type_given.text}",
                 where=self.where,
-                why="maps do not nest" if value._mapped and given.collection else None,
+                why="maps do not nest" if value._mapped and type_given.collection else None,
                 fix="flatten it in a step that returns one list, and map over that"
-                if value._mapped and given.collection
+                if value._mapped and type_given.collection
                 else "map over a list of what the step takes, or change one of the annotations",
             )
         return spec_of(parameter, Element(step=source.step, output=source.output))
@@ -133,15 +135,15 @@ class Wiring:
             ) from None
 
     def _misfit(self, parameter: Parameter, value: Any) -> DefinitionError:
-        shown = shown_type(parameter)
-        if type(value).__module__ == "builtins" and shown.partition("[")[0] == type(value).__qualname__:
+        declared = shown_type(parameter)
+        if type(value).__module__ == "builtins" and declared.partition("[")[0] == type(value).__qualname__:
             return DefinitionError(
                 f"{self.what} is given {shorten(value)} as {parameter.name!r}, which a plan cannot hold",
                 where=self.where,
                 why="what is written in a pipeline is kept in the plan, as JSON",
                 fix="make it in a step, or take a number, text, bool, time, list, tuple or dict",
             )
-        wanted = "a JSON value" if parameter.type == JSON_TYPE else article(shown)
+        wanted = "a JSON value" if parameter.type == JSON_TYPE else article(declared)
         return DefinitionError(
             f"{self.what} takes {wanted} as {parameter.name!r}, not {shorten(value)}",
             where=self.where,

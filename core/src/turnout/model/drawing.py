@@ -51,16 +51,16 @@ def draw(steps: Iterable[Step], states: Mapping[str, str] | None = None) -> str:
     A gate is a pill, a mapped step a pile, a dashed line a guard. Where the library for the layout is not installed,
     and beyond 300 steps, the steps are listed instead.
     """
-    found = list(steps)
-    layout = lay_out(found) if len(found) <= MOST else None
+    drawn = list(steps)
+    layout = lay_out(drawn) if len(drawn) <= MOST else None
     if layout is None:
-        return _listed(found, states or {})
+        return _listed(drawn, states or {})
     width = max((spot.x for spot in layout.boxes.values()), default=0) + WIDTH / 2 + 4
     height = max((spot.y for spot in layout.boxes.values()), default=0) + HEIGHT / 2 + 4
     size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">']
-    parts += [_line(layout, name, step) for step in found for name in dict.fromkeys(step.upstream)]
-    parts += [_box(step, layout.boxes[step.name], (states or {}).get(step.name, "")) for step in found]
+    parts += [_line(layout, name, step) for step in drawn for name in dict.fromkeys(step.upstream)]
+    parts += [_box(step, layout.boxes[step.name], (states or {}).get(step.name, "")) for step in drawn]
     return "".join([*parts, "</svg>"])
 
 

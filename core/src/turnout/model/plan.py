@@ -146,11 +146,11 @@ class Plan(PipelineBase, frozen=True, kw_only=True):
     @cached_property
     def downstream(self) -> dict[str, tuple[str, ...]]:
         """For each step the names of those that need it directly."""
-        found: dict[str, list[str]] = {step.name: [] for step in self.steps}
+        followers: dict[str, list[str]] = {step.name: [] for step in self.steps}
         for step in self.steps:
             for name in step.upstream:
-                found[name].append(step.name)
-        return {name: tuple(names) for name, names in found.items()}
+                followers[name].append(step.name)
+        return {name: tuple(names) for name, names in followers.items()}
 
     def _repr_html_(self) -> str:
         from turnout.model.drawing import draw
@@ -164,7 +164,7 @@ class _Header(msgspec.Struct):
 
 
 def settled(plan: Plan) -> Plan:
-    """The plan as who reads its bytes elsewhere sees it, in canonical order; the bytes are kept with it."""
+    """The plan in canonical order, as a worker decodes it; its bytes are kept with it."""
     data = plan.encode()
     found = decode(data)
     msgspec.structs.force_setattr(found, "_encoded", data)

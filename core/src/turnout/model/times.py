@@ -165,11 +165,11 @@ def parse_date(text: str) -> date:
     Raises:
         ValueError: when it is not one.
     """
-    found = _DATE_ONLY.match(text.strip())
-    if found is None:
+    match = _DATE_ONLY.match(text.strip())
+    if match is None:
         raise ValueError("it is not an ISO 8601 date")
     try:
-        return date(*(int(part) for part in found.groups()))
+        return date(*(int(part) for part in match.groups()))
     except ValueError:
         raise ValueError("there is no such day") from None
 

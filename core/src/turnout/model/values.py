@@ -147,15 +147,13 @@ def shorten(value: Any) -> str:
     """A value for a message: 60 characters at most, a class name for what is not plain."""
     if isinstance(value, (str, int, float, bool, type(None), list, tuple, dict, date, timedelta, Enum)):
         try:
-            shown = repr(value)
+            text = repr(value)
         except ValueError:
-            shown = f"an int of {value.bit_length()} bits" if isinstance(value, int) else article(type(value).__name__)
+            text = f"an int of {value.bit_length()} bits" if isinstance(value, int) else article(type(value).__name__)
     else:
         kind = type(value)
-        shown = article(
-            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        )
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+        text = article(kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}")
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _convert(value: Any, type_: ParamType, reading: Reading) -> Any:
@@ -289,12 +287,12 @@ def _inside(value: Any, path: str, type_: ParamType, reading: Reading) -> Any:
 
 def _parsed(value: str, kind: type[Any]) -> Any:
     try:
-        found = json.loads(value, parse_constant=_refuse, object_pairs_hook=_object)
+        decoded = json.loads(value, parse_constant=_refuse, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         raise Misfit("a text must be JSON here") from None
-    if not isinstance(found, kind):
+    if not isinstance(decoded, kind):
         raise Misfit
-    return found
+    return decoded
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -74,13 +74,13 @@ class Export:
     @property
     def differing(self) -> dict[str, str]:
         """What would have to change in the folder: each path, and what is the matter with it."""
-        found = {}
+        differences = {}
         for name, data in self._files.items():
             content = _content(self.folder / name)
             if content != data:
-                found[name] = "missing" if content is None else "differs"
-        found.update({name: "of an earlier export" for name in self._gone if (self.folder / name).is_file()})
-        return found
+                differences[name] = "missing" if content is None else "differs"
+        differences.update({name: "of an earlier export" for name in self._gone if (self.folder / name).is_file()})
+        return differences
 
     def write(self) -> None:
         """Write what differs, and remove what an earlier export of the same wrote; the marker names all of it first."""

@@ -65,14 +65,14 @@ def engine_options(
     Another orchestrator's options stay out of the plan.
     """
     engine = stack.orchestrator_type
-    given = own.get(engine.name, {})
+    options = own.get(engine.name, {})
     struct = engine.pipeline_options if what.startswith("pipeline") else engine.options
-    if given:
+    if options:
         try:
-            msgspec.convert(given, struct or Config)
+            msgspec.convert(options, struct or Config)
         except msgspec.ValidationError as error:
             problems.append(ConfigError(f"the {engine.name} options of the {what} do not fit: {error}", where=where))
-    merged = {**given, **over.get(engine.name, {})}
+    merged = {**options, **over.get(engine.name, {})}
     return {engine.name: merged} if merged else {}
 
 

@@ -218,7 +218,7 @@ def _code(spec: PipelineSpec, traced: Traced, prints: Fingerprints) -> dict[str,
 
 
 def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for pattern in step.files:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             problems.append(
@@ -239,8 +239,8 @@ def _files(step: StepSpec, project: Project, problems: list[TurnoutError]) -> di
                     fix="correct the pattern in files=",
                 )
             )
-        found.update({path.relative_to(project.root).as_posix(): canonical.digest_file(path)[0] for path in matches})
-    return found
+        digests.update({path.relative_to(project.root).as_posix(): canonical.digest_file(path)[0] for path in matches})
+    return digests
 
 
 def _of_step(error: TurnoutError, step: StepSpec) -> PlanError:
@@ -250,17 +250,17 @@ def _of_step(error: TurnoutError, step: StepSpec) -> PlanError:
 
 def _check_python(stack: Stack, problems: list[TurnoutError]) -> None:
     """A lock holds for the Python that plans: a stack that wants another one is refused."""
-    wanted, running = stack.environment.python, python_minor()
-    if wanted is None or wanted == running:
+    requested, running = stack.environment.python, python_minor()
+    if requested is None or requested == running:
         return
     section = stack.document.get("environment")
     node = None if section is None else section.get("python")
     problems.append(
         PlanError(
-            f"the stack {stack.name} wants Python {wanted} on its workers, and this is Python {running}",
+            f"the stack {stack.name} wants Python {requested} on its workers, and this is Python {running}",
             where=None if node is None else node.at,
             why="packages are locked for the Python that plans",
-            fix=f'plan with Python {wanted}, or write `python: "{running}"` in the stack',
+            fix=f'plan with Python {requested}, or write `python: "{running}"` in the stack',
         )
     )
 

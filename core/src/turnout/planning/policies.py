@@ -24,12 +24,12 @@ def forbidden(plan: Plan, revision: Revision | None, registry: Registry) -> list
 
 def policies_of(worker: Worker, registry: Registry) -> tuple[Policy[Any], ...]:
     """The policies that can be asked here, off the workers."""
-    found: list[Policy[Any]] = []
+    policies: list[Policy[Any]] = []
     for component in worker.policies:
         if not _waits(component.config):
             config, _ = resolve_worker(component.config, {}, _no_secret)
-            found.append(instantiate(registry, POLICY, component.type, config))
-    return tuple(found)
+            policies.append(instantiate(registry, POLICY, component.type, config))
+    return tuple(policies)
 
 
 def _waits(value: Any) -> bool:

@@ -44,33 +44,33 @@ def step_code(
         own: the fingerprint of a step's function; None where it has none, or none that can be told.
         params: the pipeline's parameters.
     """
-    found: dict[str, Fingerprint] = {}
+    fingerprints: dict[str, Fingerprint] = {}
     carried: dict[str, Fingerprint] = {}
     types = {(step.name, output.name): output.type for step in steps for output in step.outputs}
     param_types = {param.name: param.type for param in params}
-    known: dict[tuple[str, tuple[str, ...]], Fingerprint] = {}
+    cached: dict[tuple[str, tuple[str, ...]], Fingerprint] = {}
     for step in steps:
         function = own(step)
-        given = {name: types[name] for name in _given(step)}
-        makers = [maker for (maker, _), type_ in given.items() if not is_plain(type_)]
+        input_types = {name: types[name] for name in _given(step)}
+        makers = [maker for (maker, _), type_ in input_types.items() if not is_plain(type_)]
         brought = joined([carried[maker] for maker in dict.fromkeys(makers) if maker in carried])
         carried[step.name] = brought
         if function is None:
             continue
         label = str(step.entrypoint).partition(".<locals>")[0]
-        handed_on = {name: one for name, one in function.parts.items() if name not in {label, FOREIGN}}
+        handed_on = {name: part for name, part in function.parts.items() if name not in {label, FOREIGN}}
         carried[step.name] = joined([brought, msgspec.structs.replace(function, parts=handed_on)])
         enums = _enums(step, param_types)
-        classes = tuple(sorted({*_classes(step), *enums, *(type_.name for type_ in given.values())}))
+        classes = tuple(sorted({*_classes(step), *enums, *(type_.name for type_ in input_types.values())}))
         alike = (function.digest, classes)
-        if not (brought.parts or brought.packages) and alike in known:
-            found[step.name] = known[alike]
+        if not (brought.parts or brought.packages) and alike in cached:
+            fingerprints[step.name] = cached[alike]
             continue
-        of_classes = [one for name in classes if ":" in name and (one := prints.of_class(name)) is not None]
-        found[step.name] = joined([function, joined([*of_classes, brought])])
+        of_classes = [part for name in classes if ":" in name and (part := prints.of_class(name)) is not None]
+        fingerprints[step.name] = joined([function, joined([*of_classes, brought])])
         if not (brought.parts or brought.packages):
-            known[alike] = found[step.name]
-    return found
+            cached[alike] = fingerprints[step.name]
+    return fingerprints
 
 
 def is_plain(type_: TypeName) -> bool:

@@ -33,17 +33,17 @@ class Uploads:
         Raises:
             PlanError: when there is no such file or folder.
         """
-        found = (self.project.root / Path(path).expanduser()).resolve()
-        if not (found.is_dir() if kind == "folder" else found.is_file()):
+        resolved = (self.project.root / Path(path).expanduser()).resolve()
+        if not (resolved.is_dir() if kind == "folder" else resolved.is_file()):
             raise PlanError(
                 f"{what} is {path!r}, and there is no such {kind}",
                 where=where,
-                why=f"looked for {found}",
+                why=f"looked for {resolved}",
                 fix=f"correct the path; a relative one starts from the project's root {self.project.root}",
             )
-        suffix = found.suffix if kind == "file" else ""
-        digest = path_artifact(found, kind).digest
-        self._paths[digest] = (found, kind, suffix)
+        suffix = resolved.suffix if kind == "file" else ""
+        digest = path_artifact(resolved, kind).digest
+        self._paths[digest] = (resolved, kind, suffix)
         return {"digest": digest, "suffix": suffix}
 
     @property
@@ -63,13 +63,15 @@ class Uploads:
         paths = [path for path, _, _ in self._paths.values()]
         several = [one for value in given for one in (value if isinstance(value, (list, tuple)) else [value])]
         large = [(Path.cwd() / Path(one)).resolve() for one in several if isinstance(one, (str, os.PathLike))]
-        found: set[str] = set()
+        paths_of_data: set[str] = set()
         for path, limit in (*((path, 0) for path in paths), *((path, FILE_LIMIT) for path in large)):
             files = [path] if path.is_file() else path.rglob("*") if path.is_relative_to(root) else []
             files = [file for file in files if file.is_file() and file.is_relative_to(root)]
             if not any(file.suffix == ".py" for file in files):
-                found.update(file.relative_to(root).as_posix() for file in files if file.stat().st_size >= limit)
-        return found.difference(named)
+                paths_of_data.update(
+                    file.relative_to(root).as_posix() for file in files if file.stat().st_size >= limit
+                )
+        return paths_of_data.difference(named)
 
     def __bool__(self) -> bool:
         """Whether there is anything to send."""

@@ -77,9 +77,9 @@ def _endpoint(kind: str, value: str) -> tuple[str, int] | None:
 
 def faults(config: type[msgspec.Struct], values: dict[str, object]) -> dict[str, str]:
     """What is wrong with the addresses among settings, by the settings' names."""
-    found = {}
+    reasons = {}
     for field in msgspec.structs.fields(config):
         value = values.get(field.encode_name)
         if isinstance(value, str) and (kind := kind_of(field.type)) and (reason := fault(kind, value)):
-            found[field.encode_name] = reason
-    return found
+            reasons[field.encode_name] = reason
+    return reasons

@@ -80,18 +80,18 @@ def bind(
     fields = {field.encode_name: field for field in msgspec.structs.fields(config)}
     secrets = tuple(name for name, field in fields.items() if _is_secret(types.type_info(field.type)))
     bound = Bound({}, {})
-    for name, given in node.value.items():
+    for name, item in node.value.items():
         if name not in fields:
             hint = did_you_mean(name, (*fields, *also))
             errors.append(
                 ConfigError(
                     f"unknown setting {name!r} of {owner}. {hint}".rstrip(". "),
-                    where=given.at,
+                    where=item.at,
                     fix=None if hint else f"its settings are {', '.join(fields)}" if fields else "it has no settings",
                 )
             )
             continue
-        setting = _Setting(name, given, fields[name].type, owner, secrets)
+        setting = _Setting(name, item, fields[name].type, owner, secrets)
         try:
             _bind_one(setting, environ, bound, marked=marked)
         except ConfigError as error:
@@ -207,15 +207,15 @@ def _parts(info: types.Type, node: Node) -> Iterator[tuple[types.Type, Node]]:
 def _follow(node: Node, message: str) -> tuple[Node, str]:
     """The node that a msgspec error speaks of, as far as its path leads, and the path below the setting."""
     path = message.rpartition(" - at `$")[2].rstrip("`") if " - at `$" in message else ""
-    shown = ""
+    followed = ""
     for name, number in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
         if name and node.get(name) is not None:
-            node, shown = node.value[name], f"{shown}.{name}"
+            node, followed = node.value[name], f"{followed}.{name}"
         elif number.isdigit() and isinstance(node.value, tuple) and int(number) < len(node.value):
-            node, shown = node.value[int(number)], f"{shown}[{number}]"
+            node, followed = node.value[int(number)], f"{followed}[{number}]"
         else:
-            return node, f"{shown}[…]" if number else shown
-    return node, shown
+            return node, f"{followed}[…]" if number else followed
+    return node, followed
 
 
 def _misfit(setting: _Setting, message: str, culprit: Node, path: str, *, hidden: bool) -> ConfigError:
@@ -223,13 +223,13 @@ def _misfit(setting: _Setting, message: str, culprit: Node, path: str, *, hidden
     named = msgspec.structs.replace(setting, name=setting.name + path)
     text = message.partition(" - at `")[0]
     if match := re.match(r"Expected `(.+)`, got `(.+)`\Z", text):
-        wanted, found = match.groups()
-        if hidden and found == "str":
-            return named.error(f" must be {_worded(wanted)}, which what its reference gave is not", culprit.at)
-        fix = "give it a value, or take the line out" if found == "null" else None
-        if "str" in wanted.split(" | ") and found in {"int", "float", "bool"}:
+        expected, actual = match.groups()
+        if hidden and actual == "str":
+            return named.error(f" must be {_worded(expected)}, which what its reference gave is not", culprit.at)
+        fix = "give it a value, or take the line out" if actual == "null" else None
+        if "str" in expected.split(" | ") and actual in {"int", "float", "bool"}:
             fix = "put it into quotes"
-        return named.error(f" must be {_worded(wanted)}, not {_worded(found)}", culprit.at, fix)
+        return named.error(f" must be {_worded(expected)}, not {_worded(actual)}", culprit.at, fix)
     if match := re.match(r"Expected `(\w+)`( [<>]=? .+)\Z", text):
         return named.error(f" must be {_worded(match[1])}{match[2]}", culprit.at)
     if match := re.match(r"Expected `str` matching regex (.+)\Z", text):
@@ -312,16 +312,16 @@ def resolved(config: type[Any], settings: Mapping[str, Any], owner: str, at: Loc
     """
     errors: list[TurnoutError] = []
     values = {}
-    known = {field.encode_name: field for field in msgspec.structs.fields(config)}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(config)}
     for name, value in settings.items():
-        if name not in known:
+        if name not in fields:
             what = f"unknown setting {name!r} of {owner}"
             errors.append(ConfigError(what, where=at, fix="install the same version of the plugin everywhere"))
             continue
         try:
-            values[name] = _converted(value, known[name].type, lenient=True)
+            values[name] = _converted(value, fields[name].type, lenient=True)
         except (msgspec.ValidationError, ValueError, TypeError) as error:
-            setting = _Setting(name, node_of(value, at), known[name].type, owner)
+            setting = _Setting(name, node_of(value, at), fields[name].type, owner)
             culprit, path = _follow(setting.node, str(error))
             errors.append(_misfit(setting, str(error), culprit, path, hidden=True))
     raise_config_errors(f"the settings of {owner} do not fit", errors)

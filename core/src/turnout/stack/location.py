@@ -74,13 +74,13 @@ def stacks(project: Project) -> tuple[Source, ...]:
 
     Two plugins may ship stacks of one name; both are listed.
     """
-    known: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     for top, origin in ((folder(project), ""), (BUILTIN, CORE)):
         for path in _files(top):
             source = _builtin(path) if origin else _source(path, project)
-            known.setdefault(source.name, source)
-    installed = [source for source in _installed() if source.name not in known]
-    return tuple(sorted((*known.values(), *installed), key=lambda source: (source.name, source.origin)))
+            sources.setdefault(source.name, source)
+    installed = [source for source in _installed() if source.name not in sources]
+    return tuple(sorted((*sources.values(), *installed), key=lambda source: (source.name, source.origin)))
 
 
 def _files(top: Path) -> Iterator[Path]:

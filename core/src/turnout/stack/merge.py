@@ -47,13 +47,13 @@ def merged(source: Source, project: Project, type_of: TypeOf, malformed: list[Tu
     sources = [source]
     documents = [_read(source, malformed)]
     while (base := documents[-1].get("extends")) is not None:
-        found = extended(base.value, sources[-1], base.at, project)
+        extended_source = extended(base.value, sources[-1], base.at, project)
         for number, earlier in enumerate(sources):
-            if found.path.samefile(earlier.path):
-                circle = " → ".join(link.label for link in (*sources[number:], found))
+            if extended_source.path.samefile(earlier.path):
+                circle = " → ".join(link.label for link in (*sources[number:], extended_source))
                 raise ConfigError(f"stacks extend each other: {circle}", where=base.at, fix="take one `extends` out")
-        sources.append(found)
-        documents.append(_read(found, malformed))
+        sources.append(extended_source)
+        documents.append(_read(extended_source, malformed))
     document = documents.pop().without("extends")
     while documents:
         document = combine(document, documents.pop().without("extends"), type_of)
