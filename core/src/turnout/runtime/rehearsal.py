@@ -7,6 +7,7 @@ modules come from. Where a process is forked for each step, each would make it r
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import shutil
 import sys
@@ -72,6 +73,7 @@ def rehearse(session: Session) -> None:
             Session(Run(LocalStore.from_url(str(folder)), _PLAN, _INFO), in_process=True, registry=session.registry)
         ) as rehearsed,
     ):
+        importlib.import_module("logging")  # a step's process sets it up
         importlib.util.find_spec("turnout_rehearsal")  # there is none: what the folders hold is read for once
         if (definition := sys.modules.get("turnout.definition.step")) is not None:
             definition.step(number)
