@@ -15,6 +15,7 @@ from http.client import HTTPConnection
 import msgspec
 import pytest
 
+from turnout.base.background import Background
 from turnout.base.errors import DeployError
 from turnout.serving.local import LocalDeployer, LocalDeployerConfig
 from turnout.testing.deployer import DeployerSuite
@@ -78,8 +79,18 @@ class TestLocalDeployer(DeployerSuite):
         with pytest.raises(DeployError, match="no_such"):
             deployer.deploy(broken, deployer.compile(broken), served.store)
         status = deployer.status("double")
-        assert [one.version for one in status.versions] == [served.endpoint.digest]
+        assert (status.state, [one.version for one in status.versions]) == ("ready", [served.endpoint.digest])
+        assert "no_such" in status.message
         assert deployer.predict("double", served.rows) == served.predictions
+
+    def test_a_first_version_that_cannot_start_leaves_nothing_running(self, deployer, served):
+        broken = msgspec.structs.replace(
+            served.endpoint, code=msgspec.structs.replace(served.endpoint.code, digest="0" * 64)
+        )
+        with pytest.raises(DeployError, match="cannot be served"):
+            deployer.deploy(broken, deployer.compile(broken), served.store)
+        assert deployer.status("double").state == "failed"
+        assert not Background(deployer._folder("double").processes).running
 
     def test_no_request_fails_while_a_version_is_replaced(self, up):
         deployer, served, url = up

@@ -116,6 +116,8 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
             return EndpointStatus(name=name, state="starting")
         versions = tuple(VersionStatus(version=one.version, share=one.share) for one in serving.versions)
         state = serving.state if serving.generation == wanted.generation else "starting"
+        if state == "failed" and versions:  # those before it go on answering
+            state = "ready"
         return EndpointStatus(name=name, state=state, url=serving.url, versions=versions, message=serving.message)
 
     def list(self) -> tuple[EndpointStatus, ...]:
@@ -200,6 +202,8 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         if status.state == "failed" and old is not None and not same:
             kept = msgspec.structs.replace(old, generation=wanted.generation)
             folder.wanted = kept
+        elif status.state == "failed" and old is None:
+            background.stop()
         if status.state == "failed":
             raise DeployError(
                 f"the endpoint {name} cannot be served",
@@ -214,7 +218,8 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         while time.monotonic() < until:
             serving = folder.serving
             if serving is not None and serving.generation == wanted.generation and serving.state != "starting":
-                return self.status(folder.path.name)
+                status = self.status(folder.path.name)
+                return msgspec.structs.replace(status, state=serving.state)
             if not background.running:
                 why = last_line(folder.log) or "its process ended at once"
                 return EndpointStatus(name=folder.path.name, state="failed", message=why)
