@@ -47,7 +47,7 @@ def everything(count: int = 3):
 
 STACK = """\
 extends: local
-orchestrator: {{type: {orchestrator}, logs: {folder}/logs}}
+orchestrator: {{type: {orchestrator}, {logs}: {folder}/logs}}
 artifact_store: {{type: specimen, root: {folder}/store.db}}
 tracker: {{type: specimen, folder: {folder}/tracked}}
 observers: [{{type: specimen, folder: {folder}/events}}]
@@ -74,14 +74,14 @@ def test_it_imports_the_plugin_api_and_nothing_else_of_turnout(path):
     assert {name for name in names if name.partition(".")[0] == "turnout"} <= {"turnout.plugin_api"}
 
 
-@pytest.mark.parametrize("orchestrator", ["local", "specimen"])
-def test_a_stack_of_its_components_runs(orchestrator, tmp_path):
+@pytest.mark.parametrize(("orchestrator", "logs"), [("local", "logs"), ("specimen", "folder")])
+def test_a_stack_of_its_components_runs(orchestrator, logs, tmp_path):
     root = tmp_path / "project"  # what lies in it is the run's code
     (root / "stacks").mkdir(parents=True)
     (root / "pyproject.toml").write_text("[project]\nname = 'sampled'\nversion = '1'\ndependencies = []\n")
     (root / "everything.py").write_text(PIPELINE)
     (tmp_path / "secrets.json").write_text('{"db": "hunter2"}')
-    (root / "stacks" / "sample.yaml").write_text(STACK.format(folder=tmp_path, orchestrator=orchestrator))
+    (root / "stacks" / "sample.yaml").write_text(STACK.format(folder=tmp_path, orchestrator=orchestrator, logs=logs))
     environ = {**os.environ, "TURNOUT_CACHE": str(tmp_path / "cache"), "TURNOUT_STACK": "sample"}
 
     def call(*arguments: str) -> str:

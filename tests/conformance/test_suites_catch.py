@@ -42,9 +42,15 @@ MISTAKES = [
         "for since, _ in known], time.replace(tzinfo=timezone.utc))",
         "zone",
     ),
-    ("deployer", "pretty(endpoint)", "repr({*endpoint}).encode()", "compiling_is_pure"),
-    ("deployer", "for row in rows]", "for row in sorted(rows, key=str)]", "row_for_row"),
-    ("deployer", "if not isinstance(row.get(field), (int, float)):", "if False:", "bad_rows"),
+    ("deployer", "endpoint.encode()}", "str(hash(endpoint.name)).encode()}", "compiling_is_pure"),
+    ("deployer", "service.predict(rows)", "sorted(service.predict(rows))", "row_for_row"),
+    (
+        "deployer",
+        'raise DeployError(f"the endpoint {name} refuses the rows: {refused}") from None',
+        "return [refused]",
+        "bad_rows",
+    ),
+    ("deployer", "if share != 1.0:", "if False:", "shares_are"),
     ("materializer", "encode(value.numbers)", "encode(sorted(value.numbers))", "tells_values_apart"),
     ("materializer", "encode(value.numbers)", "str(hash(str(value.numbers))).encode()", "every_process"),
     (
@@ -61,7 +67,7 @@ MISTAKES = [
     ("policy", "place=step.place,", "", "with_its_fix"),
     ("policy", "fix=f", "fix='' and f", "with_its_fix"),
     ("policy", "> self.config.retries", "> __import__('os').getpid()", "with_its_fix"),
-    ("orchestrator", 'capability: "native" if', 'capability: "perhaps" if', "capability_is_answered"),
+    ("orchestrator", 'Capability.MAP: "native"', 'Capability.MAP: "perhaps"', "capability_is_answered"),
     ("artifact_store", "INSERT OR IGNORE", "INSERT OR REPLACE", "taken_once"),
 ]
 

@@ -27,7 +27,7 @@ def one() -> int:
 def exported():
     one()
 """
-SPECIMEN = "extends: local\norchestrator: {type: specimen, logs: logs}\n"
+SPECIMEN = "extends: local\norchestrator: {type: specimen, folder: logs}\n"
 
 
 @pytest.fixture

@@ -184,15 +184,15 @@ def load(
     _print_paths(copied, as_json=as_json)
 
 
-def _kept(value: Any, root: Path, name: str) -> Any:
+def _kept(value: Any, root: Path, name: str, within: tuple[Any, ...] = ()) -> Any:
     """A value to be printed: a file or folder lies in turnout's own folder of the project, and is there to be used."""
     import shutil
 
     from turnout.files import File, Folder
 
     target = root / LOADED / name
-    if isinstance(value, list):
-        return [_kept(item, root, f"{name}/{number}") for number, item in enumerate(value)]
+    if isinstance(value, list) and not any(value is outer for outer in within):
+        return [_kept(item, root, f"{name}/{n}", (*within, value)) for n, item in enumerate(value)]
     if isinstance(value, Folder):
         shutil.copytree(value, target, dirs_exist_ok=True)
         return str(target)

@@ -57,7 +57,13 @@ def compile_elsewhere(
     done = subprocess.run(
         [sys.executable, "-B", "-m", "turnout.testing.purity"],
         input=json.dumps(document),
-        env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONUTF8": "1", **environ},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # where the tests' own modules lie, too
+            "PYTHONHASHSEED": str(seed),
+            "PYTHONUTF8": "1",
+            **environ,
+        },
         cwd=folder,
         capture_output=True,
         text=True,
