@@ -106,7 +106,7 @@ class Supervisor:
                     self._change(wanted, listener)
                 self._revive(listener)
                 time.sleep(PAUSE)
-        end(self.workers)
+        end(self.workers, closing=0.0)  # nobody takes over
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
@@ -148,12 +148,16 @@ class Supervisor:
         self.folder.serving = msgspec.convert({**said, "versions": served}, Serving)
 
 
-def end(workers: list[Worker]) -> None:
-    """Stop workers when they have answered what they have taken."""
+def end(workers: list[Worker], closing: float = CLOSING) -> None:
+    """Stop workers when they have answered what they have taken.
+
+    Args:
+        closing: seconds for which they end their connections first.
+    """
     for worker in workers:
         worker.signal(signal.SIGUSR1)
     if any(worker.alive for worker in workers):
-        time.sleep(CLOSING)
+        time.sleep(closing)
     for worker in workers:
         worker.signal(signal.SIGTERM)
     until = time.monotonic() + STOPPING
