@@ -115,19 +115,16 @@ class Service:
             os.environ.update({variable: self.components.secret(name) for variable, name in step.secrets.items()})
         self.functions, self.bound, self._literals  # noqa: B018 - each is made now
 
-    def changed(self) -> list[str]:
-        """The bound objects that are not any more what was loaded: saved again, they have another digest."""
-        found = []
+    def _digests(self) -> dict[str, str]:
+        """The digests that the bound objects have when they are saved now."""
+        found = {}
         for (step, output), value in self.bound.items():
-            before = self.plan.bound[step, output].artifact
-            if before.inline:
-                continue
+            artifact = self.plan.bound[step, output].artifact
             with tempfile.TemporaryDirectory(dir=self.artifacts.work) as folder:
-                materializer = self.artifacts.materializers.named(before.materializer)
-                materializer.save(value, Path(folder))
+                self.artifacts.materializers.named(artifact.materializer).save(value, Path(folder))
                 files = tuple(entries(Path(folder)))
-            if Manifest(materializer=before.materializer, type=before.type, files=files).digest != before.digest:
-                found.append(f"{step}:{output}")
+            manifest = Manifest(materializer=artifact.materializer, type=artifact.type, files=files)
+            found[f"{step}:{output}"] = manifest.digest
         return found
 
     def check(self) -> None:
@@ -136,7 +133,7 @@ class Service:
         Raises:
             RunError: when they cannot be answered, or answering them changes what requests share.
         """
-        table = self.plan.table
+        table, before = self.plan.table, self._digests()
         if table is not None and table.like is not None:
             rows = stored_rows(self.artifacts.local_folder(table.like), [one.name for one in table.columns or ()])
             required = [request.name for request in self.plan.requests if request.required and request is not table]
@@ -150,7 +147,8 @@ class Service:
                         why=f"it was tried on {len(rows)} rows of {table.like.digest[:12]} before it is served",
                         fix="run its steps on such rows in a test",
                     ) from error
-        if changed := self.changed():
+        after = self._digests()
+        if changed := [name for name, digest in before.items() if after[name] != digest]:
             raise RunError(
                 f"answering changes {', '.join(changed)}, which all requests of {self.plan.name} share",
                 why="an answer would depend on the requests before it",
