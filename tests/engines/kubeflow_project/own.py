@@ -16,7 +16,7 @@ def good(rows: dsl.Input[dsl.Dataset]) -> bool:
 
 
 @dsl.component
-def score(index: int, rows: dsl.Input[dsl.Dataset]):
+def score(index: int, run: str, rows: dsl.Input[dsl.Dataset]):
     pass
 
 
@@ -28,7 +28,7 @@ def finish(run: str, status: dsl.PipelineTaskFinalStatus):
 @dsl.pipeline
 def scores(count: int, rows: dsl.Input[dsl.Dataset], indices: list, wanted: bool):
     with dsl.If(wanted == True), dsl.ParallelFor(indices, parallelism=2) as index:  # noqa: E712 (kfp reads it)
-        score(index=index, rows=rows).set_caching_options(False)
+        score(index=index, run=dsl.PIPELINE_JOB_ID_PLACEHOLDER, rows=rows).set_caching_options(False)
 
 
 @dsl.pipeline(description="All of it.", display_name="everything")
