@@ -132,7 +132,7 @@ def find_served(workspace: Workspace, pipeline: str, asked: str) -> RunInfo:
 
         with closing(Index(store, project)) as index:
             listed = index.runs(pipeline=pipeline, states=["succeeded"])
-        succeeded = [one.info for one in listed if one.state == "succeeded"]
+        succeeded = [run.info for run in listed if run.state == "succeeded"]
         if not succeeded:
             raise ConfigError(
                 f"{pipeline} has no run that succeeded in {store.address}",

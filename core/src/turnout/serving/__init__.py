@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from turnout.api.endpoint import Endpoint
     from turnout.serving.app import App
 
 
-def asgi(endpoint: Any, *, stack: str | None = None, run: str | None = None) -> App:
+def asgi(endpoint: Endpoint, *, stack: str | None = None, run: str | None = None) -> App:
     """The ASGI application of an endpoint, to be mounted in one of your own or served by another server.
 
     It answers in this process: its environment is yours. Requests are taken from any ``Host``.

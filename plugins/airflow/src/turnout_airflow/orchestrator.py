@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from turnout.plugin_api import (
+    ArtifactStore,
     Bundle,
     Capability,
     ConfigError,
@@ -120,7 +121,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
 
     # placing DAGs
 
-    def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
+    def publish(self, plan: Plan, bundle: Bundle, store: ArtifactStore[Any]) -> str:
         """Place the DAG file, and, where the stack says the API's URL, wait until it is parsed and activate it."""
         api = self._api() if self.config.url else None
         return self._place(DagFile(plan, self.config), bundle.files, store, api)
@@ -138,7 +139,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         self._folder().remove(dag_id(plan, manual=True), files)
         return self._folder().remove(dag_id(plan), files)
 
-    def _place(self, file: DagFile, files: Mapping[str, bytes], store: Any, api: Api | None) -> str:
+    def _place(self, file: DagFile, files: Mapping[str, bytes], store: ArtifactStore[Any], api: Api | None) -> str:
         """Place a DAG file, and, where there is an API to ask, wait until this very version is parsed; activate it."""
         if api is not None:
             api.see_pools(file.plan)
@@ -159,7 +160,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
 
     # runs
 
-    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
+    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: ArtifactStore[Any]) -> RunHandle:
         """Place the DAG for submitted runs, wait until this very version is parsed, and start a run of it."""
         check(plan)
         api, file = self._api(), DagFile(plan, self.config, manual=True)
@@ -189,7 +190,7 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
         """The lines of a task's log, all tries in order."""
         return self._run(plan, engine_run).logs(step, index)
 
-    def resume(self, plan: Plan, run: RunInfo, store: Any) -> RunHandle:
+    def resume(self, plan: Plan, run: RunInfo, store: ArtifactStore[Any]) -> RunHandle:
         """Clear the tasks of what is not committed, and the one that marks the end: Airflow runs them again."""
         dag_run = self._run(plan, run.engine_run)
         dag_run.clear(plan, committed(store, run.project, run.id))

@@ -10,6 +10,7 @@ import msgspec
 from turnout.plugin_api import (
     BY_RUNTIME,
     ArtifactError,
+    ArtifactStore,
     Bundle,
     Capability,
     Orchestrator,
@@ -99,7 +100,7 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         Capability.RETRIES: "delays are rounded up to whole seconds; a failure for good is tried again as well",
     }
 
-    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: Any) -> RunHandle:
+    def submit(self, plan: Plan, bundle: Bundle, submission: Submission, store: ArtifactStore[Any]) -> RunHandle:
         """Start a run on the server.
 
         Raises:
@@ -118,7 +119,7 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
 
         return started(start)
 
-    def publish(self, plan: Plan, bundle: Bundle, store: Any) -> str:
+    def publish(self, plan: Plan, bundle: Bundle, store: ArtifactStore[Any]) -> str:
         """Upload the pipeline, or a new version of it, and let its schedule start runs of that; start none now.
 
         Raises:
