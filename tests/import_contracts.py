@@ -19,12 +19,19 @@ from importlinter.cli import lint_imports_command
 ROOT = Path(__file__).parents[1]
 PUBLIC = {"__init__", "plugin_api", "testing"}
 """What of the core anyone may import, beside the package itself."""
+LIBRARIES = {"turnout_kubernetes"}
+"""Packages that plugins share: each brings no component and imports no plugin."""
+
+
+def packages() -> list[str]:
+    """The packages beside the core in this repository, the sample plugin's among them."""
+    sources = [*ROOT.glob("plugins/*/src/turnout_*"), *ROOT.glob("tests/sample_plugin/src/turnout_*")]
+    return sorted(source.name for source in sources)
 
 
 def plugins() -> list[str]:
-    """The packages of the plugins in this repository, the sample plugin among them."""
-    sources = [*ROOT.glob("plugins/*/src/turnout_*"), *ROOT.glob("tests/sample_plugin/src/turnout_*")]
-    return sorted(source.name for source in sources)
+    """Those that are plugins."""
+    return [name for name in packages() if name not in LIBRARIES]
 
 
 def private_modules() -> list[str]:
@@ -38,8 +45,10 @@ def settings() -> dict[str, dict[str, Any]]:
     """The sections of import-linter's own file, by name."""
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     contracts = {contract.pop("id"): contract for contract in table.pop("contracts")}
-    table["root_packages"] = ["turnout", *plugins()]
+    table["root_packages"] = ["turnout", *packages()]
     contracts["plugins-apart"]["modules"] = plugins()
+    contracts["libraries"]["source_modules"] = sorted(LIBRARIES)
+    contracts["libraries"]["forbidden_modules"] = plugins()
     contracts["public-core"]["protected_modules"] = private_modules()
     return {"importlinter": table, **{f"importlinter:contract:{name}": one for name, one in contracts.items()}}
 
@@ -59,7 +68,7 @@ def write(folder: Path) -> Path:
 
 def circle() -> list[str]:
     """Modules that import one another in a circle, late imports among them; none where there is no such circle."""
-    graph = grimp.build_graph("turnout", *plugins(), exclude_type_checking_imports=True, cache_dir=None)
+    graph = grimp.build_graph("turnout", *packages(), exclude_type_checking_imports=True, cache_dir=None)
     imported = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     try:
         graphlib.TopologicalSorter(imported).prepare()

@@ -9,6 +9,10 @@ if __name__ == "__main__":
         from turnout.serving.worker import main as work
 
         sys.exit(work(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), check="--check" in sys.argv))
+    if sys.argv[1] == "container":
+        from turnout.serving.container import main as contain
+
+        sys.exit(contain(sys.argv[2:]))
     from turnout.serving.supervisor import main as supervise
 
     sys.exit(supervise(sys.argv[1]))

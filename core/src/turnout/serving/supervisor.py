@@ -80,10 +80,15 @@ class Worker:
 
 
 class Supervisor:
-    """Brings up what ``wanted.json`` says, whenever it changes, and keeps that up."""
+    """Brings up what ``wanted.json`` says, whenever it changes, and keeps that up.
 
-    def __init__(self, folder: EndpointFolder) -> None:
+    Args:
+        lasting: whether it waits for another change when what is wanted cannot be served, or ends.
+    """
+
+    def __init__(self, folder: EndpointFolder, *, lasting: bool = True) -> None:
         self.folder = folder
+        self.lasting = lasting
         self.stopping = False
         self.workers: list[Worker] = []
         self.current: Wanted | None = None
@@ -119,6 +124,7 @@ class Supervisor:
             if problem := next((text for text in heard if text), None):
                 end(workers)
                 self._say(wanted, "failed", problem)
+                self.stopping = self.stopping or not self.lasting
                 break
             if all(text == "" for text in heard):
                 old, self.workers = self.workers, workers

@@ -1,0 +1,1 @@
+"""What the deployers on Kubernetes share: settings, manifests, and a cluster as Kubernetes' own client sees it."""

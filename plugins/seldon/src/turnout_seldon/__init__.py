@@ -1,0 +1,1 @@
+"""turnout on Seldon Core, v1 and v2."""
