@@ -45,8 +45,10 @@ def unpinned(packages: Iterable[str], pinned: Mapping[str, str]) -> dict[str, st
             distribution = _distribution(name, place)
             if distribution is None:
                 if not _is_local(place, pinned):
-                    found[f"{name} {place.name}"] = _content(place)
-                    todo.extend(_imports(place))
+                    files = {file: canonical.digest_file(file)[0] for file in _files(place)}
+                    found[f"{name} {place.name}"] = _content(place, files)
+                    for file, digest in files.items():
+                        todo.extend(_imports(digest, file) if file.suffix == ".py" else ())
             elif pinned.get(distribution[0]) not in {"", distribution[1]}:
                 found.update(_needed(distribution, pinned))
     return dict(sorted(found.items()))
@@ -147,22 +149,29 @@ def _files(place: Path) -> list[Path]:
     return sorted(file for file in place.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
 
 
-def _content(place: Path) -> str:
-    names = {file: "" if file == place else file.relative_to(place).as_posix() for file in _files(place)}
-    return canonical.digest_of([[name, canonical.digest_file(file)[0]] for file, name in names.items()])
+def _content(place: Path, digests: Mapping[Path, str]) -> str:
+    names = {file: "" if file == place else file.relative_to(place).as_posix() for file in digests}
+    return canonical.digest_of([[name, digests[file]] for file, name in names.items()])
 
 
-def _imports(place: Path) -> Iterator[str]:
-    """The packages that the Python files of a place import, by the first part of their names."""
-    for file in _files(place):
-        if file.suffix != ".py":
-            continue
-        try:
-            tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                yield from (alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-                yield node.module.partition(".")[0]
+_imported: dict[str, frozenset[str]] = {}
+"""What each Python file imports, by the digest of its content: a step's key asks for the same files again."""
+
+
+def _imports(digest: str, file: Path) -> frozenset[str]:
+    """The packages that a Python file of this content imports, by the first part of their names."""
+    if digest not in _imported:
+        _imported[digest] = frozenset(_read_imports(file))
+    return _imported[digest]
+
+
+def _read_imports(file: Path) -> Iterator[str]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module.partition(".")[0]
