@@ -18,6 +18,7 @@ from turnout.definition.pipeline import PipelineDefinition
 from turnout.definition.signature import Parameter, Signature, check_parameters, shown_type
 from turnout.definition.trace import Trace, current
 from turnout.definition.values import Value
+from turnout.model.encoding import Placed
 from turnout.model.inputs import Output, Param
 from turnout.model.spec import Entrypoint, OutputSpec, Place, StepSpec
 from turnout.model.types import ParamType, TypeName
@@ -43,7 +44,7 @@ class RequestSpec(msgspec.Struct, frozen=True, kw_only=True):
     doc: str = ""
 
 
-class EndpointSpec(msgspec.Struct, frozen=True, kw_only=True):
+class EndpointSpec(msgspec.Struct, Placed, frozen=True, kw_only=True):
     """An endpoint as it was defined: steps over requests and over outputs of a run of ``pipeline``.
 
     ``bound`` are these outputs; ``run`` says of which run they are: ``latest``, an alias, or an id.

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from turnout.base import canonical
-from turnout.base.errors import Location, PlanError
+from turnout.model import encoding
+from turnout.model.encoding import Encoded, Placed
 from turnout.model.inputs import Output
 from turnout.model.plan import MINIMUM_RUNTIME, Code, Environment, StepPlan, Worker
 from turnout.model.records import Artifact
@@ -59,7 +59,14 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
 
 class EndpointPlan(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    Placed,
+    Encoded,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    dict=True,
+    forbid_unknown_fields=True,
 ):
     """A complete, canonical, immutable plan of an endpoint; its digest is the endpoint's version.
 
@@ -88,24 +95,6 @@ class EndpointPlan(
     doc: str = ""
     place: Place | None = None
 
-    def encode(self) -> bytes:
-        """The plan's canonical bytes; the format version is always written."""
-        return self._encoded
-
-    @cached_property
-    def _encoded(self) -> bytes:
-        return canonical.encode({"format": self.format, **canonical.without_defaults(self)})
-
-    @cached_property
-    def digest(self) -> str:
-        """The SHA-256 of the canonical bytes."""
-        return canonical.digest(self.encode())
-
-    @property
-    def where(self) -> Location | None:
-        """The endpoint's place in the user's files, for an error."""
-        return None if self.place is None else Location(self.place.file, self.place.line)
-
     @cached_property
     def bound(self) -> dict[tuple[str, str], Binding]:
         """The bindings by step and output."""
@@ -117,30 +106,14 @@ class EndpointPlan(
         return next((request for request in self.requests if request.value is None), None)
 
 
-class _Header(msgspec.Struct):
-    format: int
-
-
 def decode(data: bytes, where: str = "the endpoint's plan") -> EndpointPlan:
     """Read the bytes of an endpoint's plan.
 
     Raises:
-        PlanError: when it is none, or of a newer format than this turnout knows.
+        PlanError: when it is none, or of a newer format than this turnout knows, or needs a newer runtime.
     """
-    from turnout import __version__
-
-    try:
-        return _decoder.decode(data)
-    except canonical.UNREADABLE as error:
-        try:
-            newer = msgspec.json.decode(data, type=_Header).format > FORMAT
-        except canonical.UNREADABLE:
-            newer = False
-        raise PlanError(
-            f"{where} cannot be read: {error}",
-            why=f"it was written by a newer turnout than this {__version__}" if newer else None,
-            fix="install that turnout here" if newer else "deploy the endpoint again",
-        ) from error
+    again = "deploy the endpoint again, with the turnout that serves it"
+    return encoding.decode(data, _decoder.decode, FORMAT, where, again=again, used="where the endpoint is served")
 
 
 _decoder = msgspec.json.Decoder(EndpointPlan)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
 
 from turnout.base import canonical
-from turnout.base.errors import PlanError
+from turnout.model import encoding
+from turnout.model.encoding import Encoded
 from turnout.model.spec import OutputSpec, PipelineBase, StepBase
 
 FORMAT = 2
@@ -106,7 +106,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     index: PackageIndex = PackageIndex()
 
 
-class Plan(PipelineBase, frozen=True, kw_only=True):
+class Plan(PipelineBase, Encoded, frozen=True, kw_only=True):
     """A complete, canonical, immutable plan.
 
     ``steps`` are in topological order. ``instance`` is the orchestrator's ``instance`` in the stack, from which
@@ -124,19 +124,6 @@ class Plan(PipelineBase, frozen=True, kw_only=True):
     code: Code
     environments: dict[str, Environment] = msgspec.field(default_factory=dict)
     accepted: tuple[str, ...] = ()
-
-    def encode(self) -> bytes:
-        """The plan's canonical bytes; the format version is always written."""
-        return self._encoded
-
-    @cached_property
-    def _encoded(self) -> bytes:
-        return canonical.encode({"format": self.format, **canonical.without_defaults(self)})
-
-    @cached_property
-    def digest(self) -> str:
-        """The SHA-256 of the canonical bytes."""
-        return canonical.digest(self.encode())
 
     @cached_property
     def by_name(self) -> dict[str, StepPlan]:
@@ -158,11 +145,6 @@ class Plan(PipelineBase, frozen=True, kw_only=True):
         return draw(self.steps)
 
 
-class _Header(msgspec.Struct):
-    format: int
-    runtime: str = "0"
-
-
 def settled(plan: Plan) -> Plan:
     """The plan in canonical order, as a worker decodes it; its bytes are kept with it."""
     data = plan.encode()
@@ -177,33 +159,8 @@ def decode(data: bytes, where: str = "the plan") -> Plan:
     Raises:
         PlanError: when it is not a plan, or of a newer format than this turnout knows, or needs a newer runtime.
     """
-    try:
-        plan = _decoded(data)
-    except canonical.UNREADABLE as error:
-        with contextlib.suppress(*canonical.UNREADABLE):  # a newer one may have fields unknown here
-            header = msgspec.json.decode(data, type=_Header)
-            _check_version(header.format, header.runtime, where)
-        raise PlanError(
-            f"{where} cannot be read: {error}",
-            fix="export or submit the pipeline again, with the turnout that its workers have",
-        ) from error
-    _check_version(plan.format, plan.runtime, where)
-    return plan
-
-
-def _check_version(written: int, runtime: str, where: str) -> None:
-    from turnout import __version__
-
-    if written > FORMAT:
-        raise PlanError(
-            f"{where} has format {written}; this turnout {__version__} reads up to {FORMAT}",
-            fix=f"install turnout>={runtime} where the step runs",
-        )
-    if _release(runtime) > _release(__version__):
-        raise PlanError(
-            f"{where} needs turnout {runtime} or newer on its workers; this is {__version__}",
-            fix=f"install turnout>={runtime} where the step runs",
-        )
+    again = "export or submit the pipeline again, with the turnout that its workers have"
+    return encoding.decode(data, _decoded, FORMAT, where, again=again, used="where the step runs")
 
 
 _decoder = msgspec.json.Decoder(Plan)
@@ -213,14 +170,6 @@ _decoder = msgspec.json.Decoder(Plan)
 def _decoded(data: bytes) -> Plan:
     """A plan is decoded once: who submits a run, who runs it and who sums it up are often one process."""
     return _decoder.decode(data)
-
-
-def _release(version: str) -> tuple[int, ...]:
-    parts = []
-    for part in version.split("."):
-        number = "".join(char for char in part if char.isdigit())
-        parts.append(int(number or 0))
-    return tuple(parts[:3])
 
 
 def json_schema() -> dict[str, Any]:

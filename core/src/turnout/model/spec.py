@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from turnout.base.errors import Location
 from turnout.model import checks
 from turnout.model.capability import Capability
 from turnout.model.declared import Setting
+from turnout.model.encoding import Placed
 from turnout.model.expressions import Expression
 from turnout.model.inputs import Collected, Element, InputSpec, Output
 from turnout.model.settings import StepSettings
@@ -50,7 +50,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 StepKind = Literal["task", "gate", "records"]
 
 
-class StepBase(StepSettings, frozen=True, kw_only=True):
+class StepBase(StepSettings, Placed, frozen=True, kw_only=True):
     """What a step's definition and its plan both have.
 
     ``name`` is unique; a step of a sub-pipeline has its groups before it: ``prepare.clean``. A gate has an
@@ -66,11 +66,6 @@ class StepBase(StepSettings, frozen=True, kw_only=True):
     guards: tuple[str, ...] = ()
     doc: str = ""
     place: Place | None = None
-
-    @property
-    def where(self) -> Location | None:
-        """The step's place in the user's files, for an error."""
-        return None if self.place is None else Location(self.place.file, self.place.line)
 
     @cached_property
     def mapped(self) -> bool:
@@ -165,7 +160,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
 
 class PipelineBase(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True
+    msgspec.Struct, Placed, frozen=True, kw_only=True, omit_defaults=True, dict=True, forbid_unknown_fields=True
 ):
     """What a pipeline's definition and its plan both have; ``options`` are those of engines, in a plan validated."""
 
@@ -177,11 +172,6 @@ class PipelineBase(
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     doc: str = ""
     place: Place | None = None
-
-    @property
-    def where(self) -> Location | None:
-        """The pipeline's place in the user's files, for an error."""
-        return None if self.place is None else Location(self.place.file, self.place.line)
 
 
 class PipelineSpec(PipelineBase, frozen=True, kw_only=True):

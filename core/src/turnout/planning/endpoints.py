@@ -81,7 +81,7 @@ def make_endpoint_plan(
         problems.append(
             PlanError(
                 f"the endpoint {spec.name} takes several tables",
-                where=_where(spec),
+                where=spec.where,
                 why="a request has one table of rows, and an answer for each of them",
                 fix="take one table, and look the other one up in a step",
             )
@@ -134,7 +134,7 @@ def _changed(spec: EndpointSpec, pipeline: Traced, prints: Fingerprints, served:
     return [
         PlanError(
             f"the endpoint {spec.name} serves the run {served.run} with other code: {', '.join(changed)} changed since",
-            where=_where(spec),
+            where=spec.where,
             why="what it answers would not be what the run's model was made for",
             fix=f"run {spec.pipeline} again, or accept it: --accept code",
         )
@@ -152,7 +152,7 @@ def _binding(output: Output, served: Served, problems: list[TurnoutError], spec:
 def _missing(output: Output, served: Served, spec: EndpointSpec) -> PlanError:
     return PlanError(
         f"the run {served.run} has no {output.step}:{output.output}, which the endpoint {spec.name} serves",
-        where=_where(spec),
+        where=spec.where,
         why="the step was skipped, has not succeeded, or is not in that run's pipeline",
         fix=f"choose another run: --run RUN, or run {spec.pipeline} again",
     )
@@ -171,7 +171,7 @@ def _request(request: Any, served: Served, problems: list[TurnoutError], spec: E
             problems.append(
                 PlanError(
                     f"without= names {', '.join(unknown)}, which {key[0]}:{key[1]} does not have",
-                    where=_where(spec),
+                    where=spec.where,
                     fix=f"its columns are: {', '.join(column.name for column in columns)}",
                 )
             )
@@ -200,7 +200,7 @@ def _environment(spec: EndpointSpec, served: Served, problems: list[TurnoutError
         problems.append(
             PlanError(
                 f"the steps {', '.join(names.values())} of the run {served.run} have different environments",
-                where=_where(spec),
+                where=spec.where,
                 why="all steps of an endpoint share one process",
                 fix="give them the same requirements",
             )
@@ -228,7 +228,3 @@ def _step(step: StepSpec, code: Mapping[str, Fingerprint], materializers: Materi
         doc=step.doc,
         place=step.place,
     )
-
-
-def _where(spec: EndpointSpec) -> str | None:
-    return None if spec.place is None else f"{spec.place.file}:{spec.place.line}"
