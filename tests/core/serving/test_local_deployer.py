@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 
 import msgspec
@@ -62,6 +65,30 @@ class TestLocalDeployer(DeployerSuite):
         status, answer = post(url, infer, "/v2/models/double/infer")
         assert (status, answer["id"], answer["outputs"][0]["data"]) == (200, "7", [8.0])
 
+    def test_a_container_serves_one_version_until_it_is_told_to_stop(self, served, tmp_path):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with contained(served, served.endpoint, tmp_path, "--host", "127.0.0.1", "--port", str(port)) as process:
+            until = time.monotonic() + 120
+            while process.poll() is None:
+                try:
+                    answer = post(f"http://127.0.0.1:{port}", served.rows)
+                    break
+                except OSError:
+                    assert time.monotonic() < until
+                    time.sleep(0.05)
+            assert answer == (200, {"predictions": served.predictions})
+            process.terminate()
+            assert process.wait(60) == 0
+
+    def test_a_container_that_cannot_serve_ends_and_says_why(self, served, tmp_path):
+        with contained(served, broken(served.endpoint), tmp_path, "--host", "127.0.0.1", "--port", "0") as process:
+            text = process.communicate(timeout=120)[0]
+        assert process.returncode == 1
+        told = text[text.index("turnout: the endpoint double cannot be served: ") :]
+        assert "no_such" in told
+
     def test_another_host_is_refused(self, up):
         with closing(HTTPConnection(up[2].removeprefix("http://"))) as connection:
             connection.request("GET", "/metrics", headers={"Host": "evil.example"})
@@ -69,15 +96,8 @@ class TestLocalDeployer(DeployerSuite):
 
     def test_a_version_that_cannot_start_leaves_the_other(self, up):
         deployer, served, _ = up
-        broken = msgspec.structs.replace(
-            served.endpoint,
-            steps=tuple(
-                msgspec.structs.replace(step, entrypoint=msgspec.structs.replace(step.entrypoint, qualname="no_such"))
-                for step in served.endpoint.steps
-            ),
-        )
         with pytest.raises(DeployError, match="no_such"):
-            deployer.deploy(broken, deployer.compile(broken), served.store)
+            deployer.deploy(broken(served.endpoint), deployer.compile(served.endpoint), served.store)
         status = deployer.status("double")
         assert (status.state, [one.version for one in status.versions]) == ("ready", [served.endpoint.digest])
         assert "no_such" in status.message
@@ -143,6 +163,34 @@ class TestLocalDeployer(DeployerSuite):
         assert "turnout endpoints start double" in deployer.status("double").message
         assert deployer.start("double").url == url
         assert deployer.predict("double", served.rows) == served.predictions
+
+
+@contextmanager
+def contained(served, plan, folder, *options):
+    """The process of a container that serves a plan."""
+    file = folder / "endpoint.json"
+    file.write_bytes(plan.encode())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "turnout.serving", "container", str(file), *options],
+        env={**os.environ, **served.store.environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def broken(plan):
+    """A version of an endpoint whose steps have no functions."""
+    steps = (
+        msgspec.structs.replace(step, entrypoint=msgspec.structs.replace(step.entrypoint, qualname="no_such"))
+        for step in plan.steps
+    )
+    return msgspec.structs.replace(plan, steps=tuple(steps))
 
 
 def post(url, body, path="/predict"):

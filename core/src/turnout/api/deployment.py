@@ -6,23 +6,30 @@ import tempfile
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from turnout.api.history import find_run
 from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
-from turnout.base.errors import ConfigError, TurnoutError
+from turnout.base.errors import ConfigError, TurnoutError, UnsupportedError
 from turnout.catalog import aliases
-from turnout.components.kinds import MATERIALIZER
+from turnout.components.deployer import Deployer
+from turnout.components.kinds import DEPLOYER, MATERIALIZER
+from turnout.components.orchestrator import Bundle
 from turnout.definition.endpoint import EndpointDefinition, EndpointSpec
 from turnout.materializers import table
 from turnout.materializers.choice import Materializers
 from turnout.model.endpoint import Column, EndpointPlan
 from turnout.model.records import Artifact, RunInfo
+from turnout.planning import bindings
+from turnout.planning.bindings import Lock
 from turnout.planning.endpoints import PlannedEndpoint, Served, make_endpoint_plan
+from turnout.planning.exporting import own_folder, owner
 from turnout.planning.publishing import publish_code
 from turnout.project.project import load, root_of
+from turnout.project.written import Entry
 from turnout.serving.tables import prototype
 from turnout.stores.run import read_plan
 
@@ -32,6 +39,7 @@ class Deployment:
 
     Args:
         run: which run it serves, in place of what its definition says.
+        kept: the folder of an export of it, whose ``bindings.lock`` says what it serves again.
     """
 
     def __init__(
@@ -41,6 +49,7 @@ class Deployment:
         *,
         run: str | None = None,
         accept: tuple[str, ...] = (),
+        kept: Path | None = None,
     ) -> None:
         self.definition = definition
         self.workspace = workspace
@@ -49,7 +58,8 @@ class Deployment:
             self._artifacts = Artifacts(
                 workspace.store, Materializers(workspace.registry.all(MATERIALIZER)), Path(folder)
             )
-            served = self._served(traced.spec, run or definition.run)
+            asked, lock = run or definition.run, None if kept is None else self._lock(kept, run)
+            served = self._served(traced.spec, asked if lock is None else lock.run, asked)
             self.planned: PlannedEndpoint = make_endpoint_plan(
                 traced,
                 definition.pipeline.trace(),
@@ -59,6 +69,8 @@ class Deployment:
                 served,
                 accept=accept,
             )
+        if lock is not None:
+            bindings.hold(self.plan, lock)
 
     @classmethod
     def of(
@@ -68,11 +80,12 @@ class Deployment:
         stack: str | None = None,
         run: str | None = None,
         accept: tuple[str, ...] = (),
+        kept: Path | None = None,
     ) -> Deployment:
         """Plan an endpoint in its own project."""
         file = Path(definition.function.__code__.co_filename)
         project = load(root_of(file if file.is_file() else Path.cwd()))
-        return cls(definition, Workspace(project, stack), run=run, accept=accept)
+        return cls(definition, Workspace(project, stack), run=run, accept=accept, kept=kept)
 
     @property
     def plan(self) -> EndpointPlan:
@@ -83,13 +96,53 @@ class Deployment:
         """Put the code package into the store, unless it is there."""
         publish_code(self.workspace.store, self.planned.package)
 
+    def _lock(self, folder: Path, run: str | None) -> Lock | None:
+        """The lock of the export in a folder.
+
+        Raises:
+            ConfigError: when it cannot be read, or a *run* is given beside it.
+        """
+        folders = [own_folder(folder, self.owner), folder]
+        lock = bindings.find(folders, self.definition.name)
+        if lock is not None and run:
+            raise ConfigError(
+                f"{bindings.FILE} in {folder} says which run is served: {lock.run}",
+                fix="take another: --update --run RUN",
+            )
+        return lock
+
+    @property
+    def owner(self) -> Entry:
+        """Whose files an export of it has."""
+        return owner(self.workspace.project.name, self.definition.name, self.compiler.name)
+
+    def export(self) -> Bundle:
+        """The files of the stack's deployer, and ``bindings.lock`` beside them.
+
+        Raises:
+            UnsupportedError: when the deployer needs no files.
+            TurnoutError: when the endpoint cannot be deployed as it is.
+        """
+        bundle = self.compiler.compile(self.plan)
+        if not bundle.files:
+            raise UnsupportedError(
+                f"the {self.compiler.name} deployer makes no files that could be exported",
+                fix="choose another stack: --stack NAME",
+            )
+        return msgspec.structs.replace(bundle, files={**bundle.files, bindings.FILE: bindings.text(self.plan)})
+
+    @cached_property
+    def compiler(self) -> Deployer[Any]:
+        """The stack's deployer, its secrets unresolved: enough to compile."""
+        return self.workspace.stack.component(DEPLOYER, resolve=False)
+
     @cached_property
     def run(self) -> RunInfo:
         """The run that is served."""
         return find_run(self.workspace.store, self.workspace.project.name, self.plan.run)
 
-    def _served(self, spec: EndpointSpec, asked: str) -> Served:
-        info = find_served(self.workspace, spec.pipeline, asked)
+    def _served(self, spec: EndpointSpec, wanted: str, asked: str) -> Served:
+        info = find_served(self.workspace, spec.pipeline, wanted)
         plan = read_plan(self.workspace.store, info.plan)
         session = self.workspace.session(plan, info)
         with closing(session):

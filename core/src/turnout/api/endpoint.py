@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from turnout.api import allowed
@@ -21,18 +22,26 @@ from turnout.model.endpoint import EndpointPlan
 class Endpoint(EndpointDefinition):
     """A function as an endpoint; made by :func:`endpoint`."""
 
-    def prepare(self, *, stack: str | None = None, run: str | None = None, accept: Sequence[str] = ()) -> Deployment:
+    def prepare(
+        self,
+        *,
+        stack: str | None = None,
+        run: str | None = None,
+        accept: Sequence[str] = (),
+        kept: Path | None = None,
+    ) -> Deployment:
         """Plan the endpoint: find the run it serves, and pin it.
 
         Args:
             stack: as for ``turnout run``.
             run: ``latest``, an alias or a run's id, in place of what the definition says.
             accept: ``code``, to serve with other code than the run had.
+            kept: the folder of an export of it, whose ``bindings.lock`` says what it serves again.
 
         Raises:
             TurnoutError: when there is no such run, or it cannot be served.
         """
-        return Deployment.of(self, stack=stack, run=run, accept=tuple(accept))
+        return Deployment.of(self, stack=stack, run=run, accept=tuple(accept), kept=kept)
 
     def plan(self, *, stack: str | None = None, run: str | None = None, accept: Sequence[str] = ()) -> EndpointPlan:
         """The endpoint's plan; its digest is the version."""
@@ -63,6 +72,16 @@ def deploy(deployment: Deployment, share: float = 1.0) -> EndpointStatus:
     deployed = Deployed(plan=plan, time=clock.now(), by=user(), stack=workspace.stack.name, share=share)
     remember(workspace.store, deployed)
     return status
+
+
+def upload(deployment: Deployment) -> None:
+    """Publish what an exported endpoint needs, and keep in the store what it serves: others apply its files."""
+    workspace = deployment.workspace
+    deployment.publish()
+    remember(
+        workspace.store,
+        Deployed(plan=deployment.plan, time=clock.now(), by=user(), stack=workspace.stack.name),
+    )
 
 
 def delete(workspace: Workspace, name: str) -> None:

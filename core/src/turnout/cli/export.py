@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,14 @@ import click
 from turnout.cli.options import json_option, print_json, stack_option
 
 if TYPE_CHECKING:
+    from turnout.api.endpoint import Endpoint
+    from turnout.api.pipeline import Pipeline
+    from turnout.planning.exporting import Export
     from turnout.planning.uploads import Uploads
 
 
 @click.command()
-@click.argument("pipeline")
+@click.argument("target", metavar="PIPELINE|ENDPOINT")
 @stack_option
 @click.option(
     "--output", "-o", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
@@ -23,41 +27,103 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the folder holds anything else.")
 @click.option("--upload", is_flag=True, help="Also send plan, code and the local files it refers to to the store.")
-@click.option("--accept", multiple=True, metavar="CAPABILITY", help="Go without something the stack cannot give.")
+@click.option("--update", is_flag=True, help="Of an endpoint: look anew for the run it serves, whatever is locked.")
+@click.option("--run", metavar="RUN", help="Of an endpoint: the run it serves; as defined if not given.")
+@click.option("--accept", multiple=True, metavar="WHAT", help="Go without something the stack cannot give; code.")
 @json_option
 def export(
-    pipeline: str, stack: str | None, folder: Path, check: bool, upload: bool, accept: tuple[str, ...], as_json: bool
+    target: str,
+    stack: str | None,
+    folder: Path,
+    check: bool,
+    upload: bool,
+    update: bool,
+    run: str | None,
+    accept: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Write the engine's own files for PIPELINE, and all that its workers need, into a folder.
+    """Write the engine's own files for a pipeline, or the deployer's for an endpoint, into a folder.
 
-    The same pipeline gives the same bytes. DIR may hold exports of other pipelines and files of your own: an export
-    removes only what the earlier one of the same pipeline wrote. Local files that the pipeline refers to, such as
+    The same definition gives the same bytes. DIR may hold exports of others and files of your own: an export
+    removes only what the earlier one of the same wrote. Local files that a pipeline refers to, such as
     defaults of parameters, are not in it: --upload sends them to the store, and so does `publish`.
-    """
-    from turnout.api.launch import Launch
-    from turnout.cli.target import find_pipeline
-    from turnout.planning.exporting import Export
 
-    launch = Launch.of(find_pipeline(pipeline), stack=stack, accept=accept)
-    bundle = launch.export()
-    files = Export(folder, launch.plan, bundle.files)
+    An endpoint's export keeps to the run in its bindings.lock, whatever newer runs there are, until --update.
+    """
+    from turnout.api.endpoint import Endpoint
+    from turnout.base.errors import ConfigError
+    from turnout.cli.target import find_defined
+
+    found = find_defined(target)
+    if isinstance(found, Endpoint):
+        files, document, notes = _endpoint(
+            found, stack, folder, check=check, upload=upload, update=update, run=run, accept=accept
+        )
+    elif update or run:
+        raise ConfigError("--update and --run are of endpoints", fix=f"name one: {target.partition(':')[0]}:NAME")
+    else:
+        files, document, notes = _pipeline(found, stack, folder, check=check, upload=upload, accept=accept)
+    differing = document["changed"]
+    if as_json:
+        print_json({**document, "changed": sorted(differing)})
+    else:
+        _print(files.folder, document["entrypoint"], differing, notes, check=check)
+    sys.exit(1 if check and differing else 0)
+
+
+def _pipeline(
+    pipeline: Pipeline, stack: str | None, folder: Path, *, check: bool, upload: bool, accept: Sequence[str]
+) -> tuple[Export, dict[str, Any], list[str]]:
+    from turnout.api.launch import Launch
+    from turnout.planning.exporting import Export, owner
+
+    launch = Launch.of(pipeline, stack=stack, accept=tuple(accept))
+    plan, bundle = launch.plan, launch.export()
+    files = Export(folder, owner(plan.project, plan.name, plan.orchestrator, plan.instance), bundle.files)
     differing = files.differing
     if not check:
         files.write()
     if upload:
         launch.publish()
-    document = {
-        "folder": str(files.folder),
-        "entrypoint": bundle.entrypoint,
-        "plan": launch.plan.digest,
-        "changed": sorted(differing),
-    }
-    if as_json:
-        print_json(document)
-    else:
-        notes = [*launch.planned.notes, *bundle.notes, *([] if upload or check else _missing(launch.planned.uploads))]
-        _print(files.folder, bundle, differing, notes, check=check)
-    sys.exit(1 if check and differing else 0)
+    notes = [*launch.planned.notes, *bundle.notes, *([] if upload or check else _missing(launch.planned.uploads))]
+    return files, _document(files, bundle.entrypoint, plan.digest, differing), notes
+
+
+def _endpoint(
+    endpoint: Endpoint,
+    stack: str | None,
+    folder: Path,
+    *,
+    check: bool,
+    upload: bool,
+    update: bool,
+    run: str | None,
+    accept: Sequence[str],
+) -> tuple[Export, dict[str, Any], list[str]]:
+    from turnout.api.endpoint import upload as send
+    from turnout.planning.exporting import Export
+    from turnout.stores import layout
+
+    kept = None if update else folder
+    deployment = endpoint.prepare(stack=stack, run=run, accept=accept, kept=kept)
+    bundle = deployment.export()
+    files = Export(folder, deployment.owner, bundle.files)
+    differing = files.differing
+    if not check:
+        files.write()
+    notes = [*deployment.planned.notes, *bundle.notes]
+    if upload:
+        send(deployment)
+    elif not check and not deployment.workspace.store.exists(layout.code(deployment.plan.code.digest)):
+        notes.append(
+            "its code package is not in the store: --upload sends it, and keeps there what the endpoint serves"
+        )
+    document = _document(files, bundle.entrypoint, deployment.plan.digest, differing)
+    return files, {**document, "run": deployment.plan.run}, notes
+
+
+def _document(files: Export, entrypoint: str, digest: str, differing: dict[str, str]) -> dict[str, Any]:
+    return {"folder": str(files.folder), "entrypoint": entrypoint, "plan": digest, "changed": differing}
 
 
 def _missing(uploads: Uploads) -> list[str]:
@@ -68,7 +134,7 @@ def _missing(uploads: Uploads) -> list[str]:
     return [f"not in the export, and not sent to the store: {shown}; --upload sends what is not there yet"]
 
 
-def _print(folder: Path, bundle: Any, differing: dict[str, str], notes: list[str], *, check: bool) -> None:
+def _print(folder: Path, entrypoint: str, differing: dict[str, str], notes: list[str], *, check: bool) -> None:
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if not differing:
@@ -77,4 +143,4 @@ def _print(folder: Path, bundle: Any, differing: dict[str, str], notes: list[str
         for name, what in sorted(differing.items()):
             click.echo(f"{folder / name}: {what}")
     else:
-        click.echo(f"wrote {folder / bundle.entrypoint} and what belongs to it: {len(differing)} files changed")
+        click.echo(f"wrote {folder / entrypoint} and what belongs to it: {len(differing)} files changed")

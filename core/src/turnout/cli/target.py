@@ -1,4 +1,4 @@
-"""Finding the pipeline that a command names."""
+"""Finding the pipeline or the endpoint that a command names."""
 
 from __future__ import annotations
 
@@ -48,12 +48,30 @@ def find_endpoint(target: str) -> Endpoint:
     return _choose(target, Endpoint, "endpoint")
 
 
+def find_defined(target: str) -> Pipeline | Endpoint:
+    """The pipeline or the endpoint; where the name is left out, the pipeline if there is any.
+
+    Raises:
+        ConfigError, DefinitionError: as :func:`find_pipeline` and :func:`find_endpoint`.
+    """
+    return find_endpoint(target) if _is_endpoint(target) else find_pipeline(target)
+
+
+def _is_endpoint(target: str) -> bool:
+    place, _, name = target.partition(":")
+    defined = vars(_module(place))
+    if name:
+        return isinstance(defined.get(name), Endpoint)
+    kinds = {type(value) for value in defined.values() if isinstance(value, (Pipeline, Endpoint))}
+    return bool(kinds) and not any(issubclass(kind, Pipeline) for kind in kinds)
+
+
 DefinedT = TypeVar("DefinedT", Pipeline, Endpoint)
 
 
 def _choose(target: str, cls: type[DefinedT], kind: str) -> DefinedT:
     place, _, name = target.partition(":")
-    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    module = _module(place)
     defined = {key: value for key, value in vars(module).items() if isinstance(value, cls)}
     if not name:
         own = {key: value for key, value in defined.items() if value.function.__module__ == module.__name__} or defined
@@ -68,6 +86,10 @@ def _choose(target: str, cls: type[DefinedT], kind: str) -> DefinedT:
             fix=f"its {kind}s are: {', '.join(defined) or 'none'}",
         )
     return defined[name]
+
+
+def _module(place: str) -> ModuleType:
+    return _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -9,14 +9,23 @@ from pathlib import Path
 import msgspec
 
 from turnout.base.errors import ConfigError
-from turnout.model.plan import Plan
 from turnout.project import written
 from turnout.project.written import FILES, Entry
 from turnout.runtime.bundle import ENVIRONMENT
 
 
+def owner(project: str, name: str, tool: str, instance: str = "") -> Entry:
+    """Whose files an export has: those of a pipeline for its orchestrator, or of an endpoint for its deployer."""
+    return Entry(files=(), project=project, pipeline=name, orchestrator=tool, instance=instance)
+
+
+def own_folder(folder: Path, owner: Entry) -> Path:
+    """The folder of an export's own within *folder*, where another one has names that it needs."""
+    return folder / re.sub(r"[^A-Za-z0-9_.-]", "_", ".".join(owner.owner))
+
+
 class Export:
-    """The files of a plan's export, in *folder*, or where another export has such names for itself, in one of its own.
+    """The files of an export, in *folder*, or where another export has such names for itself, in one of its own.
 
     What an export may replace and remove, its marker names: files that it wrote itself before.
 
@@ -24,15 +33,9 @@ class Export:
         ConfigError: when a file is in the way that no export wrote, or the marker cannot be read.
     """
 
-    def __init__(self, folder: Path, plan: Plan, files: Mapping[str, bytes]) -> None:
-        self._own = Entry(
-            files=tuple(sorted(files)),
-            project=plan.project,
-            pipeline=plan.name,
-            orchestrator=plan.orchestrator,
-            instance=plan.instance,
-        )
-        apart = folder / re.sub(r"[^A-Za-z0-9_.-]", "_", ".".join(self._own.owner))
+    def __init__(self, folder: Path, owner: Entry, files: Mapping[str, bytes]) -> None:
+        self._own = msgspec.structs.replace(owner, files=tuple(sorted(files)))
+        apart = own_folder(folder, self._own)
         self.folder = apart if written.read(apart) or self._collides(folder, files) else folder
         entries = written.read(self.folder)
         others = tuple(entry for entry in entries if entry.owner != self._own.owner)

@@ -17,7 +17,7 @@ from turnout.serving.supervisor import Supervisor
 def main(arguments: Sequence[str]) -> int:
     """Serve the plan of a file; what it needs, it takes from the store that ``TURNOUT_STORE`` names.
 
-    Returns 0 after a SIGTERM, 1 where the endpoint cannot be served, which the last line of standard error explains.
+    Returns 0 after a SIGTERM, 1 where the endpoint cannot be served, which the end of standard error explains.
     """
     given = _parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="turnout-endpoint-") as path:
