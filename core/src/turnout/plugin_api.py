@@ -93,6 +93,7 @@ from turnout.model.settings import Resources, Retry
 from turnout.model.spec import Entrypoint, ParamSpec, Place, Schedule
 from turnout.model.types import ANY, ParamType, TypeName
 from turnout.project.written import marked
+from turnout.serving.inference import metadata as endpoint_metadata
 from turnout.serving.service import Service
 from turnout.serving.tables import BadRequest
 from turnout.stores import layout
@@ -223,6 +224,7 @@ __all__ = [
     "digest_of",
     "encode",
     "end_with_driver",
+    "endpoint_metadata",
     "engine_folder",
     "finish",
     "finish_command",

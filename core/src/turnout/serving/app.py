@@ -70,7 +70,7 @@ class App:
         self.metrics = Metrics(first.name)
         self.versions = [Version(service, share, self.metrics.of(service.plan)) for service, share in versions]
         for version in self.versions:
-            if version.service.plan.batchable:
+            if version.service.batchable:
                 version.batcher = Batcher(version.service, version.metrics.observe, self.limits.rows)
         self.work: object = None
         """What is to live as long as the application."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,13 +14,21 @@ from turnout.model.endpoint import decode
 from turnout.serving.files import EndpointFolder, Share, Wanted
 from turnout.serving.supervisor import Supervisor
 
+PLAN = "TURNOUT_ENDPOINT"
+"""The variable that names the file of the plan, where no argument does."""
+STEP = "TURNOUT_ENDPOINT_STEP"
+"""The variable that names the step of a node, where no option does."""
+
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve the plan of a file; what it needs, it takes from the store that ``TURNOUT_STORE`` names.
+    """Serve the plan of a file, or one step of it; what it needs, it takes from the store that ``TURNOUT_STORE`` names.
 
     Returns 0 after a SIGTERM, 1 where the endpoint cannot be served, which the end of standard error explains.
     """
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.plan is None:
+        parser.error(f"name the file of the endpoint's plan, here or as ${PLAN}")
     with tempfile.TemporaryDirectory(prefix="turnout-endpoint-") as path:
         folder = EndpointFolder(Path(path))
         folder.log = Path("/dev/stderr")
@@ -40,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
             bytes=given.max_bytes,
             hosts=("*",),  # a gateway calls it by names of its own
             named_errors=given.errors == "named",
+            step=given.step,
         )
         supervisor = Supervisor(folder, lasting=False)
         try:
@@ -56,7 +66,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m turnout.serving container", description=main.__doc__)
-    parser.add_argument("plan", help="the file of the endpoint's plan")
+    parser.add_argument(
+        "plan", nargs="?", default=os.environ.get(PLAN), help=f"the file of the endpoint's plan; else ${PLAN}"
+    )
+    parser.add_argument(
+        "--step", default=os.environ.get(STEP, ""), help=f"answer this step alone, a node of a graph; else ${STEP}"
+    )
     parser.add_argument("--host", default="0.0.0.0", help="the address to listen on")  # noqa: S104 - a pod's own
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--workers", type=int, default=1, help="how many processes answer")

@@ -23,7 +23,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be served: each change has a higher ``generation``.
 
     ``versions`` share the requests; ``before`` are those that were served until the last change, for going back.
-    ``environment`` are the variables by which workers find the store.
+    ``environment`` are the variables by which workers find the store. ``step`` is the one that is answered, where
+    other nodes answer the rest.
     """
 
     generation: int
@@ -38,6 +39,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 16 << 20
     hosts: tuple[str, ...] = ()
     named_errors: bool = True
+    step: str = ""
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):

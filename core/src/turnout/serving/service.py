@@ -49,6 +49,8 @@ class Service:
         self, plan: EndpointPlan, store: ArtifactStore[Any], work: Path, registry: Registry | None = None
     ) -> None:
         self.plan = plan
+        self.steps = plan.steps
+        self.batchable = plan.batchable
         self._registry = registry
         self.components = WorkerComponents(plan.worker, lambda: self.registry)
         self.code = Code(plan.code, store, cache_folder())
@@ -66,7 +68,7 @@ class Service:
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The function of each step, by its name."""
         found = {}
-        for step in self.plan.steps:
+        for step in self.steps:
             if step.entrypoint is None:
                 raise PlanError(f"the step {step.name} of the endpoint {self.plan.name} has no function")
             found[step.name] = self.code.load(step.entrypoint)
@@ -77,7 +79,7 @@ class Service:
         """What the run made, loaded: shared by all requests."""
         types = {
             (source.step, source.output): given.type
-            for step in self.plan.steps
+            for step in self.steps
             for given in step.inputs.values()
             if isinstance(source := given.source, Output)
         }
@@ -89,7 +91,7 @@ class Service:
     def _literals(self) -> dict[tuple[str, str], Any]:
         return {
             (step.name, name): revive(given.source.value, given.source.type, self.code.load_class)
-            for step in self.plan.steps
+            for step in self.steps
             for name, given in step.inputs.items()
             if isinstance(given.source, Literal)
         }
@@ -111,7 +113,7 @@ class Service:
         Raises:
             TurnoutError: when something is not there, or may not be read.
         """
-        for step in self.plan.steps:
+        for step in self.steps:
             os.environ.update({variable: self.components.secret(name) for variable, name in step.secrets.items()})
         self.functions, self.bound, self._literals  # noqa: B018 - each is made now
 
@@ -198,8 +200,13 @@ class Service:
     def run(self, arguments: Mapping[str, Any], observe: Observe) -> Any:
         """What the steps make of the arguments of a request."""
         made: dict[tuple[str, str], Any] = {}
+        self.make(arguments, made, observe)
+        return made[self.plan.answer.step, self.plan.answer.output]
+
+    def make(self, arguments: Mapping[str, Any], made: dict[tuple[str, str], Any], observe: Observe) -> None:
+        """Call the steps, and add what they give to *made*, by step and output."""
         with _active(self.components):
-            for step in self.plan.steps:
+            for step in self.steps:
                 started = time.perf_counter()
                 inputs = {name: self._input(step, name, arguments, made) for name in step.inputs}
                 result = self.functions[step.name](**inputs)
@@ -207,7 +214,6 @@ class Service:
                 values = (result,) if len(names) == 1 else result
                 made.update({(step.name, name): value for name, value in zip(names, values, strict=True)})
                 observe(f"step:{step.name}", time.perf_counter() - started)
-        return made[self.plan.answer.step, self.plan.answer.output]
 
     def _input(
         self, step: StepPlan, name: str, arguments: Mapping[str, Any], made: Mapping[tuple[str, str], Any]

@@ -16,6 +16,7 @@ from turnout.base.errors import TurnoutError
 from turnout.runtime import sealed
 from turnout.runtime.store import worker_store
 from turnout.serving.files import EndpointFolder, Wanted
+from turnout.serving.part import Part
 from turnout.serving.service import Service
 
 
@@ -55,7 +56,8 @@ def _application(files: EndpointFolder, wanted: Wanted, work: Path, *, check: bo
     store = worker_store()
     services = []
     for share in wanted.versions:
-        service = Service(files.plan(share.version), store, work)
+        plan = files.plan(share.version)
+        service = Part(plan, wanted.step, store, work) if wanted.step else Service(plan, store, work)
         service.load()
         if check:
             service.check()

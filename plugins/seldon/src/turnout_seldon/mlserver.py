@@ -1,0 +1,106 @@
+"""The files of a model in MLServer, which Seldon Core v2 runs: it answers by ``turnout.serving`` beside it.
+
+The runtime is one file beside ``model-settings.json``, imported by MLServer; it takes nothing that MLServer does not
+bring. ``python -m turnout.serving container`` runs in another container of the server's pod, in the model's
+environment.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from turnout.plugin_api import EndpointPlan, endpoint_metadata
+
+SERVING = "TURNOUT_SERVING"
+"""The variable with the address of ``turnout.serving``; ``127.0.0.1:8080`` where there is none."""
+FOLDER = "mlserver"
+"""The folder of the files in an export: what a model's storage URI leads to."""
+MODULE = "turnout_endpoint"
+
+_RUNTIME = '''\
+"""Endpoints of turnout in MLServer: requests are passed on to turnout.serving, which runs beside it."""
+
+import asyncio
+import os
+import time
+
+import aiohttp
+from mlserver import MLModel, types
+from mlserver.errors import MLServerError
+
+SERVING = os.environ.get("TURNOUT_SERVING", "127.0.0.1:8080")
+TIMEOUT = float(os.environ.get("TURNOUT_SERVING_TIMEOUT", "60"))  # seconds
+STARTING = 300  # seconds that turnout.serving has to load its endpoint
+
+
+class Endpoint(MLModel):
+    async def load(self) -> bool:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+        self.session = aiohttp.ClientSession(f"http://{SERVING}", timeout=timeout)
+        until = time.monotonic() + STARTING
+        while not await self.answers():
+            if time.monotonic() > until:
+                raise MLServerError(f"turnout.serving at {SERVING} is not ready after {STARTING} s", 503)
+            await asyncio.sleep(0.2)
+        return True
+
+    async def unload(self) -> bool:
+        await self.session.close()
+        return True
+
+    async def answers(self) -> bool:
+        try:
+            async with self.session.get(f"/v2/models/{self.name}/ready") as response:
+                return response.status == 200
+        except aiohttp.ClientConnectionError:
+            return False
+
+    async def predict(self, payload: types.InferenceRequest) -> types.InferenceResponse:
+        body = {"inputs": [tensor(one) for one in payload.inputs]}
+        if payload.id is not None:
+            body["id"] = payload.id
+        try:
+            async with self.session.post(f"/v2/models/{self.name}/infer", json=body) as response:
+                status, answer = response.status, await response.json()
+        except asyncio.TimeoutError:
+            raise MLServerError(f"turnout.serving at {SERVING} does not answer within {TIMEOUT:g} s", 504) from None
+        except aiohttp.ClientError as error:
+            raise MLServerError(f"turnout.serving at {SERVING} does not answer: {error}", 503) from None
+        if status != 200:
+            raise MLServerError(said(answer), status)
+        return types.InferenceResponse.model_validate(answer)
+
+
+def tensor(given):
+    data = getattr(given.data, "root", given.data)
+    values = [value.decode() if isinstance(value, bytes) else value for value in data]  # gRPC's texts are bytes
+    return {"name": given.name, "shape": list(given.shape), "datatype": given.datatype, "data": values}
+
+
+def said(answer):
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(error, dict):
+        return str(answer)
+    where = f"{error['where']}: " if error.get("where") else ""
+    return f"{where}{error.get('what', 'the request is refused')}"
+'''
+
+
+def files(endpoint: EndpointPlan) -> dict[str, bytes]:
+    """The files of an endpoint's model, by their paths in an export."""
+    settings = json.dumps(settings_of(endpoint), indent=2) + "\n"
+    return {f"{FOLDER}/model-settings.json": settings.encode(), f"{FOLDER}/{MODULE}.py": _RUNTIME.encode()}
+
+
+def settings_of(endpoint: EndpointPlan) -> dict[str, Any]:
+    """The model's settings as MLServer reads them."""
+    described = endpoint_metadata([endpoint])
+    return {
+        "name": endpoint.name,
+        "implementation": f"{MODULE}.Endpoint",
+        "platform": described["platform"],
+        "inputs": described["inputs"],
+        "outputs": described["outputs"],
+        "parameters": {"version": endpoint.digest[:12]},
+    }
