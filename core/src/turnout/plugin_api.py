@@ -23,7 +23,17 @@ from turnout.base.errors import (
 from turnout.base.identity import run_id
 from turnout.base.quantities import memory_bytes, plain_memory, plain_number
 from turnout.components.artifact_store import ArtifactStore, Entry
-from turnout.components.base import Component, Config, ExistingPath, HostPort, LocalPath, Secret, Uri, Url
+from turnout.components.base import (
+    Component,
+    Config,
+    ExistingLocalPath,
+    ExistingPath,
+    HostPort,
+    LocalPath,
+    Secret,
+    Uri,
+    Url,
+)
 from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
 from turnout.components.feature_store import FeatureStore, FeatureView
 from turnout.components.hookspecs import hookimpl
@@ -136,6 +146,7 @@ __all__ = [
     "EventKind",
     "Executor",
     "Executors",
+    "ExistingLocalPath",
     "ExistingPath",
     "Exit",
     "Expression",

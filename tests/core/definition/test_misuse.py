@@ -63,6 +63,10 @@ _LINES = PRELUDE.count("\n")
 # Bodies of a pipeline `p(n: int = 3, path: File = "a.parquet", at: dt.datetime = LOGICAL_TIME, ns: list[int] = [1])`.
 BODIES = {
     "if_on_handle": "if number():\n    report()",
+    "closure_over_parameter": "@step\ndef inner(x: int) -> int: return x + n\ninner(2)",
+    "closure_within_closure": "k = [number()]\ndef help(x): return x + k[0]\n@step\ndef inner(x: int): return help(x)\ninner(2)",
+    "default_of_inner_step": "@step\ndef inner(x: int, y=n) -> int: return x + y\ninner(2, 3)",
+    "given_to_a_library": "import os.path\nos.path.join(n, 'a')",
     "if_on_comparison": "if number() > 0.5:\n    report()",
     "and_of_comparisons": "r = report()\nwith when(r['a'] > 1 and r['b'] > 2):\n    nothing()",
     "chained_comparison": "with when(0 < number() < 1):\n    nothing()",

@@ -363,8 +363,15 @@ def test_a_pin_no_index_has(tmp_path: Path, index: Path) -> None:
     minor = f"{sys.version_info.major}.{sys.version_info.minor}"
     with pytest.raises(PlanError) as caught:
         environment.ensure(minor, ["tn-beta==99"], tmp_path / "cache", own=())
-    assert caught.value.what == "the locked versions cannot be installed"
+    assert caught.value.what == "no package index has tn-beta==99: the locked versions cannot be installed"
     assert "tn-beta==99" in (caught.value.why or "")
+
+
+def test_a_package_no_index_has_is_named(make_project: MakeProject, index: Path) -> None:
+    with pytest.raises(PlanError) as caught:
+        environment.lock(make_project(["tn-alpha>=1"]), ["tn-gamma>=1"])
+    assert caught.value.what == "no package index has tn-gamma: the environment cannot be locked"
+    assert (caught.value.fix or "").startswith("see how it is spelt")
 
 
 def test_a_python_that_is_not_here(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -305,7 +307,34 @@ def test_a_module_that_did_not_travel_is_told_with_what_to_do(bench):
     (bench.root / "hidden.py").write_text("x = 1\n")
     bench.write("def one():\n    import hidden\n    return hidden.x\n")
     bench.make(bench.step("one"))
-    assert bench.call("one").message == "ModuleNotFoundError: No module named 'hidden'"
+    assert bench.call("one").message.startswith(
+        "ModuleNotFoundError: No module named 'hidden'\n  why: hidden is neither"
+    )
     said = bench.attempts("one")[0].failure.traceback
     assert "git must not ignore a module of the project" in said
     assert "hidden is neither in the code package nor installed" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        ("breakpoint()", r"take out breakpoint\(\); to stop where the step fails: turnout debug [a-z2-7]{8} one --pdb"),
+        ("input('name? ')", "take what was to be typed as a parameter"),
+    ],
+)
+def test_who_waits_for_a_keyboard_is_told_what_to_do(bench, line, fix, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    bench.write(f"def one():\n    {line}\n    return 1\n")
+    bench.make(bench.step("one"))
+    failure = bench.attempts("one")[0].failure if bench.call("one") else None
+    assert re.search(
+        rf"\n  why: a step runs in a process of its own, where nobody can type\n  fix: {fix}\Z", failure.message
+    )
+    assert "bdb.py" not in failure.traceback
+
+
+def test_of_what_the_runtime_wraps_only_a_traceback_through_the_users_code_is_told(bench):
+    bench.write("def one():\n    raise OSError('disk')\n")
+    bench.make(bench.step("one"))
+    bench.call("one")
+    assert "in one" in bench.attempts("one")[0].failure.traceback

@@ -130,6 +130,29 @@ def test_all_is_found_at_once_each_with_its_place(findings, closed: int, snapsho
     assert found == snapshot
 
 
+ELSEWHERE = """extends: locl
+environment:
+  index_url: "http://127.0.0.1:PORT/simple"
+  extra_index_urls: ["http://127.0.0.1:PORT/more"]
+  find_links: [wheelz, "https://example.org/wheels"]
+secrets: {type: nowhere}
+observers: [{type: jsonl, path: "${secret:gone}"}]
+artifact_store: "store/here"
+"""
+
+
+def test_what_packages_need_and_what_is_extended_is_found_beside_the_rest(
+    findings, closed: int, snapshot: object
+) -> None:
+    found = [one.replace(str(closed), "PORT") for one in findings(ELSEWHERE.replace("PORT", str(closed)))]
+    assert found == snapshot
+
+
+def test_an_index_that_is_no_address(findings) -> None:
+    (found,) = findings('extends: local\nenvironment: {index_url: "http://localhost:8099x"}\n')
+    assert "the setting 'index_url' of environment is no address: its port is no number up to 65535" in found
+
+
 def test_what_an_engine_elsewhere_needs_on_workers_is_a_warning_here(findings, closed: int) -> None:
     tracker = f'tracker: {{type: board, uri: "http://127.0.0.1:{closed}"}}\n'
     for engine, level in (("local", "error"), ("engine", "warning")):

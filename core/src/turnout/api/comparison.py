@@ -19,6 +19,7 @@ from turnout.api.workspace import Workspace
 from turnout.base import canonical
 from turnout.base.errors import ConfigError
 from turnout.model.records import Profile
+from turnout.project.archive import VALUES
 from turnout.stores import layout
 
 SINGLY = 4  # artifacts of a step that are told one by one
@@ -93,7 +94,7 @@ class Comparison:
         return pd.DataFrame(values, index=index, columns=[run.id for run in self.runs], dtype=object)
 
     def _files(self, run: Run) -> dict[str, bytes]:
-        """The files of a run's code package; none where it is not in the store any more."""
+        """The project's files in a run's code package; none where it is not in the store any more."""
         digest = run.plan.code.digest
         if digest not in self._packages:
             data = run.workspace.store.read(layout.code(digest))
@@ -192,7 +193,8 @@ def _told(table: str, profile: Profile) -> Iterable[tuple[str, Any]]:
 
 def _unpacked(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {entry.filename: archive.read(entry) for entry in archive.infolist()}
+        entries = [entry for entry in archive.infolist() if not entry.filename.startswith(f"{VALUES}/")]
+        return {entry.filename: archive.read(entry) for entry in entries}
 
 
 def _digest(data: bytes) -> str:

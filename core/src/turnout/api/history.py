@@ -23,6 +23,7 @@ from turnout.runtime.state import marks_of
 from turnout.stores import layout
 
 _WHOLE_ID = re.compile(r"[a-z2-7]{20}\Z")
+_WITH_STEP = re.compile(r"(?P<run>latest|[a-z2-7]{4,20})[:/](?P<step>.+)\Z")
 
 
 class StepSummary(msgspec.Struct, frozen=True):
@@ -66,16 +67,23 @@ def find_run(store: ArtifactStore[Any], project: str, wanted: str) -> RunInfo:
         )
     if _WHOLE_ID.match(wanted.lower()) and (data := store.read(layout.run(project, wanted.lower()))) is not None:
         return read_info(data, project, wanted.lower(), layout.run(project, wanted.lower()))
-    matches = [run for run in store.children(layout.runs(project)) if run.startswith(wanted.lower())]
+    runs = store.children(layout.runs(project))
+    matches = [run for run in runs if run.startswith(wanted.lower())]
     matches = [run for run in matches if store.exists(layout.run(project, run))]  # stopped before it began: marks alone
     if len(matches) == 1:
         key = layout.run(project, matches[0])
         if (data := store.read(key)) is not None:
             return read_info(data, project, matches[0], key)
     if not matches:
+        apart = _WITH_STEP.match(wanted)
+        if apart and apart["run"] != "latest" and not any(run.startswith(apart["run"]) for run in runs):
+            apart = None
         raise ConfigError(
             f"the project {project} has no run {wanted[:60]!r} in {store.address}",
-            fix="see `turnout runs list`; another stack's runs need its --stack",
+            why="a run and a step are named apart" if apart else None,
+            fix=f"write `{apart['run']} {apart['step'][:60]}`"
+            if apart
+            else "see `turnout runs list`; another stack's runs need its --stack",
         )
     raise ConfigError(f"{wanted[:60]!r} is the start of {len(matches)} run ids", fix="give more of it")
 

@@ -42,7 +42,7 @@ class Pipeline(PipelineDefinition):
             reuse: an earlier run whose records are taken over, but for *from_* and its descendants, or for *only*.
             replace: values that stand in for steps, which then do not run: by the step's name its output, or for a
                 step of several outputs a dict of all of them by name.
-            no_cache: take nothing from the cache.
+            no_cache: take nothing from the cache, and add nothing to it.
             accept: what the stack cannot give and the pipeline goes without, by name.
             params: parameters by name; those whose names are not options above may be given as keywords.
 

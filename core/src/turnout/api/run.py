@@ -136,6 +136,13 @@ class Run:
         """The step and index that a label (``score`` or ``score.3``) names; ConfigError where it names none."""
         if label in self.plan.by_name:
             return label, None
+        step, colon, output = label.partition(":")
+        if colon and {step, step.rpartition(".")[0]} & self.plan.by_name.keys():
+            raise ConfigError(
+                f"the run {self.id} has no step {label[:60]!r}",
+                why="a step and its output are named apart",
+                fix=f"write `{step} {output}`; in Python, run[{step!r}].load({output!r})",
+            )
         name, _, tail = label.rpartition(".")
         if name not in self.plan.by_name or not tail.isdecimal() or len(tail) > INDEX:
             raise ConfigError(

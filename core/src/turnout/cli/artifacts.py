@@ -56,9 +56,7 @@ def show(
     """
     documents: list[dict[str, Any]] = []
     if step is None:
-        from turnout.api.aliases import artifact as find
-
-        named = find(run, stack=stack, source=source)
+        named = _named(run, stack, source)
         documents.append(_document(named.label, named.output, named.artifact, named.record) | _naming(named))
     else:
         from turnout.api.run import Run
@@ -81,6 +79,32 @@ def show(
             click.echo(f"  {'input':<13} {name} = {shown}")
         if document["profile"] is not None:
             print_profile(document["profile"])
+
+
+def _named(alias: str, stack: str | None, source: Source | None) -> Named:
+    """What an alias names; a run in its place is told what is missing.
+
+    Raises:
+        ConfigError: when there is no such alias.
+    """
+    from turnout.api.aliases import artifact as find
+    from turnout.api.run import Run
+    from turnout.base.errors import ConfigError
+
+    try:
+        return find(alias, stack=stack, source=source)
+    except ConfigError as error:
+        try:
+            found = Run(alias, stack=stack)
+        except ConfigError:
+            raise error from None
+        steps = [step.name for step in found.plan.steps if step.outputs]
+        typed = f"{click.get_current_context().command_path} {alias}"
+        others = f"; its others are: {', '.join(steps[:-1])}" if steps[1:] else ""
+        raise ConfigError(
+            f"{alias!r} is a run, and no alias: its step is missing",
+            fix=f"name it: {typed} {steps[-1]}{others}" if steps else f"see its steps: turnout runs show {alias}",
+        ) from None
 
 
 def _document(label: str, output: str, artifact: Artifact, record: Record | None) -> dict[str, Any]:
@@ -153,9 +177,7 @@ def load(
 
         load_project(root_of(Path())).on_path()  # its values are of its own classes
     if step is None:
-        from turnout.api.aliases import artifact as find
-
-        named = find(run, stack=stack, source=source)
+        named = _named(run, stack, source)
         if to is None:
             _print(_kept(named.load(), named.workspace.project.root, run), as_json=as_json)
         else:

@@ -113,7 +113,7 @@ def _print(launch: Any, document: dict[str, Any]) -> None:
     for step, shown in zip(plan.steps, document["steps"], strict=True):
         kind = "guard" if step.kind == "gate" else ("mapped" if step.mapped else "step")
         needs = f"needs {', '.join(step.upstream)}" if step.upstream else ""
-        click.echo(f"  {step.name:<{width}}  {kind:<6}  {_cached(step):<10}  {needs}".rstrip())
+        click.echo(f"  {step.name:<{width}}  {kind:<6}  {_cached(step):<13}  {needs}".rstrip())
         if "condition" in shown:
             click.echo(f"  {'':<{width}}  where {shown['condition']}")
     if document["capabilities"]:
@@ -129,8 +129,8 @@ def _cached(step: Any) -> str:
     if step.kind == "gate":
         return ""
     if isinstance(step.cache, bool):
-        return "cached" if step.cache else "not cached"
-    return f"cached {step.cache:g} s"
+        return "cacheable" if step.cache else "not cacheable"
+    return f"cacheable for {step.cache:g} s"
 
 
 def _explain_step(run: str, step: str, stack: str | None, *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from turnout.cli.options import json_option, pairs, parameters, print_json, stac
 @click.option("--only", multiple=True, metavar="STEP", help="… or for these steps alone; may be repeated.")
 @click.option("--sweep", "swept", multiple=True, metavar="NAME=A,B,…", help="A run for each value; may be repeated.")
 @click.option("--max-parallel", default=1, show_default=True, help="How many runs of a sweep at a time.")
-@click.option("--no-cache", is_flag=True, help="Take nothing from the cache.")
+@click.option("--no-cache", is_flag=True, help="Take nothing from the cache, and add nothing to it.")
 @click.option("--accept", multiple=True, metavar="CAPABILITY", help="Go without something the stack cannot give.")
 @json_option
 def run(

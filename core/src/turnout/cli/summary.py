@@ -153,6 +153,8 @@ def summarise(run: Run, state: str, target: str, stack: str | None) -> None:
     steps_table(run)
     metrics_table(run)
     click.echo(f"\nrun {run.id} {state}; its artifacts and records are in {shown_address(run.workspace.store.address)}")
+    if run.info.options.no_cache and any(step.cache for step in run.plan.steps):
+        click.echo("without the cache: nothing was taken from it, and later runs take nothing from this one")
     for line in unsettled(run, state, stack):
         click.echo(line)
     failures(run)
@@ -217,7 +219,10 @@ def failures_of(part: StepRun) -> None:
     """Print why a step, or an element, failed, with the user's own frames."""
     failure = _failure(part)
     if failure is not None:
-        click.echo(f"\n{part.label} failed: {failure.message}")
+        head = (
+            failure.message.splitlines()[:1] if failure.traceback else [failure.message]
+        )  # the rest ends the traceback
+        click.echo(f"\n{part.label} failed: {''.join(head)}")
         if failure.traceback:
             click.echo("\n".join(f"    {line}" for line in failure.traceback.rstrip().splitlines()))
 

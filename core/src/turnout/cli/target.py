@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -66,12 +68,27 @@ def _is_endpoint(target: str) -> bool:
     return bool(kinds) and not any(issubclass(kind, Pipeline) for kind in kinds)
 
 
+def _name_one(folder: Path, kind: str) -> str:
+    """What to type where a folder is given: the files in it that define such a thing."""
+    decorated = re.compile(rf"^@(\w+\.)?{kind}\b", re.MULTILINE)
+    files = [path for path in sorted(folder.glob("*.py")) if path.is_file() and decorated.search(_text(path))]
+    shown = [path.as_posix() for path in files[:3]]
+    return f"name the file: {' or '.join(shown)}" if shown else f"name a file with a {kind}: path.py:name"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 DefinedT = TypeVar("DefinedT", Pipeline, Endpoint)
 
 
 def _choose(target: str, cls: type[DefinedT], kind: str) -> DefinedT:
     place, _, name = target.partition(":")
-    module = _module(place)
+    module = _module(place, kind)
     defined = {key: value for key, value in vars(module).items() if isinstance(value, cls)}
     if not name:
         own = {key: value for key, value in defined.items() if value.function.__module__ == module.__name__} or defined
@@ -88,13 +105,19 @@ def _choose(target: str, cls: type[DefinedT], kind: str) -> DefinedT:
     return defined[name]
 
 
-def _module(place: str) -> ModuleType:
+def _module(place: str, kind: str = "pipeline") -> ModuleType:
+    if not place or Path(place).is_dir() or place.endswith(("/", os.sep)):
+        raise ConfigError(f"{place or '.'!r} is no {kind}, but a folder", fix=_name_one(Path(place or "."), kind))
     return _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
 
 
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise ConfigError(f"there is no file {str(path)!r}", fix="give the path of a Python file, or module:name")
+        others = [] if not path.parent.is_dir() else [one.name for one in path.parent.glob("*.py")]
+        raise ConfigError(
+            f"there is no file {str(path)!r}. {did_you_mean(path.name, others)}".rstrip(" ."),
+            fix="give the path of a Python file, or module:name",
+        )
     project = load(root_of(path))
     project.on_path()
     name = project.module_of(path)
@@ -142,7 +165,8 @@ def _import(name: str, project: Project) -> ModuleType:
         raise ConfigError(
             f"{name} cannot be imported: {error}",
             where=_raised_at(error, project),
-            fix=_where_it_lies(error.name, project) or "install what it needs into this environment",
+            fix=_where_it_lies(error.name, project)
+            or f"install the package that has {error.name}, and name it among the project's dependencies",
         ) from error
     except SyntaxError as error:
         where = Location(project.relative(Path(error.filename)), error.lineno) if error.filename else None

@@ -28,6 +28,9 @@ as it is.
 ExistingPath = Annotated[str, msgspec.Meta(extra={"exists": True})]
 """Annotate the path of a file or folder that has to be there before a stack is used, and is made by nobody."""
 
+ExistingLocalPath = Annotated[LocalPath, msgspec.Meta(extra={"exists": True})]
+"""Likewise of one on the caller's machine, as :data:`LocalPath` is."""
+
 Url = Annotated[str, msgspec.Meta(extra={"address": "url"})]
 """Annotate a server's URL, ``http://…`` or ``https://…``, with this alias: what is none is refused with its line, and
 ``turnout stack check`` sees whether anything answers there."""

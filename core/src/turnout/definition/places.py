@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 import turnout
 from turnout.base.errors import Location
+from turnout.base.frames import is_library
 from turnout.model.spec import Place
 from turnout.project.project import Project, load, root_of
 
@@ -21,19 +22,30 @@ _NOTEBOOK = "<notebook>"
 
 
 def caller() -> tuple[str, int]:
-    """The file and line of the nearest frame outside turnout."""
+    """The file and line where the user is now: of the nearest frame that is neither turnout's nor a library's.
+
+    A library that was called by turnout itself (a command line's, an installed pipeline) is the nearest there is.
+    """
+    nearest = _outside()
+    frame: FrameType | None = nearest
+    while frame is not None and is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None or is_own(frame.f_code.co_filename):
+        frame = nearest
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _outside() -> FrameType:
+    """The nearest frame outside turnout."""
     frame = sys._getframe(1)
     while frame.f_back is not None and is_own(frame.f_code.co_filename):
         frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
+    return frame
 
 
 def locals_of_caller() -> dict[str, Any]:
     """The local names where the user is now: by them annotations of a nested function are understood."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and is_own(frame.f_code.co_filename):
-        frame = frame.f_back
-    return dict(frame.f_locals)
+    return dict(_outside().f_locals)
 
 
 def here() -> Location:

@@ -17,6 +17,7 @@ from turnout.definition import functions, places
 from turnout.definition import own_materializers as materializer
 from turnout.definition.annotations import OutputType, outputs
 from turnout.definition.bounds import Unchecked
+from turnout.definition.closures import refuse_handles
 from turnout.definition.handles import Handle, Outputs
 from turnout.definition.mapping import lists, run_map
 from turnout.definition.settings import of_step
@@ -143,6 +144,8 @@ class Step:
             if name not in inputs and parameter.is_content:
                 wiring = Wiring(trace, f"the step {self.name!r}", where)
                 inputs[name] = wiring.input(parameter, parameter.default)
+        if "<locals>" in self.function.__qualname__:
+            refuse_handles(self.function, f"the step {self.name!r}", where)
         full = trace.claim(self.name, "step", where)
         spec = msgspec.structs.replace(
             self.settings,

@@ -15,6 +15,8 @@ from turnout.base.errors import PlanError
 
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s]+@")
 _BOX = re.compile(r"[\u2500-\u257f\u25b6\u00d7]")
+_ABSENT = re.compile(r"Because (?:there (?:is|are) no versions? of (\S+?),? and |(\S+) was not found in )")
+"""How uv begins where no index has a package, or not in the version that is asked for."""
 _NETWORK = ("Failed to fetch", "error sending request", "network was disabled", "Could not connect", "dns error")
 
 
@@ -48,6 +50,7 @@ def run(
     arguments: Sequence[str],
     *,
     cwd: Path | None = None,
+    conflict: str = "",
     fix: str | None = None,
     index: Mapping[str, str] | None = None,
 ) -> str:
@@ -55,6 +58,7 @@ def run(
 
     Args:
         what: what cannot be done if it fails, for the error: ``the environment cannot be locked``.
+        conflict: why that is, where packages are there and the index answers.
         index: further variables, those of :func:`turnout.environment.package_index.variables`.
 
     Raises:
@@ -69,10 +73,16 @@ def run(
     if done.returncode:
         reason = explanation(done.stderr)
         if any(sign in done.stderr for sign in _NETWORK):
+            what = f"{what}: the package index cannot be reached"
             fix = (
                 "make the package index reachable, or install the project's dependencies into the interpreter that "
                 "runs turnout, whose versions then are taken"
             )
+        elif absent := _ABSENT.search(reason):
+            what = f"no package index has {absent[1] or absent[2]}: {what}"
+            fix = "see how it is spelt, and which index the stack names: environment: {index_url, find_links}"
+        elif conflict:
+            what = f"{what}: {conflict}"
         raise PlanError(what, why=reason, fix=fix)
     return done.stdout
 
@@ -113,13 +123,14 @@ def compile_pins(
         for name, lines in (("step.in", inputs), ("limits.txt", constraints), ("pins.txt", preferred)):
             (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         run(
-            "the environment cannot be locked: its requirements do not go together",
+            "the environment cannot be locked",
             [
                 "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python", sys.executable,
                 "--constraint", str(folder / "limits.txt"), "--output-file", str(folder / "pins.txt"),
                 str(folder / "step.in"), *(["pyproject.toml"] if pyproject else []),
             ],
             cwd=root,
+            conflict="its requirements do not go together",
             fix="relax one of them: the project's dependencies or the step's requirements",
             index=index,
         )  # fmt: skip

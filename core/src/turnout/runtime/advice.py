@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import PurePath
 
+from turnout.model.plan import StepPlan
 from turnout.runtime.session import Session
 
+_NO_KEYBOARD = "a step runs in a process of its own, where nobody can type"
 
-def advice(session: Session, error: BaseException) -> str:
+
+def advice(session: Session, step: StepPlan, error: BaseException) -> str:
     """Lines that say why it happened and how to mend it; empty where nothing is known of it."""
+    if type(error).__name__ == "BdbQuit":
+        label = f"{step.name}.INDEX" if step.mapped else step.name
+        command = f"turnout debug {session.run.info.id[:8]} {label} --pdb"
+        return f"\n  why: {_NO_KEYBOARD}\n  fix: take out breakpoint(); to stop where the step fails: {command}"
+    if isinstance(error, EOFError) and f"{error}".startswith("EOF when reading a line"):
+        return f"\n  why: {_NO_KEYBOARD}\n  fix: take what was to be typed as a parameter"
     name = error.filename if isinstance(error, FileNotFoundError) else None
     if isinstance(name, str) and name and not PurePath(name).is_absolute():
         return (

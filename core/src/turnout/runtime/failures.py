@@ -18,6 +18,7 @@ from turnout.base.errors import (
     TurnoutError,
     UnsupportedError,
 )
+from turnout.base.frames import is_library
 from turnout.model.plan import StepPlan
 from turnout.model.records import Failure
 from turnout.runtime.advice import advice
@@ -28,21 +29,26 @@ FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
 
 TEXT = 1 << 14
 """The characters of an error's text, and of its traceback, that go on record at most."""
-NOT_THE_USERS = (str(Path(turnout.__file__).parent), str(Path(importlib.__file__).parent), "<frozen ")
-"""Where frames lie that say nothing to who wrote the step: turnout's own, and the import system's."""
+_PYTHON = Path(importlib.__file__).parents[1]
+NOT_THE_USERS = (
+    str(Path(turnout.__file__).parent),
+    *(str(_PYTHON / name) for name in ("importlib", "bdb.py", "pdb.py")),
+    "<frozen ",
+)
+"""Where frames lie that say nothing to who wrote the step: turnout's own, the import system's, and the debugger's."""
 
 
 def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
     """The failure as it goes on record: the user's own frames, project-relative paths, secrets taken out."""
     raised = error.__cause__ if isinstance(error, TurnoutError) else error
-    text = "" if raised is None or isinstance(raised, TurnoutError) else "".join(_traceback(raised))
-    hint = "" if raised is None else advice(session, raised)
+    text = "" if raised is None or isinstance(raised, TurnoutError) else _traceback(raised, whole=raised is error)
+    hint = "" if raised is not error else advice(session, step, raised)
     for folder in dict.fromkeys(session.code.imported_from):
         text = text.replace(f"{folder}{os.sep}", "")
     redactor = session.components.redactor
     return Failure(
         type=redactor.text(f"{type(error).__module__}.{type(error).__qualname__}"),
-        message=_bounded(redactor.text(_message(error) + ("" if isinstance(raised, ImportError) else hint))),
+        message=_bounded(redactor.text(_message(error) + hint)),
         traceback=_bounded(redactor.text(text + hint)),
         retryable=not (isinstance(error, FINAL) or (step.kind == "gate" and isinstance(error, RunError))),
     )
@@ -74,13 +80,19 @@ def _shown(value: Any) -> str:
         return hex(value) if isinstance(value, int) else f"(a {type(value).__name__} whose text cannot be made)"
 
 
-def _traceback(error: BaseException) -> list[str]:
+def _traceback(error: BaseException, *, whole: bool) -> str:
+    """The traceback without frames that say nothing to the user.
+
+    Args:
+        whole: also where no frame of it is of the user's code; else it is left out then.
+    """
     report = traceback.TracebackException.from_exception(error, capture_locals=False)
     pending: list[traceback.TracebackException] = [report]
     while pending:
         one = pending.pop()
         kept = [frame for frame in one.stack if not frame.filename.startswith(NOT_THE_USERS)]
+        whole = whole or not all(is_library(frame.filename) for frame in kept)
         one.stack = traceback.StackSummary.from_list(kept)
         pending.extend(other for other in (one.__cause__, one.__context__) if other is not None)
         pending.extend(getattr(one, "exceptions", None) or ())
-    return list(report.format())
+    return "".join(report.format()) if whole else ""

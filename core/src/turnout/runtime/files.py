@@ -89,7 +89,7 @@ def _download(name: str, url: str, path: Path) -> None:
             open_object(url, path)
     except (OSError, ValueError) as error:
         raise ArtifactError(
-            f"the parameter {name!r} cannot be read from {_shown(url)}: {error}",
+            f"the parameter {name!r} cannot be read from {_shown(url)}: {_reason(error)}",
             fix="check the URL, and that the worker may reach it",
         ) from error
 
@@ -113,6 +113,17 @@ def _get(url: str, path: Path) -> None:
         raise OSError(f"{type(error).__name__}: {error}") from error
     if announced != str(size):
         raise OSError(f"it ended after {size} of {announced} bytes")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without what a library wraps around it."""
+    inner = getattr(error, "reason", None)
+    if isinstance(inner, OSError):  # a URLError
+        error = inner
+    code = getattr(error, "code", None)
+    if code is not None:  # an HTTPError
+        return f"the server answers {code} ({inner})"
+    return (getattr(error, "strerror", None) or f"{error}").lower() if isinstance(error, OSError) else f"{error}"
 
 
 def _shown(url: str) -> str:

@@ -204,6 +204,11 @@ def _beside(path: Path, child: Source, project: Project) -> Source:
     return Source(path, prefix + path.resolve().relative_to(home).as_posix(), path.stem, child.origin)
 
 
+def builtin_stack() -> Source:
+    """The built-in stack ``local``."""
+    return _builtin(BUILTIN / f"{DEFAULT}.yaml")
+
+
 def _builtin(path: Path) -> Source:
     return Source(path, f"{CORE}:{path.name}", path.stem, CORE)
 

@@ -6,17 +6,20 @@ stay. Steps and pipelines merge by their key; a pattern that a child names again
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 
 import msgspec
 
+from turnout.base.credentials import in_clear
 from turnout.base.errors import ConfigError, TurnoutError, did_you_mean
-from turnout.components.kinds import KINDS
+from turnout.components.kinds import ARTIFACT_STORE, KINDS
 from turnout.project.project import Project
 from turnout.stack import loader
 from turnout.stack.bind import raise_config_errors
 from turnout.stack.loader import Node, describe
-from turnout.stack.location import Source, extended
+from turnout.stack.location import Source, builtin_stack, extended
 
 COMPONENTS = {kind.section: kind for kind in KINDS if kind.section and not kind.many}
 """The sections that choose one component, each with its kind."""
@@ -39,7 +42,8 @@ def merged(source: Source, project: Project, type_of: TypeOf, malformed: list[Tu
     """Read a stack file and those it extends, and merge them.
 
     Args:
-        malformed: takes what is wrong with the shape of sections, which then are left out, in place of raising it.
+        malformed: takes what is wrong with the shape of sections, which then are left out, in place of raising it;
+            likewise a stack that is extended and not there, which the built-in one then stands in for.
 
     Raises:
         ConfigError: when a file is missing or malformed, or they extend each other in a circle.
@@ -47,7 +51,13 @@ def merged(source: Source, project: Project, type_of: TypeOf, malformed: list[Tu
     sources = [source]
     documents = [_read(source, malformed)]
     while (base := documents[-1].get("extends")) is not None:
-        extended_source = extended(base.value, sources[-1], base.at, project)
+        try:
+            extended_source = extended(base.value, sources[-1], base.at, project)
+        except ConfigError as error:
+            if malformed is None:
+                raise
+            malformed.append(error)
+            extended_source = builtin_stack()
         for number, earlier in enumerate(sources):
             if extended_source.path.samefile(earlier.path):
                 circle = " → ".join(link.label for link in (*sources[number:], extended_source))
@@ -90,7 +100,7 @@ def _malformed(key: str, node: Node) -> list[TurnoutError]:
     if key == "extends":
         return [] if isinstance(node.value, str) else wrong("text", node, "write the name of one stack")
     if key in COMPONENTS:
-        fix = f"write `{key}: {{type: …}}`"
+        fix = f"write `{key}: {_as_mapping(key, node.value)}`"
         if not isinstance(node.value, dict):
             return wrong("a mapping", node, fix)
         kind = node.get("type")
@@ -108,6 +118,15 @@ def _malformed(key: str, node: Node) -> list[TurnoutError]:
         return [error for item in bad for error in wrong("a list of names", item, "name capabilities, such as gpu")]
     bad = [item for item in node.value if item.get("type") is None or not isinstance(item.value["type"].value, str)]
     return [error for item in bad for error in wrong("a list of mappings with a type", item, "write `{type: …}`")]
+
+
+def _as_mapping(section: str, value: object) -> str:
+    """What a text in the place of a section's mapping stands for: a type, or the root of an artifact store."""
+    if not isinstance(value, str) or not value or any(in_clear(value)):
+        return "{type: …}"
+    if section == ARTIFACT_STORE.section and re.search(r"[/.]", value):
+        return f"{{root: {json.dumps(value, ensure_ascii=False)}}}"
+    return f"{{type: {value}}}" if re.fullmatch(r"[\w-]+", value) else "{type: …}"
 
 
 def combine(base: Node, child: Node, type_of: TypeOf) -> Node:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import inspect
 
-from turnout.base.errors import TurnoutError
+from turnout.base.credentials import hidden
+from turnout.base.errors import Location, TurnoutError
 from turnout.stack import addresses, references, tools
 from turnout.stack.bind import Bound, build
 from turnout.stack.loader import Node
@@ -39,6 +40,7 @@ def missing(stack: Stack, *, connect: bool) -> Iterator[Finding]:
         if any(other.section == "secrets" and not settings.waiting for other, _, settings in stack.bound):
             yield from _secrets(choice, stack, level)
         yield from _paths(choice, component, bound, stack, level)
+    yield from _wheels(stack)
     if connect:
         yield from _servers(stack)
 
@@ -95,8 +97,43 @@ def _paths(choice: Choice, component: type[Any], bound: Bound, stack: Stack, lev
             yield Finding(level=level, what=what, where=where, fix="create it, or mend the path")
 
 
+def _wheels(stack: Stack) -> Iterator[Finding]:
+    """Folders of wheels that are missing; workers have the project's own, and where others are is theirs to know."""
+    places = stack.document.get("environment")
+    nodes = places.get("find_links") if places else None
+    for given, node in zip(stack.environment.find_links, nodes.value if nodes else (), strict=False):
+        path = stack.project.root / Path(given).expanduser()
+        if "://" not in given and not path.exists():
+            what = f"{path} is not there, which the setting 'find_links' of environment names"
+            yield Finding(level="error", what=what, where=str(node.at), fix="create it, or mend the path")
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """An address in a stack: its kind, the address, which setting of which component it is, and where that stands."""
+
+    kind: str
+    address: str
+    setting: str
+    owner: str
+    where: Location
+    level: Level
+
+
 def _servers(stack: Stack) -> Iterator[Finding]:
-    asked: list[tuple[Choice, str, tuple[str, str]]] = []
+    asked = [*_addresses(stack), *_indexes(stack)]
+    silent = addresses.silent((one.kind, one.address) for one in asked)
+    for one in asked:
+        if reason := silent.get((one.kind, one.address)):
+            yield Finding(
+                level=one.level,
+                what=f"nobody answers at {hidden(one.address)}, the {one.setting!r} of {one.owner}",
+                where=str(one.where),
+                why=reason,
+                fix="start it, or mend the address",
+            )
+
+
+def _addresses(stack: Stack) -> Iterator[_Asked]:
     for choice, component, bound in stack.bound:
         wrong = addresses.faults(component.Config, bound.values)
         for field in msgspec.structs.fields(component.Config):
@@ -104,18 +141,22 @@ def _servers(stack: Stack) -> Iterator[Finding]:
             value = bound.values.get(name)
             kind = addresses.kind_of(field.type)
             if kind and name not in wrong and isinstance(value, str) and value:
-                asked.append((choice, name, (kind, value)))
-    silent = addresses.silent(address for *_, address in asked)
-    for choice, name, address in asked:
-        if address in silent:
-            place = choice.settings.get(name)
-            yield Finding(
-                level=_level(choice, stack),
-                what=f"nobody answers at {address[1]}, the {name!r} of {choice.owner}",
-                where=str(place.at if place else choice.at),
-                why=silent[address],
-                fix="start it, or mend the address",
-            )
+                at = place.at if (place := choice.settings.get(name)) else choice.at
+                yield _Asked(kind, value, name, choice.owner, at, _level(choice, stack))
+
+
+def _indexes(stack: Stack) -> Iterator[_Asked]:
+    """The package indexes, unless the stack keeps uv from the network; those with a secret are asked by uv only."""
+    settings, section = stack.environment, stack.document.get("environment")
+    if section is None or settings.offline:
+        return
+    for name, given in (("index_url", (settings.index_url,)), ("extra_index_urls", settings.extra_index_urls)):
+        node = section.get(name)
+        if node is None:
+            continue
+        for url in given:
+            if not addresses.fault("uri", url):
+                yield _Asked("uri", url, name, "environment", node.at, "error")
 
 
 def references_of(settings: Node) -> Iterator[tuple[Node, references.Reference]]:

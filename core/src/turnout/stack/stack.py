@@ -13,7 +13,7 @@ from msgspec import Meta
 from turnout.base import canonical
 from turnout.base.errors import ConfigError, Location, TurnoutError
 from turnout.components.artifact_store import ArtifactStore
-from turnout.components.base import Config
+from turnout.components.base import Config, Uri
 from turnout.components.kinds import ARTIFACT_STORE, KINDS, ORCHESTRATOR, SECRET_STORE, Kind, noun
 from turnout.components.orchestrator import Orchestrator
 from turnout.components.registry import Registry
@@ -39,7 +39,7 @@ class EnvironmentSettings(Config, frozen=True):
         Meta(description="The image that `turnout image build` starts from; it has that Python, pip and a shell."),
     ] = None
     index_url: Annotated[
-        str, Meta(description="The package index, in place of the one uv is set up for; passwords as ${secret:NAME}.")
+        Uri, Meta(description="The package index, in place of the one uv is set up for; passwords as ${secret:NAME}.")
     ] = ""
     extra_index_urls: Annotated[tuple[str, ...], Meta(description="Further package indexes, which come first.")] = ()
     find_links: Annotated[
@@ -151,6 +151,7 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         steps, pipelines = reader.steps(self.document.get("steps")), reader.pipelines(self.document.get("pipelines"))
         node = self.document.get("environment") or Node({}, Location(self.file))
         bound = bind(node, EnvironmentSettings, "environment", self.environ, errors)
+        errors.extend(_addresses(EnvironmentSettings, bound, node, "environment"))
         environment, found = EnvironmentSettings(**bound.values), packages.package_index(bound)
         return _Checked(components, steps, pipelines, environment, found, tuple(sorted(errors, key=_position)))
 
@@ -167,10 +168,8 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
             errors.extend(_secret_in_secrets(settings))
         elif choice.kind == ORCHESTRATOR:
             errors.extend(_exported_references(settings, component.exported, choice.owner))
-        wrong = addresses.faults(component.Config, bound.values)
-        for name, reason in wrong.items():
-            what = f"the setting {name!r} of {choice.owner} is no address: {reason}"
-            errors.append(ConfigError(what, where=settings.value[name].at, fix="mend the address"))
+        wrong = _addresses(component.Config, bound, settings, choice.owner)
+        errors.extend(wrong)
         if not bound.waiting and not wrong and _is_whole(component.Config, settings, bound):
             try:
                 build(component.Config, bound.values, choice.owner, choice.at)
@@ -258,9 +257,9 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _secrets(self) -> Any:
-        planned = self.worker().secrets
-        config, _ = references.resolve_worker(planned.config, self.environ, self._existing_secret)
-        return instantiate(self.registry, SECRET_STORE, planned.type, config)
+        choice, _, bound = self._checked.components[SECRET_STORE.section]
+        config, _ = references.resolve_worker(bound.planned(), self.environ, self._existing_secret)
+        return instantiate(self.registry, SECRET_STORE, choice.type, config)
 
     def secret(self, name: str) -> str | None:
         """A secret's value by the stack's secret store, on this machine."""
@@ -325,6 +324,18 @@ def component_type(section: str, node: Node, registry: Registry, environ: Mappin
         if scheme in store.schemes:
             return str(store.name)
     return f"{scheme}://"
+
+
+def _addresses(config: type[Any], bound: Bound, settings: Node, owner: str) -> list[TurnoutError]:
+    """What is wrong with the addresses among settings."""
+    return [
+        ConfigError(
+            f"the setting {name!r} of {owner} is no address: {reason}",
+            where=settings.value[name].at,
+            fix="mend the address",
+        )
+        for name, reason in addresses.faults(config, bound.values).items()
+    ]
 
 
 def _position(error: TurnoutError) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from turnout.plugin_api import Config, LocalPath, Secret, Url, Variable
+from turnout.plugin_api import Config, ExistingLocalPath, Secret, Url, Variable
 from turnout_airflow.container_settings import (
     IMAGE,
     Count,
@@ -73,13 +73,14 @@ class AirflowSettings(Config, frozen=True):
         Count, Meta(description="How many elements Airflow maps over at most: its own `[core] max_map_length`.")
     ] = 1024
     dags_folder: Annotated[
-        LocalPath, Meta(description="Where Airflow reads DAG files from: a folder, or a URL that fsspec can write to.")
+        ExistingLocalPath,
+        Meta(description="Where Airflow reads DAG files from: a folder, or a URL that fsspec can write to."),
     ] = ""
     url: Annotated[Url, Meta(description="Where Airflow's API server answers, such as http://localhost:8080.")] = ""
     user: Annotated[str, Meta(description="Who to sign in as; with `password`.")] = ""
     password: Annotated[Secret, Meta(description="The password of `user`.")] = ""
     token: Annotated[Secret, Meta(description="A bearer token, instead of user and password.")] = ""
-    ca: Annotated[LocalPath, Meta(description="A file of certificates to trust beside the system's.")] = ""
+    ca: Annotated[ExistingLocalPath, Meta(description="A file of certificates to trust beside the system's.")] = ""
     parse_timeout: Annotated[
         float, Meta(description="How many seconds Airflow may take to parse a DAG file that was placed.", gt=0)
     ] = 120.0

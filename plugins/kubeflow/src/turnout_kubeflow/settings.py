@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from turnout.plugin_api import Config, KeyOf, LocalPath, Secret, Url
+from turnout.plugin_api import Config, ExistingLocalPath, KeyOf, LocalPath, Secret, Url
 from turnout_kubeflow.options import Accelerator, TaskOptions
 
 
@@ -39,14 +39,14 @@ class KubeflowSettings(CompileSettings, frozen=True):
     experiment: Annotated[str, Meta(description="The experiment that runs belong to; made if absent.")] = "turnout"
     token: Annotated[Secret, Meta(description="A bearer token.")] = ""
     token_file: Annotated[
-        LocalPath,
+        ExistingLocalPath,
         Meta(description="A file with a bearer token that is kept fresh, as Kubernetes does for service accounts."),
     ] = ""
     cookie: Annotated[
         Secret, Meta(description="A session's cookie (NAME=VALUE), where a page to sign in at is before the API.")
     ] = ""
     ca: Annotated[
-        LocalPath, Meta(description="A file of certificates to trust, where the system's are not enough.")
+        ExistingLocalPath, Meta(description="A file of certificates to trust, where the system's are not enough.")
     ] = ""
     timezone: Annotated[
         str, Meta(description="The zone by which the back end reads schedules (its CRON_SCHEDULE_TIMEZONE).")

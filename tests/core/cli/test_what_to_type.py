@@ -1,0 +1,98 @@
+"""Mistakes that are near to what was meant: each answer says what to type instead."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from projects import call_here, entered, write
+
+FILES = {
+    "pyproject.toml": "[project]\nname = 'near'\nversion = '0'\ndependencies = []\n",
+    "flow.py": """\
+from turnout import File, pipeline, step
+
+
+@step
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+
+@step
+def total(values: list[int]) -> int:
+    return sum(values)
+
+
+@pipeline
+def flow(count: int = 3):
+    total(numbers(count))
+
+
+@step
+def size(path: File) -> int:
+    return len(path.read_bytes())
+
+
+@pipeline
+def fetched(path: File = "http://127.0.0.1:9/data.csv"):
+    size(path)
+""",
+    "needs.py": "import nothing_of_that_name\n",
+    "docs/notes.txt": "",
+    "stacks/here.yaml": "extends: local\norchestrator: {isolation: worker}\n",
+    "stacks/text.yaml": 'extends: local\nartifact_store: "s3://bucket/x"\ntracker: mlflow\n',
+    "stacks/hidden.yaml": 'extends: local\nartifact_store: "http://ann:pw@x/y"\n',
+}
+NEAR = (
+    ("run", "."),
+    ("run", "docs"),
+    ("run", "flwo.py"),
+    ("run", "needs.py"),
+    ("artifacts", "load", "latest"),
+    ("artifacts", "show", "latest"),
+    ("artifacts", "load", "latest", "total:output"),
+    ("artifacts", "load", "latest", "totl"),
+    ("runs", "logs", "latest", "totl"),
+    ("runs", "show", "latest:total"),
+    ("runs", "show", "flow:total"),
+    ("stack", "show", "text"),
+    ("stack", "show", "hidden"),
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    """A project with one run."""
+    with entered(write(tmp_path / "near", FILES)):
+        yield tmp_path / "near"
+
+
+def test_what_is_nearly_right_is_answered_with_what_to_type(project, capsys, snapshot):
+    call_here("run", "flow.py:flow")
+    capsys.readouterr()
+    answers = []
+    for words in NEAR:
+        call_here(*words, code=2)
+        said = re.sub(r"\b[a-z2-7]{20}\b", "RUN", capsys.readouterr().err.replace(str(project), "PROJECT"))
+        answers.append(f"$ turnout {' '.join(words)}\n{said}")
+    assert answers == snapshot
+
+
+def test_a_url_that_is_not_there_is_told_without_a_librarys_traceback(project, capsys, snapshot):
+    call_here("run", "flow.py:fetched", code=1)
+    said = capsys.readouterr().out
+    assert re.search(r"^size failed: .*(?:\n  .*)*", said, re.MULTILINE).group() == snapshot
+    assert "urllib" not in said
+
+
+def test_a_run_without_the_cache_says_whether_later_ones_may_use_it(project, capsys):
+    call_here("run", "flow.py:flow", "--no-cache")
+    line = "without the cache: nothing was taken from it, and later runs take nothing from this one\n"
+    assert line in capsys.readouterr().out
+    call_here("run", "flow.py:flow")
+    assert "cached" not in capsys.readouterr().out
+    call_here("explain", "flow.py:flow")
+    said = capsys.readouterr().out
+    assert re.search(r"numbers +step +not cacheable\n", said)
+    assert re.search(r"total +step +cacheable +needs numbers\n", said)
