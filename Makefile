@@ -35,6 +35,14 @@ help: ## What there is to make
 		$(EDITABLE) --requirement tests/requirements.in --requirement tests/engines/requirements.in
 	@touch $@
 
+# Servers whose pins cannot stand beside ours: the tests drive them from outside.
+SERVERS := .venv-seldon/ready .venv-mlserver/ready
+$(SERVERS): .venv-%/ready: tests/engines/%.txt | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	@echo "making .venv-$*"
+	@test -x .venv-$*/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv-$*
+	@VIRTUAL_ENV=.venv-$* $(UV) pip install --quiet --compile-bytecode --requirement $<
+	@touch $@
+
 demo: .venv/ready ## Predict flight delays on the local stack, from real data
 	@cd examples/flights && ../../$(BIN)/turnout run pipeline.py
 	@echo
@@ -43,7 +51,7 @@ demo: .venv/ready ## Predict flight delays on the local stack, from real data
 test: .venv/ready ## The tests, in a few minutes
 	@$(BIN)/pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile --ignore $(SLOW_ENGINE)
 
-test-engines: .venv/ready .venv-engines/ready ## The tests on real engines: Airflow, Kubeflow Pipelines, Beam
+test-engines: .venv/ready .venv-engines/ready $(SERVERS) ## The tests on real engines: Airflow, Kubeflow Pipelines, Beam, Seldon
 	@$(BIN)/pytest -q $(SLOW_ENGINE)
 	@.venv-engines/bin/pytest -q --numprocesses 2 --dist loadscope tests/engines
 
@@ -88,4 +96,4 @@ constraints: | $(if $(findstring .tools,$(UV)),.tools/bin/uv) ## Resolve constra
 		grep -v '^-e' constraints.new; } > constraints.txt && rm constraints.new
 
 clean: ## Remove what was made here
-	@rm -rf .venv .venv-engines .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-engines .venv-seldon .venv-mlserver .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

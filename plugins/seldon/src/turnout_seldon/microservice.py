@@ -161,6 +161,7 @@ def rows(data):
         shape, flat = data["tensor"].get("shape"), data["tensor"].get("values")
         if not (isinstance(shape, list) and isinstance(flat, list) and len(shape) == 2):
             raise Refused("data.tensor takes a shape of two dimensions, and values", 422)
+        flat = [None if value == "NaN" else value for value in flat]  # as it comes by gRPC
         count, width = (int(length) for length in shape)
         if count * width != len(flat):
             raise Refused(f"data.tensor has {len(flat)} values, its shape {count} x {width}", 422)
@@ -172,7 +173,7 @@ def rows(data):
     for n, row in enumerate(values):
         if len(row) != len(names):
             raise Refused(f"data.ndarray[{n}] has {len(row)} values for {len(names)} names", 422)
-    return [dict(zip(names, row)) for row in values]
+    return [{name: None if value != value else value for name, value in zip(names, row)} for row in values]
 
 
 def written(answer, form):

@@ -13,7 +13,9 @@ from typing import Any
 from turnout.plugin_api import EndpointPlan, endpoint_metadata
 
 SERVING = "TURNOUT_SERVING"
-"""The variable with the address of ``turnout.serving``; ``127.0.0.1:8080`` where there is none."""
+"""The variable with the address of ``turnout.serving``; ``127.0.0.1:8080`` where there is none.
+
+A model of its own address has it in its settings: ``parameters.extra.serving``."""
 FOLDER = "mlserver"
 """The folder of the files in an export: what a model's storage URI leads to."""
 MODULE = "turnout_endpoint"
@@ -36,12 +38,14 @@ STARTING = 300  # seconds that turnout.serving has to load its endpoint
 
 class Endpoint(MLModel):
     async def load(self) -> bool:
+        parameters = self.settings.parameters
+        self.serving = ((parameters and parameters.extra) or {}).get("serving", SERVING)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-        self.session = aiohttp.ClientSession(f"http://{SERVING}", timeout=timeout)
+        self.session = aiohttp.ClientSession(f"http://{self.serving}", timeout=timeout)
         until = time.monotonic() + STARTING
         while not await self.answers():
             if time.monotonic() > until:
-                raise MLServerError(f"turnout.serving at {SERVING} is not ready after {STARTING} s", 503)
+                raise MLServerError(f"turnout.serving at {self.serving} is not ready after {STARTING} s", 503)
             await asyncio.sleep(0.2)
         return True
 
@@ -64,18 +68,27 @@ class Endpoint(MLModel):
             async with self.session.post(f"/v2/models/{self.name}/infer", json=body) as response:
                 status, answer = response.status, await response.json()
         except asyncio.TimeoutError:
-            raise MLServerError(f"turnout.serving at {SERVING} does not answer within {TIMEOUT:g} s", 504) from None
+            raise MLServerError(f"turnout.serving at {self.serving} took more than {TIMEOUT:g} s", 504) from None
         except aiohttp.ClientError as error:
-            raise MLServerError(f"turnout.serving at {SERVING} does not answer: {error}", 503) from None
+            raise MLServerError(f"turnout.serving at {self.serving} does not answer: {error}", 503) from None
         if status != 200:
             raise MLServerError(said(answer), status)
+        for output in answer["outputs"]:
+            if output["datatype"] == "FP64":  # null is NaN: gRPC's numbers have no null
+                output["data"] = [float("nan") if value is None else value for value in output["data"]]
         return types.InferenceResponse.model_validate(answer)
 
 
 def tensor(given):
-    data = getattr(given.data, "root", given.data)
-    values = [value.decode() if isinstance(value, bytes) else value for value in data]  # gRPC's texts are bytes
+    values = [plain(value) for value in getattr(given.data, "root", given.data)]
     return {"name": given.name, "shape": list(given.shape), "datatype": given.datatype, "data": values}
+
+
+def plain(value):
+    """A value of a tensor as JSON has it: gRPC's texts are bytes, and its missing numbers NaN."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return None if value != value else value
 
 
 def said(answer):
