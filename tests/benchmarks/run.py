@@ -20,6 +20,7 @@ import listing
 import parallel
 import pickles
 import planning
+import serving
 import startup
 import steps
 import tracking
@@ -36,6 +37,7 @@ ALL = {
     "pickles": pickles,
     "tracking": tracking,
     "listing": listing,
+    "serving": serving,
     "airflow": airflow_dags,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"

@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 from zlib import crc32
 
 import msgspec
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from turnout.serving import inference, pages
 from turnout.serving.answers import Answer
@@ -25,9 +24,13 @@ from turnout.serving.tables import BadRequest
 
 JSON = "application/json"
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-ROW_ID = "x-row-id"
+ROW_ID = b"x-row-id"
 """The header by which a client says whose request it is: of two versions, one answers all with the same."""
 VERSION = "x-turnout-version"
+Receive = Callable[[], Awaitable[Any]]
+Read = Callable[[Any, Service], tuple[dict[str, Any], Any]]
+"""What a JSON document gives, by the endpoint's parameters; and what writing its answer takes."""
+Write = Callable[[Answer, Any], dict[str, Any]]
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -78,19 +81,20 @@ class App:
         """Whether connections are to end: another process takes over."""
         self.document = pages.openapi(first, self.limits.rows)
         name = first.name
-        self.asgi = Starlette(
+        infer = _Post(self._answer, inference.given, inference.document)
+        self.asgi = Router(
             routes=[
+                Route("/predict", _Post(self._answer, _given, _document), methods=["POST"]),
+                Route(f"/v2/models/{name}/infer", infer, methods=["POST"]),
                 Route("/", self._page),
                 Route("/docs", self._page),
                 Route("/openapi.json", self._openapi),
-                Route("/predict", self._predict, methods=["POST"]),
                 Route("/metrics", self._metrics),
                 *(Route(path, self._healthy) for path in ("/health/live", "/health/ready")),
                 *(Route(path, self._healthy) for path in ("/v2/health/live", "/v2/health/ready")),
                 Route("/v2", self._server),
                 Route(f"/v2/models/{name}", self._model),
                 Route(f"/v2/models/{name}/ready", self._healthy),
-                Route(f"/v2/models/{name}/infer", self._infer, methods=["POST"]),
             ]
         )
 
@@ -117,34 +121,28 @@ class App:
 
     # Answering
 
-    async def _predict(self, request: Request) -> Response:
-        return await self._answer(request, _given, lambda answer, _version: answer.document)
-
-    async def _infer(self, request: Request) -> Response:
-        return await self._answer(request, inference.given, inference.document)
-
-    async def _answer(
-        self,
-        request: Request,
-        read: Callable[[Any, Service], tuple[dict[str, Any], Any]],
-        write: Callable[[Any, Any], Any],
-    ) -> Response:
+    async def _answer(self, scope: Any, receive: Receive, read: Read, write: Write) -> Response:
         started = time.perf_counter()
         version = self.versions[0]
         self.metrics.running.inc()
         try:
-            body = await self._body(request)
+            body = await self._body(receive)
             if len(self.versions) > 1:
-                version = self._chosen(request, body)
+                version = self._chosen(scope, body)
+            observe = version.metrics.observe
+            arrived = time.perf_counter()
             try:
                 document = _decode(body)
             except (msgspec.DecodeError, RecursionError) as error:
                 raise BadRequest(f"the body is not JSON: {error}", status=400) from None
             given, context = read(document, version.service)
-            self._count(version, given)
+            rows = self._rows(version, given)
+            observe("parse", time.perf_counter() - arrived)
             answer = await version.answer(given)
-            version.metrics.answers(answer.values)
+            version.metrics.answered(rows, answer.values)
+            made = time.perf_counter()
             response = Response(_encode(write(answer, context)), media_type=JSON)
+            observe("write", time.perf_counter() - made)
         except BadRequest as refused:
             response = self._error(refused.status, refused.what, refused.where)
         except Exception as error:
@@ -152,33 +150,45 @@ class App:
         finally:
             self.metrics.running.dec()
         response.headers[VERSION] = version.service.plan.digest[:12]
-        version.metrics.answered(response.status_code, time.perf_counter() - started)
+        version.metrics.request(response.status_code, time.perf_counter() - started)
         return response
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, receive: Receive) -> bytes:
         """The body; one that is too large is read to its end, so that the client gets the answer, and not kept."""
-        parts, size = [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size <= self.limits.bytes:
-                parts.append(part)
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            parts, size = [body], len(body)
+            while message.get("more_body"):
+                message = await receive()
+                part = message.get("body", b"")
+                size += len(part)
+                if size <= self.limits.bytes:
+                    parts.append(part)
+                else:
+                    parts.clear()
+            body = b"".join(parts)
+        else:
+            size = len(body)
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the connection ended before the body did", status=400)
         if size > self.limits.bytes:
             raise BadRequest(f"the body has {size} bytes, {self.limits.bytes} are taken", status=413)
-        return b"".join(parts)
+        return body
 
-    def _count(self, version: Version, given: dict[str, Any]) -> None:
+    def _rows(self, version: Version, given: dict[str, Any]) -> list[Any]:
+        """The rows of a request, still as they came."""
         table = version.service.plan.table
         rows = given.get(table.name) if table is not None else None
         if table is None or not isinstance(rows, list):
-            return
+            return []
         if len(rows) > self.limits.rows:
             raise BadRequest(f"has {len(rows)} rows, {self.limits.rows} are taken", table.name, status=413)
-        if all(isinstance(row, dict) for row in rows):
-            version.metrics.rows(rows)
+        return rows
 
-    def _chosen(self, request: Request, body: bytes) -> Version:
+    def _chosen(self, scope: Any, body: bytes) -> Version:
         """The version that answers: always the same for one row id, or without one for one body."""
-        key = request.headers.get(ROW_ID, "").encode() or body
+        key = next((value for name, value in scope["headers"] if name == ROW_ID), b"") or body
         place = crc32(key) / 2**32
         for version in self.versions:
             if (place := place - version.share) < 0:
@@ -216,6 +226,21 @@ class App:
 
     async def _model(self, _request: Request) -> Response:
         return Response(_encode(inference.metadata([one.service.plan for one in self.versions])), media_type=JSON)
+
+
+class _Post:
+    """A route that takes a body: an ASGI application, for a request of Starlette's costs as much as reading a row."""
+
+    def __init__(self, answer: Callable[[Any, Receive, Read, Write], Awaitable[Response]], read: Read, write: Write):
+        self._answer, self._read, self._write = answer, read, write
+
+    async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
+        response = await self._answer(scope, receive, self._read, self._write)
+        await response(scope, receive, send)
+
+
+def _document(answer: Answer, _context: Any) -> dict[str, Any]:
+    return answer.document
 
 
 def _given(document: Any, service: Service) -> tuple[dict[str, Any], None]:

@@ -50,9 +50,12 @@ class Batcher:
 
     async def _work(self) -> None:
         while self._waiting:
-            batch = self._next()
-            self._answer(batch)
-            await asyncio.sleep(0)  # those whose requests came meanwhile are read
+            self._answer(self._next())
+            waiting = -1
+            while len(self._waiting) > waiting:  # clients that were answered just now ask again
+                waiting = len(self._waiting)
+                for _ in range(3):  # answers are written, requests read, and put among those that wait
+                    await asyncio.sleep(0)
 
     def _next(self) -> list[_Waiting]:
         """The requests at the front that one call can answer: they differ in their rows only."""

@@ -23,6 +23,8 @@ STOPPING = 10.0
 """Seconds that a worker has to answer what it has taken, before it is killed."""
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 """The variable with the folder in which workers share what they measure: read when Prometheus' client is imported."""
+WORKER = "TURNOUT_SERVING_WORKER"
+"""The variable with the worker's name among all that share that folder: ``GENERATION-NUMBER``."""
 PAUSE = 0.1
 AGAIN = 1.0
 """Seconds between two starts of a worker that ends by itself."""
@@ -31,7 +33,12 @@ AGAIN = 1.0
 class Worker:
     """A process that answers; ``said`` is what it has told of its start so far."""
 
-    def __init__(self, wanted: Wanted, folder: EndpointFolder, listener: socket.socket, *, check: bool) -> None:
+    def __init__(
+        self, wanted: Wanted, number: int, folder: EndpointFolder, listener: socket.socket, *, check: bool
+    ) -> None:
+        name = f"{wanted.generation}-{number}"
+        for gauge in folder.metrics.glob(f"gauge_live*_{name}.db"):  # of what the one before it was doing
+            gauge.unlink(missing_ok=True)
         reading, writing = os.pipe()
         self.ready = False
         self.said = b""
@@ -48,7 +55,7 @@ class Worker:
                     *map(str, (listener.fileno(), writing)),
                     *(["--check"] if check else []),
                 ],
-                env={**os.environ, **wanted.environment, METRICS: str(folder.metrics)},
+                env={**os.environ, **wanted.environment, METRICS: str(folder.metrics), WORKER: name},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -118,7 +125,7 @@ class Supervisor:
 
     def _change(self, wanted: Wanted, listener: socket.socket) -> None:
         self._say(wanted, "starting")
-        workers = [Worker(wanted, self.folder, listener, check=n == 0) for n in range(wanted.workers)]
+        workers = [Worker(wanted, n, self.folder, listener, check=n == 0) for n in range(wanted.workers)]
         while not self.stopping:
             heard = [worker.hear() for worker in workers]
             if problem := next((text for text in heard if text), None):
@@ -130,11 +137,23 @@ class Supervisor:
                 old, self.workers = self.workers, workers
                 self._say(wanted, "ready")
                 end(old)
+                self._forget(wanted.generation)
                 break
             time.sleep(PAUSE / 4)
         else:
             end(workers)
         self.current = wanted
+
+    def _forget(self, generation: int) -> None:
+        """Remove what was counted before the generation before this one; that one's counts are read once more."""
+        for file in self.folder.metrics.glob("*.db"):
+            counted = file.stem.rpartition("_")[2].partition("-")[0]
+            if (
+                not counted.isdecimal()
+                or int(counted) < generation - 1
+                or (int(counted) < generation and file.name.startswith("gauge_live"))
+            ):
+                file.unlink(missing_ok=True)
 
     def _revive(self, listener: socket.socket) -> None:
         """Start a worker again that has ended by itself."""
@@ -145,7 +164,7 @@ class Supervisor:
             worker.hear()
             if not worker.alive and time.monotonic() - self._started > AGAIN:
                 self._started = time.monotonic()
-                self.workers[n] = Worker(self.current, self.folder, listener, check=False)
+                self.workers[n] = Worker(self.folder.wanted or self.current, n, self.folder, listener, check=False)
 
     def _say(self, wanted: Wanted, state: str, message: str = "") -> None:
         before = self.folder.serving

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -40,6 +41,8 @@ def main(folder: str, listener: int, told: int, *, check: bool) -> int:
             traceback.print_exception(error)
             os.write(told, text.encode()[: 1 << 15])
             return 1
+        gc.collect()
+        gc.freeze()  # what was loaded stays: a collection that walks through it would make requests wait
         asyncio.run(_serve(application, socket.socket(fileno=listener, **_kind(listener)), told))
     return 0
 
