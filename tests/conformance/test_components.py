@@ -11,10 +11,11 @@ import pytest
 from turnout.builtin.allowed_images import Images, ImagesSettings
 from turnout.builtin.clean_git import CleanGit
 from turnout.builtin.jsonl import JsonLines, JsonLinesSettings
-from turnout.builtin.local_features import LocalFeatureSettings, LocalFeatureStore, ViewSettings
 from turnout.builtin.no_pickle import NoPickle
 from turnout.builtin.secrets_from_environment import EnvironmentSecrets, EnvironmentSettings
 from turnout.builtin.secrets_from_files import FileSecrets, FileSettings
+from turnout.features.local.settings import LocalFeatureSettings, ViewSettings
+from turnout.features.local.store import LocalFeatureStore
 from turnout.materializers.array import Numpy
 from turnout.materializers.estimator import Sklearn
 from turnout.materializers.pickled import Pickle
@@ -74,7 +75,15 @@ class TestLocalFeatureStore(FeatureStoreSuite):
 
         for view in VIEWS:
             pyarrow.parquet.write_table(pa.table(dict(view.columns)), tmp_path / f"{view.name}.parquet")
-        views = {view.name: ViewSettings(entities=(view.entity,), timestamp=view.timestamp) for view in VIEWS}
+        views = {
+            view.name: ViewSettings(
+                keys=view.keys,
+                timestamp=view.timestamp,
+                created=view.created,
+                ttl="" if view.ttl is None else f"{view.ttl.total_seconds():.0f}s",
+            )
+            for view in VIEWS
+        }
         return LocalFeatureStore(LocalFeatureSettings(folder=str(tmp_path), views=views))
 
 

@@ -35,7 +35,7 @@ from turnout.components.base import (
     Url,
 )
 from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
-from turnout.components.feature_store import FeatureStore, FeatureView
+from turnout.components.feature_store import ROW, FeatureStore, FeatureView, Materialized, Progress
 from turnout.components.hookspecs import hookimpl
 from turnout.components.lazy import Lazy
 from turnout.components.materializer import Materializer
@@ -115,6 +115,7 @@ __all__ = [
     "BY_RUNTIME",
     "ENGINE_RUN",
     "LOGS",
+    "ROW",
     "Answer",
     "Artifact",
     "ArtifactError",
@@ -164,6 +165,7 @@ __all__ = [
     "Literal",
     "LocalPath",
     "Location",
+    "Materialized",
     "Materializer",
     "MountPath",
     "NotFound",
@@ -187,6 +189,7 @@ __all__ = [
     "PolledRun",
     "Process",
     "Profile",
+    "Progress",
     "Promotion",
     "Record",
     "Registered",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -11,36 +11,58 @@ def elements(items: Sequence[Any]) -> list[Any]:
     return list(items)
 
 
-def historical(entities: Any, features: list[str], entity: str, timestamp: str | None) -> Any:
+def historical(
+    entities: Any,
+    features: Sequence[str] = (),
+    entity: str = "",
+    timestamp: str | None = None,
+    *,
+    service: str = "",
+    keys: Mapping[str, str] | None = None,
+    inputs: Sequence[str] = (),
+    known_at: bool = False,
+) -> Any:
     """Join features to *entities*, each as it was known at the row's time.
 
     Args:
-        entities: a table with the columns *entity* and *timestamp*.
+        entities: a table with the columns that hold keys, time and inputs.
         features: references ``view:feature``.
+        entity: the column for the only key of each view.
         timestamp: the column with the time; None for the name that the first feature's view gives its own.
+        service: the name of a list of features, in the stead of *features*.
+        keys: the column for each key of the views.
+        inputs: columns that features are computed from.
+        known_at: whether only rows count that were written by then.
     """
     from turnout.base.context import feature_store
+    from turnout.features import retrieval
 
     store = feature_store()
-    column = timestamp or _time_column(store, features[0])
-    return store.historical(entities, features, entity=entity, timestamp=column)
+    return retrieval.historical(
+        store,
+        entities,
+        store.resolve(service) if service else features,
+        timestamp=timestamp,
+        entity=entity,
+        keys=keys,
+        inputs=inputs,
+        known_at=known_at,
+    )
 
 
-def online(entities: Any, features: list[str], entity: str) -> Any:
+def online(
+    entities: Any,
+    features: Sequence[str] = (),
+    entity: str = "",
+    *,
+    service: str = "",
+    keys: Mapping[str, str] | None = None,
+    inputs: Sequence[str] = (),
+) -> Any:
     """Look up the newest values of features for the rows of *entities*."""
     from turnout.base.context import feature_store
+    from turnout.features import retrieval
 
-    return feature_store().online(entities, features, entity=entity)
-
-
-def _time_column(store: Any, feature: str) -> str:
-    from turnout.base.errors import ConfigError, did_you_mean
-
-    name = feature.partition(":")[0]
-    views = {view.name: view.timestamp for view in store.describe()}
-    if name not in views:
-        raise ConfigError(
-            f"the feature store has no view {name!r}. {did_you_mean(name, views)}".rstrip(),
-            fix=f"its views are: {', '.join(views) or 'none'}",
-        )
-    return str(views[name])
+    store = feature_store()
+    references = store.resolve(service) if service else features
+    return retrieval.online(store, entities, references, entity=entity, keys=keys, inputs=inputs)

@@ -13,7 +13,7 @@ PROD = """extends: local
 artifact_store: {root: "s3://bucket/x", credentials: "${secret:s3}"}
 secrets: {type: files, folder: "${worker-env:SECRETS}"}
 observers: [{type: jsonl, path: "${env:EVENTS:-e.jsonl}"}]
-feature_store: {type: local, folder: f, views: {w: {entities: [e], timestamp: t}}}
+feature_store: {type: local, folder: f, views: {w: {keys: [e], timestamp: t}}}
 """
 
 

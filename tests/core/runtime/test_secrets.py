@@ -88,7 +88,7 @@ SOURCE = """
 
     def online():
         from turnout.base.context import feature_store
-        return feature_store().online(None, [], entity="x")
+        return feature_store().online(None, [], keys={})
 """
 
 
@@ -253,14 +253,23 @@ class Leaky(FeatureStore[Settings]):
     name = "leaky"
     Config = Settings
 
-    def historical(self, entities, features, *, entity, timestamp):
+    def historical(self, entities, features, *, keys, timestamp, inputs=(), known_at=False):
         raise AssertionError
 
-    def online(self, entities, features, *, entity):
+    def online(self, entities, features, *, keys, inputs=()):
         print("connecting with", self.config.password)
         raise ConnectionError(f"refused: {self.config.password}")
 
-    def materialize(self, until):
+    def materialize(self, until, *, since=None, views=(), force=False, progress=None):
+        raise AssertionError
+
+    def push(self, view, rows):
+        raise AssertionError
+
+    def version(self, features):
+        raise AssertionError
+
+    def resolve(self, service):
         raise AssertionError
 
     def describe(self):

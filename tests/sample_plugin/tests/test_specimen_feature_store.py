@@ -13,8 +13,12 @@ class TestSpecimenFeatureStore(FeatureStoreSuite):
     def feature_store(self, tmp_path):
         for view in VIEWS:
             rows = [dict(zip(view.columns, row, strict=True)) for row in zip(*view.columns.values(), strict=True)]
-            for row in rows:
-                row[view.timestamp] = row[view.timestamp].isoformat()
-            document = {"entity": view.entity, "timestamp": view.timestamp, "rows": rows}
-            (tmp_path / f"{view.name}.json").write_text(json.dumps(document))
+            document = {
+                "keys": view.keys,
+                "timestamp": view.timestamp,
+                "created": view.created,
+                "ttl": None if view.ttl is None else view.ttl.total_seconds(),
+                "rows": rows,
+            }
+            (tmp_path / f"{view.name}.json").write_text(json.dumps(document, default=lambda time: time.isoformat()))
         return SpecimenFeatureStore(SpecimenSettings(folder=str(tmp_path)))

@@ -31,7 +31,7 @@ def turnout_feature_stores() -> tuple[Lazy, ...]:
     """No feature store, and a folder of Parquet files."""
     return (
         Lazy("none", "turnout.builtin.no_feature_store:NoFeatureStore"),
-        Lazy("local", "turnout.builtin.local_features:LocalFeatureStore"),
+        Lazy("local", "turnout.features.local.store:LocalFeatureStore"),
     )
 
 
