@@ -59,7 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         result = CliRunner().invoke(application, ["run", "curves.py"], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         assert re.search(r"turnout runs show \w{8} double  # what it logged\n", result.output)
-        assert re.search(r"turnout runs logs \w{8} double  # what it printed\n", result.output)
+        assert re.search(r"turnout runs logs \w{8}  # what it printed\n", result.output)
     return folder
 
 

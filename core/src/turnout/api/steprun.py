@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from turnout.api.history import StepSummary
@@ -264,6 +265,32 @@ class StepRun:
         parts = self.elements if self.plan.mapped and self.index is None else [self]
         records = [part.summary.record for part in parts if part.summary is not None]
         return list(dict.fromkeys(name for one in records if one is not None for name in one.logged.artifacts))
+
+    @property
+    def ran(self) -> bool:
+        """Whether it was attempted in this run, in a process of its own: not taken over, skipped, or run in-process."""
+        if self.plan.kind != "task" or self.summary is None:
+            return False
+        record = self.summary.record
+        return bool(self.summary.attempts) if record is None else record.attempt is not None and record.sealed
+
+    def log_lines(self) -> Iterator[str]:
+        """The lines that the step, or the element, printed or said by ``logging``, all attempts in order.
+
+        Raises:
+            ArtifactError: when its engine has no log of it.
+        """
+        orchestrator = self.run.workspace.orchestrator_of(self.run.info)
+        return orchestrator.logs(self.run.plan, self.run.info.engine_run, self.name, self.index)
+
+    @property
+    def printed(self) -> str:
+        """What the step printed, or said by ``logging``, in all attempts; of a mapped step, of all elements in order.
+
+        Raises:
+            ArtifactError: when its engine has no log of it.
+        """
+        return "\n".join(line for part in self.parts for line in part.log_lines())
 
     @property
     def metrics(self) -> dict[str, float]:

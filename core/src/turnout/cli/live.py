@@ -48,6 +48,11 @@ class PlainView:
                 self._print(change)
         return self
 
+    def show_line(self, label: str, line: str) -> None:
+        """Print a line that a step printed."""
+        with self._lock:
+            print(f"{'':8}  {label.ljust(self._width)}| {shown_line(line)}", flush=True)
+
     def __exit__(self, *exception: object) -> None:
         return None
 
@@ -102,6 +107,13 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+
+    def show_line(self, label: str, line: str) -> None:
+        """Print a line that a step printed, above the table."""
+        from rich.text import Text
+
+        text = Text.assemble((f"{label} | ", "dim"), shown_line(line))
+        self._live.console.print(text, soft_wrap=True)
 
     def __call__(self, change: Change) -> None:
         """Take note of a change."""

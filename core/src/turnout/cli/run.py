@@ -24,6 +24,7 @@ from turnout.cli.options import json_option, pairs, parameters, print_json, stac
 @click.option("--sweep", "swept", multiple=True, metavar="NAME=A,B,…", help="A run for each value; may be repeated.")
 @click.option("--max-parallel", default=1, show_default=True, help="How many runs of a sweep at a time.")
 @click.option("--no-cache", is_flag=True, help="Take nothing from the cache, and add nothing to it.")
+@click.option("--logs", "logs", is_flag=True, help="Show what steps print, as it comes.")
 @click.option("--accept", multiple=True, metavar="CAPABILITY", help="Go without something the stack cannot give.")
 @json_option
 def run(
@@ -38,6 +39,7 @@ def run(
     swept: tuple[str, ...],
     max_parallel: int,
     no_cache: bool,
+    logs: bool,
     accept: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -66,14 +68,15 @@ def run(
         from turnout.cli.sweep import run_sweep
 
         run_sweep(launch, varied, values, options, max_parallel, as_json=as_json)
-    _follow(launch, values, options, pipeline, stack, as_json=as_json)
+    _follow(launch, values, options, pipeline, stack, logs=logs, as_json=as_json)
 
 
 def _follow(
-    launch: Any, params: dict[str, str], options: Any, target: str, stack: str | None, *, as_json: bool
+    launch: Any, params: dict[str, str], options: Any, target: str, stack: str | None, *, logs: bool, as_json: bool
 ) -> None:
     from turnout.base.errors import ConfigError, RunError
     from turnout.cli.live import view
+    from turnout.cli.printed import Printed
     from turnout.cli.summary import run_document, summarise
     from turnout.components.progress import ignore
 
@@ -81,12 +84,13 @@ def _follow(
         click.echo(f"note: {note}", err=True)
     watcher = None if as_json else view(launch.plan)
     orchestrator = launch.workspace.orchestrator
-    orchestrator.watch = watcher or ignore
+    printed = Printed(orchestrator, launch.plan, launch.workspace.store, watcher) if logs else None
+    orchestrator.watch = printed or watcher or ignore
     with redirect_stdout(sys.stderr) if as_json else nullcontext():  # steps may print in this process
         handle = launch.submit(params, options)
         if not as_json:
             click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
-        state = wait_for(handle, watcher, lambda: launch.cancel(handle))
+        state = wait_for(handle, watcher, lambda: launch.cancel(handle), printed)
     try:
         run = launch.ended(handle)
         state = run.ended(state)
@@ -103,15 +107,20 @@ def _follow(
     sys.exit(0 if state == "succeeded" else 1)
 
 
-def wait_for(handle: Any, watcher: Any, cancel: Callable[[], None]) -> Any:
-    """Follow a run to its end, and return its state as the engine has it; a signal to stop cancels it."""
+def wait_for(handle: Any, watcher: Any, cancel: Callable[[], None], printed: Any = None) -> Any:
+    """Follow a run to its end, and return its state as the engine has it; a signal to stop cancels it.
+
+    Args:
+        printed: shows what steps print, a :class:`turnout.cli.printed.Printed`.
+    """
     import signal
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop is asked to stop, whoever asks
-    with watcher or nullcontext():
+    with watcher or nullcontext(), printed.following(handle) if printed else nullcontext():
         try:
             while (state := handle.wait(0.5)) == "running":
-                continue
+                if printed:
+                    printed.look()
         except KeyboardInterrupt:
             click.echo("stopping; what is committed stays", err=True)
             cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from turnout.cli import listing
 from turnout.cli import resume as resumption
 from turnout.cli.compare import compare
 from turnout.cli.options import json_option, print_json, shown_param, shown_time, stack_option
+
+if TYPE_CHECKING:
+    from turnout.api.run import Run
 
 
 @click.group()
@@ -79,26 +83,59 @@ def show(run: str, step: str | None, metric: str | None, stack: str | None, as_j
 
 @runs.command()
 @click.argument("run")
-@click.argument("step")
+@click.argument("step", required=False)
+@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until RUN has ended.")
 @stack_option
 @json_option
-def logs(run: str, stack: str | None, step: str, as_json: bool) -> None:
-    """Print what STEP (or STEP.INDEX) of RUN printed, all attempts in order; of a mapped step, all elements."""
+def logs(run: str, stack: str | None, step: str | None, follow: bool, as_json: bool) -> None:
+    """Print what STEP (or STEP.INDEX) of RUN printed, all attempts in order; of a mapped step, all elements.
+
+    Without a STEP, what all steps printed that ran.
+    """
     from turnout.api.run import Run
 
     found = Run(run, stack=stack)
-    one = found[step]
-    orchestrator = found.workspace.orchestrator_of(found.info)
-    parts = one.elements if one.plan.mapped and one.index is None else [one]
-    lines = {part.label: orchestrator.logs(found.plan, found.info.engine_run, part.name, part.index) for part in parts}
+    if follow:
+        if as_json:
+            raise click.UsageError("--follow prints lines as they come: leave --json out")
+        _follow_logs(found, step)
+        return
+    parts = found[step].parts if step else [part for one in found for part in one.parts if part.ran]
+    lines = {part.label: list(part.log_lines()) for part in parts}
     if as_json:
-        print_json({"run": found.id, "logs": {label: list(several) for label, several in lines.items()}})
+        print_json({"run": found.id, "logs": lines})
         return
     for label, several in lines.items():
-        if len(parts) > 1:
+        if several if step is None else len(parts) > 1:
             click.echo(f"--- {label}")
         for line in several:
             click.echo(line)
+
+
+def _follow_logs(run: Run, step: str | None) -> None:
+    """Print what comes until the run has ended; a step that is no mapped one prints bare lines."""
+    import time
+
+    from turnout.api.log_tail import LogTail
+
+    only = None if step is None else run.place(step)
+    bare = only is not None and (only[1] is not None or not run.plan.by_name[only[0]].mapped)
+    tail = LogTail(
+        run.workspace.orchestrator_of(run.info),
+        run.plan,
+        run.id,
+        run.info.engine_run,
+        run.workspace.store,
+        lambda label, line: click.echo(line if bare else f"{label} | {line}"),
+        only=only,
+    )
+    while run.state == "running":
+        began = time.monotonic()
+        tail.look()
+        time.sleep(max(0.5, 4 * (time.monotonic() - began)))
+    tail.look(ended=True)
+    if tail.problem is not None:
+        raise tail.problem
 
 
 @runs.command()

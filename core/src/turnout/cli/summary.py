@@ -188,9 +188,10 @@ def _next(run: Run, state: str, target: str, stack: str | None) -> list[str]:
     if made:
         output = f" {made[-1].plan.outputs[0].name}" if len(made[-1].plan.outputs) > 1 else ""
         commands.append(f"turnout artifacts load {short} {made[-1].name}{output}{on}")
-    ran = [step for step in made if all(one.sealed and one.attempt and not one.cached_from for one in _records(step))]
-    if ran:  # in this process, nothing is kept of what was printed
-        commands.append(f"turnout runs logs {short} {ran[-1].name}{on}  # what it printed")
+    ran = [step.name for step in run if any(part.ran for part in step.parts)]
+    if ran:
+        which = f" {ran[0]}" if len(ran) == 1 else ""
+        commands.append(f"turnout runs logs {short}{which}{on}  # what it printed")
     numbers = [name for name, value in run.params.items() if isinstance(value, int) and not isinstance(value, bool)]
     if numbers:
         commands.append(f"turnout run {pipeline}{on} -p {numbers[0]}={run.params[numbers[0]] + 1}")
