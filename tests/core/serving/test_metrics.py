@@ -39,7 +39,8 @@ def test_inputs_are_counted_by_column(metrics):
     version.answered([{"x": 1.5, "n": -2, "name": "a", "ok": True}, {"x": None, "n": 3, "name": "b", "ok": False}], [])
     assert values(metrics, "turnout_input_values_total") == {("x",): 1, ("n",): 2, ("name",): 2, ("ok",): 2}
     assert values(metrics, "turnout_input_nulls_total") == {("x",): 1, ("n",): 0, ("name",): 0, ("ok",): 0}
-    assert values(metrics, "turnout_input_sum") == {("x",): 1.5, ("n",): 1}
+    signs = {("x", "positive"): 1.5, ("x", "negative"): 0, ("n", "positive"): 3, ("n", "negative"): 2}
+    assert values(metrics, "turnout_input_sum_total") == signs
     assert values(metrics, "turnout_input_squares_total") == {("x",): 2.25, ("n",): 13}
     assert values(metrics, "turnout_request_rows_sum") == {(): 2}
 
@@ -50,8 +51,8 @@ def test_inputs_are_counted_by_column(metrics):
 def test_a_number_that_no_sum_can_take_is_left_out(metrics, value):
     version = of(metrics, ("x", "double"))
     version.answered([{"x": value}, {"x": 2.0}], [value, 2.0])
-    assert values(metrics, "turnout_input_sum") == {("x",): 2.0}
-    assert values(metrics, "turnout_answer_sum") == {(): 2.0}
+    assert values(metrics, "turnout_input_sum_total")["x", "positive"] == 2.0
+    assert values(metrics, "turnout_answer_sum_total") == {("positive",): 2.0, ("negative",): 0}
     assert values(metrics, "turnout_answer_squares_total") == {(): 4.0}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -84,6 +85,25 @@ def logs(name: str, stack: str | None) -> None:
 
     for line in _deployer(stack).logs(name):
         click.echo(shown_line(line))
+
+
+@endpoints.command()
+@click.option(
+    "--export",
+    "folder",
+    metavar="DIR",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the files go; one that is there stays, but for targets.json.",
+)
+@stack_option
+def metrics(folder: Path, stack: str | None) -> None:
+    """Write what Prometheus and Grafana take: a configuration with the endpoints, rules, alerts, a dashboard."""
+    from turnout.serving.monitoring import export
+
+    for path, written in export(folder, _deployer(stack).list()):
+        click.echo(f"{path}" + ("" if written else "  stays as it is"))
+    click.echo(f"start it: prometheus --config.file {folder / 'prometheus.yml'}")
 
 
 @endpoints.command()

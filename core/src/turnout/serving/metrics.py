@@ -54,17 +54,13 @@ class Metrics:
         )
         self.rows = Histogram("turnout_request_rows", "Rows of a request.", labels, buckets=_ROWS, **own)
         self.answers = _Distribution("turnout_answer_value", "Numbers answered.", labels, buckets=_VALUES, **own)
-        self.answer_sums = Gauge(
-            "turnout_answer_sum", "The sum of the numbers answered.", labels, multiprocess_mode="sum", **own
-        )
+        self.answer_sums = Counter("turnout_answer_sum", "The sum of the numbers answered.", (*labels, "sign"), **own)
         self.answer_squares = Counter("turnout_answer_squares", "The sum of their squares.", labels, **own)
         self.classes = Counter("turnout_answer_class", "Texts and truth values answered.", (*labels, "value"), **own)
         column = (*labels, "column")
         self.nulls = Counter("turnout_input_nulls", "Nulls among the values of a column.", column, **own)
         self.values = Counter("turnout_input_values", "Values of a column.", column, **own)
-        self.sums = Gauge(
-            "turnout_input_sum", "The sum of the numbers of a column.", column, multiprocess_mode="sum", **own
-        )
+        self.sums = Counter("turnout_input_sum", "The sum of the numbers of a column.", (*column, "sign"), **own)
         self.squares = Counter("turnout_input_squares", "The sum of the squares of a column's numbers.", column, **own)
         running = Gauge(
             "turnout_requests_running", "Requests being answered.", ("endpoint",), multiprocess_mode="livesum", **own
@@ -98,7 +94,7 @@ class VersionMetrics:
         self._codes = {f"{n}xx": metrics.seconds.labels(*own, f"{n}xx") for n in (2, 4, 5)}
         self._rows = metrics.rows.labels(*own)
         self._answers = metrics.answers.labels(*own)
-        self._moments = metrics.answer_sums.labels(*own), metrics.answer_squares.labels(*own)
+        self._moments = _Moments(metrics.answer_sums, metrics.answer_squares, own)
         self._classes: dict[str, Any] = {}
         columns = [] if plan.table is None else list(plan.table.columns or ())[:COLUMNS]
         self._columns = [_ColumnMetrics(metrics, own, column) for column in columns]
@@ -127,7 +123,7 @@ class VersionMetrics:
                 numbers.append(number)
         if numbers:
             self._answers.observe_all(numbers)
-            _add(self._moments, numbers)
+            self._moments.add(numbers)
         for text, count in texts.items():
             self._class(text).inc(count)
 
@@ -148,6 +144,21 @@ class _Distribution(Histogram):
             self._buckets[place].inc(count)
 
 
+class _Moments:
+    """The sum of numbers, those below zero apart so that it only grows, and of their squares."""
+
+    def __init__(self, sums: Counter, squares: Counter, labels: Sequence[str]) -> None:
+        self._positive, self._negative = (sums.labels(*labels, sign) for sign in ("positive", "negative"))
+        self._squares = squares.labels(*labels)
+
+    def add(self, numbers: Sequence[float]) -> None:
+        if positive := sum(number for number in numbers if number > 0):
+            self._positive.inc(positive)
+        if negative := sum(number for number in numbers if number < 0):
+            self._negative.inc(-negative)
+        self._squares.inc(sum(number * number for number in numbers))
+
+
 class _ColumnMetrics:
     """What is counted of one column."""
 
@@ -156,7 +167,7 @@ class _ColumnMetrics:
         self._nulls, self._values = (metric.labels(*own, column.name) for metric in (metrics.nulls, metrics.values))
         self._moments = None
         if column.type.rstrip("0123456789") in _NUMBERS:
-            self._moments = metrics.sums.labels(*own, column.name), metrics.squares.labels(*own, column.name)
+            self._moments = _Moments(metrics.sums, metrics.squares, (*own, column.name))
 
     def count(self, rows: Sequence[Mapping[str, Any]]) -> None:
         present = [value for row in rows if (value := row.get(self._name)) is not None]
@@ -166,14 +177,7 @@ class _ColumnMetrics:
             return
         self._values.inc(len(present))
         if self._moments is not None:
-            numbers = [number for value in present if (number := _number(value)) is not None]
-            _add(self._moments, numbers)
-
-
-def _add(moments: tuple[Gauge, Counter], numbers: Sequence[float]) -> None:
-    sums, squares = moments
-    sums.inc(sum(numbers))
-    squares.inc(sum(number * number for number in numbers))
+            self._moments.add([number for value in present if (number := _number(value)) is not None])
 
 
 def _number(value: Any) -> float | None:
