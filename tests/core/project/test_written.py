@@ -286,3 +286,12 @@ def test_gitignore_counts_as_it_does_with_git_also_where_there_is_no_repository(
     assert [file.path for file in sources.collect(load_project(root)).files] == expected
     git(root, "init", "-q")
     assert [file.path for file in sources.collect(load_project(root)).files] == expected
+
+
+def test_what_a_deployer_keeps_in_a_folder_of_its_own_is_no_code(tmp_path):
+    digest = "0" * 64
+    kept = f"wanted.json serving.json processes.json processes.lock log.txt metrics/1.db .wanted.json.77 {digest}.json"
+    ours = {f"served/delay/{name}" for name in kept.split()}
+    own = {"served/readme.md", "served/other/log.txt", "served/delay/notes.txt", "delay/wanted.json", "wanted.json"}
+    found = written.find(tmp_path, ours | own, written.Places(endpoints=frozenset({"served"})))
+    assert found == {"served/delay: an endpoint that is served": ours}

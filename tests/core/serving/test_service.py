@@ -1,11 +1,14 @@
-"""An endpoint tried before it is served: on stored rows, and on what all requests share."""
+"""An endpoint tried before it is served: on stored rows, on what all requests share, and against its run."""
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
 import pytest
+
+from turnout.serving.trial import compare
 
 PIPELINE = """
 import numpy as np
@@ -17,7 +20,7 @@ from turnout import endpoint, pipeline, step
 
 @step
 def load() -> pd.DataFrame:
-    return pd.DataFrame({"x": [1.0, 2.0, 3.0], "kind": pd.Categorical(["a", "b", "a"]), "y": [2.0, 4.0, 6.0]})
+    return pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "kind": pd.Categorical(["a", "b", "a", "b"]), "y": [2.0, 4.0, 6.0, 8.0]})
 
 
 @step
@@ -51,11 +54,29 @@ def short(model: LinearRegression, rows: pd.DataFrame) -> list:
     return [1]
 
 
+@step
+def scale(rows: pd.DataFrame, *, by: float) -> pd.DataFrame:
+    return rows.assign(x=rows["x"] * by)
+
+
+@step
+def center(rows: pd.DataFrame, *, by: float) -> pd.DataFrame:
+    return rows.assign(x=rows["x"] - rows["x"].mean())
+
+
+@step
+def texts(rows: pd.DataFrame) -> list[str]:
+    return [f"{x:.0f}" for x in rows["x"]]
+
+
 @pipeline
-def train():
+def train(by: float = 2.0):
     rows = load()
     fit(rows)
     seen(rows)
+    scaled = scale(rows, by=by)
+    center(rows, by=by)
+    texts(scaled)
 
 
 LIKE = {"like": {"rows": "load"}, "without": {"rows": ["y"]}}
@@ -64,6 +85,21 @@ LIKE = {"like": {"rows": "load"}, "without": {"rows": ["y"]}}
 @endpoint(train, **LIKE)
 def good(rows: pd.DataFrame):
     return predict(train["fit"], rows)
+
+
+@endpoint(train, like={"rows": "load"})
+def faithful(rows: pd.DataFrame, by: float = 2.0):
+    return texts(scale(rows, by=by))
+
+
+@endpoint(train, like={"rows": "load"})
+def other(rows: pd.DataFrame, by: float = 3.0):
+    return texts(scale(rows, by=by))
+
+
+@endpoint(train, like={"rows": "load"})
+def leaning(rows: pd.DataFrame, by: float = 2.0):
+    return center(rows, by=by)
 
 
 @endpoint(train, **LIKE)
@@ -87,18 +123,22 @@ sys.path.insert(0, "")
 import pipeline
 from turnout.base.errors import TurnoutError
 from turnout.serving.service import Service
+from turnout.serving.trial import check, tried
 
 pipeline.train.run()
-for name in ("good", "changing", "failing", "missing"):
+for name in ("good", "changing", "failing", "missing", "faithful", "other", "leaning"):
     deployment = getattr(pipeline, name).prepare()
     deployment.publish()
     service = Service(deployment.plan, deployment.workspace.store, Path(tempfile.mkdtemp()))
     service.load()
     try:
-        service.check()
-        print(name, [round(value, 6) for value in service.predict([{"x": 4, "kind": "b"}])])
+        trial = tried(service)
+        check(trial, deployment.plan)
+        compared = [(one.step, one.rows, one.difference, one.differing) for one in trial.compared]
+        print(name, trial.rows, compared, [round(value, 6) for value in service.predict([{"x": 4, "kind": "b"}])]
+              if name == "good" else "")
     except TurnoutError as error:
-        print(name, error.what)
+        print(name, error.what, "|", error.why)
 """
 
 
@@ -113,13 +153,45 @@ def said(tmp_path_factory):
 
 
 def test_a_model_of_scikit_learn_answers(said):
-    assert said["good"] == "[8.0]"
+    assert said["good"] == "2 [] [8.0]"
 
 
 def test_what_changes_what_requests_share_is_refused(said):
-    assert said["changing"] == "answering changes seen:output, which all requests of changing share"
+    assert said["changing"].startswith("answering changes seen:output, which all requests of changing share")
 
 
 def test_rows_that_cannot_be_answered_are_told_before_it_is_served(said):
     assert said["failing"].startswith("the endpoint failing cannot answer rows like those it was made for: KeyError")
-    assert "was given 3 rows and answered with 1 values" in said["missing"]
+    assert "was given 2 rows and answered with 1 values" in said["missing"]
+
+
+def test_what_the_run_made_of_the_same_rows_is_compared_step_by_step(said):
+    assert said["faithful"].rstrip() == "2 [('scale', 2, 0.0, 0), ('texts', 2, 0.0, 0)]"
+
+
+def test_what_the_run_was_not_asked_is_not_compared(said):
+    assert said["other"].rstrip() == "2 []"
+
+
+def test_answers_that_depend_on_other_rows_are_refused(said):
+    assert said["leaning"].startswith("the endpoint leaning answers otherwise than the run")
+    assert "center differs in 2 of 2 rows | row 0 gives {'x': -0.5," in said["leaning"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "differing", "difference"),
+    [
+        ([1.0, 2], [1.0 + 1e-12, 2.0], 0, 1e-12),
+        ([1.0, math.nan], [1.5, math.nan], 1, 0.5),
+        ([None, "a", True], [None, "a", 1], 1, 0.0),
+        ([math.inf, 1.0], [1.0, math.inf], 2, 0.0),
+        ([{"a": 1.0, "b": [2.0]}], [{"a": 1.0, "b": [2.5]}], 1, 0.5),
+        ([{"a": 1.0}], [{"b": 1.0}], 1, 0.0),
+        ([[1.0]], [[1.0, 2.0]], 1, 0.0),
+        ([], [], 0, 0.0),
+    ],
+)
+def test_comparing(ours, theirs, differing, difference):
+    compared = compare("predict", ours, theirs)
+    assert (compared.differing, compared.difference) == (differing, pytest.approx(difference, rel=1e-3))
+    assert bool(compared.example) == bool(differing)

@@ -13,15 +13,18 @@ import msgspec
 from turnout.api.history import find_run
 from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
-from turnout.base.errors import ConfigError, TurnoutError, UnsupportedError
+from turnout.base.errors import ConfigError, TurnoutError, UnsupportedError, did_you_mean
 from turnout.catalog import aliases
 from turnout.components.deployer import Deployer
 from turnout.components.kinds import DEPLOYER, MATERIALIZER
 from turnout.components.orchestrator import Bundle
+from turnout.definition.annotations import module_name
 from turnout.definition.endpoint import EndpointDefinition, EndpointSpec
+from turnout.definition.pipeline import PipelineDefinition
 from turnout.materializers import table
 from turnout.materializers.choice import Materializers
 from turnout.model.endpoint import Column, EndpointPlan
+from turnout.model.plan import Plan
 from turnout.model.records import Artifact, RunInfo
 from turnout.planning import bindings
 from turnout.planning.bindings import Lock
@@ -30,8 +33,16 @@ from turnout.planning.exporting import own_folder, owner
 from turnout.planning.publishing import publish_code
 from turnout.project.project import load, root_of
 from turnout.project.written import Entry
-from turnout.serving.tables import prototype
+from turnout.serving.tables import STORED, prototype
 from turnout.stores.run import read_plan
+
+ACCEPTABLE = {
+    "code": "steps have other code than the run had",
+    "schema": "requests that the live version takes are refused",
+    "answers": "stored rows are answered otherwise than in the run",
+    "untried": "it is not tried on stored rows first",
+}
+"""What of an endpoint can be accepted by name."""
 
 
 class Deployment:
@@ -39,7 +50,12 @@ class Deployment:
 
     Args:
         run: which run it serves, in place of what its definition says.
+        accept: what of :data:`ACCEPTABLE` is accepted.
         kept: the folder of an export of it, whose ``bindings.lock`` says what it serves again.
+
+    Raises:
+        ConfigError: when something else is to be accepted, or there is no such run.
+        PlanError: when the run cannot be served.
     """
 
     def __init__(
@@ -53,6 +69,13 @@ class Deployment:
     ) -> None:
         self.definition = definition
         self.workspace = workspace
+        self._accepted = accept
+        if unknown := next((name for name in accept if name not in ACCEPTABLE), None):
+            raise ConfigError(
+                f"nothing called {unknown!r} can be accepted of an endpoint. "
+                f"{did_you_mean(unknown, ACCEPTABLE)}".rstrip(" ."),
+                fix=f"accept one of: {', '.join(ACCEPTABLE)}",
+            )
         traced = definition.trace()
         with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
             self._artifacts = Artifacts(
@@ -91,6 +114,10 @@ class Deployment:
     def plan(self) -> EndpointPlan:
         """The endpoint's plan."""
         return self.planned.plan
+
+    def accepts(self, what: str) -> bool:
+        """Whether something of :data:`ACCEPTABLE` is accepted."""
+        return what in self._accepted
 
     def publish(self) -> None:
         """Put the code package into the store, unless it is there."""
@@ -142,22 +169,24 @@ class Deployment:
         return find_run(self.workspace.store, self.workspace.project.name, self.plan.run)
 
     def _served(self, spec: EndpointSpec, wanted: str, asked: str) -> Served:
-        info = find_served(self.workspace, spec.pipeline, wanted)
+        info = find_served(self.workspace, self.definition.pipeline, wanted)
         plan = read_plan(self.workspace.store, info.plan)
         session = self.workspace.session(plan, info)
         with closing(session):
-            names = {output.step for output in spec.bound} | {
-                request.like.step for request in spec.requests if request.like is not None
-            }
             outputs: dict[tuple[str, str], Artifact] = {}
-            for name in sorted(names & plan.by_name.keys()):
+            lists: dict[tuple[str, str], tuple[Artifact, ...]] = {}
+            for name in sorted(_needed(spec, plan)):
                 record = session.run.record(name, None)
                 for output, made in (record.outputs if record is not None else {}).items():
                     if made.artifact is not None:
-                        outputs[name, output] = msgspec.structs.replace(made.artifact, profile=None)
+                        outputs[name, output] = _bare(made.artifact)
+                    elif made.elements is not None:
+                        lists[name, output] = tuple(map(_bare, made.elements[:STORED]))
         likes = {(like.step, like.output) for request in spec.requests if (like := request.like) is not None}
         tables = {key: self._table(outputs[key], key) for key in likes if key in outputs}
-        return Served(run=info.id, asked=asked, plan=plan, outputs=outputs, tables=tables)
+        return Served(
+            run=info.id, asked=asked, plan=plan, params=info.params, outputs=outputs, lists=lists, tables=tables
+        )
 
     def _table(self, artifact: Artifact, key: tuple[str, str]) -> tuple[tuple[Column, ...], str]:
         """The columns of a table in the store, and the table without rows."""
@@ -173,7 +202,20 @@ class Deployment:
         return columns, prototype(empty)
 
 
-def find_served(workspace: Workspace, pipeline: str, asked: str) -> RunInfo:
+def _bare(artifact: Artifact) -> Artifact:
+    """An artifact without its description, which is no part of a version."""
+    return msgspec.structs.replace(artifact, profile=None)
+
+
+def _needed(spec: EndpointSpec, plan: Plan) -> set[str]:
+    """The steps of a run whose outputs an endpoint is about: those it names, and those whose functions it calls."""
+    named = {output.step for output in spec.bound}
+    named |= {request.like.step for request in spec.requests if request.like is not None}
+    called = {step.entrypoint for step in spec.steps}
+    return {step.name for step in plan.steps if step.name in named or (step.entrypoint in called and not step.mapped)}
+
+
+def find_served(workspace: Workspace, pipeline: PipelineDefinition, asked: str) -> RunInfo:
     """The run that an endpoint serves: ``latest`` is the newest of the pipeline that succeeded; else an alias or an id.
 
     Raises:
@@ -184,12 +226,13 @@ def find_served(workspace: Workspace, pipeline: str, asked: str) -> RunInfo:
         from turnout.catalog.index import Index
 
         with closing(Index(store, project)) as index:
-            listed = index.runs(pipeline=pipeline, states=["succeeded"])
+            listed = index.runs(pipeline=pipeline.name, states=["succeeded"])
         succeeded = [run.info for run in listed if run.state == "succeeded"]
         if not succeeded:
+            target = f"{module_name(pipeline.function.__module__)}:{pipeline.function.__qualname__}"
             raise ConfigError(
-                f"{pipeline} has no run that succeeded in {store.address}",
-                fix=f"start one: turnout run {pipeline}; another stack's runs need its --stack",
+                f"{pipeline.name} has no run that succeeded in {store.address}",
+                fix=f"start one: turnout run {target}; another stack's runs need its --stack",
             )
         return succeeded[0]
     try:
@@ -198,10 +241,15 @@ def find_served(workspace: Workspace, pipeline: str, asked: str) -> RunInfo:
         try:
             info = find_run(store, project, aliases.find(store, project, asked).run.id)
         except TurnoutError:
-            raise unknown from None
-    if info.pipeline != pipeline:
+            if "run ids" in unknown.what:  # it is the start of several
+                raise unknown from None
+            raise ConfigError(
+                f"the project {project} has no run and no alias {asked!r} in {store.address}",
+                fix=f"see turnout runs list; name a run's output: turnout promote RUN STEP --alias {asked}",
+            ) from None
+    if info.pipeline != pipeline.name:
         raise ConfigError(
-            f"the run {info.id} is of the pipeline {info.pipeline}, the endpoint serves {pipeline}",
-            fix=f"choose one of: turnout runs list --pipeline {pipeline}",
+            f"the run {info.id} is of the pipeline {info.pipeline}, the endpoint serves {pipeline.name}",
+            fix=f"choose one of: turnout runs list --pipeline {pipeline.name}",
         )
     return info

@@ -6,17 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from turnout.api import allowed
 from turnout.api.deployment import Deployment
 from turnout.api.workspace import Workspace, user
 from turnout.base import clock
-from turnout.base.errors import DeployError
-from turnout.catalog.endpoints import Deployed, forget, remember
+from turnout.base.errors import DeployError, PlanError, did_you_mean
+from turnout.catalog.endpoints import Deployed, forget, history, live, remember
 from turnout.components.deployer import EndpointStatus
 from turnout.components.kinds import DEPLOYER
 from turnout.definition.endpoint import EndpointDefinition, define
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.model.endpoint import EndpointPlan
+from turnout.serving.narrowing import narrowed
+from turnout.serving.trial import Trial, check, try_out
 
 
 class Endpoint(EndpointDefinition):
@@ -35,7 +39,7 @@ class Endpoint(EndpointDefinition):
         Args:
             stack: as for ``turnout run``.
             run: ``latest``, an alias or a run's id, in place of what the definition says.
-            accept: ``code``, to serve with other code than the run had.
+            accept: what of :data:`.deployment.ACCEPTABLE` is accepted.
             kept: the folder of an export of it, whose ``bindings.lock`` says what it serves again.
 
         Raises:
@@ -59,29 +63,89 @@ class Endpoint(EndpointDefinition):
             TurnoutError: when it cannot be planned or served.
         """
         allowed.check(f"{self.name}.deploy()", "start")
-        return deploy(self.prepare(stack=stack, run=run, accept=accept), share)
+        return deploy(self.prepare(stack=stack, run=run, accept=accept), share).status
 
 
-def deploy(deployment: Deployment, share: float = 1.0) -> EndpointStatus:
-    """Publish what an endpoint needs, let the stack's deployer serve it, and keep what it serves in the store."""
+class Result(msgspec.Struct, frozen=True):
+    """What came of a deployment: its state, and how it had answered stored rows; None where it was not tried."""
+
+    status: EndpointStatus
+    trial: Trial | None
+
+
+def deploy(deployment: Deployment, share: float = 1.0) -> Result:
+    """Try an endpoint, publish what it needs, let the stack's deployer serve it, and keep what it serves in the store.
+
+    Raises:
+        PlanError: when it takes less than the live version, unless that is accepted.
+        DeployError: when it does not answer stored rows as the run did, or is not served.
+    """
     workspace, plan = deployment.workspace, deployment.plan
     deployer = workspace.stack.component(DEPLOYER)
     bundle = deployer.compile(plan)
+    if not 0 < share <= 1:
+        raise DeployError(f"a share of {share:g} of the requests cannot be given", fix="give more than 0, at most 1")
+    before = live(workspace.store, plan.project, plan.name, workspace.stack.name)
+    if before is not None and not deployment.accepts("schema"):
+        _check_schema(before, plan)
     deployment.publish()
+    trial = None
+    if not deployment.accepts("untried"):
+        trial = try_out(plan, workspace.store)
+        if not deployment.accepts("answers"):
+            check(trial, plan)
     status = deployer.deploy(plan, bundle, workspace.store, share=share)
+    _remember(workspace, plan, share)
+    return Result(status, trial)
+
+
+def _check_schema(before: EndpointPlan, plan: EndpointPlan) -> None:
+    if lost := narrowed(before, plan):
+        raise PlanError(
+            f"the endpoint {plan.name} would refuse what its live version {before.digest[:12]} takes: "
+            + "; ".join(lost[:5])
+            + (f"; and {len(lost) - 5} more" if len(lost) > 5 else ""),
+            where=plan.where,
+            why="clients send what they sent before",
+            fix="keep the columns and types, or accept it once they have changed: --accept schema",
+        )
+
+
+def _remember(workspace: Workspace, plan: EndpointPlan, share: float = 1.0) -> None:
     deployed = Deployed(plan=plan, time=clock.now(), by=user(), stack=workspace.stack.name, share=share)
     remember(workspace.store, deployed)
+
+
+def promote(workspace: Workspace, name: str) -> EndpointStatus:
+    """Let the canary of an endpoint answer everything.
+
+    Raises:
+        DeployError: when there is none.
+    """
+    return _moved(workspace, workspace.stack.component(DEPLOYER).promote(name))
+
+
+def rollback(workspace: Workspace, name: str) -> EndpointStatus:
+    """Go back: from a canary to the live version alone, else to the version before.
+
+    Raises:
+        DeployError: when there is nothing to go back to.
+    """
+    return _moved(workspace, workspace.stack.component(DEPLOYER).rollback(name))
+
+
+def _moved(workspace: Workspace, status: EndpointStatus) -> EndpointStatus:
+    """Keep in the store which version answers now."""
+    versions = {one.plan.digest: one.plan for one in history(workspace.store, workspace.project.name, status.name)}
+    if status.versions and (plan := versions.get(status.versions[0].version)) is not None:
+        _remember(workspace, plan)
     return status
 
 
 def upload(deployment: Deployment) -> None:
     """Publish what an exported endpoint needs, and keep in the store what it serves: others apply its files."""
-    workspace = deployment.workspace
     deployment.publish()
-    remember(
-        workspace.store,
-        Deployed(plan=deployment.plan, time=clock.now(), by=user(), stack=workspace.stack.name),
-    )
+    _remember(deployment.workspace, deployment.plan)
 
 
 def delete(workspace: Workspace, name: str) -> None:
@@ -92,9 +156,20 @@ def delete(workspace: Workspace, name: str) -> None:
     """
     deployer = workspace.stack.component(DEPLOYER)
     if deployer.status(name).state == "absent":
-        raise DeployError(f"there is no endpoint {name}", fix="see turnout endpoints list")
+        raise unknown(workspace, name)
     deployer.delete(name)
-    forget(workspace.store, workspace.project.name, name)
+    forget(workspace.store, workspace.project.name, name, workspace.stack.name)
+
+
+def unknown(workspace: Workspace, name: str) -> DeployError:
+    """What is said of an endpoint that is not deployed."""
+    deployed = [status.name for status in workspace.stack.component(DEPLOYER).list()]
+    return DeployError(
+        f"no endpoint {name} is deployed on the stack {workspace.stack.name}. {did_you_mean(name, deployed)}".rstrip(
+            " ."
+        ),
+        fix=f"there are: {', '.join(deployed)}" if deployed else "deploy it: turnout deploy ENDPOINT",
+    )
 
 
 def endpoint(pipeline: PipelineDefinition, **options: Any) -> Callable[[Callable[..., Any]], Endpoint]:

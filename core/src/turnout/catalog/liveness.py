@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from turnout.base import canonical
+from turnout.catalog import endpoints
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.model.alias import Alias
 from turnout.stores import layout
@@ -28,8 +29,6 @@ _CONTENT = re.compile(
     r"(?:(?P<artifact>artifacts)|(?P<code>code)|(?P<claim>claims))/(?P<digest>[0-9a-f]{64})/"
     r"|(?P<plan>plans)/(?P<plan_digest>[0-9a-f]{64})\.json\Z"
 )
-KEPT_VERSIONS = 3
-"""How many versions of an endpoint are kept alive: the newest, and two to go back to."""
 _PARTS = ("cache", "changes", "aliases", "removed", "promoted")
 _READERS = 16
 
@@ -88,11 +87,11 @@ def holdings(store: ArtifactStore[Any]) -> Holdings:
             found.parts.setdefault((project, part), []).append(entry)
         else:
             found.roots.append(entry)
-    found.roots = [*_newest_versions(found.roots)]
+    found.roots = [*_live_versions(store, found.roots)]
     return found
 
 
-def _newest_versions(entries: Iterable[Entry]) -> Iterator[Entry]:
+def _live_versions(store: ArtifactStore[Any], entries: Iterable[Entry]) -> Iterator[Entry]:
     """The entries without those of versions of endpoints that nobody goes back to."""
     by_name: dict[str, list[tuple[int, Entry]]] = {}
     for entry in entries:
@@ -103,7 +102,9 @@ def _newest_versions(entries: Iterable[Entry]) -> Iterator[Entry]:
         else:
             yield entry
     for numbered in by_name.values():
-        yield from (entry for _, entry in sorted(numbered, key=lambda version: version[0])[-KEPT_VERSIONS:])
+        versions = [entry for _, entry in sorted(numbered, key=lambda version: version[0])]
+        places = endpoints.kept([endpoints.read(store.read(entry.key)) for entry in versions])
+        yield from (versions[place] for place in sorted(places))
 
 
 class Live(msgspec.Struct):

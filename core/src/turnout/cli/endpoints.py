@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from turnout.cli.options import json_option, print_json, stack_option
+
+if TYPE_CHECKING:
+    from turnout.api.workspace import Workspace
+    from turnout.components.deployer import Deployer, EndpointStatus
 
 
 @click.group()
@@ -22,7 +26,7 @@ def list_(stack: str | None, as_json: bool) -> None:
     """List the endpoints that the stack's deployer serves."""
     from turnout.cli.options import table
 
-    found = _deployer(stack).list()
+    found = _deployer(_workspace(stack)).list()
     if as_json:
         print_json([document(status) for status in found])
         return
@@ -38,7 +42,7 @@ def list_(stack: str | None, as_json: bool) -> None:
 @json_option
 def show(name: str, stack: str | None, as_json: bool) -> None:
     """Show one endpoint: its state, what answers, and where. Exits 1 unless it is ready."""
-    status = _deployer(stack).status(name)
+    status = _deployed(_workspace(stack), name)
     _told(status, as_json=as_json)
     if status.state != "ready":
         raise click.exceptions.Exit(1)
@@ -50,12 +54,9 @@ def show(name: str, stack: str | None, as_json: bool) -> None:
 @json_option
 def start(name: str, stack: str | None, as_json: bool) -> None:
     """Serve an endpoint again whose processes have ended."""
-    from turnout.base.errors import UnsupportedError
-
-    deployer = _deployer(stack)
-    if not hasattr(deployer, "start"):
-        raise UnsupportedError(f"the {deployer.name} deployer starts endpoints itself")
-    _told(deployer.start(name), as_json=as_json)
+    workspace = _workspace(stack)
+    _deployed(workspace, name)
+    _told(_deployer(workspace).start(name), as_json=as_json)
 
 
 @endpoints.command()
@@ -64,7 +65,11 @@ def start(name: str, stack: str | None, as_json: bool) -> None:
 @json_option
 def promote(name: str, stack: str | None, as_json: bool) -> None:
     """Let the canary of an endpoint answer everything."""
-    _told(_deployer(stack).promote(name), as_json=as_json)
+    from turnout.api.endpoint import promote as forward
+
+    workspace = _workspace(stack)
+    _deployed(workspace, name)
+    _told(forward(workspace, name), as_json=as_json)
 
 
 @endpoints.command()
@@ -73,17 +78,24 @@ def promote(name: str, stack: str | None, as_json: bool) -> None:
 @json_option
 def rollback(name: str, stack: str | None, as_json: bool) -> None:
     """Go back: from a canary to the live version alone, else to the version before."""
-    _told(_deployer(stack).rollback(name), as_json=as_json)
+    from turnout.api.endpoint import rollback as back
+
+    workspace = _workspace(stack)
+    _deployed(workspace, name)
+    _told(back(workspace, name), as_json=as_json)
 
 
 @endpoints.command()
 @click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Wait for further lines, until Ctrl-C.")
 @stack_option
-def logs(name: str, stack: str | None) -> None:
+def logs(name: str, stack: str | None, follow: bool) -> None:
     """Print the log of an endpoint."""
     from turnout.base.texts import shown_line
 
-    for line in _deployer(stack).logs(name):
+    workspace = _workspace(stack)
+    _deployed(workspace, name)
+    for line in _deployer(workspace).logs(name, follow=follow):
         click.echo(shown_line(line))
 
 
@@ -101,7 +113,7 @@ def metrics(folder: Path, stack: str | None) -> None:
     """Write what Prometheus and Grafana take: a configuration with the endpoints, rules, alerts, a dashboard."""
     from turnout.serving.monitoring import export
 
-    for path, written in export(folder, _deployer(stack).list()):
+    for path, written in export(folder, _deployer(_workspace(stack)).list()):
         click.echo(f"{path}" + ("" if written else "  stays as it is"))
     click.echo(f"start it: prometheus --config.file {folder / 'prometheus.yml'}")
 
@@ -109,16 +121,19 @@ def metrics(folder: Path, stack: str | None) -> None:
 @endpoints.command()
 @click.argument("name")
 @stack_option
-def delete(name: str, stack: str | None) -> None:
+@json_option
+def delete(name: str, stack: str | None, as_json: bool) -> None:
     """Stop serving an endpoint, and remove it."""
     from turnout.api.endpoint import delete as remove
-    from turnout.api.workspace import Workspace
 
-    remove(Workspace.here(stack), name)
+    remove(_workspace(stack), name)
+    if as_json:
+        print_json({"name": name, "state": "absent"})
+        return
     click.echo(f"{name} is not served any more")
 
 
-def document(status: Any) -> dict[str, Any]:
+def document(status: EndpointStatus) -> dict[str, Any]:
     """A deployment's state as JSON has it."""
     return {
         "name": status.name,
@@ -129,7 +144,7 @@ def document(status: Any) -> dict[str, Any]:
     }
 
 
-def _told(status: Any, *, as_json: bool) -> None:
+def _told(status: EndpointStatus, *, as_json: bool) -> None:
     if as_json:
         print_json(document(status))
         return
@@ -140,12 +155,31 @@ def _told(status: Any, *, as_json: bool) -> None:
         click.echo(f"  {status.message}")
 
 
-def _versions(status: Any) -> str:
+def _versions(status: EndpointStatus) -> str:
     return ", ".join(f"{one.version[:12]} {one.share:.0%}" for one in status.versions)
 
 
-def _deployer(stack: str | None) -> Any:
+def _workspace(stack: str | None) -> Workspace:
     from turnout.api.workspace import Workspace
+
+    return Workspace.here(stack)
+
+
+def _deployer(workspace: Workspace) -> Deployer[Any]:
     from turnout.components.kinds import DEPLOYER
 
-    return Workspace.here(stack).stack.component(DEPLOYER)
+    return workspace.stack.component(DEPLOYER)
+
+
+def _deployed(workspace: Workspace, name: str) -> EndpointStatus:
+    """The state of an endpoint that there is.
+
+    Raises:
+        DeployError: when there is none.
+    """
+    from turnout.api.endpoint import unknown
+
+    status = _deployer(workspace).status(name)
+    if status.state == "absent":
+        raise unknown(workspace, name)
+    return status

@@ -100,8 +100,19 @@ class Deployer(Component[ConfigT], ABC):
         """
         raise self._cannot("roll back", name)
 
-    def logs(self, name: str) -> Iterator[str]:
+    def start(self, name: str) -> EndpointStatus:
+        """Serve a deployment again whose processes have ended.
+
+        Raises:
+            DeployError: when there is none, or this deployer's tool starts its processes itself.
+        """
+        raise self._cannot("start", name)
+
+    def logs(self, name: str, *, follow: bool = False) -> Iterator[str]:
         """The deployment's log, line by line.
+
+        Args:
+            follow: wait for further lines, as long as it is deployed.
 
         Raises:
             DeployError: when there is none, or this deployer has none.

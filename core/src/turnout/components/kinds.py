@@ -82,7 +82,7 @@ TRACKER: Kind[type[Tracker[Any]]] = Kind("tracker", section="tracker", default="
 FEATURE_STORE: Kind[type[FeatureStore[Any]]] = Kind(
     "feature_store", section="feature_store", default="none", on_worker=True
 )
-DEPLOYER: Kind[type[Deployer[Any]]] = Kind("deployer", section="deployer", default="none")
+DEPLOYER: Kind[type[Deployer[Any]]] = Kind("deployer", section="deployer", default="none", paths=("folder",))
 SECRET_STORE: Kind[type[SecretStore[Any]]] = Kind("secret_store", section="secrets", default="env", on_worker=True)
 OBSERVER: Kind[type[Observer[Any]]] = Kind(
     "observer", section="observers", many=True, on_worker=True, paths=("path", "file")

@@ -58,6 +58,16 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     artifact: Artifact
 
 
+class Expected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the run made by a step of the endpoint, given the table that requests are like: what it should make of rows
+    of that table again. Of a list these are its first ``elements``."""
+
+    step: str
+    output: str
+    artifact: Artifact | None = None
+    elements: tuple[Artifact, ...] = ()
+
+
 class EndpointPlan(
     msgspec.Struct,
     Placed,
@@ -85,6 +95,7 @@ class EndpointPlan(
     steps: tuple[StepPlan, ...]
     answer: Output
     bindings: tuple[Binding, ...] = ()
+    expected: tuple[Expected, ...] = ()
     run: str = ""
     batchable: bool = False
     stack: str

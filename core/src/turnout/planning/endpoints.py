@@ -15,11 +15,12 @@ from turnout.definition.pipeline import Traced
 from turnout.fingerprint.fingerprint import Fingerprint, Fingerprints
 from turnout.materializers.choice import Materializers
 from turnout.model import endpoint
-from turnout.model.endpoint import Binding, Column, EndpointPlan, Request
+from turnout.model.endpoint import Binding, Column, EndpointPlan, Expected, Request
 from turnout.model.inputs import Output
 from turnout.model.plan import Code, Environment, OutputPlan, Plan, StepPlan
 from turnout.model.records import Artifact
 from turnout.model.spec import StepSpec
+from turnout.planning.counterparts import counterparts
 from turnout.planning.stepcode import Step, step_code
 from turnout.project import code as packages
 from turnout.project.project import Project
@@ -30,14 +31,17 @@ from turnout.stack.stack import Stack
 class Served(msgspec.Struct, frozen=True, kw_only=True):
     """The run that an endpoint serves.
 
-    ``asked`` is how it was chosen (``latest``, an alias, an id); ``outputs`` are the artifacts of its steps by step and
-    output, ``tables`` the columns and the prototype (:class:`.Request`) of those that requests are like.
+    ``asked`` is how it was chosen (``latest``, an alias, an id); ``params`` are its parameters, ``outputs`` the
+    artifacts of its steps by step and output, ``lists`` the first elements of outputs that are lists, ``tables`` the
+    columns and the prototype (:class:`.Request`) of those that requests are like.
     """
 
     run: str
     asked: str
     plan: Plan
+    params: Mapping[str, Any]
     outputs: Mapping[tuple[str, str], Artifact]
+    lists: Mapping[tuple[str, str], tuple[Artifact, ...]]
     tables: Mapping[tuple[str, str], tuple[tuple[Column, ...], str]]
 
 
@@ -72,7 +76,7 @@ def make_endpoint_plan(
     places = writing.places(stack)
     prints = Fingerprints(project, places)
     code = {name: prints.of(function) for name, function in traced.functions.items()}
-    if "code" not in {*accept, *stack.accept}:
+    if "code" not in accept:
         problems += _changed(spec, pipeline, prints, served)
     materializers = Materializers(registry.all(MATERIALIZER))
     bindings = tuple(_binding(output, served, problems, spec) for output in spec.bound)
@@ -99,6 +103,7 @@ def make_endpoint_plan(
         steps=tuple(_step(step, code, materializers) for step in spec.steps),
         answer=spec.answer,
         bindings=tuple(one for one in bindings if one is not None),
+        expected=_expected(spec, served),
         run=served.run,
         batchable=all(step.batchable for step in spec.steps) and any(one.value is None for one in requests),
         stack=stack.name,
@@ -187,6 +192,18 @@ def _request(request: Any, served: Served, problems: list[TurnoutError], spec: E
         default=request.default,
         doc=request.doc,
     )
+
+
+def _expected(spec: EndpointSpec, served: Served) -> tuple[Expected, ...]:
+    same = counterparts(spec, served.plan, served.params)
+    expected = []
+    for step in spec.steps:
+        for output in step.outputs:
+            key = (same.get(step.name, ""), output.name)
+            if key in served.outputs or key in served.lists:
+                made, elements = served.outputs.get(key), served.lists.get(key, ())
+                expected.append(Expected(step=step.name, output=output.name, artifact=made, elements=elements))
+    return tuple(expected)
 
 
 def _environment(spec: EndpointSpec, served: Served, problems: list[TurnoutError]) -> Environment | None:

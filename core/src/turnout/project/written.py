@@ -31,6 +31,10 @@ _OF_STORE = re.compile(
 )
 """The keys of an artifact store, as :mod:`turnout.stores.layout` makes them."""
 _OF_RUN = re.compile(rf"(?:[^/]+/)*{_RUN}/.+\Z")
+_OF_ENDPOINT = re.compile(
+    rf"(?:{_DIGEST}|wanted|serving|processes)\.json|processes\.lock|log\.txt|metrics/.+|\.[a-z0-9]+\.json\.\d+\Z"
+)
+"""The files of an endpoint that the local deployer serves, in the endpoint's folder."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,11 +68,12 @@ class _Marker(msgspec.Struct, frozen=True):
 
 class Places(msgspec.Struct, frozen=True):
     """What stacks say of where turnout writes, relative to the project's root: ``stores``, ``files``, and folders
-    that have one for each run."""
+    that have one for each run, or for each endpoint."""
 
     stores: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
+    endpoints: frozenset[str] = frozenset()
 
 
 def read(folder: Path) -> tuple[Entry, ...]:
@@ -120,6 +125,8 @@ def find(root: Path, paths: set[str], places: Places) -> dict[str, set[str]]:
         found[f"{store}: an artifact store"] = set(_below(store, paths, _OF_STORE))
     for logs in sorted(places.runs):
         found[f"{logs}: files of runs"] = set(_below(logs, paths, _OF_RUN))
+    for served in sorted(_served(places.endpoints, paths)):
+        found[f"{served}: an endpoint that is served"] = set(_below(served, paths, _OF_ENDPOINT))
     folders = {folder for path in paths.difference(*found.values()) for folder in PurePosixPath(path).parents}
     for folder in sorted(folder for folder in folders if (root / folder / FILES).is_file()):
         try:
@@ -130,6 +137,11 @@ def find(root: Path, paths: set[str], places: Places) -> dict[str, set[str]]:
         found[f"{folder}: written by turnout, as {FILES} in it says"] = names & paths
     found.update({f"{path}: an observer's file": {path} for path in sorted(places.files & paths)})
     return {line: members for line, members in found.items() if members}
+
+
+def _served(places: Iterable[str], paths: set[str]) -> set[str]:
+    """The folders, one below these places, of endpoints that are served."""
+    return {folder for path in paths if path.endswith("/wanted.json") and _folder(folder := _folder(path)) in {*places}}
 
 
 def _folder(path: str) -> str:

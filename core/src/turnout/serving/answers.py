@@ -36,19 +36,20 @@ def encoded(value: Any, rows: int | None, step: str) -> Answer:
     Raises:
         RunError: when there is not one value for each row, or JSON cannot hold it.
     """
-    plain = _plain(value)
+    values = plain(value)
     if rows is None:
-        return Answer(plain, by_row=False)
-    if not isinstance(plain, list) or len(plain) != rows:
-        count = f"{len(plain)} values" if isinstance(plain, list) else f"a {type(value).__name__}"
+        return Answer(values, by_row=False)
+    if not isinstance(values, list) or len(values) != rows:
+        count = f"{len(values)} values" if isinstance(values, list) else f"a {type(value).__name__}"
         raise RunError(
             f"the step {step} was given {rows} rows and answered with {count}",
             fix="return one value for each row: an array, a series, a list or a table",
         )
-    return Answer(plain, by_row=True)
+    return Answer(values, by_row=True)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as an answer has it: of a table an object for each row, of what has one value for each row a list."""
     kind = name_of(type(value))
     if kind in PANDAS:
         columns = [_column(value.iloc[:, n]) for n in range(value.shape[1])]

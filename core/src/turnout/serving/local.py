@@ -10,25 +10,21 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from turnout.base.background import Background, last_line
-from turnout.base.cache_folder import cache_folder
-from turnout.base.errors import ConfigError, DeployError
+from turnout.base.errors import DeployError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
 from turnout.components.orchestrator import Bundle
-from turnout.components.registry import discover
-from turnout.environment import environment
-from turnout.environment.pins import python_minor
 from turnout.model.endpoint import EndpointPlan
-from turnout.runtime.interpreter import own_requirements
+from turnout.runtime.store import worker_store
 from turnout.serving.files import EndpointFolder, Serving, Share, Wanted
+from turnout.serving.interpreter import interpreter_for
 
 PATIENCE = 300.0
 """Seconds within which a version must be ready."""
@@ -80,9 +76,10 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
                 what = "has no live version" if live is None else "is that version already"
                 raise DeployError(f"the endpoint {endpoint.name} {what}", fix="deploy it without --share")
             versions = (Share(version=live, share=1 - share), Share(version=endpoint.digest, share=share))
-        interpreter = _interpreter(endpoint, store)
+            _check_shared(folder.plan(live), endpoint)
+        interpreter = interpreter_for(endpoint, store)
         folder.keep(endpoint)
-        return self._change(endpoint.name, versions, interpreter, store.environment())
+        return self._change(endpoint.name, versions, store.environment(), interpreter)
 
     def promote(self, name: str) -> EndpointStatus:
         wanted = self._wanted(name)
@@ -90,18 +87,18 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
             raise DeployError(
                 f"the endpoint {name} has no canary", fix="deploy one: turnout deploy ENDPOINT --share 0.1"
             )
-        return self._change(name, (msgspec.structs.replace(wanted.versions[-1], share=1.0),), wanted.interpreter)
+        return self._change(name, (msgspec.structs.replace(wanted.versions[-1], share=1.0),), wanted.environment)
 
     def rollback(self, name: str) -> EndpointStatus:
         wanted = self._wanted(name)
         if len(wanted.versions) > 1:
-            return self._change(name, (msgspec.structs.replace(wanted.versions[0], share=1.0),), wanted.interpreter)
+            return self._change(name, (msgspec.structs.replace(wanted.versions[0], share=1.0),), wanted.environment)
         if not wanted.before:
             raise DeployError(
-                f"the endpoint {name} has no version before this one", fix="deploy the version that is meant"
+                f"the endpoint {name} has no version before this one",
+                fix="deploy what an earlier run made: turnout deploy ENDPOINT --run RUN",
             )
-        versions = (Share(version=wanted.before[-1], share=1.0),)
-        return self._change(name, versions, wanted.interpreter, back=True)
+        return self._change(name, (Share(version=wanted.before[-1], share=1.0),), wanted.environment, back=True)
 
     def status(self, name: str) -> EndpointStatus:
         folder = self._folder(name)
@@ -126,14 +123,18 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         return tuple(status for name in names if (status := self.status(name)).state != "absent")
 
     def start(self, name: str) -> EndpointStatus:
-        """Serve an endpoint again whose processes have ended, as after the machine was started anew."""
         wanted = self._wanted(name)
-        return self._change(name, wanted.versions, wanted.interpreter, same=True)
+        return self._change(name, wanted.versions, wanted.environment, same=True)
 
-    def logs(self, name: str) -> Iterator[str]:
+    def logs(self, name: str, *, follow: bool = False) -> Iterator[str]:
         self._wanted(name)
-        with self._folder(name).log.open(errors="replace") as log:
-            yield from (line.rstrip("\n") for line in log)
+        folder = self._folder(name)
+        with folder.log.open(errors="replace") as log:
+            while True:
+                yield from (line.rstrip("\n") for line in log)
+                if not follow or folder.wanted is None:
+                    return
+                time.sleep(_PAUSE)
 
     def predict(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
         folder, status = self._folder(name), self.status(name)
@@ -163,8 +164,8 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         self,
         name: str,
         versions: tuple[Share, ...],
-        interpreter: str,
-        environ: dict[str, str] | None = None,
+        environ: dict[str, str],
+        interpreter: str | None = None,
         *,
         back: bool = False,
         same: bool = False,
@@ -172,6 +173,8 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         """Let the endpoint's supervisor, started where there is none, bring up these versions, and wait for it."""
         folder = self._folder(name)
         old, serving = folder.wanted, folder.serving
+        if interpreter is None:
+            interpreter = interpreter_for(folder.plan(versions[0].version), worker_store(environ))
         before = () if old is None else old.before
         if back:
             before = before[:-1]
@@ -183,7 +186,7 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
             versions=versions,
             before=before,
             interpreter=interpreter,
-            environment=environ if environ is not None else {} if old is None else old.environment,
+            environment=environ,
             host=config.host,
             port=config.port or _port(serving),
             workers=config.workers,
@@ -250,27 +253,31 @@ def ask(url: str, body: Any) -> Any:
         raise DeployError(f"nobody answers at {url}", why=str(error), fix="see turnout endpoints list") from error
 
 
+def _check_shared(live: EndpointPlan, canary: EndpointPlan) -> None:
+    """See that two versions can share a process: one has one set of packages, and one module of each name.
+
+    Raises:
+        DeployError: when they cannot.
+    """
+    code = {str(step.entrypoint): step.fingerprint for step in live.steps}
+    changed = [
+        step.name
+        for step in canary.steps
+        if live.code != canary.code and code.get(str(step.entrypoint)) != step.fingerprint
+    ]
+    what = ""
+    if live.environment.digest != canary.environment.digest:
+        what = "other packages"
+    elif changed:
+        what = f"other code ({', '.join(changed)})"
+    if what:
+        raise DeployError(
+            f"the endpoint {canary.name} cannot have this canary: it has {what} than the live version",
+            why="a canary of the local deployer answers in the live version's process",
+            fix=f"deploy it without --share; turnout endpoints rollback {canary.name} goes back",
+        )
+
+
 def _port(serving: Serving | None) -> int:
     """The port that the endpoint had: clients know it."""
     return int(serving.url.rpartition(":")[2]) if serving is not None and serving.url else 0
-
-
-def _interpreter(plan: EndpointPlan, store: ArtifactStore[Any]) -> str:
-    """An interpreter with the endpoint's pins and what serving takes; this one, where it has them.
-
-    Raises:
-        ConfigError: when what serving takes is not installed, and the endpoint's environment is this one.
-        PlanError: when its environment cannot be made.
-    """
-    locked = plan.environment
-    if locked.python == python_minor() and not environment.missing(locked.pins):
-        absent = [name for name in ("starlette", "uvicorn", "prometheus_client") if find_spec(name) is None]
-        if absent:
-            raise ConfigError(
-                f"{plan.name} cannot be served here: {', '.join(absent)} is not installed",
-                fix="pip install 'turnout[serve]'",
-            )
-        return sys.executable
-    own = ["turnout[serve]" if name == "turnout" else name for name in own_requirements(plan.worker, discover(), store)]
-    print(f"turnout: making an environment of {len(locked.pins)} packages for {plan.name}", file=sys.stderr, flush=True)
-    return str(environment.ensure(locked.python, locked.pins, cache_folder() / "environments", own))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from turnout.artifacts.artifacts import Artifacts
-from turnout.artifacts.blobs import entries
 from turnout.base import context
 from turnout.base.cache_folder import cache_folder
 from turnout.base.errors import ConfigError, PlanError, RunError
@@ -24,7 +22,6 @@ from turnout.model.bounds import check_python
 from turnout.model.endpoint import EndpointPlan, Request
 from turnout.model.inputs import InputSpec, Literal, Output, Param
 from turnout.model.plan import StepPlan
-from turnout.model.records import Manifest
 from turnout.model.scalars import Misfit
 from turnout.model.values import convert, revive, shorten
 from turnout.runtime.code import Code
@@ -117,45 +114,33 @@ class Service:
             os.environ.update({variable: self.components.secret(name) for variable, name in step.secrets.items()})
         self.functions, self.bound, self._literals  # noqa: B018 - each is made now
 
-    def _digests(self) -> dict[str, str]:
-        """The digests that the bound objects have when they are saved now."""
-        found = {}
-        for (step, output), value in self.bound.items():
-            artifact = self.plan.bound[step, output].artifact
-            with tempfile.TemporaryDirectory(dir=self.artifacts.work) as folder:
-                self.artifacts.materializers.named(artifact.materializer).save(value, Path(folder))
-                files = tuple(entries(Path(folder)))
-            manifest = Manifest(materializer=artifact.materializer, type=artifact.type, files=files)
-            found[f"{step}:{output}"] = manifest.digest
-        return found
+    def answer_stored(self) -> tuple[int, dict[tuple[str, str], Any]]:
+        """Answer stored rows, those of the table that requests are like: which loads what the first request needs.
 
-    def check(self) -> None:
-        """Answer stored rows, those of the table that requests are like; and see that what is shared stays as it is.
+        Returns:
+            How many rows there were, 0 where the endpoint cannot be tried; and what each step made, by step and output.
 
         Raises:
-            RunError: when they cannot be answered, or answering them changes what requests share.
+            RunError: when they cannot be answered.
         """
-        table, before = self.plan.table, self._digests()
-        if table is not None and table.like is not None:
-            rows = stored_rows(self.artifacts.local_folder(table.like), [one.name for one in table.columns or ()])
-            required = [request.name for request in self.plan.requests if request.required and request is not table]
-            if rows and not required:
-                try:
-                    self.answer({table.name: rows})
-                except Exception as error:
-                    raise RunError(
-                        f"the endpoint {self.plan.name} cannot answer rows like those it was made for: "
-                        f"{type(error).__name__}: {error}",
-                        why=f"it was tried on {len(rows)} rows of {table.like.digest[:12]} before it is served",
-                        fix="run its steps on such rows in a test",
-                    ) from error
-        after = self._digests()
-        if changed := [name for name, digest in before.items() if after[name] != digest]:
+        table = self.plan.table
+        others = [request.name for request in self.plan.requests if request.required and request is not table]
+        if table is None or table.like is None or others:
+            return 0, {}
+        rows = stored_rows(self.artifacts.local_folder(table.like), [one.name for one in table.columns or ()])
+        if not rows:
+            return 0, {}
+        try:
+            made = self.run(self.decode({table.name: rows}), lambda _part, _seconds: None)
+            encoded(made[self.plan.answer.step, self.plan.answer.output], len(rows), self.plan.answer.step)
+        except Exception as error:
             raise RunError(
-                f"answering changes {', '.join(changed)}, which all requests of {self.plan.name} share",
-                why="an answer would depend on the requests before it",
-                fix="copy it in the step before it is changed",
-            )
+                f"the endpoint {self.plan.name} cannot answer rows like those it was made for: "
+                f"{type(error).__name__}: {error}",
+                why=f"it was tried on {len(rows)} rows of {table.like.digest[:12]} before it is served",
+                fix="run its steps on such rows in a test",
+            ) from error
+        return len(rows), made
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> Any:
         """One answer for each row, of an endpoint that needs no more than rows.
@@ -197,11 +182,11 @@ class Service:
         """What makes the table of a request parameter."""
         return self._readers[name]
 
-    def run(self, arguments: Mapping[str, Any], observe: Observe) -> Any:
-        """What the steps make of the arguments of a request."""
+    def run(self, arguments: Mapping[str, Any], observe: Observe) -> dict[tuple[str, str], Any]:
+        """What the steps make of the arguments of a request, by step and output."""
         made: dict[tuple[str, str], Any] = {}
         self.make(arguments, made, observe)
-        return made[self.plan.answer.step, self.plan.answer.output]
+        return made
 
     def make(self, arguments: Mapping[str, Any], made: dict[tuple[str, str], Any], observe: Observe) -> None:
         """Call the steps, and add what they give to *made*, by step and output."""
@@ -252,7 +237,7 @@ class Service:
 
     def answered(self, arguments: Mapping[str, Any], rows: int | None, observe: Observe) -> Answer:
         """Answer with arguments that were decoded; *rows* is how many there are, None where no table is taken."""
-        result = self.run(arguments, observe)
+        result = self.run(arguments, observe)[self.plan.answer.step, self.plan.answer.output]
         started = time.perf_counter()
         answer = encoded(result, rows, self.plan.answer.step)
         observe("encode", time.perf_counter() - started)

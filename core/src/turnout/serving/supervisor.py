@@ -33,9 +33,7 @@ AGAIN = 1.0
 class Worker:
     """A process that answers; ``said`` is what it has told of its start so far."""
 
-    def __init__(
-        self, wanted: Wanted, number: int, folder: EndpointFolder, listener: socket.socket, *, check: bool
-    ) -> None:
+    def __init__(self, wanted: Wanted, number: int, folder: EndpointFolder, listener: socket.socket) -> None:
         name = f"{wanted.generation}-{number}"
         for gauge in folder.metrics.glob(f"gauge_live*_{name}.db"):  # of what the one before it was doing
             gauge.unlink(missing_ok=True)
@@ -53,7 +51,6 @@ class Worker:
                     "worker",
                     str(folder.path),
                     *map(str, (listener.fileno(), writing)),
-                    *(["--check"] if check else []),
                 ],
                 env={**os.environ, **wanted.environment, METRICS: str(folder.metrics), WORKER: name},
                 stdin=subprocess.DEVNULL,
@@ -125,7 +122,7 @@ class Supervisor:
 
     def _change(self, wanted: Wanted, listener: socket.socket) -> None:
         self._say(wanted, "starting")
-        workers = [Worker(wanted, n, self.folder, listener, check=n == 0) for n in range(wanted.workers)]
+        workers = [Worker(wanted, n, self.folder, listener) for n in range(wanted.workers)]
         while not self.stopping:
             heard = [worker.hear() for worker in workers]
             if problem := next((text for text in heard if text), None):
@@ -164,7 +161,7 @@ class Supervisor:
             worker.hear()
             if not worker.alive and time.monotonic() - self._started > AGAIN:
                 self._started = time.monotonic()
-                self.workers[n] = Worker(self.folder.wanted or self.current, n, self.folder, listener, check=False)
+                self.workers[n] = Worker(self.folder.wanted or self.current, n, self.folder, listener)
 
     def _say(self, wanted: Wanted, state: str, message: str = "") -> None:
         before = self.folder.serving

@@ -16,7 +16,7 @@ from turnout.serving.columns import Convert, Refused, converter
 from turnout.serving.pandas import Pandas
 
 STORED = 8
-"""How many rows of the table that requests are like an endpoint is tried on."""
+"""How many rows of the table that requests are like an endpoint is tried on, at most."""
 
 
 class BadRequest(Exception):
@@ -156,9 +156,19 @@ def prototype(empty: Any) -> str:
     return base64.b64encode(sink.getvalue().to_pybytes()).decode()
 
 
+def categories(request: Request) -> dict[str, list[Any]]:
+    """The categories of a request's columns, by the columns that have some."""
+    if not request.prototype:
+        return {}
+    empty = _read(request.prototype)
+    found = {name: _categories(empty.column(name)) for name in empty.column_names}
+    return {name: values for name, values in found.items() if values is not None}
+
+
 def stored_rows(folder: Path, columns: list[str]) -> list[dict[str, Any]]:
-    """A few rows of an artifact's table, as requests give them."""
-    rows = table.first_rows(folder, STORED).select(columns).to_pylist()
+    """A few rows of an artifact's table, as requests give them: never all, so that it is seen what needs the others."""
+    first = table.first_rows(folder, 2 * STORED)
+    rows = first.slice(0, (first.num_rows + 1) // 2).select(columns).to_pylist()
     plain: list[dict[str, Any]] = msgspec.to_builtins(rows, builtin_types=(float,))
     return plain
 

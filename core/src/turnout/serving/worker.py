@@ -21,12 +21,11 @@ from turnout.serving.part import Part
 from turnout.serving.service import Service
 
 
-def main(folder: str, listener: int, told: int, *, check: bool) -> int:
+def main(folder: str, listener: int, told: int) -> int:
     """Load the endpoint, say over the file *told* that it is ready or why not, and answer until a SIGTERM.
 
     Args:
         listener: the file number of the socket that listens.
-        check: try the endpoint on stored rows first.
     """
     files = EndpointFolder(Path(folder))
     wanted = files.wanted
@@ -35,7 +34,7 @@ def main(folder: str, listener: int, told: int, *, check: bool) -> int:
     os.environ[context.WORKER] = "1"
     with tempfile.TemporaryDirectory(prefix="turnout-") as work:
         try:
-            application = _application(files, wanted, Path(work), check=check)
+            application = _application(files, wanted, Path(work))
         except BaseException as error:
             text = str(error) if isinstance(error, TurnoutError) else f"{type(error).__name__}: {error}"
             traceback.print_exception(error)
@@ -53,7 +52,7 @@ def _kind(listener: int) -> dict[str, int]:
         return {"family": known.family, "type": known.type, "proto": socket.IPPROTO_TCP}
 
 
-def _application(files: EndpointFolder, wanted: Wanted, work: Path, *, check: bool) -> object:
+def _application(files: EndpointFolder, wanted: Wanted, work: Path) -> object:
     from turnout.serving.app import LOOPBACK, App, Limits
 
     store = worker_store()
@@ -62,8 +61,7 @@ def _application(files: EndpointFolder, wanted: Wanted, work: Path, *, check: bo
         plan = files.plan(share.version)
         service = Part(plan, wanted.step, store, work) if wanted.step else Service(plan, store, work)
         service.load()
-        if check:
-            service.check()
+        service.answer_stored()  # so that the first request finds everything warm
         services.append((service, share.share))
     limits = Limits(
         rows=wanted.rows, bytes=wanted.bytes, hosts=(*LOOPBACK, *wanted.hosts), named_errors=wanted.named_errors

@@ -1,4 +1,4 @@
-"""Where the stacks of a project write on this machine: stores, files of observers, folders of engines and trackers."""
+"""Where the stacks of a project write on this machine: stores, observers' files, folders of engines and other tools."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from turnout.base.errors import TurnoutError
-from turnout.components.kinds import ARTIFACT_STORE, OBSERVER
+from turnout.components.kinds import ARTIFACT_STORE, DEPLOYER, OBSERVER
 from turnout.project.written import Places
 from turnout.stack import references
 from turnout.stack.find import open_stack
@@ -20,15 +20,18 @@ def places(stack: Stack) -> Places:
     stores: set[str] = set()
     files: set[str] = set()
     runs: set[str] = set()
+    endpoints: set[str] = set()
     for choice in _choices(stack):
         for path in _paths(stack, choice):
             if choice.kind == ARTIFACT_STORE:
                 stores.add(path)
             elif choice.kind == OBSERVER:
                 files.add(path)
+            elif choice.kind == DEPLOYER:
+                endpoints.add(path)
             else:
                 runs.add(path)
-    return Places(frozenset(stores), frozenset(files), frozenset(runs))
+    return Places(*map(frozenset, (stores, files, runs, endpoints)))
 
 
 def _choices(stack: Stack) -> Iterator[Choice]:
