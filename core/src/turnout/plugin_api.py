@@ -33,6 +33,7 @@ from turnout.components.base import (
     Secret,
     Uri,
     Url,
+    WorkerPath,
 )
 from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
 from turnout.components.feature_store import ROW, FeatureStore, FeatureView, Materialized, Progress
@@ -228,6 +229,7 @@ __all__ = [
     "Violation",
     "Watcher",
     "Worker",
+    "WorkerPath",
     "call",
     "check_key",
     "committed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 
@@ -34,20 +35,23 @@ def historical(
         inputs: columns that features are computed from.
         known_at: whether only rows count that were written by then.
     """
-    from turnout.base.context import feature_store
+    from turnout.base.context import feature_store, log_params
     from turnout.features import retrieval
 
     store = feature_store()
-    return retrieval.historical(
+    references = store.resolve(service) if service else features
+    joined, facts = retrieval.joined(
         store,
         entities,
-        store.resolve(service) if service else features,
+        references,
         timestamp=timestamp,
         entity=entity,
         keys=keys,
         inputs=inputs,
         known_at=known_at,
     )
+    log_params(facts)
+    return joined
 
 
 def online(
@@ -66,3 +70,31 @@ def online(
     store = feature_store()
     references = store.resolve(service) if service else features
     return retrieval.online(store, entities, references, entity=entity, keys=keys, inputs=inputs)
+
+
+def materialize(
+    until: datetime,
+    features: Sequence[str] = (),
+    *,
+    service: str = "",
+    since: datetime | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Bring the views of features online up to a time.
+
+    Args:
+        until: the end of the window, which is part of it.
+        features: references ``view:feature``.
+        service: the name of a list of features, in the stead of *features*.
+        since: the start of the window; by default where the last one ended.
+        force: whether a window that ends before what is online is read again.
+
+    Returns:
+        ``done``, and in ``views`` by their names what was done.
+    """
+    from turnout.base.context import feature_store
+    from turnout.features import materializing
+
+    store = feature_store()
+    references = store.resolve(service) if service else features
+    return materializing.materialize(store, materializing.views_of(references), until, since=since, force=force)

@@ -204,6 +204,15 @@ BODIES = {
     "features_reference": "Features('wind', entity='origin')",
     "features_none": "Features(entity='origin')",
     "features_entity": "Features('weather:wind', entity=3)",
+    "features_entity_and_keys": "Features('weather:wind', entity='a', keys={'b': 'c'})",
+    "features_keys": "Features('weather:wind', keys=['origin'])",
+    "features_inputs": "Features('weather:wind', inputs='amount')",
+    "features_service": "Features(service=3)",
+    "features_service_and_references": "Features('weather:wind', service='delays')",
+    "features_cache": "Features('weather:wind').historical(load(), cache='soon')",
+    "features_materialized_until_text": "Features('weather:wind').materialize('soon')",
+    "features_materialized_until_table": "Features('weather:wind').materialize(load())",
+    "features_materialized_twice": "Features('weather:wind').materialize(at)\nFeatures('weather:sky').materialize(at)",
     "features_twice": "w = Features('weather:wind', entity='origin')\nw.historical(w.historical(load()))",
 }
 HELPERS = """\
@@ -319,6 +328,7 @@ MODULES = {
     "pipeline_unknown_setting": "@pipeline(shedule='@daily')\ndef p(): ...",
     "when_outside": "with when(True): ...",
     "features_outside": "Features('weather:wind', entity='origin').historical(pd.DataFrame())",
+    "features_materialized_outside": "Features('weather:wind').materialize(dt.datetime.now())",
     "handle_outside": "kept = []\n@pipeline\ndef q():\n    kept.append(number())\nq.trace()\nuntyped(kept[0])\n",
     "handle_outside_map": "kept = []\n@pipeline\ndef q():\n    kept.append(words())\nq.trace()\ndouble.map(kept[0])\n",
     "handle_of_earlier_trace": "kept = []\n@pipeline\ndef q():\n    kept.append(number())\nq.trace()\n@pipeline\ndef p():\n    double(kept[0])",

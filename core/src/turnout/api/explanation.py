@@ -26,7 +26,7 @@ from turnout.stores.run import Run as StoredRun
 
 Part = Literal[
     "step", "code", "expression", "parameter", "input", "package", "python", "variable", "file", "output", "threads",
-    "environment",
+    "environment", "features",
 ]  # fmt: skip
 
 
@@ -134,6 +134,7 @@ def _changes(one: StepRun, old: Record, other: StepRun, new: Record) -> Iterable
         ("file", "files"),
         ("output", "outputs"),
         ("package", "packages"),
+        ("features", "features"),
     )
     for part, key in parts:
         yield from _mapping(part, before.get(key, {}), after.get(key, {}))

@@ -37,7 +37,7 @@ from turnout.planning import publishing
 from turnout.planning.planner import Planned, make_plan
 from turnout.planning.publishing import bundle_files, publish_plan
 from turnout.planning.uploads import Uploads
-from turnout.project.project import load, root_of
+from turnout.project.project import Project, load, root_of
 from turnout.runtime import parameters, profiles
 from turnout.runtime.state import mark_cancelled
 from turnout.stores import layout
@@ -79,7 +79,7 @@ class Launch:
         Args:
             given: as for :func:`turnout.planning.planner.make_plan`.
         """
-        project = load(root_of(_source(definition)))
+        project = project_of(definition)
         reading.refresh(definition, project)
         return cls(definition, Workspace(project, stack), accept=accept, given=given)
 
@@ -203,6 +203,12 @@ class Launch:
             options = msgspec.structs.replace(options, reuse=msgspec.structs.replace(options.reuse, run=earlier.id))
         if replace:
             options = msgspec.structs.replace(options, replace=self.replacements(replace))
+        if (
+            options.effects is None
+            and self.plan.orchestrator != "local"
+            and any(step.effect for step in self.plan.steps)
+        ):
+            options = msgspec.structs.replace(options, effects=False)
         submission = self.submission(params, options)
         self.publish()
         orchestrator = self.workspace.orchestrator
@@ -234,6 +240,11 @@ class Launch:
     def _git(self) -> Git | None:
         revision = self.planned.package.revision
         return None if revision is None else Git(revision.commit, revision.dirty)
+
+
+def project_of(definition: PipelineDefinition) -> Project:
+    """The project that a pipeline is defined in."""
+    return load(root_of(_source(definition)))
 
 
 def _source(definition: PipelineDefinition) -> Path:

@@ -29,6 +29,7 @@ class Pipeline(PipelineDefinition):
         only: Sequence[str] = (),
         replace: Mapping[str, Any] | None = None,
         no_cache: bool = False,
+        effects: bool | None = None,
         accept: Sequence[str] = (),
         params: Mapping[str, Any] | None = None,
         **more: Any,
@@ -43,6 +44,8 @@ class Pipeline(PipelineDefinition):
             replace: values that stand in for steps, which then do not run: by the step's name its output, or for a
                 step of several outputs a dict of all of them by name.
             no_cache: take nothing from the cache, and add nothing to it.
+            effects: whether steps may change what lies outside the store, as ``Features(…).materialize`` does; else
+                only the local engine lets them.
             accept: what the stack cannot give and the pipeline goes without, by name.
             params: parameters by name; those whose names are not options above may be given as keywords.
 
@@ -55,7 +58,7 @@ class Pipeline(PipelineDefinition):
         from turnout.api.notebook import Picture, in_notebook
 
         self._check("run")
-        options = _options(at, tags, reuse, from_, only, no_cache)
+        options = _options(at, tags, reuse, from_, only, no_cache, effects)
         values = {**(params or {}), **more}
         launch = Launch.of(self, stack=stack, accept=tuple(accept), given=values)
         picture = Picture(launch.plan) if in_notebook() else None
@@ -167,6 +170,7 @@ def _options(
     from_: str | None,
     only: Sequence[str],
     no_cache: bool,
+    effects: bool | None = None,
 ) -> Options:
     from turnout.model.records import Options, Reuse
 
@@ -179,7 +183,7 @@ def _options(
         run = reuse if isinstance(reuse, str) else reuse.id
         earlier = Reuse(run=run, from_=from_, only=tuple(only))
     time = at.isoformat() if isinstance(at, datetime) else at
-    return Options(at=time, tags=dict(tags or {}), reuse=earlier, no_cache=no_cache)
+    return Options(at=time, tags=dict(tags or {}), reuse=earlier, no_cache=no_cache, effects=effects)
 
 
 @overload

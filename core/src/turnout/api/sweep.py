@@ -126,7 +126,7 @@ def sweep(
     fixed, given = dict(params or {}), options or Options()
     _check(launch, values, fixed, max_parallel)
     name = uuid.uuid4().hex[:8]
-    given = msgspec.structs.replace(given, tags={**given.tags, TAG: name}, at=given.at or clock.now())
+    given = msgspec.structs.replace(given, tags={**given.tags, TAG: name}, at=given.at or clock.now(), effects=False)
     made = Sweep(name, [Point(one, launch.workspace) for one in combinations(values)])
     for point in made.points:
         launch.submission({**fixed, **point.params}, given)

@@ -13,6 +13,7 @@ from typing import Any
 from turnout.base.errors import ArtifactError, PlanError, UnsupportedError
 from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
+from turnout.components.feature_store import FeatureStore
 from turnout.components.kinds import ARTIFACT_STORE, ORCHESTRATOR
 from turnout.components.orchestrator import Orchestrator, RunStatus
 from turnout.components.policy import Policy
@@ -70,6 +71,11 @@ class Workspace:
     def reader(self) -> WorkerComponents:
         """The worker's side of the stack, as who reads here has it."""
         return WorkerComponents(self.stack.worker(), lambda: self.registry)
+
+    @cached_property
+    def feature_store(self) -> FeatureStore[Any]:
+        """The stack's feature store, as it is used from here."""
+        return WorkerComponents(self.stack.worker(here=True), lambda: self.registry).feature_store
 
     @cached_property
     def policies(self) -> tuple[Policy[Any], ...]:

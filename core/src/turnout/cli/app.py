@@ -31,6 +31,7 @@ COMMANDS = {
     "runs": ("turnout.cli.runs:runs", "List runs, show and compare them, read a step's log, stop one."),
     "artifacts": ("turnout.cli.artifacts:artifacts", "List, show and load what steps made."),
     "promote": ("turnout.cli.promote:promote", "Give an artifact an alias, here or on another stack."),
+    "features": ("turnout.cli.features:features", "Describe, check and materialize the features of the stack's store."),
     "image": ("turnout.cli.image:image", "Build container images for the steps of a pipeline."),
     "index": ("turnout.cli.index:index", "Rebuild the index by which runs and artifacts are listed."),
     "stack": ("turnout.cli.stack:stack", "List, show, check and compare stacks."),

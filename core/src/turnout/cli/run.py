@@ -25,6 +25,7 @@ from turnout.cli.options import json_option, pairs, parameters, print_json, stac
 @click.option("--max-parallel", default=1, show_default=True, help="How many runs of a sweep at a time.")
 @click.option("--no-cache", is_flag=True, help="Take nothing from the cache, and add nothing to it.")
 @click.option("--logs", "logs", is_flag=True, help="Show what steps print, as it comes.")
+@click.option("--effects", is_flag=True, help="Let steps change what lies outside the store; `local` does anyway.")
 @click.option("--accept", multiple=True, metavar="CAPABILITY", help="Go without something the stack cannot give.")
 @json_option
 def run(
@@ -40,6 +41,7 @@ def run(
     max_parallel: int,
     no_cache: bool,
     logs: bool,
+    effects: bool,
     accept: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -63,7 +65,7 @@ def run(
         earlier = Reuse(run=find_run(workspace.store, workspace.project.name, reuse).id, from_=from_, only=only)
     elif from_ is not None or only:
         raise click.UsageError("--from and --only say what runs again, and --reuse RUN of which run: give both")
-    options = Options(at=at, tags=pairs(tags, "--tag"), reuse=earlier, no_cache=no_cache)
+    options = Options(at=at, tags=pairs(tags, "--tag"), reuse=earlier, no_cache=no_cache, effects=effects or None)
     if swept:
         from turnout.cli.sweep import run_sweep
 

@@ -68,7 +68,7 @@ def _run(
     from turnout.model.records import Options
 
     launch = Launch.of(find_pipeline(target), stack=stack, accept=accept, given=params)
-    handle = launch.submit(params, Options(at=at, no_cache=True))
+    handle = launch.submit(params, Options(at=at, no_cache=True, effects=False))
     if not quiet:
         click.echo(f"{launch.plan.name} on {launch.plan.stack}: run {handle.run_id}")
     try:

@@ -25,6 +25,12 @@ For the components that act where a pipeline is submitted (orchestrator, artifac
 as it is.
 """
 
+WorkerPath = Annotated[str, msgspec.Meta(extra={"worker_path": True})]
+"""Annotate a path of files that live on beside runs, and that workers share, with this alias.
+
+A relative one starts at the project's root where the work is done on this machine, and is refused elsewhere.
+"""
+
 ExistingPath = Annotated[str, msgspec.Meta(extra={"exists": True})]
 """Annotate the path of a file or folder that has to be there before a stack is used, and is made by nobody."""
 

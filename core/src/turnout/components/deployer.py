@@ -43,6 +43,8 @@ class Deployer(Component[ConfigT], ABC):
     """Serves endpoints. Every deployer runs the same serving code over the same steps that training used."""
 
     capabilities: ClassVar[Mapping[DeployerCapability, Support]] = {}
+    local: ClassVar[bool] = False
+    """Whether endpoints are served on the machine that deploys them."""
 
     @abstractmethod
     def compile(self, endpoint: EndpointPlan) -> Bundle:

@@ -45,6 +45,23 @@ def historical(
         RunError: for a table that lacks a column or has one of a feature's name, or a store that fails.
         PluginError: for a store that drops, doubles or makes up rows.
     """
+    return joined(
+        store, entities, features, timestamp=timestamp, entity=entity, keys=keys, inputs=inputs, known_at=known_at
+    )[0]
+
+
+def joined(
+    store: FeatureStore[Any],
+    entities: Any,
+    features: Sequence[str],
+    *,
+    timestamp: str | None = None,
+    entity: str = "",
+    keys: Mapping[str, str] | None = None,
+    inputs: Sequence[str] = (),
+    known_at: bool = False,
+) -> tuple[Any, dict[str, Any]]:
+    """What :func:`historical` gives, and facts for the record: features, rows, the window of their times."""
     asked = request(store.describe(), features, entity=entity, keys=keys, inputs=inputs)
     if known_at:
         check_known_at(asked)
@@ -57,7 +74,18 @@ def historical(
     found = store.historical(
         prepared, asked.features, keys=asked.keys, timestamp=column, inputs=asked.inputs, known_at=known_at
     )
-    return tables.with_columns(entities, _checked(store, found, asked, prepared[ROW], rows))
+    result = tables.with_columns(entities, _checked(store, found, asked, prepared[ROW], rows))
+    return result, {"features": list(asked.features), "feature_rows": len(moments), **_window(moments)}
+
+
+def _window(moments: Any) -> dict[str, str]:
+    """The first and the last of some times."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(moments.cast(pa.timestamp("us", "UTC"), safe=False)).as_py()
+    names = {"features_from": ends["min"], "features_until": ends["max"]}
+    return {name: moment.isoformat() for name, moment in names.items() if moment is not None}
 
 
 def online(

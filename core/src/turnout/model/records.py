@@ -260,7 +260,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
     ``at`` is the logical time, ``interval`` its start and end (ISO 8601, UTC). ``replace`` says by step and output what
     stands in for it: a digest, or an output on record, ``RUN/STEP[.INDEX]:OUTPUT``. The run's first worker puts the
-    output itself in the place of its name; who triggers a run cannot describe one.
+    output itself in the place of its name; who triggers a run cannot describe one. ``effects`` says whether steps may
+    act on what lies outside the store; None, as a schedule has it, is yes.
     """
 
     uuid: str | None = None
@@ -268,6 +269,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     interval: tuple[str, str] | None = None
     tags: dict[str, str] = {}
     no_cache: bool = False
+    effects: bool | None = None
     started_by: str = ""
     reuse: Reuse | None = None
     replace: dict[str, dict[str, str | OutputRecord]] = {}
@@ -284,7 +286,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """``run.json``: what a run is, fixed by its first worker. ``params`` are typed and canonical."""
+    """``run.json``: what a run is, fixed by its first worker. ``params`` are typed and canonical.
+
+    ``effects`` says whether its steps may act on what lies outside the store.
+    """
 
     format: int = msgspec.field(default=FORMAT)
     id: str
@@ -304,6 +309,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instance: str
     engine_run: str
     engine_url: str = ""
+    effects: bool = False
 
     @property
     def plain_params(self) -> dict[str, Any]:

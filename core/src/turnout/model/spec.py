@@ -55,7 +55,8 @@ class StepBase(StepSettings, Placed, frozen=True, kw_only=True):
 
     ``name`` is unique; a step of a sub-pipeline has its groups before it: ``prepare.clean``. A gate has an
     ``expression`` over its ``inputs`` instead of an entrypoint and outputs. ``guards`` names the gates that
-    must be true for the step to run (an inner gate is itself guarded by the outer one).
+    must be true for the step to run (an inner gate is itself guarded by the outer one). A step with an ``effect``
+    changes what lies outside the artifact store: it is never cached, and acts only in runs that may.
     """
 
     name: str
@@ -64,6 +65,7 @@ class StepBase(StepSettings, Placed, frozen=True, kw_only=True):
     inputs: dict[str, InputSpec] = msgspec.field(default_factory=dict)
     expression: Expression | None = None
     guards: tuple[str, ...] = ()
+    effect: bool = False
     doc: str = ""
     place: Place | None = None
 

@@ -21,6 +21,7 @@ from turnout.model.plan import Code, Environment, OutputPlan, Plan, StepPlan
 from turnout.model.records import Artifact
 from turnout.model.spec import StepSpec
 from turnout.planning.counterparts import counterparts
+from turnout.planning import features
 from turnout.planning.stepcode import Step, step_code
 from turnout.project import code as packages
 from turnout.project.project import Project
@@ -91,6 +92,8 @@ def make_endpoint_plan(
             )
         )
     environment = _environment(spec, served, problems)
+    here, notes = stack.deployer_type.local, list[str]()
+    problems += features.check(spec.steps, stack, here=here, notes=notes)
     raise_all(f"the endpoint {spec.name} cannot be deployed on the stack {stack.name}", problems)
     package = packages.build(project, traced.values, places, ())
     assert environment is not None
@@ -107,14 +110,14 @@ def make_endpoint_plan(
         run=served.run,
         batchable=all(step.batchable for step in spec.steps) and any(one.value is None for one in requests),
         stack=stack.name,
-        worker=stack.worker(),
+        worker=stack.worker(here=here),
         code=Code(digest=package.digest, roots=project.import_roots),
         environment=environment,
         options=spec.options,
         doc=spec.doc,
         place=spec.place,
     )
-    return PlannedEndpoint(endpoint.decode(plan.encode()), package, package.notes)
+    return PlannedEndpoint(endpoint.decode(plan.encode()), package, (*package.notes, *dict.fromkeys(notes)))
 
 
 def _own(functions: Mapping[str, Any], prints: Fingerprints) -> Any:

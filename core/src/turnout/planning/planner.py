@@ -18,10 +18,12 @@ from turnout.environment import environment as environments
 from turnout.environment.pins import python_minor
 from turnout.fingerprint.fingerprint import Fingerprint, Fingerprints
 from turnout.materializers.choice import Materializers
+from turnout.model.features import feature_use
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.model.plan import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan, settled
 from turnout.model.spec import ParamSpec, PipelineBase, PipelineSpec, StepBase, StepSpec
 from turnout.model.types import ParamType
+from turnout.planning import features
 from turnout.planning.capabilities import gaps
 from turnout.planning.overrides import engine_options, override_pipeline, override_step
 from turnout.planning.policies import forbidden
@@ -96,6 +98,8 @@ def make_plan(
                 }
             )
         )
+    notes = list[str]()
+    problems += features.check(spec.steps, stack, here=stack.orchestrator_type.local, notes=notes)
     problems.sort(key=_position)
     raise_all(f"{spec.name} cannot be planned for the stack {stack.name}", problems)
     values = [value for name, value in (given or {}).items() if any(_takes_file(param, name) for param in params)]
@@ -119,7 +123,7 @@ def make_plan(
     )
     plan = settled(plan)  # in canonical order: an adapter sees the same here as who reads the plan elsewhere
     raise_all(f"{spec.name} is not allowed on the stack {stack.name}", forbidden(plan, package.revision, registry))
-    return Planned(plan, package, uploads, (*package.notes, *locks.notes))
+    return Planned(plan, package, uploads, (*package.notes, *locks.notes, *dict.fromkeys(notes)))
 
 
 def _content(type_: ParamType) -> ContentKind:
@@ -166,9 +170,11 @@ def _output(output: Any, materializers: Materializers) -> OutputPlan:
 
 def _cache(step: StepSpec, params: tuple[ParamSpec, ...]) -> bool | float:
     """The cache policy: as asked for, else only where the inputs say all there is to say."""
+    if step.effect:
+        return False
     if step.cache is not None:
         return step.cache
-    if step.kind != "task" or step.secrets or _looks_up_features(step):
+    if step.kind != "task" or step.secrets or feature_use(step) is not None:
         return False
     kinds = {param.name: param.type.kind for param in params}
     for given in step.inputs.values():
@@ -180,18 +186,6 @@ def _cache(step: StepSpec, params: tuple[ParamSpec, ...]) -> bool | float:
             case Literal(type=type_) if type_.kind in {"file", "folder"}:
                 return True
     return False
-
-
-def _looks_up_features(step: StepSpec) -> bool:
-    return (
-        step.entrypoint is not None
-        and step.entrypoint.module == "turnout.steps"
-        and step.entrypoint.qualname
-        in {
-            "historical",
-            "online",
-        }
-    )
 
 
 def _takes_file(param: ParamSpec, name: str) -> bool:

@@ -12,6 +12,7 @@ from turnout.model.inputs import Collected, InputSpec, Literal, Param
 from turnout.model.plan import StepPlan
 from turnout.model.records import InputRecord
 from turnout.model.types import ParamType
+from turnout.runtime import features
 from turnout.runtime.inputs import collected
 from turnout.runtime.outside import classes, packages
 from turnout.runtime.sealed import threads_for
@@ -34,7 +35,11 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
             output.name: [output.type.name, output.type.collection, output.materializer] for output in step.outputs
         },
     }
-    further = {"packages": packages(session, step), "classes": classes(session, step, inputs)}
+    further = {
+        "packages": packages(session, step),
+        "classes": classes(session, step, inputs),
+        "features": features.read_before(session, step),
+    }
     return parts | {name: part for name, part in further.items() if part}
 
 

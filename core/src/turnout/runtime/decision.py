@@ -11,6 +11,7 @@ import msgspec
 
 from turnout.base import clock, names
 from turnout.base.errors import PlanError, TurnoutError, UnsupportedError
+from turnout.model.features import feature_use
 from turnout.model.plan import StepPlan
 from turnout.model.records import Record, StepResult
 from turnout.runtime import cache, profiles
@@ -123,9 +124,11 @@ def settle_here(
 
 
 def _needs_worker(session: Session, step: StepPlan) -> bool:
-    """Whether only a worker can tell: it sends to a tracker, has variables of its own, and reads what a URL names."""
+    """Whether only a worker can tell: it sends to a tracker, has variables of its own, asks a feature store, or reads
+    what a URL names."""
     tracked = session.run.plan.worker.tracker.type != "none"
-    return bool(tracked or step.env or names_url(session, step) or packages(session, step))
+    looks_up = feature_use(step) is not None
+    return bool(tracked or looks_up or step.env or names_url(session, step) or packages(session, step))
 
 
 def planned(session: Session, name: str, index: int | None) -> StepPlan:
@@ -170,9 +173,9 @@ def _cached(session: Session, step: StepPlan, index: int | None, most: float) ->
         return None
     try:
         inputs = input_records(session, step, index)
+        parts = key_parts(session, step, inputs)
     except TurnoutError:
         return None  # running the step meets the same, and puts it on record
-    parts = key_parts(session, step, inputs)
     return cache.look_up(session, step, index, key_of(parts), inputs, most) if is_told(parts) else None
 
 

@@ -20,7 +20,8 @@ from turnout.base.redaction import Redactor, refusal
 from turnout.model.expressions import evaluate
 from turnout.model.plan import StepPlan
 from turnout.model.records import Failure, Logged, OutputRecord
-from turnout.runtime import arguments, forking, log_records, profiles
+from turnout.runtime import arguments, features, forking, log_records, profiles
+from turnout.runtime.effects import withheld
 from turnout.runtime.failures import describe
 from turnout.runtime.forbidden import artifacts_of
 from turnout.runtime.printing import redacted_output
@@ -62,6 +63,8 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
             assert step.expression is not None
             values = {name: arguments.plain(session, source) for name, source in step.inputs.items()}
             return Executed({}, evaluate(step.expression, values), Logged())
+        if step.effect and (why := withheld(session)):
+            return Executed(_save(session, step, {"done": False, "why": why}), None, Logged())
         environ = {variable: session.components.secret(name) for variable, name in step.secrets.items()}
         with _output(session), _surroundings(session, step, environ), forking.only_here():
             assert step.entrypoint is not None
@@ -71,8 +74,10 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
                 log_records.show()
             context.activate(log)
             try:
+                features.read_before(session, step)
                 with session.tracking.around() if tracked else nullcontext():
                     result = function(**given)
+                features.check_unchanged(session, step)
             finally:
                 context.activate(None)
             del given

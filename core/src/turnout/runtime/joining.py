@@ -108,6 +108,7 @@ def _new_run(
         instance=plan.instance,
         engine_run=engine_run,
         engine_url=options.engine_url,
+        effects=options.effects is not False,
     )
 
 

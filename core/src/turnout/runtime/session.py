@@ -58,6 +58,7 @@ class Session:
         self.shared = False
         """Whether steps share this process with those before them."""
         self.before_attempt: Callable[[], None] = lambda: None
+        self.feature_versions: dict[str, dict[str, str]] = {}
         self._registry = registry
         self._readers = readers
         self._closing = ExitStack()

@@ -54,6 +54,7 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
     """Serves endpoints on this machine."""
 
     name = "local"
+    local = True
     Config = LocalDeployerConfig
     capabilities: ClassVar[Any] = {"canary": "native", "promote": "native", "logs": "native", "replicas": "native"}
 

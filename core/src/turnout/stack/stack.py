@@ -14,6 +14,7 @@ from turnout.base import canonical
 from turnout.base.errors import ConfigError, Location, TurnoutError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, Uri
+from turnout.components.deployer import Deployer
 from turnout.components.kinds import ARTIFACT_STORE, KINDS, ORCHESTRATOR, SECRET_STORE, Kind, noun
 from turnout.components.orchestrator import Orchestrator
 from turnout.components.registry import Registry
@@ -188,6 +189,11 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         return self._checked.components["orchestrator"][1]
 
     @property
+    def deployer_type(self) -> type[Deployer[Any]]:
+        """The class of the stack's deployer."""
+        return self._checked.components["deployer"][1]
+
+    @property
     def instance(self) -> str:
         """The orchestrator's ``instance``, from which run ids are derived; the type's own default, or ``default``."""
         choice, component, _ = self._checked.components["orchestrator"]
@@ -280,17 +286,31 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
             )
         return value
 
-    def worker(self) -> plan.Worker:
-        """The workers' side of the stack: settings validated, what only a worker knows left as references."""
+    def worker(self, *, here: bool | None = None) -> plan.Worker:
+        """The workers' side of the stack: settings validated, what only a worker knows left as references.
+
+        Args:
+            here: whether the work is done on this machine, where relative paths start at the project's root; by default
+                as the orchestrator says.
+        """
+        here = self.orchestrator_type.local if here is None else here
         chosen: dict[str, list[plan.Component]] = {}
-        for choice, _, bound in self._checked.components.values():
-            chosen.setdefault(choice.kind, []).append(plan.Component(type=choice.type, config=bound.planned()))
+        for choice, component, bound in self._checked.components.values():
+            config = bound.planned()
+            if here:
+                config |= {name: str(self.project.root / path) for name, path in _relative(component, config)}
+            chosen.setdefault(choice.kind, []).append(plan.Component(type=choice.type, config=config))
         fields: dict[str, Any] = {
             kind.section: tuple(chosen.get(kind, ())) if kind.many else chosen[kind][0]
             for kind in KINDS
             if kind.on_worker
         }
         return plan.Worker(**fields, index=self._checked.packages)
+
+    def relative_paths(self, kind: Kind[Any]) -> tuple[str, ...]:
+        """The settings of a component that name files by a path relative to this project."""
+        _, component, bound = self._checked.components[kind.section]
+        return tuple(name for name, _ in _relative(component, bound.planned()))
 
     def step_overrides(self, step: str) -> Any:
         """What the stack says of a step, by all patterns that match its name; the later wins."""
@@ -303,6 +323,21 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
     def pipeline_options(self, pipeline: str) -> dict[str, Any]:
         """The validated options of the stack's orchestrator for a pipeline, under its type."""
         return self.pipeline_overrides(pipeline).options
+
+
+def _relative(component: type[Any], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The settings that are :data:`WorkerPath`, and relative."""
+    for field in msgspec.structs.fields(component.Config):
+        value = config.get(field.encode_name)
+        if isinstance(value, str) and value and "://" not in value and _is_worker_path(field.type):
+            path = Path(value).expanduser()
+            if not path.is_absolute() and not value.startswith("${"):
+                yield field.encode_name, value
+
+
+def _is_worker_path(kind: Any) -> bool:
+    info = msgspec.inspect.type_info(kind)
+    return isinstance(info, msgspec.inspect.Metadata) and bool((info.extra or {}).get("worker_path"))
 
 
 def component_type(section: str, node: Node, registry: Registry, environ: Mapping[str, str]) -> str | None:

@@ -80,6 +80,7 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)) as connection:
                 connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = normal")  # losing power may lose the last window, whole
                 connection.execute("begin immediate")
                 try:
                     for statement in _SCHEMA.split(";"):

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from turnout.base import durations
-from turnout.components.base import Config
+from turnout.components.base import Config, WorkerPath
 
 
 class ViewSettings(Config, frozen=True):
@@ -43,14 +43,18 @@ class ViewSettings(Config, frozen=True):
 class LocalFeatureSettings(Config, frozen=True):
     """Settings of the feature store ``local``."""
 
-    folder: Annotated[str, msgspec.Meta(description="The folder of Parquet files, as workers see it.")]
+    folder: Annotated[
+        WorkerPath,
+        msgspec.Meta(description="The folder of Parquet files; a relative one starts at the project's root."),
+    ]
     views: Annotated[dict[str, ViewSettings], msgspec.Meta(description="The feature views by their names.")]
     services: Annotated[
         dict[str, tuple[str, ...]],
         msgspec.Meta(description="Names for lists of features: delay_model: [weather:wind, traffic:planes]."),
     ] = msgspec.field(default_factory=dict)
     online: Annotated[
-        str, msgspec.Meta(description="The SQLite file of what is online; by default online.sqlite in the folder.")
+        WorkerPath,
+        msgspec.Meta(description="The SQLite file of what is online; by default online.sqlite in the folder."),
     ] = ""
 
     def __post_init__(self) -> None:

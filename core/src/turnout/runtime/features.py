@@ -1,0 +1,44 @@
+"""What a look-up of features depends on besides its inputs: the version of what the store would answer by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from turnout.base.errors import RunError
+from turnout.model.features import FeatureUse, feature_use
+from turnout.model.plan import StepPlan
+from turnout.runtime.session import Session
+
+
+def read_before(session: Session, step: StepPlan) -> dict[str, str]:
+    """The store and the version of what a historical look-up depends on, as it was when this was first asked for.
+
+    Empty for any other step. The answer must be older than what the step reads, so ask before it runs.
+    """
+    use = feature_use(step)
+    if use is None or use.use != "historical":
+        return {}
+    known = session.feature_versions
+    if step.name not in known:
+        known[step.name] = _version(session, use)
+    return known[step.name]
+
+
+def check_unchanged(session: Session, step: StepPlan) -> None:
+    """That a look-up has read what its version says.
+
+    Raises:
+        RunError: when the store's data or definitions have changed since: the step is worth another try.
+    """
+    use, before = feature_use(step), session.feature_versions.get(step.name)
+    if use is not None and before is not None and _version(session, use) != before:
+        del session.feature_versions[step.name]
+        raise RunError(
+            f"the features of {step.name} changed while they were read", fix="run it again: turnout runs resume RUN"
+        )
+
+
+def _version(session: Session, use: FeatureUse) -> dict[str, str]:
+    store: Any = session.components.feature_store
+    references = store.resolve(use.service) if use.service else use.features
+    return {"store": store.name, "version": store.version(references)}

@@ -1,0 +1,236 @@
+"""What the local feature store has online: windows, pushes, changes of a view, and many at once."""
+
+import multiprocessing
+import os
+import sqlite3
+import threading
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from turnout.base.errors import RunError
+from turnout.features import retrieval
+from turnout.features.local.settings import LocalFeatureSettings, ViewSettings
+from turnout.features.local.store import LocalFeatureStore
+
+
+def at(hour):
+    return datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(hours=hour)
+
+
+def put(folder, rows, **types):
+    """Write rows of key, hour and value as the view's file."""
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    pa.parquet.write_table(
+        pa.table(
+            {
+                "k": pa.array(columns[0], pa.string()),
+                "t": pa.array(map(at, columns[1]), pa.timestamp("us", "UTC")),
+                "x": pa.array(columns[2], types.get("x", pa.int64())),
+            }
+        ),
+        folder / "v.parquet",
+    )
+
+
+def open_store(folder, **view):
+    views = {"v": ViewSettings(keys=("k",), timestamp="t", **view)}
+    return LocalFeatureStore(LocalFeatureSettings(folder=str(folder), views=views))
+
+
+def look(store, *keys, feature="x"):
+    return retrieval.online(store, pa.table({"k": list(keys)}), [f"v:{feature}"])[feature].to_pylist()
+
+
+def push(store, *rows):
+    columns = list(zip(*rows, strict=True))
+    return store.push("v", pa.table({"k": columns[0], "t": list(map(at, columns[1])), "x": columns[2]}))
+
+
+@pytest.fixture
+def store(tmp_path):
+    put(tmp_path, [("a", 1, 10), ("a", 5, 50), ("b", 2, 20)])
+    return open_store(tmp_path)
+
+
+def test_windows_are_told(store):
+    (first,) = store.materialize(at(2))
+    (second,) = store.materialize(at(6))
+    (again,) = store.materialize(at(6))
+    assert (first.since, first.until, first.rows) == (None, at(2), 2)
+    assert (second.since, second.until, second.rows) == (at(2), at(6), 1)
+    assert again.note == "it is online until 2026-01-01T06:00:00+00:00 already"
+
+
+def test_late_rows_are_read_by_force(store, tmp_path):
+    store.materialize(at(6))
+    put(tmp_path, [("a", 1, 10), ("a", 5, 50), ("b", 2, 20), ("c", 3, 30), ("a", 4, 40)])
+    store.materialize(at(7))
+    assert look(store, "a", "c") == [50, None]
+    store.materialize(at(7), force=True)
+    assert look(store, "a", "c") == [50, 30]
+
+
+def test_a_view_that_changed_is_read_from_its_beginning(store, tmp_path):
+    store.materialize(at(6))
+    table = pa.parquet.read_table(tmp_path / "v.parquet")
+    pa.parquet.write_table(table.append_column("y", pa.array([1.5, 2.5, 3.5])), tmp_path / "v.parquet")
+    changed = open_store(tmp_path)
+    with pytest.raises(RunError, match="the feature 'y' of the view 'v' is not online"):
+        look(changed, "a", feature="y")
+    (done,) = changed.materialize(at(6))
+    assert (done.since, done.rows) == (None, 2)
+    assert look(changed, "a", "b", feature="y") == [2.5, 3.5]
+
+
+def test_other_keys_leave_nothing_of_the_old_ones(store, tmp_path):
+    store.materialize(at(6))
+    table = pa.parquet.read_table(tmp_path / "v.parquet")
+    pa.parquet.write_table(table.set_column(0, "k", pa.array([1, 1, 2])), tmp_path / "v.parquet")
+    changed = open_store(tmp_path)
+    changed.materialize(at(6))
+    assert look(changed, 1, 2, 3) == [50, 20, None]
+    with sqlite3.connect(tmp_path / "online.sqlite") as connection:
+        assert connection.execute("select count(*) from entities").fetchone() == (2,)
+    connection.close()
+
+
+def test_pushed_rows_alone_are_online(store):
+    assert push(store, ("a", 3, 30), ("a", 2, 20), ("z", 1, 1)) == 2
+    assert look(store, "a", "b", "z") == [30, None, 1]
+    (view,) = store.describe()
+    assert view.materialized_until is None
+    assert push(store, ("a", 1, 9)) == 0
+    (done,) = store.materialize(at(6))
+    assert done.since is None
+    assert look(store, "a", "b", "z") == [50, 20, 1]
+
+
+def test_a_push_names_what_it_lacks(store):
+    with pytest.raises(RunError, match="have no column 'x'"):
+        store.push("v", pa.table({"k": ["a"], "t": [at(1)]}))
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        (pa.float64(), float("inf")),
+        (pa.string(), "ä\0"),
+        (pa.bool_(), True),
+        (pa.binary(), b"\x00\xff"),
+        (pa.timestamp("ns", "Europe/Athens"), 1_700_000_000_000_000_001),
+        (pa.timestamp("us"), datetime(2026, 1, 1)),  # noqa: DTZ001 -- it has no zone
+        (pa.date32(), datetime(2026, 1, 1).date()),  # noqa: DTZ001
+        (pa.decimal128(20, 3), Decimal("12345678901234567.125")),
+        (pa.list_(pa.float64()), [1.5, None]),
+        (pa.int64(), -(2**63)),
+        (pa.uint64(), 2**64 - 1),
+        (pa.float32(), 0.1),
+    ],
+    ids=str,
+)
+def test_values_come_back_as_they_are(tmp_path, type_, value):
+    put(tmp_path, [("a", 1, value), ("b", 1, None)], x=type_)
+    store = open_store(tmp_path)
+    store.materialize(at(2))
+    result = retrieval.online(store, pa.table({"k": ["a", "b"]}), ["v:x"])["x"]
+    assert result.type == type_
+    assert result.equals(pa.chunked_array([pa.array([value, None], type_)]))
+
+
+def test_an_empty_view_is_materialized(tmp_path):
+    put(tmp_path, [])
+    store = open_store(tmp_path)
+    (done,) = store.materialize(at(2))
+    assert done.rows == 0
+    assert look(store, "a") == [None]
+
+
+def test_a_database_that_is_none_is_said(store, tmp_path):
+    store.materialize(at(6))
+    for path in tmp_path.glob("online.sqlite*"):
+        path.unlink()
+    (tmp_path / "online.sqlite").write_bytes(b"no database at all, but long enough to look like a file of one" * 20)
+    with pytest.raises(RunError, match=r"online\.sqlite cannot be used: file is not a database"):
+        look(store, "a")
+
+
+def test_a_database_that_is_removed_is_made_again(store, tmp_path):
+    store.materialize(at(6))
+    assert look(store, "a") == [50]
+    for path in tmp_path.glob("online.sqlite*"):
+        path.unlink()
+    with pytest.raises(RunError, match="was never materialized"):
+        look(store, "a")
+    store.materialize(at(2))
+    assert look(store, "a") == [10]
+
+
+def _materialize(folder, hour, barrier, done):
+    barrier.wait(60)
+    store = open_store(folder)
+    for step in range(3):
+        store.materialize(at(hour + 4 * step))
+        push(store, (f"pushed {hour} {step}", hour, step))
+    done.put(hour)
+
+
+def test_four_processes_at_once_lose_nothing(tmp_path):
+    put(tmp_path, [(str(n), n % 24, n) for n in range(240)])
+    context = multiprocessing.get_context("spawn")
+    barrier, done = context.Barrier(4), context.Queue()
+    processes = [context.Process(target=_materialize, args=(tmp_path, hour, barrier, done)) for hour in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(300)
+    assert [process.exitcode for process in processes] == [0] * 4
+    store = open_store(tmp_path)
+    assert store.describe()[0].materialized_until == at(11)
+    written = look(store, *(str(n) for n in range(240)))
+    assert written == [n if n % 24 <= 11 else None for n in range(240)]
+    assert look(store, *(f"pushed {hour} {step}" for hour in range(4) for step in range(3))) == [0, 1, 2] * 4
+
+
+def test_reads_while_it_is_written_never_fail(tmp_path):
+    put(tmp_path, [(str(n), 1, n) for n in range(2000)])
+    store = open_store(tmp_path)
+    store.materialize(at(2))
+    stop, failures, reads = threading.Event(), [], [0]
+
+    def read():
+        while not stop.is_set():
+            try:
+                assert look(store, "7", "none", "1999") == [7, None, 1999]
+                reads[0] += 1
+            except BaseException as error:
+                failures.append(error)
+                return
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(5):
+        open_store(tmp_path).materialize(at(2), force=True)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert failures == []
+    assert reads[0] > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_connections_of_its_own(store):
+    store.materialize(at(6))
+    assert look(store, "a") == [50]
+    before = list(store._database._idle)
+    child = os.fork()
+    if child == 0:
+        connection = store._database._connection()
+        os._exit(0 if connection not in before else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert look(store, "a") == [50]

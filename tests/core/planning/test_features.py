@@ -1,0 +1,125 @@
+"""What is asked of a feature store and what it has: said while planning, with the line that asks."""
+
+import textwrap
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from projects import entered, write
+
+from turnout.api.launch import Launch
+from turnout.base.errors import TurnoutError
+from turnout.cli.target import find_pipeline
+
+STACK = """
+extends: local
+feature_store:
+  type: local
+  folder: features
+  views:
+    weather: {keys: [airport], timestamp: since, ttl: 3h}
+    levels: {keys: [airport], timestamp: since, created: written}
+    gone: {keys: [airport], timestamp: since}
+  services: {all: ["weather:wind", "levels:level"]}
+"""
+FLOW = """
+from datetime import datetime
+import pandas as pd
+from turnout import LOGICAL_TIME, Features, pipeline, step
+
+@step
+def load() -> pd.DataFrame: ...
+
+@pipeline
+def flow(day: datetime = LOGICAL_TIME):
+    CALL
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    root = tmp_path / "project"
+    write(
+        root,
+        {
+            "pyproject.toml": "[project]\nname = 'p'\nversion = '0'\n[tool.turnout]\nstack = 'dev'\n",
+            "stacks/dev.yaml": STACK,
+        },
+    )
+    (root / "features").mkdir()
+    time = pa.array([0], pa.timestamp("us", "UTC"))
+    weather = pa.table({"airport": ["a"], "since": time, "wind": [1.0]})
+    pa.parquet.write_table(weather, root / "features" / "weather.parquet")
+    levels = pa.table({"airport": ["a"], "since": time, "written": time, "level": [1]})
+    pa.parquet.write_table(levels, root / "features" / "levels.parquet")
+    with entered(root):
+        yield root
+
+
+def plan(root, call):
+    write(root, {"flow.py": FLOW.replace("CALL", textwrap.dedent(call))})
+    return Launch.of(find_pipeline("flow.py")).planned
+
+
+def test_what_is_there_is_planned(project):
+    planned = plan(
+        project,
+        "Features(service='all', entity='origin').historical(load(), timestamp='at', cache='12h'); "
+        "Features('levels:level', name='known').historical(load.named('again')(), known_at=True, cache=True); "
+        "Features('weather:wind').materialize(until=day)",
+    )
+    steps = planned.plan.by_name
+    assert planned.notes == ()
+    assert steps["all_features"].cache == 12 * 3600
+    assert steps["known"].cache is True
+    assert (steps["materialize_weather"].effect, steps["materialize_weather"].cache) == (True, False)
+    assert planned.plan.worker.feature_store.config["folder"] == str(project / "features")
+
+
+def test_everything_that_is_wrong_is_said_at_once(project, snapshot):
+    calls = [
+        "Features('weather:wnid', name='a').historical(load())",
+        "Features('wether:wind', name='b').historical(load.named('load2')())",
+        "Features('weather:wind', keys={'aiport': 'origin'}, name='c').historical(load.named('load3')())",
+        "Features('weather:wind', name='d').historical(load.named('load4')(), known_at=True)",
+        "Features('weather:wind', inputs=['now'], name='e').historical(load.named('load5')())",
+        "Features(service='al', name='f').historical(load.named('load6')())",
+        "Features('weather:wind', 'levels:wind', name='g').historical(load.named('load7')())",
+        "Features('wether:wind').materialize(until=day)",
+    ]
+    with pytest.raises(TurnoutError) as caught:
+        plan(project, "; ".join(calls))
+    assert str(caught.value) == snapshot
+
+
+def test_data_that_is_not_there_yet_is_a_note(project):
+    planned = plan(project, "Features('gone:x').historical(load())")
+    assert planned.notes == (
+        f"gone_features is not checked before the run: the feature view 'gone' has no file {project}/features/gone.parquet",
+    )
+
+
+def test_a_stack_without_a_feature_store_is_refused(project):
+    write(project, {"stacks/dev.yaml": "extends: local\n"})
+    with pytest.raises(TurnoutError, match=r"asks for weather:wind, and the stack dev has no feature store"):
+        plan(project, "Features('weather:wind').historical(load())")
+
+
+def test_a_relative_path_is_refused_where_steps_run_elsewhere(project, monkeypatch):
+    from turnout.engines.local.adapter import LocalOrchestrator
+
+    monkeypatch.setattr(LocalOrchestrator, "local", False)
+    with pytest.raises(
+        TurnoutError, match=r"'local' is at a relative path \(folder\), and steps run on other machines"
+    ):
+        plan(project, "Features('weather:wind').historical(load())")
+    write(project, {"stacks/dev.yaml": STACK.replace("folder: features", "folder: /srv/features")})
+    planned = plan(project, "Features('weather:wind').historical(load())")
+    assert planned.plan.worker.feature_store.config["folder"] == "/srv/features"
+    assert "is not checked before the run" in planned.notes[0]
+
+
+def test_a_secret_that_only_workers_have_is_a_note(project):
+    write(project, {"stacks/dev.yaml": STACK.replace("folder: features", "folder: '${worker-env:FEATURES}'")})
+    planned = plan(project, "Features('weather:nope').historical(load())")
+    assert "features are not checked before the run" in planned.notes[0]
