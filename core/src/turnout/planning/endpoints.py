@@ -20,8 +20,8 @@ from turnout.model.inputs import Output
 from turnout.model.plan import Code, Environment, OutputPlan, Plan, StepPlan
 from turnout.model.records import Artifact
 from turnout.model.spec import StepSpec
-from turnout.planning.counterparts import counterparts
 from turnout.planning import features
+from turnout.planning.counterparts import counterparts
 from turnout.planning.stepcode import Step, step_code
 from turnout.project import code as packages
 from turnout.project.project import Project
