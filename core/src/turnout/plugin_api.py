@@ -84,14 +84,13 @@ from turnout.model.expressions import Expression, render
 from turnout.model.forms import in_text, plain
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.model.plan import Code, Environment, OutputPlan, Plan, StepPlan, Worker
+from turnout.model.profile import ColumnProfile, Profile
 from turnout.model.records import (
     Artifact,
-    ColumnProfile,
     Git,
     Options,
     OutputRecord,
     Point,
-    Profile,
     Record,
     Reuse,
     RunInfo,

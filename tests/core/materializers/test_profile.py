@@ -16,7 +16,7 @@ from projects import call
 from turnout.base import canonical
 from turnout.materializers import profile
 from turnout.materializers.table import Table
-from turnout.model.records import ColumnProfile, Profile
+from turnout.model.profile import ColumnProfile, Profile
 
 ROWS = 120_001
 MIDDLE = profile.PROBABILITIES.index(0.5)

@@ -18,7 +18,7 @@ from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace
 from turnout.base import canonical
 from turnout.base.errors import ConfigError
-from turnout.model.records import Profile
+from turnout.model.profile import Profile
 from turnout.project.archive import VALUES
 from turnout.stores import layout
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from html import escape
 from typing import Any
@@ -79,7 +80,8 @@ class Run:
     def refresh(self) -> Run:
         """Forget what was read, so that the next look sees what has come since."""
         for name in ("_summaries", "_session", "invalidated"):
-            self.__dict__.pop(name, None)
+            with suppress(AttributeError):
+                delattr(self, name)
         self.known, self.attempted = {}, True
         return self
 

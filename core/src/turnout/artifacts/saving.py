@@ -25,7 +25,8 @@ from turnout.materializers.own import Own
 from turnout.materializers.paths import FILE, FOLDER, suffix_of, temporary
 from turnout.materializers.pickles import holds_pickle
 from turnout.model.plan import OutputPlan
-from turnout.model.records import Artifact, FileEntry, Manifest, OutputRecord, Profile
+from turnout.model.profile import Profile
+from turnout.model.records import Artifact, FileEntry, Manifest, OutputRecord
 from turnout.model.types import ANY
 
 PROFILED = 20

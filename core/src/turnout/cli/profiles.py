@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from turnout.model.records import ColumnProfile, Profile
+from turnout.model.profile import ColumnProfile, Profile
 
 SHOWN = 5
 """How many frequent values of a column are shown."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from turnout.base.errors import ArtifactError
-from turnout.model.records import Profile
+from turnout.model.profile import Profile
 from turnout.model.types import ANY, TypeName
 
 

@@ -45,12 +45,11 @@ def check(function: Any, kind: str) -> None:
             where=here(),
             fix=f"write a function, @{kind} above its def, and let it call what is needed",
         )
-    where = defined(function)
     name = function.__name__
     if name == "<lambda>":
         raise DefinitionError(
             f"a lambda cannot be {article(kind)}",
-            where=where,
+            where=defined(function),
             why="it has no name",
             fix=f"write a def with @{kind} above it",
         )
@@ -58,20 +57,20 @@ def check(function: Any, kind: str) -> None:
     if outer and not outer.endswith("<locals>"):
         raise DefinitionError(
             f"{function.__qualname__} is a method and cannot be {article(kind)}",
-            where=where,
+            where=defined(function),
             why="a worker has no object to call it on",
             fix="move it out of the class, to the top of the module",
         )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError(
             f"{name} is an async function and cannot be {article(kind)}",
-            where=where,
+            where=defined(function),
             fix="make it a plain def" + (" that calls asyncio.run(…) inside" if kind == "step" else ""),
         )
     if inspect.isgeneratorfunction(function):
         raise DefinitionError(
             f"{name} yields its results and cannot be {article(kind)}",
-            where=where,
+            where=defined(function),
             fix="return a list: each of its elements becomes an artifact" if kind == "step" else "return the handles",
         )
 

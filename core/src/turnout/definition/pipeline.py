@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,9 +84,20 @@ class PipelineDefinition:
 
     def adopt(self, other: PipelineDefinition) -> None:
         """Become what *other* is: the same pipeline as its file has it now."""
-        group = {} if self._group == self.name else {"_group": self._group}
-        self.__dict__.clear()
-        self.__dict__.update({**vars(other), **group})
+        group = other.name if self._group == self.name else self._group
+        PipelineDefinition.__init__(
+            self,
+            other.function,
+            other.name,
+            schedule=other.schedule,
+            tags=other.tags,
+            options=other.options,
+            scope=other._scope,
+        )
+        self._group = group
+        for name in ("signature", "params"):
+            with suppress(AttributeError):
+                delattr(self, name)
 
     @property
     def spec(self) -> PipelineSpec:
@@ -183,8 +196,7 @@ class PipelineDefinition:
             DefinitionError: for a name that cannot be used.
         """
         names.check(name, "pipeline", places.here(), ".named({})")
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other._group = name
         return other
 
@@ -253,11 +265,11 @@ def define(
         DefinitionError: for a function that cannot be a pipeline, or a setting that cannot be meant.
     """
     functions.check(function, "pipeline")
-    check_parameters(function, "pipeline")
+    parameters = check_parameters(function, "pipeline")
     where = places.defined(function)
     own = function.__name__ if name is None else name
     names.check(own, "pipeline", where, "@pipeline(name={})")
-    for parameter in inspect.signature(function).parameters:
+    for parameter in parameters:
         names.check(parameter, "parameter", where, "{}")
     return cls(
         function,

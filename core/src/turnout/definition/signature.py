@@ -143,20 +143,23 @@ def unchecked(what: str, error: Unchecked, function: Callable[..., Any]) -> Defi
     )
 
 
-def check_parameters(function: Callable[..., Any], kind: str) -> None:
+def check_parameters(function: Callable[..., Any], kind: str) -> tuple[str, ...]:
     """Refuse parameters that no plan can name: ``*args``, ``**kwargs``, positional-only, markers in a step.
+
+    Returns:
+        The parameters' names.
 
     Raises:
         DefinitionError: for the first of them.
     """
-    where = defined(function)
-    for name, parameter in inspect.signature(function).parameters.items():
+    parameters = inspect.signature(function).parameters
+    for name, parameter in parameters.items():
         if parameter.kind in _KINDS:
             shown = _KINDS[parameter.kind] + name
             raise DefinitionError(
                 f"{function.__name__} takes {shown}, which a {kind} cannot"
                 + (" as it is positional only" if parameter.kind is inspect.Parameter.POSITIONAL_ONLY else ""),
-                where=where,
+                where=defined(function),
                 why="each input has a name in the plan",
                 fix="leave out the / in the signature"
                 if parameter.kind is inspect.Parameter.POSITIONAL_ONLY
@@ -165,11 +168,12 @@ def check_parameters(function: Callable[..., Any], kind: str) -> None:
         if kind == "step" and isinstance(parameter.default, Marker):
             raise DefinitionError(
                 f"the step {function.__name__!r} has {parameter.default!r} as the default of {name!r}",
-                where=where,
+                where=defined(function),
                 why="only a pipeline's parameters are given by the engine",
                 fix=f"make it a parameter of the pipeline, {name}: datetime = {parameter.default!r}, "
                 "and hand it to the step",
             )
+    return tuple(parameters)
 
 
 def shown_type(parameter: Parameter) -> str:

@@ -67,13 +67,20 @@ class Step:
     Called while a pipeline is traced, it writes down the call and returns handles; anywhere else it runs.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str, settings: StepSpec, scope: Mapping[str, Any]):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        settings: StepSpec,
+        scope: Mapping[str, Any],
+        declared: _Declared | None = None,
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name
         self.settings = settings
         """A spec that has what the decorator was told, and nothing else yet."""
-        self._declared = _Declared(function, scope)
+        self._declared = declared or _Declared(function, scope)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function; in a pipeline, write down the call and return a handle for each output.
@@ -123,10 +130,7 @@ class Step:
         """
         if names.problem(name) is not None:
             names.check(name, "step", places.here(), ".named({})")
-        other = Step.__new__(Step)
-        other.__dict__.update(self.__dict__)
-        other.name = name
-        return other
+        return Step(self.function, name, self.settings, {}, self._declared)
 
     @property
     def signature(self) -> Signature:

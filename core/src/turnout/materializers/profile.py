@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.model.records import ColumnProfile, Profile
+from turnout.model.profile import ColumnProfile, Profile
 
 SAMPLE = 50_000
 """The number of rows from which on quantiles and frequent values are taken of every n-th row."""

@@ -18,7 +18,7 @@ from turnout.materializers import frames, profile
 from turnout.materializers.classes import name_of
 from turnout.materializers.paths import FIRST, folder_of_step, refuse_texts
 from turnout.materializers.sameness import Compared
-from turnout.model.records import Profile
+from turnout.model.profile import Profile
 from turnout.model.types import ANY, TypeName
 
 PANDAS = ("pandas:DataFrame", "pandas.core.frame:DataFrame")

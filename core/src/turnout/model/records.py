@@ -11,6 +11,7 @@ import msgspec
 from turnout.base import canonical
 from turnout.base.errors import ArtifactError
 from turnout.model.forms import plain
+from turnout.model.profile import Profile
 
 FORMAT = 2
 """The format version of records that this turnout writes, and the newest it reads."""
@@ -48,37 +49,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def names(self, path: str) -> bool:
         """Whether a file of that path is among them."""
         return any(entry.path == path for entry in self.files)
-
-
-class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A column of a table: what is missing (``nulls``) and lowest and highest are of all rows, the rest of the sample.
-
-    ``type`` is Arrow's name of it. ``quantiles`` are values at the probabilities of
-    :data:`turnout.materializers.profile.PROBABILITIES`, of numbers and times; ``distinct`` is the count of different
-    values and ``top`` the most frequent with their counts, of texts, categories and bools. Times are ISO 8601 texts.
-    """
-
-    name: str
-    type: str
-    nulls: int = 0
-    minimum: float | int | str | None = None
-    maximum: float | int | str | None = None
-    quantiles: tuple[float | int | str, ...] = ()
-    distinct: int | None = None
-    top: tuple[tuple[bool | str, int], ...] = ()
-
-
-class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a table is like, without its rows. It follows from the table, and is no part of its digest.
-
-    ``sampled`` is the number of rows, every n-th, that quantiles and frequent values are taken from; None for all.
-    ``omitted`` counts the columns beyond those that are profiled.
-    """
-
-    rows: int
-    sampled: int | None = None
-    columns: tuple[ColumnProfile, ...] = ()
-    omitted: int = 0
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
