@@ -62,8 +62,9 @@ def online(
     service: str = "",
     keys: Mapping[str, str] | None = None,
     inputs: Sequence[str] = (),
+    **_limits: Any,
 ) -> Any:
-    """Look up the newest values of features for the rows of *entities*."""
+    """Look up the newest values of features for the rows of *entities*; limits are for :mod:`turnout.serving`."""
     from turnout.base.context import feature_store
     from turnout.features import retrieval
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from turnout import steps
-from turnout.base import names
+from turnout.base import durations, names
 from turnout.base.errors import DefinitionError, Location
 from turnout.definition import fitting, places, settings
 from turnout.definition.annotations import type_name
@@ -126,13 +126,18 @@ class Features:
         asked = settings.of_step({"cache": cache}, wiring.where).cache
         return self._record(wiring, "historical", inputs, cache=asked or False)
 
-    def online(self, rows: Any) -> Any:
+    def online(self, rows: Any, *, timeout: Any = None, on_error: str = "fail") -> Any:
         """Look up the newest values for some rows. For endpoints; never cached.
 
+        Args:
+            timeout: how long a look-up may take while a request is answered (``0.2``, ``"2s"``); a second by default.
+            on_error: ``fail``, so that the request fails (503 where it took too long), or ``null`` to go on with nulls.
+
         Raises:
-            DefinitionError: outside a pipeline or endpoint, or for what is no table.
+            DefinitionError: outside a pipeline or endpoint, for what is no table, or settings that cannot be.
         """
-        return self._record(self._wiring("online", rows), "online", self._inputs(rows))
+        wiring = self._wiring("online", rows)
+        return self._record(wiring, "online", self._inputs(rows) | _limits(timeout, on_error, wiring.where))
 
     def materialize(
         self, until: datetime | Handle, *, since: datetime | Handle | None = None, force: bool = False
@@ -299,3 +304,20 @@ def _check_references(features: tuple[Any, ...], service: Any, where: Location) 
 
 def _all_texts(values: Any) -> bool:
     return isinstance(values, Sequence) and all(isinstance(value, str) and value for value in values)
+
+
+def _limits(timeout: Any, on_error: Any, where: Location) -> dict[str, InputSpec]:
+    """What endpoints go by when features cannot be looked up; nothing where all is as by default."""
+    limits = {}
+    if on_error not in ("fail", "null"):
+        raise DefinitionError(
+            f"on_error={shorten(on_error)} is nothing that a look-up can do",
+            where=where,
+            fix='write on_error="fail", or on_error="null" to go on with nulls',
+        )
+    if on_error != "fail":
+        limits["on_error"] = InputSpec(source=Written(value=on_error, type=_TEXT), type=type_name(str))
+    if timeout is not None:
+        seconds = Written(value=durations.seconds(timeout, "timeout", where), type=ParamType(kind="float"))
+        limits["timeout"] = InputSpec(source=seconds, type=type_name(float))
+    return limits

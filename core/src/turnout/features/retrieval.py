@@ -98,14 +98,43 @@ def online(
     inputs: Sequence[str] = (),
 ) -> Any:
     """Look up the newest values that are online, shaped as :func:`historical` does; from several threads at once."""
+    return found_online(store, entities, asked_online(store, features, entity=entity, keys=keys, inputs=inputs))
+
+
+def asked_online(
+    store: FeatureStore[Any],
+    features: Sequence[str],
+    *,
+    entity: str = "",
+    keys: Mapping[str, str] | None = None,
+    inputs: Sequence[str] = (),
+) -> Request:
+    """What :func:`online` asks for; the store's views are looked at once.
+
+    Raises:
+        ConfigError: for features, keys or inputs that the store has not.
+    """
     known = _requests.setdefault(store, {})
     question = (tuple(features), entity, tuple(sorted((keys or {}).items())), tuple(inputs))
     asked = known.get(question)
     if asked is None:
         asked = known[question] = request(store.describe(), features, entity=entity, keys=keys, inputs=inputs)
+    return asked
+
+
+def found_online(store: FeatureStore[Any], entities: Any, asked: Request) -> Any:
+    """The table with what is online, as :func:`online` gives it."""
     prepared = _prepared(entities, asked, {})
     found = store.online(prepared, asked.features, keys=asked.keys, inputs=asked.inputs)
     return tables.with_columns(entities, _checked(store, found, asked, prepared[ROW], None))
+
+
+def absent(entities: Any, asked: Request) -> Any:
+    """The table with nulls for features, shaped as :func:`found_online` gives it."""
+    import pyarrow as pa
+
+    nulls = {name: pa.nulls(len(entities), columns.arrow_type(type_)) for name, type_ in asked.types.items()}
+    return tables.with_columns(entities, nulls)
 
 
 def check_known_at(asked: Request) -> None:

@@ -57,6 +57,8 @@ class Version(msgspec.Struct):
         """The answer to a request."""
         if self.batcher is not None:
             return await self.batcher.answer(given)
+        if self.service.lookups:
+            return await self.service.answer_later(given, self.metrics.observe)
         return self.service.answer(given, self.metrics.observe)
 
 

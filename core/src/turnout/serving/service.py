@@ -17,6 +17,7 @@ from turnout.base.errors import ConfigError, PlanError, RunError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.kinds import MATERIALIZER
 from turnout.components.registry import Registry, discover
+from turnout.environment import environment
 from turnout.materializers.choice import Materializers
 from turnout.model.bounds import check_python
 from turnout.model.endpoint import EndpointPlan, Request
@@ -29,10 +30,11 @@ from turnout.runtime.forbidden import allow_reading
 from turnout.runtime.store import worker_store
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.serving.answers import Answer, encoded
+from turnout.serving.lookups import Lookup, Pending, Pool, is_lookup
 from turnout.serving.tables import BadRequest, TableReader, stored_rows
 
 Observe = Callable[[str, float], None]
-"""Is told what a part of answering took: its name (``decode``, ``step:predict``, ``encode``) and seconds."""
+"""Is told the seconds of a part of answering, and its name: ``decode``, ``features``, ``step:predict``, ``encode``."""
 
 
 class Service:
@@ -54,6 +56,7 @@ class Service:
         materializers = Materializers(self.registry.all(MATERIALIZER), load_project=self.code.load_class)
         allow = partial(allow_reading, self.components.policies) if plan.worker.policies else None
         self.artifacts = Artifacts(store, materializers, work, self.components.redactor, allow)
+        self._reach = _Reach(self.components)
         self._readers = {request.name: TableReader(request) for request in plan.requests if request.value is None}
 
     @cached_property
@@ -93,6 +96,24 @@ class Service:
             if isinstance(given.source, Literal)
         }
 
+    @cached_property
+    def lookups(self) -> dict[str, Lookup]:
+        """The steps that look features up, by their names.
+
+        Raises:
+            ConfigError: when the stack's feature store has no such features.
+        """
+        pool, found = Pool(), {}
+        for step in filter(is_lookup, self.steps):
+            settings = {name: value for (owner, name), value in self._literals.items() if owner == step.name}
+            found[step.name] = Lookup(step, settings, self.components.feature_store, pool)
+        return found
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The packages of the endpoint's environment that this process has not, or in another version."""
+        return environment.missing(self.plan.environment.pins)
+
     @classmethod
     def open(cls, plan: EndpointPlan, environ: Mapping[str, str], work: Path) -> Service:
         """The service of an endpoint, loaded; *environ* are the variables by which its store is found.
@@ -112,7 +133,7 @@ class Service:
         """
         for step in self.steps:
             os.environ.update({variable: self.components.secret(name) for variable, name in step.secrets.items()})
-        self.functions, self.bound, self._literals  # noqa: B018 - each is made now
+        self.functions, self.bound, self._literals, self.lookups  # noqa: B018 - each is made now
 
     def answer_stored(self) -> tuple[int, dict[tuple[str, str], Any]]:
         """Answer stored rows, those of the table that requests are like: which loads what the first request needs.
@@ -190,15 +211,28 @@ class Service:
 
     def make(self, arguments: Mapping[str, Any], made: dict[tuple[str, str], Any], observe: Observe) -> None:
         """Call the steps, and add what they give to *made*, by step and output."""
-        with _active(self.components):
-            for step in self.steps:
-                started = time.perf_counter()
-                inputs = {name: self._input(step, name, arguments, made) for name in step.inputs}
-                result = self.functions[step.name](**inputs)
-                names = [output.name for output in step.outputs]
-                values = (result,) if len(names) == 1 else result
-                made.update({(step.name, name): value for name, value in zip(names, values, strict=True)})
-                observe(f"step:{step.name}", time.perf_counter() - started)
+        for pending in self._make(arguments, made, observe):
+            pending.wait()
+
+    def _make(
+        self, arguments: Mapping[str, Any], made: dict[tuple[str, str], Any], observe: Observe
+    ) -> Iterator[Pending]:
+        """Call the steps; whoever goes on lets each look-up of features wait that comes between."""
+        for step in self.steps:
+            started = time.perf_counter()
+            inputs = {name: self._input(step, name, arguments, made) for name in step.inputs}
+            lookup = self.lookups.get(step.name)
+            if lookup is None:
+                with _active(self._reach):
+                    result = self.functions[step.name](**inputs)
+            else:
+                pending = lookup.start(inputs["entities"])
+                yield pending
+                result = pending.result()
+            names = [output.name for output in step.outputs]
+            values = (result,) if len(names) == 1 else result
+            made.update({(step.name, name): value for name, value in zip(names, values, strict=True)})
+            observe(f"step:{step.name}" if lookup is None else "features", time.perf_counter() - started)
 
     def _input(
         self, step: StepPlan, name: str, arguments: Mapping[str, Any], made: Mapping[tuple[str, str], Any]
@@ -235,16 +269,28 @@ class Service:
         observe("decode", time.perf_counter() - started)
         return self.answered(arguments, rows, observe)
 
+    async def answer_later(self, given: Mapping[str, Any], observe: Observe) -> Answer:
+        """As :meth:`answer`; other requests are answered while features are looked up."""
+        started = time.perf_counter()
+        arguments, made = self.decode(given), dict[tuple[str, str], Any]()
+        rows = None if self.plan.table is None else len(given.get(self.plan.table.name, ()))
+        observe("decode", time.perf_counter() - started)
+        for pending in self._make(arguments, made, observe):
+            await pending.wait_async()
+        return self._encoded(made, rows, observe)
+
     def answered(self, arguments: Mapping[str, Any], rows: int | None, observe: Observe) -> Answer:
         """Answer with arguments that were decoded; *rows* is how many there are, None where no table is taken."""
-        result = self.run(arguments, observe)[self.plan.answer.step, self.plan.answer.output]
+        return self._encoded(self.run(arguments, observe), rows, observe)
+
+    def _encoded(self, made: Mapping[tuple[str, str], Any], rows: int | None, observe: Observe) -> Answer:
         started = time.perf_counter()
-        answer = encoded(result, rows, self.plan.answer.step)
+        answer = encoded(made[self.plan.answer.step, self.plan.answer.output], rows, self.plan.answer.step)
         observe("encode", time.perf_counter() - started)
         return answer
 
 
-class _Serving:
+class _Reach:
     """What a step can reach while it answers: features; what it logs goes nowhere."""
 
     def __init__(self, components: WorkerComponents) -> None:
@@ -265,8 +311,8 @@ class _Serving:
 
 
 @contextmanager
-def _active(components: WorkerComponents) -> Iterator[None]:
-    context.activate(_Serving(components))
+def _active(reach: _Reach) -> Iterator[None]:
+    context.activate(reach)
     try:
         yield
     finally:
