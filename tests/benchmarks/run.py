@@ -17,6 +17,7 @@ import arrays
 import fanout
 import frames
 import listing
+import microservice
 import parallel
 import pickles
 import planning
@@ -39,6 +40,7 @@ ALL = {
     "listing": listing,
     "serving": serving,
     "airflow": airflow_dags,
+    "microservice": microservice,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEXT = """# Benchmarks

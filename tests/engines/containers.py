@@ -116,6 +116,10 @@ class Podman:
         assert done.returncode == 0, f"podman {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether podman's command does what it is asked to."""
+        return self._call(*arguments).returncode == 0
+
     def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environ = {**os.environ, **self.environment}
         return subprocess.run(["podman", *arguments], env=environ, capture_output=True, text=True, check=False)

@@ -47,12 +47,12 @@ def need_environment(folder: Path) -> None:
 
 def need_namespaces() -> None:
     """Skip where no network namespace can be had: it takes the capabilities of root, which not every container has."""
-    if reason := _refused():
+    if reason := refused():
         pytest.skip(reason)
 
 
 @lru_cache
-def _refused() -> str:
+def refused() -> str:
     done = subprocess.run(
         [sys.executable, "-c", _HOLD], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

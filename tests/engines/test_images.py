@@ -15,6 +15,7 @@ import pytest
 from containers import Podman
 from installed import need
 from package_index import PASSWORD, PackageIndex
+from waiting import until
 
 from turnout.api.launch import Launch
 from turnout.testing.cases import CASES
@@ -36,6 +37,42 @@ def version(prefix: str) -> str:
 @pipeline
 def painted(prefix: str = "packaging "):
     version(prefix)
+"""
+SERVING = "localhost/scaled:1"
+ENDPOINT = """\
+import pyarrow as pa
+from turnout import endpoint, pipeline, step
+
+
+@step
+def table() -> pa.Table:
+    return pa.table({"x": [1.0, 2.0]})
+
+
+@step
+def factor(rows: pa.Table) -> dict:
+    return {"factor": len(rows), "padding": "x" * 5000}
+
+
+@step
+def times(rows: pa.Table, given: dict) -> list:
+    return [x * given["factor"] for x in rows.column("x").to_pylist()]
+
+
+@pipeline
+def train():
+    factor(table())
+
+
+@endpoint(train, like={"rows": "table"})
+def scaled(rows: pa.Table):
+    return times(rows, train["factor"])
+"""
+ASK = """
+import sys, urllib.request
+body = {1!r}
+asked = urllib.request.Request("http://127.0.0.1:8080/{0}", body and body.encode())
+print(urllib.request.urlopen(asked, timeout=30).read().decode())
 """
 PICKED = ("retry", "guards-half-open", "guarded-map-open", "parameters", "timeout")
 
@@ -155,6 +192,41 @@ def test_nothing_differs_from_the_local_stack(podman: Podman, project: Path, ima
     done = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no difference" in done.stdout
+
+
+def test_one_that_serves_an_endpoint(podman: Podman, tmp_path: Path) -> None:
+    """By itself: its code, plan and artifacts are in it, and nobody is asked for anything."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text("[project]\nname = 'scaled'\nversion = '1'\ndependencies = ['packaging']\n")
+    (project / "scaled.py").write_text(ENDPOINT)
+    environ = {**os.environ, **podman.environment}
+    subprocess.run([TURNOUT, "run", "scaled.py:train"], cwd=project, env=environ, capture_output=True, check=True)
+    command = [TURNOUT, "image", "build", "scaled.py:scaled", "--json", "--tag", SERVING, "--builder", "podman"]
+    command += ["--base", podman.python_image()]
+    written = subprocess.run([*command, "--file-only"], cwd=project, env=environ, capture_output=True, check=True)
+    (tmp_path / "index").mkdir()
+    with PackageIndex(tmp_path / "index") as index:
+        index.fetch([f"{name}=={version}" for name, version in pins(json.loads(written.stdout)).items()])
+        config = tmp_path / "pip.conf"
+        config.write_text(f"[global]\nindex-url = {index.url}\n")
+        done = subprocess.run(
+            [*command, "--pip-config", str(config), "--", "--network", "host"],
+            cwd=project, env=environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-5000:]
+    try:
+        name = podman.run("run", "--detach", "--network", "none", SERVING).strip()
+        until(lambda: podman.succeeds("exec", name, "python", "-c", ASK.format("health/ready", None)))
+        body = json.dumps([{"x": 1.5}, {"x": 2.0}])
+        answer = podman.run("exec", name, "python", "-c", ASK.format("predict", body))
+        assert json.loads(answer) == {"predictions": [3.0, 4.0]}
+        podman.run("stop", "--time", "60", name)
+        ended = json.loads(podman.run("inspect", name))[0]["State"]["ExitCode"]
+        assert ended == 0, podman.run("logs", name)
+        podman.run("rm", name)
+    finally:
+        podman.run("rmi", "--force", SERVING)
 
 
 def pins(built: dict[str, Any]) -> dict[str, str]:

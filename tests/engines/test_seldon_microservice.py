@@ -355,6 +355,7 @@ def models(pod: Pod, nodes: dict[str, int], arrival: Served, lateness: Served) -
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
         settings = mlserver.settings_of(served.plan)
+        settings["name"] = model(served)
         settings["parameters"]["extra"] = {"serving": f"127.0.0.1:{nodes[served.plan.name] - 1000}"}
         (folder / served.plan.name / "model-settings.json").write_text(json.dumps(settings))
     ports = {"HTTP": PORT, "GRPC": PORT + 1, "METRICS": PORT + 2}
@@ -362,8 +363,13 @@ def models(pod: Pod, nodes: dict[str, int], arrival: Served, lateness: Served) -
     environ = {**environ, "MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0"}
     pod.start("mlserver", [str(MLSERVER / "mlserver"), "start", str(folder)], environ, folder)
     for served in (arrival, lateness):
-        pod.wait(MLSERVER, "mlserver", PORT, f"/v2/models/{served.plan.name}/ready")
+        pod.wait(MLSERVER, "mlserver", PORT, f"/v2/models/{model(served)}/ready")
     return pod
+
+
+def model(served: Served) -> str:
+    """The name of the model, by its version: as Seldon Core's agent calls it."""
+    return f"{served.plan.name}_1"
 
 
 def tensors(served: Served) -> list[dict[str, Any]]:
@@ -375,14 +381,15 @@ def tensors(served: Served) -> list[dict[str, Any]]:
 
 
 def infer(models: Pod, served: Served, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-    path = f"/v2/models/{served.plan.name}/infer"
+    path = f"/v2/models/{model(served)}/infer"
     return models.ask(MLSERVER, port=PORT, path=path, body={"id": "7", "inputs": inputs})
 
 
 def test_mlserver_answers_as_the_local_deployer(models: Pod, arrival: Served, lateness: Served) -> None:
     answer = json.loads(infer(models, arrival, tensors(arrival))["text"])
     assert answer["outputs"][0]["data"] == close(arrival.predictions)
-    assert (answer["id"], answer["model_version"]) == ("7", arrival.plan.digest[:12])
+    assert (answer["id"], answer["model_name"]) == ("7", "arrival_1")
+    assert answer["model_version"] == arrival.plan.digest[:12]
     columns = {
         one["name"]: one["data"] for one in json.loads(infer(models, lateness, tensors(lateness))["text"])["outputs"]
     }
@@ -399,7 +406,7 @@ def test_mlserver_answers_by_grpc(models: Pod, arrival: Served) -> None:
             data = [base64.b64encode(one.encode()).decode() for one in data]
         data = ["NaN" if one is None else one for one in data]
         inputs.append({**tensor, "contents": {fields[tensor["datatype"]]: data}})
-    answer = models.ask(MLSERVER, port=PORT + 1, infer={"model_name": "arrival", "inputs": inputs})
+    answer = models.ask(MLSERVER, port=PORT + 1, infer={"model_name": "arrival_1", "inputs": inputs})
     assert answer["message"]["outputs"][0]["contents"]["fp64Contents"] == close(arrival.predictions)
 
 
@@ -410,8 +417,8 @@ def test_mlserver_says_why_it_refuses(models: Pod, arrival: Served) -> None:
 
 
 def test_mlserver_describes_the_endpoint(models: Pod, arrival: Served) -> None:
-    told = json.loads(models.ask(MLSERVER, port=PORT, path="/v2/models/arrival")["text"])
-    assert (told["name"], told["platform"]) == ("arrival", "turnout")
+    told = json.loads(models.ask(MLSERVER, port=PORT, path="/v2/models/arrival_1")["text"])
+    assert (told["name"], told["platform"]) == ("arrival_1", "turnout")
     assert {"name": "distance", "datatype": "INT64", "shape": [-1]}.items() <= next(
         one for one in told["inputs"] if one["name"] == "distance"
     ).items()

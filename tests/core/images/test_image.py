@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
-from projects import entered, write
+from projects import TURNOUT, entered, write
 
+from turnout.base.errors import ConfigError
 from turnout.cli.image import build
 from turnout.environment import installed
 from turnout.images import wheels
 from turnout.images.dockerfile import Image, Wheel, dockerfile, files
+from turnout.model.endpoint import decode
+from turnout.serving.service import Service
+from turnout.stores import layout
+from turnout.stores.local import LocalStore
 
 PIPELINE = """\
-from turnout import pipeline, step
+import pyarrow as pa
+
+from turnout import endpoint, pipeline, step
 
 
 @step
@@ -40,6 +48,31 @@ def plain():
 @pipeline
 def both():
     other(one())
+
+
+@step
+def table() -> pa.Table:
+    return pa.table({"x": [1, 2, 3]})
+
+
+@step
+def factors(rows: pa.Table) -> bytes:
+    return b"2" * 5000
+
+
+@step
+def times(rows: pa.Table, factors: bytes) -> list:
+    return [x * len(factors) for x in rows.column("x").to_pylist()]
+
+
+@pipeline
+def training():
+    factors(table())
+
+
+@endpoint(training, like={"rows": "table"})
+def doubled(rows: pa.Table):
+    return times(rows, training["factors"])
 """
 SAMPLE = Image(
     project="Sample_1",
@@ -80,6 +113,9 @@ def test_a_dockerfile_is_what_it_was(snapshot):
     assert dockerfile(SAMPLE, wheels=True) == snapshot(name="with a wheel")
     baked = msgspec.structs.replace(SAMPLE, code="c0de")
     assert dockerfile(baked, wheels=False) == snapshot(name="with code")
+    served = msgspec.structs.replace(baked, endpoint="delay", version="d1" * 32)
+    assert dockerfile(served, wheels=False) == snapshot(name="of an endpoint")
+    assert served.tag.startswith("sample-1-delay:")
 
 
 def test_the_files_are_the_pins_and_nothing_moves():
@@ -103,8 +139,10 @@ def test_what_an_image_holds_decides_about_its_tag():
         with_(own=("click==8.2.0",)),
         with_(local={"own-lib": "d2"}),
         with_(code="c0de"),
+        with_(endpoint="delay"),
+        with_(endpoint="delay", version="d1"),
     }
-    assert len({*others, SAMPLE.tag}) == 6
+    assert len({*others, SAMPLE.tag}) == 8
     assert with_() == SAMPLE.tag
 
 
@@ -268,6 +306,36 @@ def test_turnouts_own_needs_give_way_to_the_lock():
     assert "rich" in found
     assert "pygments" in found, "and what these need in turn"
     assert "click" not in found
+
+
+def test_that_of_an_endpoint_holds_all_that_it_serves(call, tmp_path):
+    """Its plan, code and the artifacts that it is bound to, and not the table that requests are like."""
+    assert call("doubled").exit_code == 1, "without a run there is nothing to serve"
+    found = subprocess.run([*TURNOUT, "run", "image_pipeline.py:training"], capture_output=True, check=False)
+    assert found.returncode == 0, found.stderr
+    out = tmp_path / "out"
+    for _ in range(2):  # what was written here before is written anew
+        done = call("doubled", "--file-only", "-o", str(out), "--json")
+        assert done.exit_code == 0, done.output
+    plan = decode((out / "endpoint.json").read_bytes())
+    document = json.loads(done.output)
+    assert document["plan"] == plan.digest
+    assert document["images"][0]["steps"] == ["times"]
+    store = LocalStore.from_url(str(out / "store"))
+    service = Service(plan, store, tmp_path)
+    (code,) = (out / "code").glob("image_pipeline.py")
+    assert code.read_text() == PIPELINE
+    assert store.read(layout.manifest(plan.requests[0].like.digest)) is None
+    assert service.bound == {("factors", "output"): b"2" * 5000}
+    assert {path.name for path in out.iterdir()} >= {"Dockerfile", "requirements.txt", "turnout.txt", "store", "code"}
+    assert "starlette==" in (out / "turnout.txt").read_text()
+    assert all(path.stat().st_mode & 0o004 for path in out.rglob("*")), "steps run as another user"
+
+
+def test_a_run_is_only_of_an_endpoint(call, snapshot):
+    done = call("plain", "--run", "latest", "--file-only")
+    assert isinstance(done.exception, ConfigError)
+    assert str(done.exception) == snapshot
 
 
 @pytest.mark.slow

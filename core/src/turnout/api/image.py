@@ -1,24 +1,30 @@
-"""Images for the steps of a pipeline: one for each of its plan's environments."""
+"""Images for the steps of a pipeline, one for each of its plan's environments; and the one that serves an endpoint."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from turnout.api.deployment import Deployment
 from turnout.api.launch import Launch
+from turnout.artifacts.artifacts import Artifacts, copy_artifact
 from turnout.base.errors import ConfigError
-from turnout.components.kinds import ORCHESTRATOR
+from turnout.components.kinds import MATERIALIZER, ORCHESTRATOR
 from turnout.images import builder as builders
 from turnout.images import dockerfile as images
 from turnout.images import wheels
 from turnout.images.dockerfile import Image, Wheel
+from turnout.materializers.choice import Materializers
 from turnout.model.plan import Environment
 from turnout.project.unpacking import extract
 from turnout.runtime.interpreter import own_requirements
+from turnout.stores.local import LocalConfig, LocalStore
 
 BASE = "docker.io/library/python:{python}-slim"
 """The image that others are built on, where nothing else is said."""
@@ -51,7 +57,7 @@ class Images:
 
     def __init__(
         self,
-        launch: Launch,
+        launch: Launch | Deployment,
         *,
         base: str | None = None,
         tag: str | None = None,
@@ -74,7 +80,19 @@ class Images:
         Raises:
             PlanError: when something that it must hold is not installed here, or cannot stand beside the pins.
         """
-        return tuple(self._of(name, one) for name, one in self._launch.plan.environments.items())
+        return tuple(self._of(name, one) for name, one in self._environments.items())
+
+    @property
+    def _environments(self) -> Mapping[str, Environment]:
+        assert isinstance(self._launch, Launch)
+        return self._launch.plan.environments
+
+    def _steps(self, environment: str) -> tuple[str, ...]:
+        """The names of the steps that are locked to an environment."""
+        return tuple(step.name for step in self._launch.plan.steps if step.environment == environment)
+
+    def _add(self, folder: Path) -> None:
+        """Write what else is copied into the image."""
 
     def write(self) -> None:
         """Write the files that the images are built from; wheels of what no index has are built for them.
@@ -95,6 +113,7 @@ class Images:
                 path.write_bytes(data)
             if one.image.code:
                 extract(self._launch.planned.package.data, one.folder / "code")
+            self._add(one.folder)
             _open(one.folder)
 
     def build(
@@ -144,16 +163,21 @@ class Images:
             own=tuple(sorted(indexed)),
             local={**environment.local, **{name: one.content for name, one in sorted(others.items())}},
             code=launch.plan.code.digest if self._bake else "",
+            **self._served,
         )
-        several = len(launch.plan.environments) > 1
+        several = len(self._environments) > 1
         tag = self._tag or image.tag
         if self._tag and several and name != "default":
             tag += f"-{name}" if ":" in tag.rpartition("/")[2] else f":{name}"
         folder = launch.workspace.project.state / "images" / image.digest[:12]
         if self._folder is not None:
             folder = self._folder / name if several else self._folder
-        steps = tuple(step.name for step in launch.plan.steps if step.environment == name)
-        return StepImage(environment=name, steps=steps, tag=tag, folder=folder, image=image)
+        return StepImage(environment=name, steps=self._steps(name), tag=tag, folder=folder, image=image)
+
+    @property
+    def _served(self) -> Mapping[str, str]:
+        """What an image has besides that is no step's."""
+        return {}
 
     @cached_property
     def _own(self) -> tuple[str, ...]:
@@ -164,13 +188,57 @@ class Images:
         return tuple(dict.fromkeys([*found, *filter(None, [launcher])]))
 
 
+class EndpointImage(Images):
+    """The image that serves an endpoint: its environment, code, plan, and the artifacts that it is bound to.
+
+    Args:
+        deployment: the endpoint, planned.
+        options: those of :class:`Images`, but for ``bake_code``.
+    """
+
+    def __init__(self, deployment: Deployment, **options: Any) -> None:
+        super().__init__(deployment, bake_code=True, **options)
+        self._deployment = deployment
+
+    @property
+    def _environments(self) -> Mapping[str, Environment]:
+        return {"default": self._deployment.plan.environment}
+
+    def _steps(self, environment: str) -> tuple[str, ...]:
+        return tuple(step.name for step in self._deployment.plan.steps)
+
+    @property
+    def _served(self) -> Mapping[str, str]:
+        plan = self._deployment.plan
+        return {"endpoint": plan.name, "version": plan.digest}
+
+    @cached_property
+    def _own(self) -> tuple[str, ...]:
+        workspace = self._deployment.workspace
+        found = own_requirements(self._deployment.plan.worker, workspace.registry, workspace.store)
+        return ("turnout[serve]", *found)
+
+    def _add(self, folder: Path) -> None:
+        """Write the plan, and a store with what it is bound to: what requests are only like is not among it."""
+        plan, workspace = self._deployment.plan, self._deployment.workspace
+        (folder / "endpoint.json").write_bytes(plan.encode())
+        materializers = Materializers(workspace.registry.all(MATERIALIZER))
+        with tempfile.TemporaryDirectory(prefix="turnout-") as work:
+            source = Artifacts(workspace.store, materializers, Path(work, "source"))
+            target = Artifacts(LocalStore(LocalConfig(root=str(folder / "store"))), materializers, Path(work, "target"))
+            for one in plan.bindings:
+                copy_artifact(source, target, one.artifact)
+        for place in ("store/.staging", "store/claims"):
+            shutil.rmtree(folder / place, ignore_errors=True)
+
+
 def _clear(folder: Path) -> None:
     """Take away what was written here before; what someone else wrote is left alone, and refused."""
     if folder.is_dir() and any(folder.iterdir()):
         file = folder / "Dockerfile"
         if not (file.is_file() and images.MARK in file.read_text(encoding="utf-8", errors="replace")):
             raise ConfigError(f"{folder} holds other files", fix="give a folder of the image's own: -o DIR")
-        for name in ("wheels", "code"):
+        for name in ("wheels", "code", "store"):
             shutil.rmtree(folder / name, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
 

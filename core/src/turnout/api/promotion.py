@@ -9,7 +9,7 @@ import msgspec
 from turnout.api.run import Run
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace, user
-from turnout.artifacts.artifacts import Artifacts
+from turnout.artifacts.artifacts import copy_artifact
 from turnout.base import canonical, clock
 from turnout.base.errors import ArtifactError, ConfigError, TurnoutError, did_you_mean
 from turnout.catalog import aliases
@@ -73,7 +73,7 @@ def promote(
         session.components.enforce(found.plan, found.info.git)
         session.components.enforce_artifacts(part.label, [artifact])
     if elsewhere:
-        _copy_artifact(found.artifacts, session.artifacts, artifact)
+        copy_artifact(found.artifacts, session.artifacts, artifact)
         _copy_origin(found, part, place.store)
     setting = Alias(
         name=alias,
@@ -151,17 +151,6 @@ def _register(session: Session, part: StepRun, alias: Alias, *, stored: bool) ->
             load=lambda: session.artifacts.load(alias.artifact),
         )
     )
-
-
-def _copy_artifact(source: Artifacts, target: Artifacts, artifact: Artifact) -> None:
-    """Copy an artifact to another store, verified on both sides; what is there already is not written again."""
-    if artifact.inline:
-        return
-    manifest = source.blobs.manifest(artifact.digest)
-    with target.blobs.staging() as staging:
-        folder = source.blobs.copy(manifest, staging / "files")
-        target.blobs.write(folder, manifest.materializer, manifest.type)
-    target.verify(artifact)
 
 
 def _copy_origin(run: Run, part: StepRun, target: ArtifactStore[Any]) -> None:

@@ -270,3 +270,14 @@ def _asked(materializer: Materializer, wanted: TypeName, saved: str) -> TypeName
     if any(name in materializer.reads for name in (wanted.name, *wanted.bases)):
         return wanted
     return TypeName(name=saved, text=saved)
+
+
+def copy_artifact(source: Artifacts, target: Artifacts, artifact: Artifact) -> None:
+    """Copy an artifact to another store, verified on both sides; what is there already is not written again."""
+    if artifact.inline:
+        return
+    manifest = source.blobs.manifest(artifact.digest)
+    with target.blobs.staging() as staging:
+        folder = source.blobs.copy(manifest, staging / "files")
+        target.blobs.write(folder, manifest.materializer, manifest.type)
+    target.verify(artifact)

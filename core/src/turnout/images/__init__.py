@@ -1,1 +1,1 @@
-"""The container image that a step may be started in: its files, and what builds them."""
+"""The container images that steps may be started in, or that serve an endpoint: their files, and what builds them."""

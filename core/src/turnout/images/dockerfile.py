@@ -1,4 +1,7 @@
-"""The files that a container image is built from: a Dockerfile to be read, exact pins, wheels, and code if wanted."""
+"""The files that a container image is built from: a Dockerfile to be read, exact pins, wheels, and code if wanted.
+
+One that serves an endpoint has its plan and a store with what it is bound to, and starts by itself.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,7 @@ MARK = "Made by `turnout image build`"
 SECRET = "pip"  # noqa: S105
 """The name of the build secret that is pip's configuration."""
 _DOCKERFILE = """\
-# Steps of the project {project} run in it: Python {python}, the exact versions they are locked to{code} and turnout.
-# An engine says which step it starts, so there is no entry point.
+{head}
 # {mark}; make it anew when the lock changes.
 FROM {base}
 
@@ -35,10 +37,26 @@ RUN --mount=type=secret,id={secret} \\
 {wheels}COPY turnout.txt {home}/
 RUN --mount=type=secret,id={secret} \\
     {pip} --requirement {home}/turnout.txt
-{baked}
+{baked}{served}
 # Nobody in particular, by number: so Kubernetes can tell that it is not root.
 ENV HOME=/tmp
 USER 1000:1000
+"""
+_STEPS = """\
+# Steps of the project {project} run in it: Python {python}, the exact versions they are locked to{code} and turnout.
+# An engine says which step it starts, so there is no entry point.\
+"""
+_ENDPOINT = """\
+# Serves the endpoint {endpoint} of the project {project}, version {version}, on port 8080: Python {python}, the exact
+# versions that its run was locked to, its code, what it is bound to, and turnout.\
+"""
+_SERVED = """
+# The plan, and a store with the artifacts that it is bound to; another one is named by TURNOUT_STORE.
+COPY endpoint.json {home}/
+COPY store/ {home}/store/
+ENV TURNOUT_ENDPOINT={home}/endpoint.json TURNOUT_STORE={home}/store
+EXPOSE 8080
+CMD ["python", "-m", "turnout.serving", "container"]
 """
 _BAKED = """
 # The code package, where a worker would unpack the one of the store.
@@ -59,7 +77,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pins`` are what the steps are locked to, ``own`` the pins of turnout, its plugins and what these need besides.
     ``local`` has the digest of each distribution that no index has. ``code`` is the digest of the code package in it;
-    without one, workers take the code from the store.
+    without one, workers take the code from the store. One that serves has the name of its ``endpoint``, and the digest
+    of its plan as ``version``.
     """
 
     project: str
@@ -69,6 +88,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     own: tuple[str, ...]
     local: dict[str, str] = {}
     code: str = ""
+    endpoint: str = ""
+    version: str = ""
 
     @property
     def digest(self) -> str:
@@ -78,8 +99,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tag(self) -> str:
-        """The name it has where none is given: the project's, and the beginning of the digest."""
-        name = re.sub(r"[^a-z0-9]+", "-", self.project.lower()).strip("-") or "pipeline"
+        """The name it has where none is given: the project's, the endpoint's, and the beginning of the digest."""
+        name = re.sub(r"[^a-z0-9]+", "-", f"{self.project} {self.endpoint}".lower()).strip("-") or "pipeline"
         return f"{name}:{self.digest[:12]}"
 
 
@@ -96,10 +117,15 @@ def files(image: Image, wheels: Sequence[Wheel] = ()) -> dict[str, bytes]:
 
 def dockerfile(image: Image, *, wheels: bool) -> str:
     """The text of the Dockerfile: first what changes least."""
-    return _DOCKERFILE.format(
+    head = (_ENDPOINT if image.endpoint else _STEPS).format(
         project=image.project,
         python=image.python,
         code=", their code" if image.code else "",
+        endpoint=image.endpoint,
+        version=image.version[:12],
+    )
+    return _DOCKERFILE.format(
+        head=head,
         mark=MARK,
         base=image.base,
         minor=tuple(int(part) for part in image.python.split(".")),
@@ -108,6 +134,7 @@ def dockerfile(image: Image, *, wheels: bool) -> str:
         pip=f"PIP_CONFIG_FILE=/run/secrets/{SECRET} python -m pip install --no-cache-dir --no-deps",
         wheels=f"COPY wheels/ {HOME}/wheels/\n" if wheels else "",
         baked=_BAKED.format(home=HOME, digest=image.code) if image.code else "",
+        served=_SERVED.format(home=HOME) if image.endpoint else "",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -13,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from turnout.base import context
-from turnout.base.errors import TurnoutError
+from turnout.base.errors import ArtifactError, TurnoutError
 from turnout.runtime import sealed
 from turnout.runtime.store import worker_store
 from turnout.serving.files import EndpointFolder, Wanted
@@ -61,7 +62,8 @@ def _application(files: EndpointFolder, wanted: Wanted, work: Path) -> object:
         plan = files.plan(share.version)
         service = Part(plan, wanted.step, store, work) if wanted.step else Service(plan, store, work)
         service.load()
-        service.answer_stored()  # so that the first request finds everything warm
+        with contextlib.suppress(ArtifactError):  # an image does not hold the rows that requests are like
+            service.answer_stored()  # so that the first request finds everything warm
         services.append((service, share.share))
     limits = Limits(
         rows=wanted.rows, bytes=wanted.bytes, hosts=(*LOOPBACK, *wanted.hosts), named_errors=wanted.named_errors

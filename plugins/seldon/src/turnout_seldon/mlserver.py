@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from turnout.plugin_api import EndpointPlan, endpoint_metadata
+from turnout.plugin_api import EndpointPlan, digest, endpoint_metadata, pysource
 
 SERVING = "TURNOUT_SERVING"
 """The variable with the address of ``turnout.serving``; ``127.0.0.1:8080`` where there is none.
@@ -18,7 +18,6 @@ SERVING = "TURNOUT_SERVING"
 A model of its own address has it in its settings: ``parameters.extra.serving``."""
 FOLDER = "mlserver"
 """The folder of the files in an export: what a model's storage URI leads to."""
-MODULE = "turnout_endpoint"
 
 _RUNTIME = '''\
 """Endpoints of turnout in MLServer: requests are passed on to turnout.serving, which runs beside it."""
@@ -31,6 +30,7 @@ import aiohttp
 from mlserver import MLModel, types
 from mlserver.errors import MLServerError
 
+ENDPOINT = @ENDPOINT@  # Seldon calls its models otherwise: by their versions, as canaries
 SERVING = os.environ.get("TURNOUT_SERVING", "127.0.0.1:8080")
 TIMEOUT = float(os.environ.get("TURNOUT_SERVING_TIMEOUT", "60"))  # seconds
 STARTING = 300  # seconds that turnout.serving has to load its endpoint
@@ -55,7 +55,7 @@ class Endpoint(MLModel):
 
     async def answers(self) -> bool:
         try:
-            async with self.session.get(f"/v2/models/{self.name}/ready") as response:
+            async with self.session.get(f"/v2/models/{ENDPOINT}/ready") as response:
                 return response.status == 200
         except aiohttp.ClientConnectionError:
             return False
@@ -65,7 +65,7 @@ class Endpoint(MLModel):
         if payload.id is not None:
             body["id"] = payload.id
         try:
-            async with self.session.post(f"/v2/models/{self.name}/infer", json=body) as response:
+            async with self.session.post(f"/v2/models/{ENDPOINT}/infer", json=body) as response:
                 status, answer = response.status, await response.json()
         except asyncio.TimeoutError:
             raise MLServerError(f"turnout.serving at {self.serving} took more than {TIMEOUT:g} s", 504) from None
@@ -76,7 +76,7 @@ class Endpoint(MLModel):
         for output in answer["outputs"]:
             if output["datatype"] == "FP64":  # null is NaN: gRPC's numbers have no null
                 output["data"] = [float("nan") if value is None else value for value in output["data"]]
-        return types.InferenceResponse.model_validate(answer)
+        return types.InferenceResponse.model_validate({**answer, "model_name": self.name})
 
 
 def tensor(given):
@@ -103,7 +103,10 @@ def said(answer):
 def files(endpoint: EndpointPlan) -> dict[str, bytes]:
     """The files of an endpoint's model, by their paths in an export."""
     settings = json.dumps(settings_of(endpoint), indent=2) + "\n"
-    return {f"{FOLDER}/model-settings.json": settings.encode(), f"{FOLDER}/{MODULE}.py": _RUNTIME.encode()}
+    return {
+        f"{FOLDER}/model-settings.json": settings.encode(),
+        f"{FOLDER}/{_module(endpoint)}.py": _runtime(endpoint).encode(),
+    }
 
 
 def settings_of(endpoint: EndpointPlan) -> dict[str, Any]:
@@ -111,9 +114,18 @@ def settings_of(endpoint: EndpointPlan) -> dict[str, Any]:
     described = endpoint_metadata([endpoint])
     return {
         "name": endpoint.name,
-        "implementation": f"{MODULE}.Endpoint",
+        "implementation": f"{_module(endpoint)}.Endpoint",
         "platform": described["platform"],
         "inputs": described["inputs"],
         "outputs": described["outputs"],
         "parameters": {"version": endpoint.digest[:12]},
     }
+
+
+def _runtime(endpoint: EndpointPlan) -> str:
+    return _RUNTIME.replace("@ENDPOINT@", pysource.literal(endpoint.name))
+
+
+def _module(endpoint: EndpointPlan) -> str:
+    """The name of the runtime's module: of each text another, for all models of a server share one process."""
+    return f"turnout_{digest(_runtime(endpoint).encode())[:12]}"
