@@ -43,8 +43,13 @@ $(SERVERS): .venv-%/ready: tests/engines/%.txt | $(if $(findstring .tools,$(UV))
 	@VIRTUAL_ENV=.venv-$* $(UV) pip install --quiet --compile-bytecode --requirement $<
 	@touch $@
 
-demo: .venv/ready ## Predict flight delays on the local stack, from real data
+demo: .venv/ready ## Predict flight delays on the local stack, from real data, and serve the model
 	@cd examples/flights && ../../$(BIN)/turnout run pipeline.py
+	@echo
+	@cd examples/flights && ../../$(BIN)/turnout deploy pipeline.py
+	@cd examples/flights && { ../../$(BIN)/turnout endpoints predict delay --count 3; asked=$$?; \
+		../../$(BIN)/turnout endpoints delete delay && exit $$asked; }
+	@echo 'serve it until you delete it: turnout deploy pipeline.py; turnout endpoints delete delay'
 	@echo
 	@echo 'to type these: export PATH="$$PWD/$(BIN):$$PATH"; cd examples/flights'
 

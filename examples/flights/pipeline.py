@@ -3,20 +3,22 @@
 Run it:      turnout run pipeline.py
 Deeper:      turnout run pipeline.py -p depth=8
 In a hurry:  turnout run pipeline.py -p rows=20000
+Serve it:    turnout deploy pipeline.py
 
 Each `@step` is a plain Python function: call it in a notebook or a test and it just runs. The `@pipeline`
 at the end wires them: there, calling a step runs nothing, it only records what needs what. What the steps
-are made of lies beside this file, in `delays/`.
+are made of lies beside this file, in `delays/`. The `@endpoint` serves one of them, with the model that a run made.
 """
 
 from datetime import date
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from delays import checks, features, model, report, tables
-from turnout import log_figure, log_metrics, pipeline, step, when
+from turnout import endpoint, log_figure, log_metrics, pipeline, step, when
 
 Departures = Annotated[pd.DataFrame, "departures"]  # a step with two outputs names them
 Weather = Annotated[pd.DataFrame, "weather"]
@@ -88,11 +90,15 @@ def fit(train: pd.DataFrame, *, depth: int, iterations: int, seed: int) -> HistG
 
 
 @step
-def evaluate(
-    trained: HistGradientBoostingRegressor, baseline: pd.DataFrame, test: pd.DataFrame, *, test_from: date
-) -> dict:
+def predict(trained: HistGradientBoostingRegressor, departures: pd.DataFrame) -> np.ndarray:
+    """How many minutes late each flight will arrive; the pipeline asks it of the test, the endpoint of what comes."""
+    return model.predict(trained, departures)
+
+
+@step
+def evaluate(predicted: np.ndarray, baseline: pd.DataFrame, test: pd.DataFrame, *, test_from: date) -> dict:
     """Measure model and baseline on flights that neither has seen."""
-    truth, predicted = test[model.TARGET], model.predict(trained, test)
+    truth = test[model.TARGET]
     ours, guess = report.score(truth, predicted), report.score(truth, model.predict_baseline(baseline, test))
     metrics = {**ours, "baseline_mae": guess["mae"], "baseline_r2": guess["r2"], "tested": len(test)}
     log_metrics(metrics)
@@ -161,9 +167,18 @@ def flights(
 
     baseline = fit_baseline(train)
     trained = fit(train, depth=depth, iterations=iterations, seed=seed)
-    quality = evaluate(trained, baseline, test, test_from=test_from)
+    quality = evaluate(predict(trained, test), baseline, test, test_from=test_from)
     with when((quality["mae"] < quality["baseline_mae"]) & (quality["r2"] > threshold)):  # decided while it runs
         publish(trained, quality)
 
     scores = score_month.map(months(test), trained=trained, baseline=baseline)  # one task a month
     merge(scores)
+
+
+# --- The endpoint ------------------------------------------------------------------------------------------------
+
+
+@endpoint(flights, like={"rows": "split.test"}, columns={"rows": [*model.CATEGORIES, *model.NUMBERS]})
+def delay(rows: pd.DataFrame):
+    """How many minutes late each flight will arrive, given what is known an hour before it leaves."""
+    return predict(flights["fit"], rows)

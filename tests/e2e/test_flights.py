@@ -63,8 +63,8 @@ def test_it_runs_to_its_end(run):
     assert run["state"] == "succeeded"
     states = {step["step"]: step["state"] for step in run["steps"]}
     assert set(states) == {
-        "load", "validate", "add_weather", "add_traffic", "split", "fit_baseline", "fit", "evaluate", "when_1",
-        "publish", "months", "score_month", "merge",
+        "load", "validate", "add_weather", "add_traffic", "split", "fit_baseline", "fit", "predict", "evaluate",
+        "when_1", "publish", "months", "score_month", "merge",
     }  # fmt: skip
     assert {step for step, state in states.items() if state != "succeeded"} <= {"publish"}
     (gate,) = [step for step in run["steps"] if step["step"] == "when_1"]
@@ -108,3 +108,16 @@ def test_the_figure_of_the_same_data_is_the_same(call, turnout):
         "for run in turnout.runs('flights')}), len(turnout.runs('flights')))"
     )
     assert call(sys.executable, "-c", script) == "1 2\n"
+
+
+def test_its_endpoint_answers_as_its_step_did(call, turnout, run):
+    deployed = json.loads(turnout("deploy", "pipeline.py", "--run", run["run"], "--json"))
+    try:
+        asked = json.loads(turnout("endpoints", "predict", "delay", "--count", "8", "--json"))
+    finally:
+        turnout("endpoints", "delete", "delay")
+    (compared,) = deployed["tried"]["compared"]
+    assert (compared["step"], compared["rows"], compared["differing"]) == ("predict", 8, 0)
+    assert compared["difference"] < 1e-9
+    script = f"import turnout; print(turnout.Run({run['run']!r})['predict'].load()[:8].tolist())"
+    assert asked["predictions"] == pytest.approx(json.loads(call(sys.executable, "-c", script)), rel=1e-9)

@@ -225,7 +225,7 @@ def test_the_model_takes_a_carrier_it_has_never_seen(parts):
 def test_a_report_holds_model_and_baseline(parts):
     train, test = parts
     trained, baseline = steps.fit(train, depth=4, iterations=10, seed=7), steps.fit_baseline(train)
-    quality = steps.evaluate(trained, baseline, test, test_from=date(2013, 10, 1))
+    quality = steps.evaluate(steps.predict(trained, test), baseline, test, test_from=date(2013, 10, 1))
     error = (test["arr_delay"] - model.predict(trained, test)).abs().mean()
     assert quality["mae"] == pytest.approx(error, abs=1e-4)
     assert quality["tested"] == len(test)

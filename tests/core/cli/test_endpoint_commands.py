@@ -69,7 +69,7 @@ def call(project, capfd):
     return called
 
 
-def test_an_endpoint_goes_up_and_away(call):
+def test_an_endpoint_goes_up_and_away(call, project):
     run = json.loads(call("run", "doubling.py", "--json"))["run"]
     told = call("deploy", "doubling.py")
     assert told.startswith("double is served at file://")
@@ -79,6 +79,11 @@ def test_an_endpoint_goes_up_and_away(call):
     assert json.loads(call("endpoints", "list", "--json"))[0]["versions"][0]["version"] == document["version"]
     assert call("endpoints", "list").split("\t")[:2] == ["double", "ready"]
     assert "answers 100%" in call("endpoints", "show", "double")
+    assert call("endpoints", "predict", "double", "--count", "2") == '{"x":0.0}\n  0.0\n{"x":1.0}\n  2.0\n'
+    (project / "rows.json").write_text('[{"x": 4}]')
+    assert json.loads(call("endpoints", "predict", "double", "rows.json", "--json"))["predictions"] == [8.0]
+    (project / "rows.json").write_text('{"x": 4}')
+    assert "rows.json holds no rows" in call("endpoints", "predict", "double", "rows.json", code=2)
     assert json.loads(call("endpoints", "delete", "double", "--json")) == {"name": "double", "state": "absent"}
     assert call("endpoints", "list") == "no endpoint is deployed; deploy one: turnout deploy ENDPOINT\n"
 

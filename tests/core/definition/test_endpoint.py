@@ -109,7 +109,16 @@ def test_results_are_asked_for_in_endpoints_only():
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [({"like": {"row": "load"}}, "like= names 'row'"), ({"without": {"x": []}}, "without= names 'x'")],
+    [
+        ({"like": {"row": "load"}}, "like= names 'row'"),
+        ({"without": {"x": []}}, "without= names 'x'"),
+        ({"columns": {"x": []}}, "columns= names 'x'"),
+        ({"columns": {"rows": ["x"]}}, "the columns of 'rows' of the endpoint 'delay' are chosen from no table"),
+        (
+            {"like": {"rows": "load"}, "columns": {"rows": ["x"]}, "without": {"rows": ["y"]}},
+            "the columns of 'rows' of the endpoint 'delay' are chosen twice",
+        ),
+    ],
 )
 def test_options_name_parameters(options, told):
     @endpoint(train, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,18 @@ import msgspec
 from turnout.api import allowed
 from turnout.api.deployment import Deployment
 from turnout.api.workspace import Workspace, user
+from turnout.artifacts.artifacts import Artifacts
 from turnout.base import clock
 from turnout.base.errors import DeployError, PlanError, did_you_mean
 from turnout.catalog.endpoints import Deployed, forget, history, live, remember
 from turnout.components.deployer import EndpointStatus
-from turnout.components.kinds import DEPLOYER
+from turnout.components.kinds import DEPLOYER, MATERIALIZER
 from turnout.definition.endpoint import EndpointDefinition, define
 from turnout.definition.pipeline import PipelineDefinition
+from turnout.materializers.choice import Materializers
 from turnout.model.endpoint import EndpointPlan
 from turnout.serving.narrowing import narrowed
+from turnout.serving.tables import stored_rows
 from turnout.serving.trial import Trial, check, try_out
 
 
@@ -146,6 +150,25 @@ def upload(deployment: Deployment) -> None:
     """Publish what an exported endpoint needs, and keep in the store what it serves: others apply its files."""
     deployment.publish()
     _remember(deployment.workspace, deployment.plan)
+
+
+def rows_like(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+    """A few rows of the table that an endpoint's requests are like, as requests give them.
+
+    Raises:
+        DeployError: when the endpoint has no such table.
+    """
+    plan = live(workspace.store, workspace.project.name, name, workspace.stack.name)
+    table = None if plan is None else plan.table
+    if table is None or table.like is None:
+        raise DeployError(
+            f"there are no stored rows that the endpoint {name} could be asked about",
+            fix=f"give some: turnout endpoints predict {name} rows.json",
+        )
+    materializers = Materializers(workspace.registry.all(MATERIALIZER))
+    with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        artifacts = Artifacts(workspace.store, materializers, Path(folder))
+        return stored_rows(artifacts.local_folder(table.like), [column.name for column in table.columns or ()])
 
 
 def delete(workspace: Workspace, name: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+import msgspec
 
 from turnout.cli.options import json_option, print_json, stack_option
 
@@ -83,6 +84,38 @@ def rollback(name: str, stack: str | None, as_json: bool) -> None:
     workspace = _workspace(stack)
     _deployed(workspace, name)
     _told(back(workspace, name), as_json=as_json)
+
+
+@endpoints.command()
+@click.argument("name")
+@click.argument("rows", required=False, type=click.File("rb"))
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1, 8), help="Of stored rows, how many.")
+@stack_option
+@json_option
+def predict(name: str, rows: BinaryIO | None, count: int, stack: str | None, as_json: bool) -> None:
+    """Ask an endpoint about ROWS, a file with a JSON list of objects (- for standard input); or about stored rows."""
+    from turnout.api.endpoint import rows_like
+
+    workspace = _workspace(stack)
+    _deployed(workspace, name)
+    asked = rows_like(workspace, name)[:count] if rows is None else _rows(rows)
+    answers = list(_deployer(workspace).predict(name, asked))
+    if as_json:
+        print_json({"rows": asked, "predictions": answers})
+        return
+    for row, answer in zip(asked, answers, strict=True):
+        click.echo(f"{msgspec.json.encode(row).decode()}\n  {msgspec.json.encode(answer).decode()}")
+
+
+def _rows(file: BinaryIO) -> list[dict[str, Any]]:
+    from turnout.base.errors import ConfigError
+
+    try:
+        return msgspec.json.decode(file.read(), type=list[dict[str, Any]])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(
+            f"{file.name} holds no rows: {error}", fix='write a JSON list of objects: [{"distance": 1200}]'
+        ) from None
 
 
 @endpoints.command()

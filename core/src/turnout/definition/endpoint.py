@@ -31,7 +31,8 @@ class RequestSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A parameter of an endpoint as it was defined.
 
     ``value`` is the type of what is no table, with its ``default`` in canonical form where it is not ``required``.
-    ``like`` names the output whose schema a table has, ``without`` the columns of it that requests do not give.
+    ``like`` names the output whose schema a table has, ``without`` the columns of it that requests do not give,
+    ``columns``, where there are some, those that they give.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RequestSpec(msgspec.Struct, frozen=True, kw_only=True):
     default: Any = None
     like: Output | None = None
     without: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     doc: str = ""
 
 
@@ -113,6 +115,7 @@ class EndpointDefinition:
         run: str = "latest",
         like: Mapping[str, str] | None = None,
         without: Mapping[str, Any] | None = None,
+        columns: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         scope: Mapping[str, Any] | None = None,
     ) -> None:
@@ -122,6 +125,7 @@ class EndpointDefinition:
         self.run = run
         self.like = dict(like or {})
         self.without = {name: tuple(columns) for name, columns in (without or {}).items()}
+        self.columns = {name: tuple(columns) for name, columns in (columns or {}).items()}
         self.options = dict(options or {})
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
@@ -201,7 +205,7 @@ class EndpointDefinition:
         return source
 
     def _check_names(self, signature: Signature) -> None:
-        for what, names_ in (("like", self.like), ("without", self.without)):
+        for what, names_ in (("like", self.like), ("without", self.without), ("columns", self.columns)):
             for name in names_:
                 if name not in signature.parameters:
                     raise DefinitionError(
@@ -210,6 +214,15 @@ class EndpointDefinition:
                         where=places.defined(self.function),
                         fix=f"it takes: {', '.join(signature.parameters) or 'nothing'}",
                     )
+        for name in {*self.without, *self.columns}:
+            if name not in self.like or (name in self.without and name in self.columns):
+                raise DefinitionError(
+                    f"the columns of {name!r} of the endpoint {self.name!r} are chosen "
+                    + ("twice" if name in self.like else "from no table"),
+                    where=places.defined(self.function),
+                    why="without= and columns= choose from the table that like= names",
+                    fix="give like=, and one of without= and columns=",
+                )
 
     def _request(self, parameter: Parameter, doc: str) -> RequestSpec:
         where = places.defined(self.function)
@@ -226,6 +239,7 @@ class EndpointDefinition:
                 type=parameter.type_name,
                 like=None if like is None else find_output(self.pipeline, like)[0],
                 without=self.without.get(parameter.name, ()),
+                columns=self.columns.get(parameter.name, ()),
                 doc=doc,
             )
         type_ = parameter.type
@@ -268,6 +282,7 @@ def define(
     run: str = "latest",
     like: Mapping[str, str] | None = None,
     without: Mapping[str, Any] | None = None,
+    columns: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Any]], EndpointT]:
     """Make a function an endpoint of a pipeline.
@@ -280,6 +295,7 @@ def define(
             pinned, when the endpoint is deployed.
         like: for a table of rows the output of the pipeline whose columns it has: ``{"rows": "load.departures"}``.
         without: columns of that which requests do not give, such as the label: ``{"rows": ["arr_delay"]}``.
+        columns: the columns of that which requests give, in the place of ``without``.
         options: options of deployers, by their names.
 
     Raises:
@@ -298,7 +314,9 @@ def define(
         own = function.__name__ if name is None else name
         names.check(own, "endpoint", places.defined(function), "@endpoint(…, name={})")
         scope = places.locals_of_caller() if "<locals>" in function.__qualname__ else {}
-        return cls(function, own, pipeline, run=run, like=like, without=without, options=options, scope=scope)
+        return cls(
+            function, own, pipeline, run=run, like=like, without=without, columns=columns, options=options, scope=scope
+        )
 
     return decorate
 

@@ -10,7 +10,7 @@ import msgspec
 from turnout.base.errors import PlanError, TurnoutError, raise_all
 from turnout.components.kinds import MATERIALIZER
 from turnout.components.registry import Registry
-from turnout.definition.endpoint import EndpointSpec, TracedEndpoint
+from turnout.definition.endpoint import EndpointSpec, RequestSpec, TracedEndpoint
 from turnout.definition.pipeline import Traced
 from turnout.fingerprint.fingerprint import Fingerprint, Fingerprints
 from turnout.materializers.choice import Materializers
@@ -166,7 +166,7 @@ def _missing(output: Output, served: Served, spec: EndpointSpec) -> PlanError:
     )
 
 
-def _request(request: Any, served: Served, problems: list[TurnoutError], spec: EndpointSpec) -> Request:
+def _request(request: RequestSpec, served: Served, problems: list[TurnoutError], spec: EndpointSpec) -> Request:
     columns, like, prototype = None, None, ""
     if request.like is not None:
         key = (request.like.step, request.like.output)
@@ -174,16 +174,20 @@ def _request(request: Any, served: Served, problems: list[TurnoutError], spec: E
         columns, prototype = served.tables.get(key, ((), ""))
         if like is None:
             problems.append(_missing(request.like, served, spec))
-        unknown = [name for name in request.without if name not in {column.name for column in columns}]
+        unknown = [
+            name for name in (*request.without, *request.columns) if name not in {column.name for column in columns}
+        ]
         if unknown and like is not None:
             problems.append(
                 PlanError(
-                    f"without= names {', '.join(unknown)}, which {key[0]}:{key[1]} does not have",
+                    f"{'columns' if request.columns else 'without'}= names {', '.join(unknown)}, which "
+                    f"{key[0]}:{key[1]} does not have",
                     where=spec.where,
                     fix=f"its columns are: {', '.join(column.name for column in columns)}",
                 )
             )
-        columns = tuple(column for column in columns if column.name not in request.without)
+        given = request.columns or [column.name for column in columns if column.name not in request.without]
+        columns = tuple(column for column in columns if column.name in given)
     return Request(
         name=request.name,
         type=request.type,
