@@ -138,6 +138,16 @@ def test_the_engine_is_used_by_its_stack(make, tmp_path):
     assert "succeeded" in run(turnout, "runs", "list", "--stack", "make", cwd=tmp_path, path=site)
 
 
+ANSWERS = "pure or absent or row_for_row or bad_rows or share"
+"""What is run of the suite of deployers: two endpoints go up."""
+
+
+def test_a_deployer_in_an_hour_passes_the_suite(tmp_path):
+    folder, site = written("turnout-plain", tmp_path)
+    text = run("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-k", ANSWERS, cwd=folder, path=site)
+    assert re.search(r"^\d+ passed", text, flags=re.MULTILINE), text
+
+
 def test_every_name_of_the_engine_side_is_told():
     section = GUIDE.partition("## What an engine's adapter finds ready")[2].partition("\n## ")[0]
     told = set(re.findall(r"\w+", section))
