@@ -18,7 +18,9 @@ from turnout.definition.features import Features
 from turnout.model.plan import StepPlan
 from turnout.model.spec import Entrypoint
 from turnout.serving import asgi, lookups
+from turnout.serving.app import App, Limits
 from turnout.serving.lookups import Lookup, Pool
+from turnout.serving.part import Part
 from turnout.serving.tables import BadRequest
 
 STEP = StepPlan(name="weather", entrypoint=Entrypoint(module="turnout.steps", qualname="online"))
@@ -169,7 +171,7 @@ async def ask(app, path, body=b""):
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
 
-def test_an_endpoint_answers_with_features_of_now(project, capfd):
+def test_an_endpoint_answers_with_features_of_now(project, capfd, tmp_path):
     import pandas as pd
 
     from turnout.api.workspace import Workspace
@@ -188,6 +190,13 @@ def test_an_endpoint_answers_with_features_of_now(project, capfd):
     assert answer == (200, b'{"predictions":[57.0,5.0]}')
     _, metrics = asyncio.run(ask(app, "/metrics"))
     assert b'part="features"' in metrics
+    deployment, body = sys.modules["windy"].delay.prepare(), {"rows": rows}
+    for step in deployment.plan.steps:  # and so it does as nodes of a graph
+        node = Part(deployment.plan, step.name, deployment.workspace.store, tmp_path)
+        app = App([(node, 1.0)], Limits(hosts=("*",)))
+        _, answer = asyncio.run(ask(app, "/predict", json.dumps(body).encode()))
+        body = json.loads(answer).get("next")
+    assert json.loads(answer) == {"predictions": [57.0, 5.0]}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,9 +31,8 @@ def asgi(endpoint: Endpoint, *, stack: str | None = None, run: str | None = None
 
     deployment = endpoint.prepare(stack=stack, run=run)
     deployment.publish()
-    work = tempfile.TemporaryDirectory(prefix="turnout-")
-    service = Service(deployment.plan, deployment.workspace.store, Path(work.name), deployment.workspace.registry)
+    work = tempfile.mkdtemp(prefix="turnout-")
+    service = Service(deployment.plan, deployment.workspace.store, Path(work), deployment.workspace.registry)
+    weakref.finalize(service, shutil.rmtree, work, ignore_errors=True)
     service.load()
-    app = App([(service, 1.0)], Limits(hosts=("*",)))
-    app.work = work
-    return app
+    return App([(service, 1.0)], Limits(hosts=("*",)))

@@ -77,8 +77,6 @@ class App:
         for version in self.versions:
             if version.service.batchable:
                 version.batcher = Batcher(version.service, version.metrics.observe, self.limits.rows)
-        self.work: object = None
-        """What is to live as long as the application."""
         self.closing = False
         """Whether connections are to end: another process takes over."""
         self.document = pages.openapi(first, self.limits.rows)

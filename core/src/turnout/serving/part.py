@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from turnout.model.inputs import Output, Param
 from turnout.model.plan import OutputPlan
 from turnout.model.records import Artifact, OutputRecord
 from turnout.serving.answers import Answer, encoded
+from turnout.serving.lookups import Pending
 from turnout.serving.service import Observe, Service
 from turnout.serving.tables import BadRequest
 from turnout.stores.local import LocalConfig, LocalStore
@@ -104,13 +105,33 @@ class Part(Service):
             RunError: when a value cannot be handed on.
             Exception: whatever the step raises.
         """
+        answering = self._answer(given, observe)
+        try:
+            while True:
+                next(answering).wait()
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+
+    async def answer_later(self, given: Mapping[str, Any], observe: Observe) -> Answer:
+        """As :meth:`answer`; other requests are answered while features are looked up."""
+        answering = self._answer(given, observe)
+        while True:
+            try:
+                pending = next(answering)
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+            await pending.wait_async()
+
+    def _answer(self, given: Mapping[str, Any], observe: Observe) -> Generator[Pending, None, Answer]:
         handed = {name: value for name, value in given.items() if ":" in name}
         requests = {name: value for name, value in given.items() if ":" not in name}
         with tempfile.TemporaryDirectory(dir=self.artifacts.work) as folder:
             desk = self._desk(Path(folder))
             arguments = self.decode(given if self._first else requests)
             made = {key: self._read(desk, name, handed) for name, key in self._taken.items()}
-            self.make(arguments, made, observe)
+            yield from self._make(arguments, made, observe)
             if not self._last:
                 own = {
                     name: self._written(desk, name, made[key], output)
