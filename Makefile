@@ -71,6 +71,7 @@ test-pandas: .venv/ready ## What values become, with pandas 2
 
 soak: .venv/ready .venv-engines/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak
+	@TURNOUT_BODIES=20000 $(BIN)/pytest -q tests/core/serving/test_bad_input.py
 	@TURNOUT_ALL_CASES=1 .venv-engines/bin/pytest -q tests/soak/engines tests/engines/test_beam_plugin.py
 
 first-day: .venv/ready ## The README, the guide and the stacks' page typed from wheels, in an empty environment

@@ -59,8 +59,8 @@ class TestLocalDeployer(DeployerSuite):
         )
         with urllib.request.urlopen(f"{url}/openapi.json") as response:
             schema = json.load(response)
-        rows = schema["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        assert rows["properties"]["rows"]["items"]["required"] == ["x"]
+        body = schema["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert body["anyOf"][0]["properties"]["rows"]["items"]["required"] == ["x"]
         infer = {"id": "7", "inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [4.0]}]}
         status, answer = post(url, infer, "/v2/models/double/infer")
         assert (status, answer["id"], answer["outputs"][0]["data"]) == (200, "7", [8.0])

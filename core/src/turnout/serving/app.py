@@ -28,8 +28,8 @@ ROW_ID = b"x-row-id"
 """The header by which a client says whose request it is: of two versions, one answers all with the same."""
 VERSION = "x-turnout-version"
 Receive = Callable[[], Awaitable[Any]]
-Read = Callable[[Any, Service], tuple[dict[str, Any], Any]]
-"""What a JSON document gives, by the endpoint's parameters; and what writing its answer takes."""
+Read = Callable[[Any, Service, int], tuple[dict[str, Any], Any]]
+"""What a JSON document gives, of so many rows at most, by the parameters; and what writing its answer takes."""
 Write = Callable[[Answer, Any], dict[str, Any]]
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -133,10 +133,10 @@ class App:
             arrived = time.perf_counter()
             try:
                 document = _decode(body)
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise BadRequest(f"the body is not JSON: {error}", status=400) from None
-            given, context = read(document, version.service)
-            rows = self._rows(version, given)
+            given, context = read(document, version.service, self.limits.rows)
+            rows = _rows(version.service, given, self.limits.rows)
             observe("parse", time.perf_counter() - arrived)
             answer = await version.answer(given)
             version.metrics.answered(rows, answer.values)
@@ -175,16 +175,6 @@ class App:
         if size > self.limits.bytes:
             raise BadRequest(f"the body has {size} bytes, {self.limits.bytes} are taken", status=413)
         return body
-
-    def _rows(self, version: Version, given: dict[str, Any]) -> list[Any]:
-        """The rows of a request, still as they came."""
-        table = version.service.plan.table
-        rows = given.get(table.name) if table is not None else None
-        if table is None or not isinstance(rows, list):
-            return []
-        if len(rows) > self.limits.rows:
-            raise BadRequest(f"has {len(rows)} rows, {self.limits.rows} are taken", table.name, status=413)
-        return rows
 
     def _chosen(self, scope: Any, body: bytes) -> Version:
         """The version that answers: always the same for one row id, or without one for one body."""
@@ -243,7 +233,18 @@ def _document(answer: Answer, _context: Any) -> dict[str, Any]:
     return answer.document
 
 
-def _given(document: Any, service: Service) -> tuple[dict[str, Any], None]:
+def _rows(service: Service, given: dict[str, Any], most: int) -> list[Any]:
+    """The rows of a request, still as they came."""
+    table = service.plan.table
+    rows = given.get(table.name) if table is not None else None
+    if table is None or not isinstance(rows, list):
+        return []
+    if len(rows) > most:
+        raise BadRequest(f"has {len(rows)} rows, {most} are taken", table.name, status=413)
+    return rows
+
+
+def _given(document: Any, service: Service, _most: int) -> tuple[dict[str, Any], None]:
     """What a body of ``POST /predict`` gives: an object by the endpoint's parameters, or of one table just its rows."""
     if isinstance(document, list) and service.plan.table is not None:
         return {service.plan.table.name: document}, None

@@ -16,8 +16,11 @@ _TYPES = {
 _PARAMS = {"int": "INT64", "float": "FP64", "bool": "BOOL"}
 
 
-def given(document: Any, service: Service) -> tuple[dict[str, Any], Any]:
+def given(document: Any, service: Service, most: int) -> tuple[dict[str, Any], Any]:
     """What an inference request gives, by the endpoint's parameters; and what its answer repeats.
+
+    Args:
+        most: how many rows are taken.
 
     Raises:
         BadRequest: for what is no inference request.
@@ -32,6 +35,8 @@ def given(document: Any, service: Service) -> tuple[dict[str, Any], Any]:
         where = f"inputs[{n}]"
         if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
             raise BadRequest("takes an object with name, shape, datatype and data", where, status=400)
+        if tensor["name"] in columns or tensor["name"] in values:
+            raise BadRequest("has a name that one before it has", where)
         data, shape = tensor.get("data"), tensor.get("shape")
         flat = isinstance(shape, list) and shape in ([len(data)], [len(data), 1]) if isinstance(data, list) else False
         if not flat:
@@ -46,12 +51,14 @@ def given(document: Any, service: Service) -> tuple[dict[str, Any], Any]:
             columns[tensor["name"]] = data
     if table is None:
         if columns:
-            raise BadRequest(f"has no input {next(iter(columns))!r}", "inputs")
+            raise BadRequest(f"has no input {next(iter(columns))[:40]!r}", "inputs")
     else:
         lengths = {len(data) for data in columns.values()}
         if len(lengths) > 1:
-            raise BadRequest(f"takes columns of one length, not of {', '.join(map(str, sorted(lengths)))}", "inputs")
+            raise BadRequest(f"takes columns of one length, not of {min(lengths)} and of {max(lengths)}", "inputs")
         count = lengths.pop() if lengths else 0
+        if count > most:
+            raise BadRequest(f"has {count} rows, {most} are taken", "inputs", status=413)
         values[table.name] = [{name: data[n] for name, data in columns.items()} for n in range(count)]
     return values, (service.plan, document.get("id"))
 

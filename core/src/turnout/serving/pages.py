@@ -6,159 +6,123 @@ import json
 from html import escape
 from typing import Any
 
-from turnout.model.endpoint import Column, EndpointPlan, Request
-from turnout.model.types import ParamType
+from turnout.model.endpoint import EndpointPlan
+from turnout.serving.schemas import example, of_request
 
-_JSON_TYPES = {
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "str": "string",
-    "list": "array",
-    "dict": "object",
+JSON = "application/json"
+_REFUSALS = {
+    400: "The body is not JSON, or no request.",
+    413: "Too many rows, or too many bytes.",
+    421: "The Host header names nobody that is served here.",
+    422: "A column, a type or a value is wrong: where, and what.",
+    500: "A step failed.",
 }
-_FORMATS = {"datetime": "date-time", "date": "date", "timedelta": "duration"}
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {"what": {"type": "string"}, "where": {"type": "string"}},
+            "required": ["what"],
+        }
+    },
+    "required": ["error"],
+}
+_TENSOR = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "datatype": {"type": "string"},
+        "data": {"type": "array"},
+    },
+    "required": ["name", "shape", "data"],
+}
 
 
 def openapi(plan: EndpointPlan, max_rows: int) -> dict[str, Any]:
     """The OpenAPI 3.1 document of an endpoint."""
-    properties = {request.name: _schema(request, max_rows) for request in plan.requests}
-    body = {
-        "type": "object",
-        "properties": properties,
-        "required": [request.name for request in plan.requests if request.required],
-        "additionalProperties": False,
-    }
-    answer: dict[str, Any] = {"predictions": {"type": "array"}} if plan.table is not None else {"prediction": {}}
-    error = {
+    model = f"/v2/models/{plan.name}"
+    by_row = plan.table is not None
+    answer: dict[str, Any] = {"predictions": {"type": "array"}} if by_row else {"prediction": {}}
+    predictions = {"type": "object", "properties": answer, "required": list(answer)}
+    summary = f"What {plan.name} answers" + (", a value for each row" if by_row else "")
+    inferred = {
         "type": "object",
         "properties": {
-            "error": {"type": "object", "properties": {"what": {"type": "string"}, "where": {"type": "string"}}}
+            "model_name": {"const": plan.name},
+            "model_version": {"type": "string"},
+            "outputs": {"type": "array", "items": {**_TENSOR, "required": list(_TENSOR["properties"])}},
+            "id": {"type": "string"},
         },
-        "required": ["error"],
+        "required": ["model_name", "model_version", "outputs"],
     }
-    refused = {str(code): _response(text, error) for code, text in _REFUSALS.items()}
+    inputs = {"type": "object", "properties": {"inputs": {"type": "array", "items": _TENSOR}}, "required": ["inputs"]}
+    anything = {"type": "object"}
     return {
         "openapi": "3.1.0",
         "info": {"title": plan.name, "version": plan.digest[:12], "description": plan.doc},
         "paths": {
-            "/predict": {
-                "post": {
-                    "summary": f"What {plan.name} answers, a value for each row"
-                    if plan.table is not None
-                    else f"What {plan.name} answers",
-                    "operationId": "predict",
-                    "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-                    "responses": {
-                        "200": _response(
-                            "The answer.",
-                            {"type": "object", "properties": answer, "required": list(answer)},
-                        ),
-                        **refused,
-                    },
-                }
-            }
+            "/predict": _post("predict", summary, _body(plan, max_rows), predictions),
+            f"{model}/infer": _post("infer", "The same by the Open Inference Protocol", inputs, inferred),
+            model: _get("metadata", "What the Open Inference Protocol tells of the endpoint", anything),
+            "/v2": _get("server", "What the Open Inference Protocol tells of the server", anything),
+            "/health/live": _get("live", "Whether it runs", anything),
+            "/health/ready": _get("ready", "Whether it answers", anything),
+            "/metrics": _get("metrics", "For Prometheus", {"type": "string"}, "text/plain"),
         },
     }
 
 
-_REFUSALS = {
-    400: "The body is not JSON.",
-    413: "Too many rows, or too many bytes.",
-    422: "A column, a type or a value is wrong: where, and what.",
-    500: "A step failed.",
-}
+def _body(plan: EndpointPlan, max_rows: int) -> dict[str, Any]:
+    schemas = {request.name: of_request(request, max_rows) for request in plan.requests}
+    required = [request.name for request in plan.requests if request.required]
+    whole = {"type": "object", "properties": schemas, "required": required, "additionalProperties": False}
+    if plan.table is None or required not in ([], [plan.table.name]):
+        return whole
+    return {"anyOf": [whole, schemas[plan.table.name]]}  # the rows alone do, too
 
 
-def _response(text: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
+def _post(name: str, summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    refused = {str(code): _response(text, _ERROR) for code, text in _REFUSALS.items()}
+    return {
+        "post": {
+            "summary": summary,
+            "operationId": name,
+            "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
+            "responses": {"200": _response("The answer.", answer), **refused},
+        }
+    }
 
 
-def _schema(request: Request, max_rows: int) -> dict[str, Any]:
-    told = {"description": request.doc} if request.doc else {}
-    if request.value is not None:
-        default = {} if request.required else {"default": request.default}
-        return {**_of_param(request.value), **default, **told}
-    row: dict[str, Any] = {"type": "object"}
-    if request.columns is not None:
-        row["properties"] = {column.name: _of_column(column) for column in request.columns}
-        row["required"] = [column.name for column in request.columns]
-        row["additionalProperties"] = False
-    return {"type": "array", "items": row, "maxItems": max_rows, **told}
+def _get(name: str, summary: str, answer: dict[str, Any], media: str = JSON) -> dict[str, Any]:
+    responses = {"200": _response(summary, answer, media), "421": _response(_REFUSALS[421], _ERROR)}
+    return {"get": {"summary": summary, "operationId": name, "responses": responses}}
 
 
-def _of_param(type_: ParamType) -> dict[str, Any]:
-    if type_.choices:
-        return {"enum": [*type_.choices, *([None] if type_.optional else [])]}
-    if type_.kind in _FORMATS:
-        schema: dict[str, Any] = {"type": "string", "format": _FORMATS[type_.kind]}
-    elif type_.kind in _JSON_TYPES:
-        schema = {"type": _JSON_TYPES[type_.kind]}
-    else:
-        return {}
-    return {**schema, "type": [schema["type"], "null"]} if type_.optional else schema
+def _response(text: str, schema: dict[str, Any], media: str = JSON) -> dict[str, Any]:
+    return {"description": text, "content": {media: {"schema": schema}}}
 
 
-def _of_column(column: Column) -> dict[str, Any]:
-    kind = column.type.partition("<")[0].partition("[")[0].partition("(")[0]
-    schema: dict[str, Any]
-    if kind.startswith(("int", "uint")):
-        bits, signed = int(kind.removeprefix("u")[3:]), not kind.startswith("u")
-        low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-        schema = {"type": "integer", "minimum": low, "maximum": high}
-    else:
-        schema = {
-            "double": {"type": "number"}, "float": {"type": "number"}, "halffloat": {"type": "number"},
-            "bool": {"type": "boolean"}, "timestamp": {"type": "string", "format": "date-time"},
-            "date32": {"type": "string", "format": "date"}, "date64": {"type": "string", "format": "date"},
-            "time32": {"type": "string", "format": "time"}, "time64": {"type": "string", "format": "time"},
-            "duration": {"type": "string", "format": "duration"}, "list": {"type": "array"},
-            "large_list": {"type": "array"}, "struct": {"type": "object"}, "null": {"type": "null"},
-            "string": {"type": "string"}, "large_string": {"type": "string"}, "string_view": {"type": "string"},
-            "binary": {"type": "string", "contentEncoding": "base64"}, "dictionary": {},
-        }.get(kind, {"type": "string"})  # fmt: skip
-    if column.nullable and "type" in schema and schema["type"] != "null":
-        schema = {**schema, "type": [schema["type"], "null"]}
-    return {**schema, "description": column.type}
-
-
-def example(document: dict[str, Any]) -> dict[str, Any]:
-    """A body that fits the document: one row, each value the simplest of its type."""
-    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    return {name: _example(schema) for name, schema in body["properties"].items()}
-
-
-def _example(schema: dict[str, Any]) -> Any:
-    if "default" in schema:
-        return schema["default"]
-    if "enum" in schema:
-        return schema["enum"][0]
-    kind = schema.get("type", "string")
-    kind = kind[0] if isinstance(kind, list) else kind
-    if kind == "array":
-        items = schema.get("items", {})
-        return [_example(items)] if items.get("properties") else []
-    if kind == "object":
-        return {name: _example(one) for name, one in schema.get("properties", {}).items()}
-    texts = {"date-time": "2026-01-31T12:00:00", "date": "2026-01-31", "time": "12:00:00", "duration": "PT1H"}
-    if schema.get("description", "").startswith("timestamp[") and "tz=" in schema["description"]:
-        texts["date-time"] += "Z"
-    return {"integer": 0, "number": 0.0, "boolean": False, "null": None}.get(
-        kind, texts.get(schema.get("format", ""), "")
-    )
+def _taken(document: dict[str, Any]) -> dict[str, Any]:
+    """The schemas of the endpoint's parameters."""
+    body = document["paths"]["/predict"]["post"]["requestBody"]["content"][JSON]["schema"]
+    properties: dict[str, Any] = body.get("anyOf", [body])[0]["properties"]
+    return properties
 
 
 def page(document: dict[str, Any]) -> str:
     """A page that describes an endpoint and tries it; it loads nothing from elsewhere."""
     info = document["info"]
-    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    rows = "".join(_table_row(name, schema) for name, schema in body["properties"].items())
+    taken = _taken(document)
+    rows = "".join(_table_row(name, schema) for name, schema in taken.items())
+    body = {name: example(schema) for name, schema in taken.items()}
     return _PAGE.format(
         title=escape(info["title"]),
         version=escape(info["version"]),
         doc=escape(info["description"]),
         rows=rows,
-        example=escape(json.dumps(example(document), indent=2, ensure_ascii=False)),
+        example=escape(json.dumps(body, indent=2, ensure_ascii=False)),
     )
 
 

@@ -183,7 +183,10 @@ class Service:
         for name in given:
             if name not in names:
                 raise BadRequest(f"the endpoint takes {', '.join(sorted(names)) or 'nothing'}", name)
-        return {request.name: self._argument(request, given) for request in self.plan.requests}
+        try:
+            return {request.name: self._argument(request, given) for request in self.plan.requests}
+        except RecursionError:
+            raise BadRequest("the body is nested too deeply") from None
 
     def _argument(self, request: Request, given: Mapping[str, Any]) -> Any:
         if request.name not in given:
@@ -267,6 +270,8 @@ class Service:
         arguments = self.decode(given)
         rows = None if self.plan.table is None else len(given.get(self.plan.table.name, ()))
         observe("decode", time.perf_counter() - started)
+        if rows == 0:  # many models fail on an empty table
+            return Answer([], by_row=True)
         return self.answered(arguments, rows, observe)
 
     async def answer_later(self, given: Mapping[str, Any], observe: Observe) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from turnout.serving.pandas import Pandas
 
 STORED = 8
 """How many rows of the table that requests are like an endpoint is tried on, at most."""
+DEPTH = 20
+"""How deep the values of columns of any type are nested: to find their types takes time that grows with it."""
 
 
 class BadRequest(Exception):
@@ -44,15 +47,15 @@ class TableReader:
         self._nullable: dict[str, bool] = {}
         self._codes: dict[str, dict[Any, int]] = {}
         if request.prototype:
-            self._empty = _read(request.prototype).select([column.name for column in request.columns or ()])
+            self._empty = table_of(request)
             declared = {column.name: column for column in request.columns or ()}
             if not (self.arrow or self.polars):
                 self._pandas = Pandas(frames.to_pandas(self._empty))
             for field, column in zip(self._empty.schema, self._empty.columns, strict=True):
                 self._converters[field.name] = converter(field.type)
                 self._nullable[field.name] = declared[field.name].nullable
-                if (categories := _categories(column)) is not None:
-                    self._codes[field.name] = {value: n for n, value in enumerate(categories)}
+                if (kinds := _categories(column)) is not None:
+                    self._codes[field.name] = {value: n for n, value in enumerate(kinds)}
 
     def of_rows(self, rows: Any) -> Any:
         """The table of rows, an object each.
@@ -67,6 +70,8 @@ class TableReader:
                 raise BadRequest("takes an object, a column by its name each", f"{self.name}[{n}]")
         if self._empty is None:
             names = list(dict.fromkeys(name for row in rows for name in row))
+            if rows and not names:
+                raise BadRequest("has no column", f"{self.name}[0]")
         else:
             names = list(self._converters)
             for n, row in enumerate(rows):
@@ -83,6 +88,8 @@ class TableReader:
         import pyarrow as pa
 
         if self._empty is None:
+            if any(_is_deep(value, DEPTH) for values in columns.values() for value in values):
+                raise BadRequest(f"takes lists and objects within each other up to {DEPTH} levels", self.name)
             try:
                 return self._made(pa.table({name: list(values) for name, values in columns.items()}))
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
@@ -98,7 +105,7 @@ class TableReader:
         for name in columns:
             if name not in self._converters:
                 guess = did_you_mean(name, self._converters)
-                raise BadRequest(f"has no column {name!r}. {guess}".rstrip(" ."), where)
+                raise BadRequest(f"has no column {_shown(name)}. {guess}".rstrip(" ."), where)
         missing = [name for name in self._converters if name not in columns]
         if missing:
             raise BadRequest(f"lacks {', '.join(repr(name) for name in missing)}", where)
@@ -139,11 +146,25 @@ class TableReader:
         )
 
     def _made(self, arrow: Any) -> Any:
+        import pyarrow as pa
+
         if self.arrow:
             return table.as_written(arrow)
         if self.polars:
             return table.as_polars(arrow)
-        return frames.to_pandas(arrow)
+        try:
+            return frames.to_pandas(arrow)
+        except (pa.ArrowException, ValueError, OverflowError) as error:  # times that pandas has no types for
+            raise BadRequest(f"is no table of pandas: {error}", self.name) from None
+
+
+def table_of(request: Request) -> Any:
+    """The table without rows of a request that has columns.
+
+    Raises:
+        ConfigError: when the plan holds none that can be read.
+    """
+    return _read(request.prototype).select([column.name for column in request.columns or ()])
 
 
 def prototype(empty: Any) -> str:
@@ -160,7 +181,7 @@ def categories(request: Request) -> dict[str, list[Any]]:
     """The categories of a request's columns, by the columns that have some."""
     if not request.prototype:
         return {}
-    empty = _read(request.prototype)
+    empty = table_of(request)
     found = {name: _categories(empty.column(name)) for name in empty.column_names}
     return {name: values for name, values in found.items() if values is not None}
 
@@ -188,6 +209,12 @@ def _categories(column: Any) -> list[Any] | None:
     return column.chunk(0).dictionary.to_pylist() if of.is_dictionary(column.type) else None
 
 
+def _is_deep(value: Any, most: int) -> bool:
+    if not isinstance(value, (list, dict)):
+        return False
+    return most == 0 or any(_is_deep(one, most - 1) for one in (value.values() if isinstance(value, dict) else value))
+
+
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value) if isinstance(value, (list, dict)) else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -23,7 +23,8 @@ from turnout import endpoint, pipeline, step
 
 @step
 def table() -> pa.Table:
-    return pa.table({"x": [1.0, 2.0, 3.0], "name": ["one", "two", "three"]})
+    schema = pa.schema([pa.field("x", pa.float64(), nullable=False), ("name", pa.string())])
+    return pa.table({"x": [1.0, 2.0, 3.0], "name": ["one", "two", "three"]}, schema=schema)
 
 
 @step
@@ -90,5 +91,5 @@ def make_served(folder: Path) -> Served:
         store=LocalStore.from_url(str(folder / ".turnout" / "store")),
         rows=[{"x": 1.0}, {"x": 2.5}],
         predictions=[2.0, 5.0],
-        bad_rows=[{}, {"x": "two"}, {"x": 1.0, "y": 1.0}],
+        bad_rows=[{}, {"x": "two"}, {"x": None}, {"x": 1.0, "y": 1.0}],
     )
