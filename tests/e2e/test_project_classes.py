@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,11 @@ def test_what_the_project_made_is_read_in_its_folder(tmp_path: Path) -> None:
     path = Path(call("artifacts", "load", "latest", "write").strip())
     assert path.read_text() == "<p>"
     assert path.is_relative_to(tmp_path / ".turnout/loaded")
+    assert path.name == "report.html"
+    assert "\tfile\t3\treport.html\n" in call("artifacts", "list")
+    assert "\tfile\t3\treport.html\n" in call("artifacts", "list", "latest")
+    assert re.search(r"name +report.html\n", call("artifacts", "show", "latest", "write"))
+    assert "File report.html, 3 bytes" in call("runs", "show", "latest", "write")
     call("promote", "latest", "thing", "--alias", "best")
     assert call("artifacts", "load", "best") == "a thing\n"
     assert call("verify", first, second).startswith("no difference: 4 steps")

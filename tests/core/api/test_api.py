@@ -96,6 +96,7 @@ def test_a_run_has_its_parameters_state_and_metrics(run):
     assert run.state == "succeeded"
     assert run.params["depth"] == 2
     assert run.params["path"]["suffix"] == ".csv"
+    assert run.params["path"]["name"] == "rows.csv"
     assert run.info.options.tags == {"team": "ops", "tier": "1"}
     assert run.metrics == {"depth": 2.0, "score": 7.0}
     assert run["fit"].metrics == {"depth": 2.0}

@@ -228,6 +228,22 @@ def test_a_step_may_do_with_its_file_what_it_likes(artifacts: Artifacts, tmp_pat
     assert artifacts.load(artifact).read_bytes() == b"data"
 
 
+def test_a_file_keeps_its_name_on_the_record_and_for_a_user(artifacts: Artifacts, tmp_path: Path) -> None:
+    source = tmp_path / "a report.v2.html"
+    source.write_text("<p>")
+    artifact = saved(artifacts, File(source))
+    assert artifact.name == "a report.v2.html"
+    assert artifacts.load(artifact).name == "input.html", "a step sees a neutral one"
+    artifacts.kept = tmp_path / "loaded"
+    assert artifacts.load(artifact) == tmp_path / "loaded" / artifact.digest[:12] / "a report.v2.html"
+    hostile = msgspec.structs.replace(artifact, name="../../out.html")
+    assert artifacts.load(hostile).name == "input.html"
+    (tmp_path / "taken").write_text("")
+    artifacts.kept = tmp_path / "taken"
+    assert artifacts.load(artifact).is_relative_to(tmp_path / "work"), "a folder that cannot be made"
+    assert saved(artifacts, artifacts.load(artifact)).name == "", "what a step was given has no name of its own"
+
+
 def test_a_step_may_do_with_its_folder_what_it_likes(artifacts: Artifacts, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "empty").mkdir(parents=True)

@@ -257,7 +257,7 @@ def test_materializers_are_chosen_while_planning(plan):
 
 def test_local_data_is_in_the_plan_by_digest(plan):
     defaults = {param.name: param.default for param in plan.params}
-    assert set(defaults["path"]) == {"digest", "suffix"}
+    assert set(defaults["path"]) == {"digest", "suffix", "name"}
     assert defaults["path"]["suffix"] == ".csv"
     assert defaults["extra"]["suffix"] == ""
     assert plan.by_name["fit"].files == {

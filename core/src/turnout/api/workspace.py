@@ -28,6 +28,9 @@ from turnout.stack.find import load_stack
 from turnout.stack.stack import Stack
 from turnout.stores.run import Run, read_plan
 
+LOADED = ".turnout/loaded"
+"""The folder of the project that files lie in which were loaded; it is never packed."""
+
 
 class Workspace:
     """A project bound to a stack; everything is made when it is first needed."""
@@ -85,7 +88,10 @@ class Workspace:
     def session(self, plan: Plan, info: RunInfo) -> Session:
         """A run, to be read here, as far as the stack's policies allow; classes of the project can be imported."""
         self.project.on_path()
-        return Session(Run(self.store, plan, info), in_process=True, registry=self.registry, readers=self.policies)
+        run = Run(self.store, plan, info)
+        session = Session(run, in_process=True, registry=self.registry, readers=self.policies)
+        session.artifacts.kept = self.project.root / LOADED
+        return session
 
     def orchestrator_of(self, info: RunInfo) -> Orchestrator[Any]:
         """The stack's orchestrator, if it is the one that ran a run.

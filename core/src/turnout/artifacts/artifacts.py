@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import msgspec
 from turnout.artifacts import blobs, small
 from turnout.artifacts import errors as artifact_errors
 from turnout.artifacts.blobs import short
-from turnout.artifacts.saving import CONTENT_TYPES, Saver
+from turnout.artifacts.saving import CONTENT_TYPES, INPUTS, Saver
 from turnout.base import canonical
 from turnout.base.errors import ArtifactError, PlanError, PluginError
 from turnout.base.redaction import Redactor
@@ -27,7 +27,7 @@ from turnout.materializers import plain, private
 from turnout.materializers.choice import Materializers
 from turnout.materializers.classes import name_of
 from turnout.materializers.own import Own
-from turnout.materializers.paths import FILE, FOLDER, suffix_of
+from turnout.materializers.paths import FILE, FOLDER, is_name, suffix_of
 from turnout.materializers.pickled import Executed
 from turnout.materializers.pickles import stopped_by
 from turnout.materializers.sameness import same
@@ -56,6 +56,8 @@ class Artifacts(Saver):
     ) -> None:
         super().__init__(store, materializers, work, redactor)
         self.allow = allow
+        self.kept: Path | None = None
+        """Where files that are loaded stay, by their own names; None: as for a step, by neutral ones, for a time."""
 
     def load(self, artifact: Artifact, wanted: TypeName = ANY) -> Any:
         """Read a value, verified and made anew: no change to it reaches the store or another reader.
@@ -73,7 +75,7 @@ class Artifacts(Saver):
             return small.unpack(artifact)
         manifest = self._manifest(artifact)
         if manifest.materializer in CONTENT_TYPES or wanted.name in (FILE, FOLDER):
-            return self._content(manifest, "input")
+            return self._content(manifest, artifact.name if self.kept and is_name(artifact.name) else "")
         materializer = self.materializers.named(manifest.materializer)
         if materializer.pickled and not artifact.marked:
             raise ArtifactError(
@@ -138,7 +140,7 @@ class Artifacts(Saver):
         Raises:
             ArtifactError: when the artifact is gone or damaged, or is of several files that are no folder.
         """
-        return self._content(self._manifest(artifact), name)
+        return self._content(self._manifest(artifact), "", neutral=name)
 
     def local_folder(self, artifact: Artifact) -> Path:
         """A folder with the artifact's files, verified, to be read and not changed; an inline value is ``value.json``.
@@ -216,10 +218,14 @@ class Artifacts(Saver):
             )
         return manifest
 
-    def _content(self, manifest: Manifest, name: str) -> File | Folder:
-        """A copy of the artifact's file, or of its folder, that the step may do with as it likes."""
+    def _content(self, manifest: Manifest, name: str, *, neutral: str = "input") -> File | Folder:
+        """A copy of the artifact's file, or of its folder, that whoever gets it may do with as they like.
+
+        Args:
+            name: its own name; else it has the *neutral* one, with its suffix.
+        """
         if manifest.materializer == "folder":
-            return Folder(self._replace(manifest, name))
+            return Folder(self._replace(manifest, name or neutral))
         if len(manifest.files) != 1:
             raise ArtifactError(
                 f"the artifact {short(manifest.digest)} cannot be handed on as a file",
@@ -228,9 +234,9 @@ class Artifacts(Saver):
             )
         entry = manifest.files[0]
         own = suffix_of(entry.path)
-        named = name.partition(".")[0] + own if own else name
-        target = self._made(self.work / "inputs" / manifest.digest[:12]) / named
-        partial = target.with_name(f".{named}.partial")
+        named = name or (neutral.partition(".")[0] + own if own else neutral)
+        target = self._place(manifest) / named
+        partial = target.with_name(f".{os.getpid()}.partial")
         shutil.copyfile(self.blobs.folder(manifest) / entry.path, partial)
         partial.replace(target)
         return File(target)
@@ -254,10 +260,17 @@ class Artifacts(Saver):
                 shutil.rmtree(folder)
 
     def _replace(self, manifest: Manifest, name: str) -> Path:
-        target = self._made(self.work / "inputs" / manifest.digest[:12]) / name
+        target = self._place(manifest) / name
         if os.path.lexists(target):
             shutil.rmtree(target)
         return self.blobs.copy(manifest, target)
+
+    def _place(self, manifest: Manifest) -> Path:
+        """The folder that files of an artifact are copied to."""
+        if self.kept is not None:
+            with suppress(OSError):  # where the project cannot be written to, they last as long as this process
+                return self._made(self.kept / manifest.digest[:12])
+        return self._made(self.work / INPUTS / manifest.digest[:12])
 
     @staticmethod
     def _made(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -22,13 +23,15 @@ from turnout.materializers import uses
 from turnout.materializers.choice import AUTO, Materializers
 from turnout.materializers.classes import name_of, names_of
 from turnout.materializers.own import Own
-from turnout.materializers.paths import FILE, FOLDER, suffix_of, temporary
+from turnout.materializers.paths import FILE, FOLDER, own_name, suffix_of, temporary
 from turnout.materializers.pickles import holds_pickle
 from turnout.model.plan import OutputPlan
 from turnout.model.profile import Profile
 from turnout.model.records import Artifact, FileEntry, Manifest, OutputRecord
 from turnout.model.types import ANY
 
+INPUTS = "inputs"
+"""The folder within the work folder that files given to steps lie in."""
 PROFILED = 20
 """How many elements of a list output have their profiles on record, the first ones."""
 CONTENT_TYPES = {"file": FILE, "folder": FOLDER}
@@ -102,6 +105,10 @@ class Saver:
                 written.rename(folder / _neutral(path.name, suffix))
             return blobs.reference(self.blobs.write(folder, kind, known.type), pickled=False)
 
+    def is_input(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a file or folder lies where a step's inputs do, under a neutral name."""
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.work / INPUTS))
+
     def _has(self, artifact: Artifact) -> bool:
         try:
             manifest = self.blobs.manifest(artifact.digest)
@@ -151,6 +158,8 @@ class Saver:
             found = blobs.reference(manifest, pickled)
             if isinstance(profile, Profile):
                 found = msgspec.structs.replace(found, profile=profile)
+            if first.name in CONTENT_TYPES and not self.is_input(value):
+                found = msgspec.structs.replace(found, name=own_name(value))
             return found, needed if pickled else needed or None
         assert reason is not None
         raise reason

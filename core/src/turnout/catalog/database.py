@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 """The format of the tables. A file of another one is removed: all that it holds can be read again."""
 PATIENCE = 30.0
 """Seconds to wait for another process that writes to the file."""
@@ -30,6 +30,7 @@ CREATE TABLE steps (
 CREATE TABLE outputs (
     run INTEGER NOT NULL, step TEXT NOT NULL, element INTEGER NOT NULL, output TEXT NOT NULL, number INTEGER NOT NULL,
     digest TEXT NOT NULL, type TEXT NOT NULL, materializer TEXT NOT NULL, size INTEGER NOT NULL,
+    name TEXT NOT NULL,
     PRIMARY KEY (run, step, element, output, number),
     FOREIGN KEY (run, step, element) REFERENCES steps ON DELETE CASCADE) WITHOUT ROWID;
 CREATE TABLE changes (project TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (project, name)) WITHOUT ROWID;

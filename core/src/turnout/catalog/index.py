@@ -34,7 +34,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class ListedArtifact(msgspec.Struct, frozen=True):
-    """An artifact of a committed step; ``element`` counts within a list output."""
+    """An artifact of a committed step; ``element`` counts within a list output, ``name`` is a file's own."""
 
     run: str
     pipeline: str
@@ -47,6 +47,7 @@ class ListedArtifact(msgspec.Struct, frozen=True):
     type: str
     materializer: str
     size: int
+    name: str
 
 
 class Index:
@@ -127,7 +128,7 @@ class Index:
             given.extend((kind, f":{kind}", f":{kind}", f".{kind}"))
         query = (
             "SELECT runs.run, pipeline, created, step, nullif(element, -1), output, nullif(number, -1), digest, type, "
-            "materializer, size "
+            "materializer, size, name "
             f"FROM runs JOIN outputs ON outputs.run = runs.id WHERE {' AND '.join(where)} "
             "ORDER BY created DESC, runs.run DESC LIMIT ?"
         )

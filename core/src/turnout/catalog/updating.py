@@ -144,7 +144,7 @@ def _replace(db: sqlite3.Connection, project: str, run: str, row: RunRow | None)
         db.executemany("DELETE FROM steps WHERE run = ? AND step = ? AND element = ?", gone)
     db.executemany("INSERT INTO tags VALUES (?, ?, ?)", [(number, *tag) for tag in info.options.tags.items()])
     db.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _step_values(number, row.steps))
-    db.executemany("INSERT INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _output_values(number, row.steps))
+    db.executemany("INSERT INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _output_values(number, row.steps))
 
 
 def _step_values(run: Any, steps: Iterable[StepRow]) -> Iterator[tuple[Any, ...]]:
@@ -158,7 +158,7 @@ def _output_values(run: Any, steps: Iterable[StepRow]) -> Iterator[tuple[Any, ..
         for made in one.outputs:
             place = (run, one.step, _number(one.index), made.output, _number(made.element))
             artifact = made.artifact
-            yield (*place, artifact.digest, artifact.type, artifact.materializer, artifact.size)
+            yield (*place, artifact.digest, artifact.type, artifact.materializer, artifact.size, artifact.name)
 
 
 def _number(index: int | None) -> int:

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from turnout.api.steprun import StepRun
 
 
-LOADED = ".turnout/loaded"
-"""Where a file lies that was loaded and not copied elsewhere: a folder of the project that is never packed."""
-
-
 @click.group()
 def artifacts() -> None:
     """List, show and load what steps made, also by their aliases."""
@@ -71,7 +67,7 @@ def show(
         return
     for document in documents:
         click.echo(f"{document['step']}: {document['output']}")
-        for key in ("run", "set", "registered", "type", "digest", "materializer", "bytes", "where", "value"):
+        for key in ("run", "set", "registered", "name", "type", "digest", "materializer", "bytes", "where", "value"):
             if document.get(key) is not None:
                 click.echo(f"  {key:<13} {document[key]}")
         for name, given in document["inputs"].items():
@@ -114,6 +110,7 @@ def _document(label: str, output: str, artifact: Artifact, record: Record | None
     return {
         "step": label,
         "output": output,
+        "name": artifact.name or None,
         "digest": artifact.digest,
         "type": artifact.type,
         "materializer": artifact.materializer,
@@ -164,8 +161,8 @@ def load(
     """Load an output of STEP (or STEP.INDEX) of RUN, or what it logged, verified, and print it, or copy its files.
 
     An alias in place of RUN, without a STEP, loads what it names. Printing needs the packages that the value is made
-    of; copying needs none. A file is put into .turnout/loaded, and its path
-    printed. --json prints numbers, texts, lists and dicts, or where they were copied to.
+    of; copying needs none. A file is put into .turnout/loaded, and its path printed. --json prints numbers, texts,
+    lists and dicts, or where they were copied to.
     """
     if to is not None and to.exists():
         from turnout.base.errors import ConfigError
@@ -179,7 +176,7 @@ def load(
     if step is None:
         named = _named(run, stack, source)
         if to is None:
-            _print(_kept(named.load(), named.workspace.project.root, run), as_json=as_json)
+            _print(_paths_as_texts(named.load()), as_json=as_json)
         else:
             named.copy_to(to)
             _print_paths([to], as_json=as_json)
@@ -188,8 +185,7 @@ def load(
 
     found = Run(run, stack=stack)
     if to is None:
-        value = found[step].load(output)
-        _print(_kept(value, found.workspace.project.root, f"{found.id[:8]}/{step}/{output or ''}"), as_json=as_json)
+        _print(_paths_as_texts(found[step].load(output)), as_json=as_json)
         return
     from turnout.project import written
 
@@ -206,22 +202,13 @@ def load(
     _print_paths(copied, as_json=as_json)
 
 
-def _kept(value: Any, root: Path, name: str, within: tuple[Any, ...] = ()) -> Any:
-    """A value to be printed: a file or folder lies in turnout's own folder of the project, and is there to be used."""
-    import shutil
-
+def _paths_as_texts(value: Any, within: tuple[Any, ...] = ()) -> Any:
+    """A value to be printed: of a file or folder the path to where it was put."""
     from turnout.files import File, Folder
 
-    target = root / LOADED / name
     if isinstance(value, list) and not any(value is outer for outer in within):
-        return [_kept(item, root, f"{name}/{n}", (*within, value)) for n, item in enumerate(value)]
-    if isinstance(value, Folder):
-        shutil.copytree(value, target, dirs_exist_ok=True)
-        return str(target)
-    if isinstance(value, File):
-        target.mkdir(parents=True, exist_ok=True)
-        return str(shutil.copyfile(value, target / value.name))
-    return value
+        return [_paths_as_texts(item, (*within, value)) for item in value]
+    return str(value) if isinstance(value, (File, Folder)) else value
 
 
 def _print(value: Any, *, as_json: bool) -> None:

@@ -99,7 +99,7 @@ def list_artifacts(run: str | None, stack: str | None, as_json: bool, **chosen: 
         print_json(found)
         return
     table(
-        ["run", "pipeline", "step", "output", "digest", "type", "stored as", "bytes"],
+        ["run", "pipeline", "step", "output", "digest", "type", "stored as", "bytes", "name"],
         [
             (
                 one.run,
@@ -110,6 +110,7 @@ def list_artifacts(run: str | None, stack: str | None, as_json: bool, **chosen: 
                 _type(one.type),
                 one.materializer,
                 str(one.size),
+                one.name,
             )
             for one in found
         ],
@@ -131,8 +132,11 @@ def _list_outputs(run: str, stack: str | None, as_json: bool) -> None:
         print_json([{"step": step, "output": output, "artifact": artifact} for step, output, artifact in rows])
         return
     table(
-        ["step", "output", "digest", "type", "stored as", "bytes"],
-        [(step, out, one.digest[:12], _type(one.type), one.materializer, str(one.size)) for step, out, one in rows],
+        ["step", "output", "digest", "type", "stored as", "bytes", "name"],
+        [
+            (step, out, one.digest[:12], _type(one.type), one.materializer, str(one.size), one.name)
+            for step, out, one in rows
+        ],
     )
 
 

@@ -75,12 +75,14 @@ def as_text(value: Any) -> str:
 
 
 def shown_param(value: Any, plain: Callable[[Any], str] = str) -> str:
-    """A parameter's value as people read it: a file or folder by its URL or the start of its digest, others *plain*."""
+    """A parameter's value as people read it: a file or folder by its URL or name and the start of its digest, others
+    *plain*."""
     if isinstance(value, dict):
         if value.keys() == {"url"}:
             return str(value["url"])
         if {"digest", "suffix"} <= value.keys() <= {"digest", "suffix", "name", "url"}:
-            return f"{value['digest'][:12]}{value['suffix']}"
+            named = value.get("url") or value.get("name")
+            return f"{named} ({value['digest'][:12]})" if named else f"{value['digest'][:12]}{value['suffix']}"
     return plain(value)
 
 

@@ -76,7 +76,9 @@ def _show(part: StepRun) -> None:
     if logged := record.logged.artifacts:
         click.echo("\nstored")
         for name, artifact in logged.items():
-            click.echo(f"  {shown_line(name)}  {artifact.type.removeprefix('builtins:')}, {artifact.size} bytes")
+            kind = artifact.type.removeprefix("builtins:")
+            named = f" {shown_line(artifact.name)}" if artifact.name else ""
+            click.echo(f"  {shown_line(name)}  {kind}{named}, {artifact.size} bytes")
         first = next(iter(logged))
         click.echo(f"  load it: turnout artifacts load {part.run.id[:8]} {part.label} {first} --to FOLDER")
 
@@ -105,7 +107,8 @@ def _facts(part: StepRun) -> Iterator[tuple[str, str]]:
 def _output(name: str, number: int | None, artifact: Artifact) -> str:
     label = name if number is None else f"{name}[{number}]"
     shown = f" = {as_text(artifact.value)[:60]}" if artifact.inline else f", {artifact.size} bytes"
-    return f"{label}: {artifact.type.removeprefix('builtins:')}{shown}, {artifact.digest[:12]}"
+    named = f" {artifact.name}" if artifact.name else ""
+    return f"{label}: {artifact.type.removeprefix('builtins:')}{named}{shown}, {artifact.digest[:12]}"
 
 
 def _number(point: Point) -> str:

@@ -30,6 +30,8 @@ _BYTES = (b'"$bytes"', b'"$bytearray"')
 """The tags of plain forms whose content is encoded."""
 FIRST = 10
 """How many texts of a column or array that look like paths of the step's files are looked up."""
+_NAME = 200
+"""The characters of the longest name of a file that is kept."""
 _LONGEST = 4096
 """The length of the longest path."""
 _temporary: ContextVar[Path | None] = ContextVar("temporary", default=None)
@@ -145,6 +147,21 @@ class FolderContent(Materializer):
 
     def load(self, folder: Path, wanted: TypeName = ANY) -> Folder:
         return Folder(folder)
+
+
+def own_name(path: str | os.PathLike[str]) -> str:
+    """What a file or folder is called, as it may stand in documents and be a name elsewhere; else empty."""
+    name = Path(os.fsdecode(path)).name
+    return name if is_name(name) else ""
+
+
+def is_name(name: str) -> bool:
+    """Whether a text can be the name of a file in whatever folder, and not lead out of it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(name) and name not in {".", ".."} and not any(mark in name for mark in "/\\\0") and len(name) <= _NAME
 
 
 def suffix_of(name: str) -> str:

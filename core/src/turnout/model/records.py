@@ -68,6 +68,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether it is a pickle: readable only by its recorded digest."""
     profile: Profile | None = None
     """Of a table what it is like, where its step does not say ``profile=False``."""
+    name: str = ""
+    """Of a file or folder what it was called where it was written; no part of the digest."""
 
 
 class OutputRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,6 +10,7 @@ from typing import Any
 from turnout.artifacts.artifacts import Artifacts
 from turnout.artifacts.saving import ContentKind, path_artifact
 from turnout.base.errors import Location, PlanError
+from turnout.materializers.paths import own_name
 from turnout.project.project import Project
 from turnout.project.sources import FILE_LIMIT
 from turnout.stores import claims
@@ -44,7 +45,8 @@ class Uploads:
         suffix = resolved.suffix if kind == "file" else ""
         digest = path_artifact(resolved, kind).digest
         self._paths[digest] = (resolved, kind, suffix)
-        return {"digest": digest, "suffix": suffix}
+        name = own_name(resolved)
+        return {"digest": digest, "suffix": suffix} | ({"name": name} if name else {})
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -13,6 +13,7 @@ from turnout.artifacts.blobs import short
 from turnout.base import canonical
 from turnout.base.errors import ArtifactError, ConfigError
 from turnout.files import File, Folder
+from turnout.materializers.paths import own_name
 from turnout.model.records import Artifact
 from turnout.model.types import ParamType
 from turnout.runtime.session import Session
@@ -70,7 +71,9 @@ def _read_once(session: Session, name: str, url: str) -> dict[str, Any]:
             path = Path(folder) / f"input{suffix}"
             _download(name, url, path)
             artifact: Artifact = session.artifacts.save_path(path, "file", suffix)
-        mine = canonical.encode({"digest": artifact.digest, "suffix": suffix, "url": url})
+        name = own_name(PurePosixPath(unquote(urlsplit(url).path)))
+        named = {"name": name} if name else {}
+        mine = canonical.encode({"digest": artifact.digest, "suffix": suffix, "url": url, **named})
         data = mine if session.run.store.create(key, mine) else session.run.store.read(key)
     found: dict[str, Any] = msgspec.json.decode(data or b"{}")
     return found
