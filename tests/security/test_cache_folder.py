@@ -9,6 +9,7 @@ import pytest
 
 from turnout.base import cache_folder as module
 from turnout.base.cache_folder import cache_folder, is_private
+from turnout.base.errors import ConfigError
 
 
 @pytest.fixture
@@ -123,3 +124,45 @@ def test_what_is_private(tmp_path):
     assert not is_private(Path("/dev/null"))
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert not is_private(tmp_path / "loop")
+
+
+@pytest.fixture
+def named(home, monkeypatch):
+    """A folder that the variable names, which is there."""
+    folder = home / "named"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("TURNOUT_CACHE", str(folder))
+    module._checked.cache_clear()
+    yield folder
+    module._checked.cache_clear()
+
+
+def test_a_named_folder_is_made_private(named, monkeypatch):
+    monkeypatch.setenv("TURNOUT_CACHE", str(named / "deep" / "er"))
+    assert cache_folder() == named / "deep" / "er"
+    assert cache_folder().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o722])
+def test_a_named_folder_that_others_may_write_to_is_refused(named, mode):
+    named.chmod(mode)
+    with pytest.raises(ConfigError) as caught:
+        cache_folder()
+    assert f"can be written to by others (mode {mode:o})" in caught.value.what
+    assert caught.value.fix == f"name one that turnout can make for you alone: TURNOUT_CACHE={named}/of-{os.geteuid()}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others, and shares folders out")
+def test_a_named_folder_of_someone_else_is_refused_and_one_that_root_shares_out_is_not(named):
+    named.chmod(0o1777)
+    assert cache_folder() == named
+    module._checked.cache_clear()
+    os.chown(named, 65534, 65534)
+    with pytest.raises(ConfigError, match=r"belongs to another user \(65534\)"):
+        cache_folder()
+
+
+def test_a_named_folder_that_cannot_be_made_is_left_to_who_writes_there(named, monkeypatch):
+    (named / "file").write_text("")
+    monkeypatch.setenv("TURNOUT_CACHE", str(named / "file" / "cache"))
+    assert cache_folder() == named / "file" / "cache"
