@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,10 +25,18 @@ NOBODY = "65534"
 PYTHON = (
     os.environ.get("FIRST_DAY_PYTHON") or shutil.which("python3.11", path="/usr/bin:/usr/local/bin") or sys.executable
 )
-EXTRAS = ("airflow", "kubeflow")
-"""What is installed beside turnout. What MLflow, Beam and Airflow themselves do is for the engines' tests."""
-TRIED = {"stacks.md": "turnout stack new"}
-"""The pages to try something, each with the beginning of a command of the block that is typed."""
+EXTRAS = ("airflow", "kubeflow", "mlflow", "beam", "tensorboard")
+"""What is installed beside turnout: plugins and, but for Airflow and Kubeflow, their tools."""
+TRIED = (
+    ("stacks.md", "turnout stack new"),
+    ("mlflow.md", "turnout mlflow up"),
+    ("mlflow.md", "turnout run pipeline.py --stack local-tensorboard"),
+    ("beam.md", "turnout run pipeline.py --stack beam"),
+)
+"""The pages to try something, each with the beginning of a command of the block that is typed. The page of Airflow is typed
+where its tests have a server, by tests/engines/test_airflow_trial.py."""
+UP, DOWN, PORT = "turnout mlflow up", "turnout mlflow down", 5000
+"""What starts a server and what stops it, and where it listens unless that is taken on this machine."""
 
 
 def run(*words: str | Path, **options: object) -> None:
@@ -119,19 +128,32 @@ def read_guide(day: Day) -> int:
 def try_pages(day: Day) -> int:
     """Type the blocks of the pages to try something, each in an empty folder."""
     typed = 0
-    for page, command in TRIED.items():
-        reader = day.reader(page.removesuffix(".md"))
+    for number, (page, command) in enumerate(TRIED):
+        reader = day.reader(f"page-{number}")
+        (block,) = [one for one in blocks(ROOT / "docs" / page) if any(c.startswith(command) for c in commands(one))]
         try:
-            (block,) = [
-                one for one in blocks(ROOT / "docs" / page) if any(c.startswith(command) for c in commands(one))
-            ]
             for each in commands(block):
                 if " check " not in each:  # it says that there is no Airflow here
-                    reader.call(page, block.line, each)
+                    reader.call(page, block.line, _with_free_port(each))
                     typed += 1
         finally:
+            if UP in commands(block):
+                reader.call(page, block.line, DOWN)
             reader.close()
     return typed
+
+
+def _with_free_port(command: str) -> str:
+    """The command that starts a server as it is typed where something else has its port."""
+    if command != UP:
+        return command
+    with socket.socket() as server:
+        try:
+            server.bind(("127.0.0.1", PORT))
+        except OSError:
+            server.bind(("127.0.0.1", 0))
+            return f"{command} --port {server.getsockname()[1]}"
+    return command
 
 
 def main() -> None:

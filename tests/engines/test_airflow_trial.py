@@ -1,10 +1,9 @@
-"""`turnout airflow up`, a run with the stack that comes with turnout as it stands, `turnout airflow down`."""
+"""What docs/airflow.md says to try on one machine, typed in an empty folder: the stack is there by its name."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 from pathlib import Path
 
@@ -14,11 +13,24 @@ from installed import need
 ROOT = Path(__file__).parents[2]
 
 
-def test_up_a_run_and_down(tmp_path: Path) -> None:
+INIT, UP, VARIABLE, RUN, DOWN = (
+    "turnout init",
+    "turnout airflow up",
+    "export AIRFLOW_HOME=$PWD/.turnout/airflow",
+    "turnout run pipeline.py --stack airflow",
+    "turnout airflow down",
+)
+
+
+def test_the_page_to_try_it(tmp_path: Path) -> None:
     need("apache-airflow", "3.3")
-    project = Project(Path(__file__).parent / "airflow_project", tmp_path / "project", tmp_path / "cache")
-    (project.folder / "stacks").mkdir()
-    shutil.copy(ROOT / "stacks" / "airflow.yaml", project.folder / "stacks")
+    page = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+    (typed,) = re.findall(r"(?ms)^## To try it on this machine\n\n```console\n(.*?)^```$", page)
+    assert typed.splitlines() == ['pip install "turnout-airflow[airflow]"', INIT, UP, VARIABLE, RUN, DOWN]
+    (tmp_path / "empty").mkdir()
+    project = Project(tmp_path / "empty", tmp_path / "project", tmp_path / "cache")
+    project.call(*INIT.split()[1:])
+    project.call("stack", "check", "airflow", "--offline", code=2)  # its DAGs folder is not there yet
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -31,12 +43,18 @@ def test_up_a_run_and_down(tmp_path: Path) -> None:
         assert f"Airflow is at http://127.0.0.1:{port}, its logs in " in told
         given = dict(re.findall(r"(AIRFLOW_\w+)=(\S+)", told))
         assert set(given) == {"AIRFLOW_HOME", "AIRFLOW_URL"}
+        assert given["AIRFLOW_HOME"] == VARIABLE.partition("=")[2].replace("$PWD", str(project.folder))
+        assert project.call("stack", "check", "airflow", **given) == "the stack is in order\n"
         started = _processes(project)
         assert project.call("airflow", "up", "--port", port) == told
         assert _processes(project) == started
-        run = json.loads(project.call("run", "schedules.py:maker", "--stack", "airflow", "--json", **given))
+        said = project.call(*RUN.split()[1:], "--logs", **given)
+        assert re.search(r"^ +\w+ +\| ", said, re.MULTILINE), said
+        print(said)
+        run = json.loads(project.call("runs", "show", "latest", "--stack", "airflow", "--json", **given))
         assert run["state"] == "succeeded"
         assert run["orchestrator"] == "airflow"
+        assert " | " in project.call("runs", "logs", "latest", "-f", "--stack", "airflow", **given)
     finally:
         said = project.call("airflow", "down")
     assert said == "stopped api-server, scheduler, dag-processor\n"

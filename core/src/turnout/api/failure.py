@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import linecache
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from turnout.base.errors import RunError
 
 if TYPE_CHECKING:
     from turnout.api.run import Run
+
+_FRAME = re.compile(r' +File "(?P<file>.+)", line (?P<line>[0-9]+), in ')
 
 
 def failed(run: Run, state: str, cause: BaseException | None = None) -> RunError:
@@ -21,6 +26,21 @@ def failed(run: Run, state: str, cause: BaseException | None = None) -> RunError
         why = f"{broken[0].label}: {failure.message if failure else 'no reason on record'}"
     error = RunError(text, why=why, fix=f"see it: turnout runs show {run.id[:8]}")
     error.run = run  # type: ignore[attr-defined]
-    error.trace = failure.traceback if failure else ""
+    error.trace = with_cells(failure.traceback) if failure else ""
     error.__cause__ = cause
     return error
+
+
+def with_cells(trace: str) -> str:
+    """A traceback with the lines of a notebook's cells: the worker had only their code, this process has their text."""
+    return "".join(_with_cells(trace.splitlines(keepends=True)))
+
+
+def _with_cells(lines: list[str]) -> Iterator[str]:
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        yield line
+        frame = _FRAME.match(line)
+        if frame and not after.startswith("    "):
+            source = linecache.getline(frame["file"], int(frame["line"])).strip()
+            if source:
+                yield f"    {source}\n"
