@@ -338,3 +338,13 @@ def test_of_what_the_runtime_wraps_only_a_traceback_through_the_users_code_is_to
     bench.make(bench.step("one"))
     bench.call("one")
     assert "in one" in bench.attempts("one")[0].failure.traceback
+
+
+def test_of_a_librarys_frames_the_last_is_shown(bench):
+    bench.write("import json\ndef one():\n    return json.loads('{', parse_int=int)\n")
+    bench.make(bench.step("one"))
+    bench.call("one")
+    frames = re.findall(r'File ".*?([^/"]+)", line', bench.attempts("one")[0].failure.traceback)
+    assert frames[-2].startswith("bench_")
+    assert frames[-1] == "decoder.py"
+    assert len(frames) == 2

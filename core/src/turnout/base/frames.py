@@ -9,10 +9,11 @@ from pathlib import Path
 
 @lru_cache(maxsize=4096)
 def is_library(file: str) -> bool:
-    """Whether a source file is Python's own or of an installed package."""
+    """Whether a source file is Python's own or of an installed package; Cython names its files by relative paths."""
     path = Path(file)
     return (
         file.startswith("<frozen ")
+        or (path.suffix in {".pyx", ".pxi", ".pxd"} and not path.is_absolute())
         or path.is_relative_to(sysconfig.get_path("stdlib"))
         or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
     )

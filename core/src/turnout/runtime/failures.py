@@ -81,7 +81,7 @@ def _shown(value: Any) -> str:
 
 
 def _traceback(error: BaseException, *, whole: bool) -> str:
-    """The traceback without frames that say nothing to the user.
+    """The traceback without frames that tell the user nothing: turnout's own, and those within a library but the last.
 
     Args:
         whole: also where no frame of it is of the user's code; else it is left out then.
@@ -91,8 +91,10 @@ def _traceback(error: BaseException, *, whole: bool) -> str:
     while pending:
         one = pending.pop()
         kept = [frame for frame in one.stack if not frame.filename.startswith(NOT_THE_USERS)]
-        whole = whole or not all(is_library(frame.filename) for frame in kept)
-        one.stack = traceback.StackSummary.from_list(kept)
+        users = [number for number, frame in enumerate(kept) if not is_library(frame.filename)]
+        whole = whole or bool(users)
+        within = kept[users[-1] + 1 if users else 0 :]
+        one.stack = traceback.StackSummary.from_list([*kept[: len(kept) - len(within)], *within[-1:]])
         pending.extend(other for other in (one.__cause__, one.__context__) if other is not None)
         pending.extend(getattr(one, "exceptions", None) or ())
     return "".join(report.format()) if whole else ""
