@@ -309,7 +309,7 @@ def test_a_pipeline_whose_function_fails_is_a_mistake_at_its_line(call, project,
     assert "Traceback" not in answer.err
 
 
-def test_files_are_told_apart_by_the_start_of_their_digests(call, project):
+def test_files_are_told_apart_by_their_names_and_the_start_of_their_digests(call, project):
     source = """\
         from turnout import File, pipeline, step
 
@@ -325,14 +325,15 @@ def test_files_are_told_apart_by_the_start_of_their_digests(call, project):
     call("run", "files.py")
     call("run", "files.py", "-p", "path=b.txt")
     runs = json.loads(call("runs", "list", "--json").out)
-    one, two = (f"{run['params']['path']['digest'][:12]}.txt" for run in reversed(runs))
-    assert one != two
+    given = [run["params"]["path"] for run in reversed(runs)]
+    one, two = (f"{path['name']} ({path['digest'][:12]})" for path in given)
+    assert (one[:7], two[:7]) == ("a.txt (", "b.txt (")
     assert f"path: file = {one}\n" in call("explain", "files.py").out
     assert f"path = {two}\n" in call("runs", "show", "latest").out
     assert f"parameter\tpath\t{two}\t{one}\n" in call("runs", "compare", "latest", runs[1]["run"]).out
     explained = call("explain", "latest", "read").out
     assert f"input path: {two} from the parameter path\n" in explained
-    assert f"parameter path: {one[:12]} -> {two[:12]}\n" in explained
+    assert f"parameter path: {given[0]['digest'][:12]} -> {given[1]['digest'][:12]}\n" in explained
 
 
 def test_comparing_runs(call, project, snapshot):
