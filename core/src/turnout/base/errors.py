@@ -101,7 +101,11 @@ class RunError(TurnoutError):
     trace = ""
 
     def _render_traceback_(self) -> list[str]:
-        return [*shown(self.trace.rstrip()).splitlines(), *super()._render_traceback_()]
+        text = super()._render_traceback_()
+        if self.trace and self.why and self.trace.rstrip().endswith(self.why.partition("\n")[2].rstrip()):
+            short = RunError(self.what, where=self.where, why=self.why.partition("\n")[0], fix=self.fix)
+            text = super(RunError, short)._render_traceback_()  # what the traceback ends with is not told again
+        return [*shown(self.trace.rstrip()).splitlines(), *text]
 
 
 class ArtifactError(TurnoutError):
