@@ -43,6 +43,14 @@ $(SERVERS): .venv-%/ready: tests/engines/%.txt | $(if $(findstring .tools,$(UV))
 	@VIRTUAL_ENV=.venv-$* $(UV) pip install --quiet --compile-bytecode --requirement $<
 	@touch $@
 
+# Feast needs pandas before 3, and the rest is developed with a newer one.
+.venv-feast/ready: tests/feast/constraints.txt tests/feast/requirements.in core/pyproject.toml plugins/feast/pyproject.toml | $(if $(findstring .tools,$(UV)),.tools/bin/uv)
+	@echo "making .venv-feast (Feast)"
+	@test -x .venv-feast/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv-feast
+	@VIRTUAL_ENV=.venv-feast $(UV) pip install --quiet --compile-bytecode --constraint tests/feast/constraints.txt \
+		--editable ./core --editable ./plugins/feast --requirement tests/feast/requirements.in
+	@touch $@
+
 demo: .venv/ready ## Predict flight delays on the local stack, from real data, and serve the model
 	@cd examples/flights && ../../$(BIN)/turnout run pipeline.py
 	@echo
@@ -56,9 +64,10 @@ demo: .venv/ready ## Predict flight delays on the local stack, from real data, a
 test: .venv/ready ## The tests, in a few minutes
 	@$(BIN)/pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile --ignore $(SLOW_ENGINE)
 
-test-engines: .venv/ready .venv-engines/ready $(SERVERS) ## The tests on real engines: Airflow, Kubeflow Pipelines, Beam, Seldon
+test-engines: .venv/ready .venv-engines/ready .venv-feast/ready $(SERVERS) ## The tests on real engines: Airflow, Kubeflow Pipelines, Beam, Seldon, Feast
 	@$(BIN)/pytest -q $(SLOW_ENGINE)
 	@.venv-engines/bin/pytest -q --numprocesses 2 --dist loadscope tests/engines
+	@.venv-feast/bin/pytest -q --numprocesses 2 --dist loadscope tests/feast
 
 test-pythons: .venv/ready ## The core's tests on the other Pythons that are installed
 	@UV=$(UV) EDITABLE="$(EDITABLE)" tests/other_pythons.sh
@@ -69,10 +78,11 @@ test-pandas: .venv/ready ## What values become, with pandas 2
 	@.venv-pandas2/bin/pytest -q --numprocesses 2 --dist loadfile tests/core/materializers \
 		tests/core/artifacts tests/e2e/test_arriving_frames.py tests/e2e/test_values_with_files.py tests/e2e/test_objects_arrive.py
 
-soak: .venv/ready .venv-engines/ready ## Long-running tests, by hand
+soak: .venv/ready .venv-engines/ready .venv-feast/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak
 	@TURNOUT_BODIES=20000 $(BIN)/pytest -q tests/core/serving/test_bad_input.py
 	@TURNOUT_ALL_CASES=1 .venv-engines/bin/pytest -q tests/soak/engines tests/engines/test_beam_plugin.py
+	@TURNOUT_ALL_CASES=1 .venv-feast/bin/pytest -q --numprocesses 2 --dist loadscope tests/feast
 
 first-day: .venv/ready ## The README, the guide and the stacks' page typed from wheels, in an empty environment
 	@$(BIN)/python tests/first_day.py
@@ -100,6 +110,10 @@ constraints: | $(if $(findstring .tools,$(UV)),.tools/bin/uv) ## Resolve constra
 		- tests/requirements.in tests/engines/requirements.in --output-file constraints.new
 	@{ echo "# The exact versions that turnout is developed and tested with (Python 3.11). Made by \`make constraints\`."; \
 		grep -v '^-e' constraints.new; } > constraints.txt && rm constraints.new
+	@printf -- '-e %s\n' ./core ./plugins/feast | $(UV) pip compile --quiet --python-version 3.11 --no-annotate --no-header --no-emit-index-url --upgrade \
+		- tests/feast/requirements.in --output-file constraints.new
+	@{ echo "# The exact versions that the Feast plugin is tested with (Python 3.11). Made by \`make constraints\`."; \
+		grep -v '^-e' constraints.new; } > tests/feast/constraints.txt && rm constraints.new
 
 clean: ## Remove what was made here
 	@rm -rf .venv .venv-engines .venv-seldon .venv-mlserver .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

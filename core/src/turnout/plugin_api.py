@@ -77,6 +77,7 @@ from turnout.engines.secret_variables import secret_variables, secrets_of
 from turnout.engines.servers import TrialServers
 from turnout.engines.servers import command as trial_command
 from turnout.engines.yaml_text import yaml_text
+from turnout.environment.tool import tool_environment
 from turnout.model.capability import BY_RUNTIME, Capability, Support
 from turnout.model.endpoint import EndpointPlan
 from turnout.model.endpoint import decode as decode_endpoint
@@ -270,6 +271,7 @@ __all__ = [
     "see_defaults",
     "started",
     "step_command",
+    "tool_environment",
     "trial_command",
     "yaml_text",
 ]

@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import importlib.metadata
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from wheels import make_wheel
 
 from turnout.base.errors import PlanError
 from turnout.environment import environment, installed, resolver
 from turnout.project.project import Project
 
 MakeProject = Callable[..., Project]
-
-
-def make_wheel(folder: Path, name: str, version: str, requires: Sequence[str] = ()) -> None:
-    """A wheel that holds one module with the distribution's version."""
-    info = f"{name}-{version}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
-    files = {
-        f"{name}.py": f"version = {version!r}\n",
-        f"{info}/METADATA": metadata,
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = f"{info}/RECORD,,\n"
-    for path, text in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        record += f"{path},sha256={digest},{len(text)}\n"
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-        for path, text in {**files, f"{info}/RECORD": record}.items():
-            wheel.writestr(path, text)
-
-
-@pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of wheels that stands in for a package index."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    make_wheel(folder, "tn_alpha", "1.0", ["tn-beta>=1"])
-    make_wheel(folder, "tn_alpha", "2.0", ["tn-beta>=2"])
-    make_wheel(folder, "tn_beta", "1.0")
-    make_wheel(folder, "tn_beta", "2.0")
-    make_wheel(folder, "tn_beta", "3.0")
-    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-    return folder
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from turnout.base.errors import ConfigError
 from turnout.cli.stack import stack
+from turnout.components import discovery
 from turnout.components.registry import discover
 from turnout.project.project import Project
 from turnout.stack import shipped
@@ -75,14 +76,17 @@ def test_a_name_that_two_plugins_ship_is_refused(site: Path) -> None:
         files(site, "bank")
 
 
-def test_a_stack_of_a_plugin_that_is_not_installed_says_what_to_install(site: Path) -> None:
+def test_a_stack_of_a_plugin_that_is_not_installed_says_what_to_install(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "extras", lambda: {"cart": "turnout-cart", "horse": "turnout-horse"})
     (site / "project/stacks").mkdir()
-    (site / "project/stacks/prod.yaml").write_text("extends: seldon-feast\n")
-    for name, where in (("feast", "--stack"), ("prod", "stacks/prod.yaml:1")):
+    (site / "project/stacks/prod.yaml").write_text("extends: horse-cart\n")
+    for name, where in (("cart", "--stack"), ("prod", "stacks/prod.yaml:1")):
         with pytest.raises(ConfigError) as caught:
             files(site, name)
         assert str(caught.value.where) == where
-        assert caught.value.fix == f"pip install 'turnout[{'feast' if name == 'feast' else 'seldon,feast'}]'"
+        assert caught.value.fix == f"pip install 'turnout[{'cart' if name == 'cart' else 'horse,cart'}]'"
 
 
 def test_every_ready_made_stack_of_the_repository_is_shipped() -> None:
