@@ -15,6 +15,7 @@ from pathlib import Path
 import airflow_dags
 import arrays
 import fanout
+import features
 import frames
 import listing
 import microservice
@@ -35,6 +36,7 @@ ALL = {
     "parallel": parallel,
     "arrays": arrays,
     "frames": frames,
+    "features": features,
     "pickles": pickles,
     "tracking": tracking,
     "listing": listing,

@@ -230,7 +230,6 @@ def test_a_forked_process_has_connections_of_its_own(store):
     before = list(store._database._idle)
     child = os.fork()
     if child == 0:
-        connection = store._database._connection()
-        os._exit(0 if connection not in before else 1)
+        os._exit(0 if store._database._connection() not in before else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert look(store, "a") == [50]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -10,7 +11,7 @@ from turnout.base.errors import ConfigError, did_you_mean
 from turnout.components.feature_store import FeatureView
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What is retrieved: references, and the columns of a table that it takes."""
 
     features: tuple[str, ...]
@@ -20,13 +21,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The table's column for each key of the views."""
     inputs: tuple[str, ...]
 
-    @property
+    @cached_property
     def types(self) -> dict[str, str]:
         """The features' types by their names, in the order of the references."""
         views = {view.name: view for view in self.views}
         return {feature: views[view].features[feature] for view, feature in map(split, self.features)}
 
-    @property
+    @cached_property
     def key_types(self) -> dict[str, str]:
         """The types of the table's key columns.
 

@@ -55,9 +55,11 @@ def with_columns(table: Any, columns: dict[str, Any]) -> Any:
         import polars as pl
 
         return table.with_columns(**{name: pl.from_arrow(array) for name, array in columns.items()})
-    for name, array in columns.items():
-        table = table.append_column(name, array)
-    return table
+    import pyarrow as pa
+
+    added = pa.table(columns)
+    fields = [*table.schema, *added.schema]
+    return pa.Table.from_arrays([*table.columns, *added.columns], schema=pa.schema(fields, table.schema.metadata))
 
 
 def _library(table: Any) -> str:

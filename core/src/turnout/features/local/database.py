@@ -27,7 +27,9 @@ insert into entities (view, key, since, created, body) values (?, ?, ?, ?, ?)
 on conflict (view, key) do update set since = excluded.since, created = excluded.created, body = excluded.body
 where (excluded.since, excluded.created) >= (entities.since, entities.created)
 """
-_READ = "select since, body from entities where view = ? and key = ?"
+_READ = """
+select since, body, definition from views left join entities on view = name and key = ? where name = ?
+"""
 UNWRITTEN = -(2**63)
 """Stands for the time at which a row was written where nothing says it."""
 WAIT = 600.0
@@ -52,22 +54,61 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._name = str(path)
         self._idle: list[sqlite3.Connection] = []
+        self._views: dict[tuple[str, str], Online] = {}
         self._owner: tuple[int, int] | None = None
         weakref.finalize(self, _close, self._idle, os.getpid())
 
     def view(self, name: str) -> Online | None:
         """What is known of a view; None where it was never materialized."""
-        with self._reading() as connection:
-            return None if connection is None else _view(connection, name)
+        connection = self._connection()
+        if connection is None:
+            return None
+        try:
+            return _view(connection, name)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            self._idle.append(connection)
 
-    def find(self, view: str, keys: Iterable[bytes | None]) -> list[tuple[int, bytes] | None]:
-        """For each key the entity's row, if there is one: since when it holds, and its features."""
-        with self._reading() as connection:
-            if connection is None:
-                return [None for _ in keys]
-            read = connection.execute
-            return [None if key is None else read(_READ, (view, key)).fetchone() for key in keys]
+    def find(
+        self, view: str, keys: Iterable[bytes | None]
+    ) -> tuple[Online | None, list[tuple[int, bytes, str] | None]]:
+        """What is known of a view, and for each key the entity's row: since when it holds, and its features.
+
+        Instead of a row that is not there, and of a key that is None, there is None; no rows are given of a view that
+        was never materialized.
+
+        Raises:
+            RunError: when the file cannot be read.
+        """
+        connection = self._connection()
+        if connection is None:
+            return None, []
+        known: Online | None = None
+        rows: list[tuple[int, bytes, str] | None] = []
+        try:
+            for key in keys:
+                row = None if key is None else connection.execute(_READ, (key, view)).fetchone()
+                if row is not None:
+                    if known is None or row[2] != known.definition:
+                        known = self._views.get((view, row[2])) or self._known(connection, view)
+                    if row[0] is None:
+                        row = None
+                rows.append(row)
+            return known or self._known(connection, view), rows
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            self._idle.append(connection)
+
+    def _known(self, connection: sqlite3.Connection, view: str) -> Online | None:
+        """What is known of a view. While it is so defined that does not change, but for up to when it is online."""
+        found = _view(connection, view)
+        if found is not None:
+            self._views[view, found.definition] = found
+        return found
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -93,24 +134,13 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             raise self._failed(error) from error
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """A connection that nobody else uses now; None where there is no file yet."""
-        connection = self._connection()
-        if connection is None:
-            yield None
-            return
-        try:
-            yield connection
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-        finally:
-            self._idle.append(connection)
-
     def _connection(self) -> sqlite3.Connection | None:
-        """An idle connection to the file as it is now, or a new one: a forked process and a new file need their own."""
+        """An idle connection to the file as it is now, or a new one: a forked process and a new file need their own.
+
+        None where there is no file yet.
+        """
         try:
-            owner = (self.path.stat().st_ino, os.getpid())
+            owner = (os.stat(self._name).st_ino, os.getpid())
         except FileNotFoundError:
             return None
         if owner != self._owner:
@@ -125,7 +155,7 @@ class Database:
         except IndexError:
             pass
         try:
-            return sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+            return sqlite3.connect(self._name, timeout=WAIT, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise self._failed(error) from error
 

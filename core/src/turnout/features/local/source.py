@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Source:
         view = self.view
         return (*view.keys, view.timestamp, *((view.created,) if view.created else ()))
 
-    def features(self, schema: Mapping[str, str]) -> tuple[str, ...]:
+    def features(self, schema: Iterable[str]) -> tuple[str, ...]:
         """The columns that are features."""
         return self.view.features or tuple(name for name in schema if name not in self.own)
 

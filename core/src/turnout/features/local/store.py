@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,9 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
 
         frame = pl.from_arrow(entities)
         found = {}
-        for name, wanted in _by_view(features).items():
+        for name, wanted in _by_view(tuple(features)):
             view = self._view(name)
-            source = Source(self.config.folder, name, view)
+            source = self._source(name)
             content = source.read(list(dict.fromkeys((*source.own, *wanted))))
             rows = join.numbers(
                 frame,
@@ -79,25 +79,41 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
     def online(
         self, entities: Any, features: Sequence[str], *, keys: Mapping[str, str], inputs: Sequence[str] = ()
     ) -> Any:
-        import pyarrow as pa
-
-        found = {ROW: entities[ROW]}
-        for name, wanted in _by_view(features).items():
-            view, known = self._view(name), self._database.view(name)
-            if known is None:
-                raise _never(name)
-            columns_ = [values.plain(entities[keys[key]]) for key in view.keys]
-            rows = self._database.find(name, _keys(columns_))
-            oldest = UNWRITTEN if view.ttl_seconds is None else time.time_ns() // 1000 - round(view.ttl_seconds * 1e6)
-            bodies = [None if row is None or row[0] < oldest else values.decode(row[1]) for row in rows]
+        first, *others = _by_view(tuple(features))
+        found = self._newest(entities, *first, keys)
+        for name, wanted in others:
+            rows = self._newest(entities, name, wanted, keys)
             for feature in wanted:
-                if feature not in known.features:
-                    raise _outdated(name, feature)
-                found[feature] = values.column(
-                    [None if body is None else body.get(feature) for body in bodies],
-                    columns.arrow_type(known.features[feature]),
-                )
-        return pa.table(found)
+                found = found.append_column(feature, rows[feature])
+        return found.append_column(ROW, entities[ROW])
+
+    def _newest(self, entities: Any, name: str, wanted: tuple[str, ...], keys: Mapping[str, str]) -> Any:
+        """The rows of a view that are online for *entities*."""
+        view = self._view(name)
+        own = [values.plain(entities[keys[key]]) for key in view.keys]
+        known, rows = self._database.find(name, _keys(own))
+        if known is None:
+            raise _never(name)
+        if missing := [feature for feature in wanted if feature not in known.features]:
+            raise _outdated(name, missing[0])
+        shape = self._shapes.get(known.definition)
+        if shape is None:
+            shape = self._shapes[known.definition] = values.Shape(known.features)
+        ttl = self._ttls[name]
+        oldest = UNWRITTEN if ttl is None else time.time_ns() // 1000 - ttl
+        found = shape.table([None if row is None or row[0] < oldest else row[1] for row in rows])
+        return found if len(wanted) == len(known.features) else found.select(wanted)
+
+    @cached_property
+    def _shapes(self) -> dict[str, values.Shape]:
+        """How rows are read, by the definition of their view."""
+        return {}
+
+    @cached_property
+    def _ttls(self) -> dict[str, int | None]:
+        """How long rows of each view hold, in microseconds."""
+        spans = {name: view.ttl_seconds for name, view in self.config.views.items()}
+        return {name: None if span is None else round(span * 1_000_000) for name, span in spans.items()}
 
     def materialize(
         self,
@@ -121,7 +137,7 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
         from turnout.features.local import join
 
         view = self._view(name)
-        source = Source(self.config.folder, name, view)
+        source = self._source(name)
         definition, schema = self._definition(name), source.schema()
         known = self._database.view(name)
         same = known is not None and known.definition == definition
@@ -133,10 +149,10 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
         start = (None if force else last) if since is None else _micros(since)
         content = source.read(list(schema))
         chosen = join.newest(content, view.keys, view.timestamp, view.created, start, end)
-        rows = list(self._rows(view, content[chosen["number"].to_list()].to_arrow(), chosen))
+        rows = list(self._rows(name, content[chosen["number"].to_list()].to_arrow(), schema, chosen))
         with self._database.writing() as writer:
             now = writer.view(name)
-            if now is not None and now.keys != _types(schema, view.keys):
+            if now is not None and now.definition != definition:
                 writer.clear(name)
             written = writer.write(name, rows)
             kept = now.until if now is not None and now.definition == definition else None
@@ -145,23 +161,18 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
             writer.note(name, Online(definition, _types(schema, view.keys), features, max(ends)))
         return Materialized(view=name, since=None if start is None else _time(start), until=until, rows=written)
 
-    def _rows(self, view: ViewSettings, content: Any, chosen: Any) -> Iterator[Row]:
+    def _rows(self, name: str, content: Any, schema: Mapping[str, str], chosen: Any) -> Iterator[Row]:
         """Rows of a pyarrow table as the database has them."""
-        own = {*view.keys, view.timestamp, view.created}
-        names = [name for name in content.column_names if name not in own]
+        import pyarrow as pa
+
+        view = self._view(name)
+        names = self._source(name).features(content.column_names)
         keys = _keys([values.plain(columns.plain(content[key])) for key in view.keys])
-        features = [values.plain(columns.plain(content[name])) for name in names]
-        bodies = zip(*features, strict=True) if features else iter([()] * len(content))
-        for key, body, (since, created) in zip(
-            keys, bodies, chosen.select("since", "created").iter_rows(), strict=True
-        ):
+        features = content.select(names).cast(pa.schema([(one, columns.arrow_type(schema[one])) for one in names]))
+        times = chosen.select("since", "created").iter_rows()
+        for key, body, (since, created) in zip(keys, values.bodies(features), times, strict=True):
             assert key is not None
-            yield (
-                key,
-                since,
-                UNWRITTEN if created is None else created,
-                values.encode(dict(zip(names, body, strict=True))),
-            )
+            yield key, since, UNWRITTEN if created is None else created, body
 
     def push(self, view: str, rows: Any) -> int:
         from turnout.features.local import join
@@ -170,8 +181,8 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
         import polars as pl
 
         settings = self._view(view)
-        source = Source(self.config.folder, view, settings)
-        schema = source.schema()
+        source = self._source(view)
+        definition, schema = self._definition(view), source.schema()
         names = [*source.own, *source.features(schema)]
         if missing := [name for name in names if name not in rows.column_names]:
             raise RunError(
@@ -181,26 +192,30 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
             )
         content = pl.from_arrow(rows.select(names))
         chosen = join.newest(content, settings.keys, settings.timestamp, settings.created, None, 2**63 - 1)
-        written = list(self._rows(settings, content[chosen["number"].to_list()].to_arrow(), chosen))
+        written = list(self._rows(view, content[chosen["number"].to_list()].to_arrow(), schema, chosen))
         with self._database.writing() as writer:
             now = writer.view(view)
+            if now is not None and now.definition != definition:
+                raise _outdated(view)
             count = writer.write(view, written)
             if now is None:
                 types = _types(schema, settings.keys), _types(schema, source.features(schema))
-                writer.note(view, Online(self._definition(view), *types, None))
+                writer.note(view, Online(definition, *types, None))
         return count
 
     def version(self, features: Sequence[str]) -> str:
-        views = _by_view(features)
-        found = {name: [self._view(name), sorted(wanted)] for name, wanted in views.items()}
-        data = {name: Source(self.config.folder, name, self._view(name)).digest() for name in views}
+        views = _by_view(tuple(features))
+        found = {name: [self._view(name), sorted(wanted)] for name, wanted in views}
+        data = {name: self._source(name).digest() for name, _ in views}
         return canonical.digest_of({"views": found, "data": data})
 
     def _definition(self, name: str) -> str:
         """A digest of all that decides which row is online."""
         view = self._view(name)
-        source = Source(self.config.folder, name, view)
-        return canonical.digest_of([view.timestamp, view.created, view.source, view.keys, source.schema()])
+        source = self._source(name)
+        return canonical.digest_of(
+            [view.timestamp, view.created, view.source, view.keys, view.features, source.schema()]
+        )
 
     def resolve(self, service: str) -> tuple[str, ...]:
         if service not in self.config.services:
@@ -214,7 +229,7 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
         return tuple(self._described(name, view) for name, view in self.config.views.items())
 
     def _described(self, name: str, view: ViewSettings) -> FeatureView:
-        source, known, problem = Source(self.config.folder, name, view), self._database.view(name), ""
+        source, known, problem = self._source(name), self._database.view(name), ""
         try:
             schema = source.schema()
             keys, features = _types(schema, view.keys), _types(schema, source.features(schema))
@@ -235,6 +250,9 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
             problem=problem,
         )
 
+    def _source(self, name: str) -> Source:
+        return Source(self.config.folder, name, self._view(name))
+
     def _view(self, name: str) -> ViewSettings:
         if name not in self.config.views:
             hint = did_you_mean(name, self.config.views)
@@ -243,12 +261,14 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
         return self.config.views[name]
 
 
-def _by_view(features: Sequence[str]) -> dict[str, list[str]]:
+@lru_cache(maxsize=1024)
+def _by_view(features: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The views of references, each with its features."""
     wanted: dict[str, list[str]] = {}
     for reference in features:
         view, feature = split(reference)
         wanted.setdefault(view, []).append(feature)
-    return wanted
+    return tuple((view, tuple(names)) for view, names in wanted.items())
 
 
 def _types(schema: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -284,9 +304,11 @@ def _never(name: str) -> RunError:
     )
 
 
-def _outdated(name: str, feature: str) -> RunError:
+def _outdated(name: str, feature: str = "") -> RunError:
     return RunError(
-        f"the feature {feature!r} of the view {name!r} is not online",
+        f"the feature {feature!r} of the view {name!r} is not online"
+        if feature
+        else f"the feature view {name!r} is online as it was, and takes no rows of another form",
         why="the view has changed since it was last materialized",
         fix=f"run `turnout features materialize --view {name}`",
     )
