@@ -191,6 +191,7 @@ def test_an_endpoint_answers_with_features_of_now(project, capfd, tmp_path):
     _, metrics = asyncio.run(ask(app, "/metrics"))
     assert b'part="features"' in metrics
     deployment, body = sys.modules["windy"].delay.prepare(), {"rows": rows}
+    deployment.publish()
     for step in deployment.plan.steps:  # and so it does as nodes of a graph
         node = Part(deployment.plan, step.name, deployment.workspace.store, tmp_path)
         app = App([(node, 1.0)], Limits(hosts=("*",)))
