@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from turnout.project.project import load
 TURNOUT = (sys.executable, "-c", "from turnout.cli import main; main()")
 """The command, by the interpreter of the tests."""
 OURS = str(Path(package.__file__).parent)
+IN_PROCESS = "extends: local\norchestrator: {type: local, in_process: true}\n"
+"""The local stack, its steps run in the process that runs the pipeline."""
+HERE = "[tool.turnout]\nstack = 'here'\n"
+"""What makes the stack ``here`` a project's own."""
 
 
 def write(root: Path, files: Mapping[str, str]) -> Path:
@@ -26,6 +30,19 @@ def write(root: Path, files: Mapping[str, str]) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     return root
+
+
+def write_project(
+    root: Path,
+    files: Mapping[str, str],
+    *,
+    name: str = "demo",
+    dependencies: Sequence[str] | None = None,
+    more: str = "",
+) -> Path:
+    """Write a project of that name: its ``pyproject.toml``, which ends with *more*, and its files; return its folder."""
+    needs = "" if dependencies is None else f"dependencies = {list(dependencies)}\n"
+    return write(root, {"pyproject.toml": f"[project]\nname = '{name}'\nversion = '1'\n{needs}{more}", **files})
 
 
 def git(root: Path, *words: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from projects import call
+from projects import call, write_project
 
 import turnout
 from turnout.base.errors import PlanError
@@ -81,14 +81,13 @@ WAYS = {
 
 
 def flow(tmp_path: Path, way: str = "pickle", pickled: str = "") -> Path:
-    root = tmp_path / "shop"
-    (root / "stacks").mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'shop'\nversion = '1'\n")
     source = PIPELINE.replace("PICKLED", pickled).replace("SAVE", WAYS[way][0]).replace("LOAD", WAYS[way][1])
-    (root / "flow_of_pickles.py").write_text(source)
-    (root / "stacks/free.yaml").write_text("extends: local\n")
-    (root / "stacks/strict.yaml").write_text("extends: local\npolicies: [{type: no_pickle}]\n")
-    return root
+    files = {
+        "flow_of_pickles.py": source,
+        "stacks/free.yaml": "extends: local\n",
+        "stacks/strict.yaml": "extends: local\npolicies: [{type: no_pickle}]\n",
+    }
+    return write_project(tmp_path / "shop", files, name="shop")
 
 
 READING = (

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import call, write
+from projects import call, write_project
 
 from turnout.base.errors import ArtifactError, PlanError
 from turnout.engines.local.control import CANCEL, NAME, Control, send
@@ -44,8 +44,7 @@ def flow(count: int = 2):
 def shop(tmp_path, monkeypatch):
     """A project with one run on the local stack; `call` is the command, in a process of its own."""
     monkeypatch.setenv("TURNOUT_CACHE", str(tmp_path / "cache"))
-    files = {"pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\n", "flow.py": SOURCE}
-    root = write(tmp_path / "shop", files)
+    root = write_project(tmp_path / "shop", {"flow.py": SOURCE}, name="shop")
 
     def told(*words: str) -> subprocess.CompletedProcess[str]:
         done = call(root, *words)

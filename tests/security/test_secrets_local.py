@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import TURNOUT, write
+from projects import TURNOUT, write_project
 
 SECRET = "kanary9wordZq7x"
 FLOW = """
@@ -68,8 +68,7 @@ def flow():
 @pytest.fixture
 def project(tmp_path):
     stack = "extends: local\nobservers: [{type: jsonl, path: events.jsonl}]\n"
-    head = "[project]\nname = 'demo'\nversion = '1'\n"
-    return write(tmp_path / "project", {"pyproject.toml": head, "flow.py": FLOW, "stack.yaml": stack})
+    return write_project(tmp_path / "project", {"flow.py": FLOW, "stack.yaml": stack})
 
 
 def turnout(project: Path, *arguments: str) -> bytes:

@@ -11,7 +11,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from projects import TURNOUT
+from projects import TURNOUT, write_project
 
 from turnout.base.errors import ConfigError
 from turnout.base.texts import shown, shown_line
@@ -107,11 +107,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    root = tmp_path_factory.mktemp("odd") / "shop"
-    root.mkdir()
-    (root / "pyproject.toml").write_text("[project]\nname = 'shop'\nversion = '1'\n")
-    (root / "flow.py").write_text(SOURCE)
-    made = Shop(root)
+    made = Shop(write_project(tmp_path_factory.mktemp("odd") / "shop", {"flow.py": SOURCE}, name="shop"))
     code, text = made.piped("run", "flow.py", "--tag", f"odd={ODD}", "--tag", "half=caf\udce9")
     assert code == 1, text
     harmless(text)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import msgspec
 import pytest
-from projects import call_here, entered, write
+from projects import HERE, IN_PROCESS, call_here, entered, write, write_project
 
 import turnout
 from turnout import builtin
@@ -81,9 +81,7 @@ def small(count: int = 3, depth: int = 2):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("aliases") / "shop"
-    head = "[project]\nname = 'shop'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n"
-    write(root, {"pyproject.toml": head, "shop_work.py": textwrap.dedent(MODULE)})
-    here = "extends: local\norchestrator: {type: local, in_process: true}\n"
+    write_project(root, {"shop_work.py": textwrap.dedent(MODULE)}, name="shop", dependencies=(), more=HERE)
     for name, more in {
         "here": "",
         "prod": "artifact_store: {root: prod}\n",
@@ -92,7 +90,7 @@ def project(tmp_path_factory):
         "insists": "tracker: {type: shelf, required: true}\n",
         "away": "artifact_store: {root: away}\ntracker: {type: shelf}\n",
     }.items():
-        write(root, {f"stacks/{name}.yaml": here + more})
+        write(root, {f"stacks/{name}.yaml": IN_PROCESS + more})
     with entered(root):
         import shop_work
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from projects import IN_PROCESS, write_project
 
 STEPS = """\
 import multiprocessing, os, sys, threading
@@ -51,8 +52,7 @@ GUARDED = "\nif __name__ == '__main__':\n    print(house.run()['one'].load(), le
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'house'\nversion = '1'\n")
-    return tmp_path
+    return write_project(tmp_path, {"stacks/inline.yaml": IN_PROCESS}, name="house")
 
 
 def call(folder, *words):
@@ -114,8 +114,6 @@ INSIDE = {
 
 @pytest.mark.parametrize("stack", ["local", "inline"])
 def test_a_step_starts_and_reads_no_runs(folder, stack):
-    (folder / "stacks").mkdir()
-    (folder / "stacks" / "inline.yaml").write_text("extends: local\norchestrator: {type: local, in_process: true}\n")
     steps = [f"@step\ndef step_{n}() -> str:\n    {body}\n\n" for n, body in enumerate(INSIDE.values())]
     calls = "".join(f"    step_{n}()\n" for n in range(len(INSIDE)))
     text = STEPS.replace("def house", "def other") + "".join(steps) + f"@pipeline\ndef house():\n{calls}"

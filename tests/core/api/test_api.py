@@ -6,7 +6,7 @@ import types
 
 import pandas as pd
 import pytest
-from projects import entered, write
+from projects import HERE, IN_PROCESS, entered, write_project
 
 import turnout
 from turnout.base.errors import ArtifactError, ConfigError, RunError
@@ -74,14 +74,13 @@ def trees(path: File = "rows.csv", depth: int = 2, limit: float = 0.0, day: date
 @pytest.fixture(scope="module")
 def module(tmp_path_factory):
     """A module of a project; its pipeline runs in this process, on the project's own store."""
-    head = '[project]\nname = "forest"\nversion = "1"\ndependencies = []\n\n[tool.turnout]\nstack = "here"\n'
     files = {
-        "pyproject.toml": head,
-        "stacks/here.yaml": "extends: local\norchestrator: {type: local, in_process: true}\n",
+        "stacks/here.yaml": IN_PROCESS,
         "rows.csv": "x,y\n1,1\n3,2\n5,3\n7,4\n",
         "forest.py": MODULE,
     }
-    with entered(write(tmp_path_factory.mktemp("api") / "forest", files)):
+    root = tmp_path_factory.mktemp("api") / "forest"
+    with entered(write_project(root, files, name="forest", dependencies=(), more=HERE)):
         import forest
 
         yield forest

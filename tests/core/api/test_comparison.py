@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from projects import IN_PROCESS, write_project
 
 import turnout
 from turnout.base import canonical
@@ -29,12 +30,7 @@ def house(count: int = 3):
 
 @pytest.fixture
 def house(tmp_path, monkeypatch):
-    for name, text in {
-        "pyproject.toml": '[project]\nname = "house"\nversion = "1"\ndependencies = ["pandas"]\n',
-        "compared.py": FLOW,
-        "stack.yaml": "extends: local\norchestrator: {type: local, in_process: true}\n",
-    }.items():
-        (tmp_path / name).write_text(text)
+    write_project(tmp_path, {"compared.py": FLOW, "stack.yaml": IN_PROCESS}, name="house", dependencies=("pandas",))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TURNOUT_STACK", str(tmp_path / "stack.yaml"))
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from projects import write_project
 
 FLOW = """\
 import os
@@ -67,14 +68,8 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name, text in {
-            "pyproject.toml": '[project]\nname = "flows"\nversion = "1"\n',
-            "flow.py": FLOW,
-            "helpers.py": HELPERS,
-            "data.txt": "some data",
-            "note.txt": "12345",
-        }.items():
-            (root / name).write_text(text)
+        files = {"flow.py": FLOW, "helpers.py": HELPERS, "data.txt": "some data", "note.txt": "12345"}
+        write_project(root, files, name="flows")
 
     def turnout(self, *arguments: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

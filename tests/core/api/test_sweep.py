@@ -5,7 +5,7 @@ import sys
 import textwrap
 
 import pytest
-from projects import call
+from projects import IN_PROCESS, call, write_project
 
 import turnout
 
@@ -32,11 +32,8 @@ def swept(size: int = 2, depth: int = 1, rate: float = 0.5, words: str = "none")
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "swept"\nversion = "1"\n')
-    (tmp_path / "sweeping.py").write_text(textwrap.dedent(FLOW))
-    (tmp_path / "inline.yaml").write_text("extends: local\norchestrator: {type: local, in_process: true}\n")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return write_project(tmp_path, {"sweeping.py": textwrap.dedent(FLOW), "inline.yaml": IN_PROCESS}, name="swept")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from projects import call, write
+from projects import call, write_project
 
 PIPELINE = """\
 import os
@@ -45,10 +45,8 @@ OTHER = "extends: local\norchestrator: {type: local, instance: other}\nartifact_
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    head = '[project]\nname = "verified"\nversion = "1"\n'
-    write(tmp_path, {"pyproject.toml": head, "work.py": PIPELINE, "other.yaml": OTHER})
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return write_project(tmp_path, {"work.py": PIPELINE, "other.yaml": OTHER}, name="verified")
 
 
 def run(*arguments: str, **environ: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from projects import entered, write
+from projects import HERE, IN_PROCESS, entered, write_project
 
 import turnout
 from turnout.api.garbage import collect_garbage
@@ -545,14 +545,12 @@ def flow(path: File = "rows.csv", count: int = 3):
 
 @pytest.fixture
 def project(tmp_path):
-    head = "[project]\nname = 'shop'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n"
     files = {
-        "pyproject.toml": head,
         "gc_work.py": textwrap.dedent(MODULE),
         "rows.csv": "x\n1\n",
-        "stacks/here.yaml": "extends: local\norchestrator: {type: local, in_process: true}\n",
+        "stacks/here.yaml": IN_PROCESS,
     }
-    with entered(write(tmp_path / "shop", files)):
+    with entered(write_project(tmp_path / "shop", files, name="shop", dependencies=(), more=HERE)):
         import gc_work
 
         yield gc_work

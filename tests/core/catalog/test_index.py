@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from projects import entered, write
+from projects import HERE, IN_PROCESS, entered, write_project
 
 import turnout
 from turnout.api.invalidation import invalidate
@@ -382,11 +382,11 @@ def sums(count: int = 3):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     files = {
-        "pyproject.toml": "[project]\nname = 'sums'\nversion = '1'\ndependencies = []\n[tool.turnout]\nstack = 'here'\n",
         "index_work.py": textwrap.dedent(MODULE),
-        "stacks/here.yaml": "extends: local\norchestrator: {type: local, in_process: true}\n",
+        "stacks/here.yaml": IN_PROCESS,
     }
-    with entered(write(tmp_path_factory.mktemp("index") / "sums", files)):
+    root = tmp_path_factory.mktemp("index") / "sums"
+    with entered(write_project(root, files, name="sums", dependencies=(), more=HERE)):
         import index_work
 
         made = [index_work.sums.run(count=3), index_work.sums.run(count=4, tags={"tier": "1"})]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from projects import OURS, TURNOUT, entered, write
+from projects import IN_PROCESS, OURS, TURNOUT, entered, write, write_project
 
 import turnout as turnout_package
 from turnout.base import canonical, clock
@@ -83,10 +83,8 @@ def third(x: int) -> int:
 def fails(x: int = 1):
     third(second(first(x)))
 """
-INLINE = "extends: local\norchestrator: {type: local, in_process: true}\n"
 FILES = {
-    "pyproject.toml": '[project]\nname = "demo"\nversion = "1"\ndependencies = []\n\n[tool.turnout]\nstack = "inline"\n',
-    "stacks/inline.yaml": INLINE,
+    "stacks/inline.yaml": IN_PROCESS,
     "flow.py": PIPELINE,
     "fails.py": FAILS,
     "two.py": "from turnout import pipeline\nfrom flow import numbers, total\n\n\n@pipeline\ndef one():\n    numbers(1)\n\n\n"
@@ -102,7 +100,7 @@ class Answer(NamedTuple):
 
 @pytest.fixture
 def project(tmp_path):
-    root = write(tmp_path / "demo", FILES)
+    root = write_project(tmp_path / "demo", FILES, dependencies=(), more="[tool.turnout]\nstack = 'inline'\n")
     with entered(root):
         yield root
 
@@ -383,7 +381,7 @@ def test_a_run_that_has_ended_is_not_stopped(call):
 
 def test_a_run_of_another_engine(call, project):
     call("run", "flow.py")
-    write(project, {"stacks/other.yaml": INLINE.replace("true", "true, instance: other")})
+    write(project, {"stacks/other.yaml": IN_PROCESS.replace("true", "true, instance: other")})
     for command in (("runs", "logs", "latest", "total"), ("runs", "cancel", "latest")):
         answer = call(*command, "--stack", "other")
         assert (answer.code, answer.out) == (2, "")
@@ -470,7 +468,7 @@ def test_what_is_wrong_is_said_with_its_fix(call, project, name, snapshot):
             "taken": "a file",
             "stacks/bomb.yaml": f"extends: local\n{bomb}",
             "stacks/tagged.yaml": 'extends: local\ntracker: !!python/object/apply:os.system ["touch hacked"]\n',
-            "stacks/blocked.yaml": f"{INLINE}artifact_store: {{root: taken/store}}\n",
+            "stacks/blocked.yaml": f"{IN_PROCESS}artifact_store: {{root: taken/store}}\n",
         },
     )
     call("run", "flow.py", "-p", "threshold=100")
@@ -531,7 +529,7 @@ def test_a_store_that_nobody_answers_for(call, project, monkeypatch):
     write(
         project,
         {
-            "stacks/far.yaml": f"{INLINE}artifact_store: {{root: 's3://bucket/x', endpoint: 'http://127.0.0.1:9', "
+            "stacks/far.yaml": f"{IN_PROCESS}artifact_store: {{root: 's3://bucket/x', endpoint: 'http://127.0.0.1:9', "
             "allow_http: true, region: none, timeout: 1, retries: 0}\n"
         },
     )

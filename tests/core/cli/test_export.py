@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 from click.testing import CliRunner
-from projects import entered, write
+from projects import entered, write_project
 
 from turnout.base.errors import UnsupportedError
 from turnout.cli.export import export
@@ -33,7 +33,6 @@ SPECIMEN = "extends: local\norchestrator: {type: specimen, folder: logs}\n"
 @pytest.fixture
 def call(tmp_path):
     files = {
-        "pyproject.toml": "[project]\nname = 'sample'\nversion = '1'\n",
         "exported_pipeline.py": PIPELINE,
         "stacks/specimen.yaml": SPECIMEN,
     }
@@ -41,7 +40,7 @@ def call(tmp_path):
     def run(command, *arguments):
         return CliRunner().invoke(command, ["exported_pipeline.py", *arguments], catch_exceptions=True)
 
-    with entered(write(tmp_path / "project", files)):
+    with entered(write_project(tmp_path / "project", files, name="sample")):
         yield run
 
 

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from projects import call_here, entered, write
+from projects import call_here, entered, write_project
 
 FILES = {
-    "pyproject.toml": "[project]\nname = 'near'\nversion = '0'\ndependencies = []\n",
     "flow.py": """\
 from turnout import File, pipeline, step
 
@@ -64,7 +63,7 @@ NEAR = (
 @pytest.fixture
 def project(tmp_path: Path):
     """A project with one run."""
-    with entered(write(tmp_path / "near", FILES)):
+    with entered(write_project(tmp_path / "near", FILES, name="near", dependencies=())):
         yield tmp_path / "near"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
-from projects import TURNOUT, entered, write
+from projects import TURNOUT, entered, write_project
 
 from turnout.base.errors import ConfigError
 from turnout.cli.image import build
@@ -88,12 +88,12 @@ WHEEL = Wheel(name="own-lib", file="own_lib-1-py3-none-any.whl", data=b"wheel")
 @pytest.fixture
 def call(tmp_path, monkeypatch):
     monkeypatch.setattr(wheels, "build", lambda one: Wheel(name=one.name, file=f"{one.name}.whl", data=b"wheel"))
-    head = "[project]\nname = 'sample'\nversion = '1'\ndependencies = ['msgspec']\n"
 
     def run(pipeline, *arguments):
         return CliRunner().invoke(build, [f"image_pipeline.py:{pipeline}", *arguments])
 
-    with entered(write(tmp_path / "project", {"pyproject.toml": head, "image_pipeline.py": PIPELINE})):
+    files = {"image_pipeline.py": PIPELINE}
+    with entered(write_project(tmp_path / "project", files, name="sample", dependencies=("msgspec",))):
         yield run
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from projects import call
+from projects import call, write_project
 
 from turnout.base import canonical
 from turnout.materializers import profile
@@ -197,13 +197,12 @@ def house(path: File = "rooms.csv"):
 
 
 def test_the_command_shows_it_and_a_cached_record_has_it_where_the_step_allows(tmp_path):
-    for name, text in {
-        "pyproject.toml": '[project]\nname = "house"\nversion = "1"\n',
+    files = {
         "house.py": PIPELINE,
         "rooms.csv": "room,celsius\nattic,24.5\ncellar,11\nattic,26.5\n",
         "discreet.yaml": "extends: local\nsteps: {warm: {profile: false}}\n",
-    }.items():
-        (tmp_path / name).write_text(text)
+    }
+    write_project(tmp_path, files, name="house")
 
     def told(*words: str) -> str:
         return call(tmp_path, *words, code=0).stdout

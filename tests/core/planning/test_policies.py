@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from projects import entered, write
+from projects import entered, write_project
 
 from turnout import builtin
 from turnout.api.launch import Launch
@@ -85,9 +85,8 @@ def fine():
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    head = "[project]\nname = 'policed'\nversion = '1'\ndependencies = []\n"
-    files = {"pyproject.toml": head, "pipelines.py": PIPELINE, ".gitignore": ".turnout/\n__pycache__/\n"}
-    root = write(tmp_path / "project", files)
+    files = {"pipelines.py": PIPELINE, ".gitignore": ".turnout/\n__pycache__/\n"}
+    root = write_project(tmp_path / "project", files, name="policed", dependencies=())
     (root / "stacks").mkdir()
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     with entered(root):

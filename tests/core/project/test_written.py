@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from projects import entered, git, write
+from projects import entered, git, write_project
 
 from turnout.base.errors import ConfigError
 from turnout.cli.app import application
@@ -69,8 +69,7 @@ class House:
 def house(request, tmp_path):
     files = {f"house_{name}.py": PIPELINE.format(name=name) for name in ("a", "b")}
     files |= {f"stacks/{name}.yaml": text for name, text in STACKS.items()}
-    head = "[project]\nname = 'house'\nversion = '1'\n"
-    root = write(tmp_path / "house", {"pyproject.toml": head, "data.csv": "1,2", **files})
+    root = write_project(tmp_path / "house", {"data.csv": "1,2", **files}, name="house")
     if request.param != "plain":
         git(root, "init", "-q")
     project = House(root, request.param == "committed")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from projects import entered, write
+from projects import entered, write_project
 
 from turnout.base.errors import ConfigError
 from turnout.cli.app import application
@@ -23,8 +23,7 @@ STACK = "extends: local\norchestrator: {type: airflow, dags_folder: dags}\n"
 def call(tmp_path):
     stacks = {"test": STACK, "prod": STACK.replace("dags}", "dags, instance: prod}")}
     files = {f"stacks/{name}.yaml": text for name, text in stacks.items()}
-    head = "[project]\nname = 'house'\nversion = '1'\n"
-    write(tmp_path, {"pyproject.toml": head, "withdrawn.py": PIPELINE, **files})
+    write_project(tmp_path, {"withdrawn.py": PIPELINE, **files}, name="house")
     (tmp_path / "dags").mkdir()
 
     def call(*words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from projects import write_project
 
 from turnout.base.errors import ConfigError, PluginError
 from turnout.components.registry import discover
@@ -13,9 +14,7 @@ from turnout_tensorboard.tracker import TensorboardSettings, TensorboardTracker
 
 
 def stack(folder, tracker):
-    (folder / "pyproject.toml").write_text("[project]\nname = 'demo'\nversion = '1'\n")
-    (folder / "stacks").mkdir()
-    (folder / "stacks" / "it.yaml").write_text(f"extends: local\ntracker: {tracker}\n")
+    write_project(folder, {"stacks/it.yaml": f"extends: local\ntracker: {tracker}\n"})
     return load_stack("it", load(folder), discover(), {})
 
 

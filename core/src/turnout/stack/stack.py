@@ -21,7 +21,7 @@ from turnout.components.registry import Registry
 from turnout.environment import package_index as index
 from turnout.model import plan
 from turnout.project.project import Project
-from turnout.stack import addresses, packages, references
+from turnout.stack import addresses, misplaced, packages, references
 from turnout.stack.bind import Bound, C, bind, build, instantiate, resolved
 from turnout.stack.loader import Node
 from turnout.stack.merge import COMPONENTS, LISTS
@@ -166,9 +166,9 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
                 settings = settings.without("instance")
         bound = bind(settings, component.Config, choice.owner, self.environ, errors, marked=choice.kind.on_worker)
         if choice.kind == SECRET_STORE:
-            errors.extend(_secret_in_secrets(settings))
+            errors.extend(misplaced.in_secret_store(settings))
         elif choice.kind == ORCHESTRATOR:
-            errors.extend(_exported_references(settings, component.exported, choice.owner))
+            errors.extend(misplaced.in_exports(settings, component.exported, choice.owner))
         wrong = _addresses(component.Config, bound, settings, choice.owner)
         errors.extend(wrong)
         if not bound.waiting and not wrong and _is_whole(component.Config, settings, bound):
@@ -389,30 +389,3 @@ def _is_whole(config: type[Any], settings: Node, bound: Bound) -> bool:
 
 def _has(config: type[Any], name: str) -> bool:
     return any(field.encode_name == name for field in msgspec.structs.fields(config))
-
-
-def _secret_in_secrets(settings: Node) -> Iterator[ConfigError]:
-    for at, reference in _references(settings):
-        if reference.kind == "secret":
-            what = "the settings of the secret store refer to a secret"
-            yield ConfigError(what, where=at, fix="use ${worker-env:NAME} there")
-
-
-def _exported_references(settings: Node, exported: Mapping[str, str], owner: str) -> Iterator[ConfigError]:
-    """An error for each reference that an orchestrator would write into its files, where nothing resolves it."""
-    for name, fix in exported.items():
-        node = settings.get(name)
-        for at, reference in _references(node) if node is not None else ():
-            if reference.kind != "env":
-                what = f"the setting {name!r} of {owner} goes into exported files, where nothing resolves {reference}"
-                yield ConfigError(what, where=at, fix=fix)
-
-
-def _references(settings: Node) -> Iterator[tuple[Location, references.Reference]]:
-    """The references in settings, and where each is; those that cannot be read are told elsewhere."""
-    for _, leaf in settings.leaves():
-        try:
-            parts = references.parse(leaf.value, leaf.at) if isinstance(leaf.value, str) else ()
-        except ConfigError:
-            continue
-        yield from ((leaf.at, part) for part in parts if isinstance(part, references.Reference))
