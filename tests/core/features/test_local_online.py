@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from turnout.base.errors import RunError
+from turnout.base.errors import ConfigError, RunError
 from turnout.features import retrieval
 from turnout.features.local.settings import LocalFeatureSettings, ViewSettings
 from turnout.features.local.store import LocalFeatureStore
@@ -109,9 +109,61 @@ def test_pushed_rows_alone_are_online(store):
     assert look(store, "a", "b", "z") == [50, 20, 1]
 
 
-def test_a_push_names_what_it_lacks(store):
-    with pytest.raises(RunError, match="have no column 'x'"):
-        store.push("v", pa.table({"k": ["a"], "t": [at(1)]}))
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"k": ["a"], "t": [at(1)]}, "have no column 'x'"),
+        ({"k": ["a", None], "t": [at(1)] * 2, "x": [1, 2]}, "has no k"),
+        ({"k": [3], "t": [at(1)], "x": [1]}, "never matches the key"),
+        ({"k": ["a"], "t": ["soon"], "x": [1]}, "cannot be read as times"),
+        ({"k": ["a"], "t": [at(1)], "x": ["one"]}, "have other types than its file"),
+    ],
+)
+def test_rows_that_do_not_fit_are_not_pushed(store, rows, message):
+    with pytest.raises(RunError, match=message):
+        store.push("v", pa.table(rows))
+
+
+def test_pushed_rows_are_converted(store):
+    assert (
+        store.push("v", pa.table({"x": [7.0], "t": ["2026-01-01T09:00"], "k": pa.array(["a"]).dictionary_encode()}))
+        == 1
+    )
+    store.materialize(at(6))
+    assert look(store, "a") == [7]
+
+
+def test_what_cannot_be_online_is_said(tmp_path):
+    put(tmp_path, [("a", 1, {"y": 1})], x=pa.struct([("y", pa.int64())]))
+    with pytest.raises(ConfigError, match=r"'x' of the view 'v' is struct<y: int64>, which cannot be online"):
+        open_store(tmp_path).materialize(at(2))
+
+
+def test_times_of_a_view_may_be_texts(tmp_path):
+    table = pa.table({"k": ["a", "a"], "t": ["2026-01-01T01:00", "2026-01-01T05:00+01:00"], "x": [1, 2]})
+    pa.parquet.write_table(table, tmp_path / "v.parquet")
+    store = open_store(tmp_path)
+    asked = pa.table({"k": ["a", "a"], "t": [at(3), at(4)]})
+    assert retrieval.historical(store, asked, ["v:x"])["x"].to_pylist() == [1, 2]
+    store.materialize(at(3))
+    assert look(store, "a") == [1]
+    pa.parquet.write_table(table.set_column(1, "t", pa.array([1, 2])), tmp_path / "v.parquet")
+    with pytest.raises(RunError, match="the column 't' of the feature view 'v' has numbers, not times"):
+        retrieval.historical(store, asked, ["v:x"])
+
+
+def test_a_view_may_be_a_folder_of_files(tmp_path):
+    put(tmp_path, [("a", 1, 10), ("b", 2, 20)])
+    (tmp_path / "v" / "2026").mkdir(parents=True)
+    (tmp_path / "v.parquet").rename(tmp_path / "v" / "2026" / "one.parquet")
+    put(tmp_path, [("a", 5, 50)])
+    (tmp_path / "v.parquet").rename(tmp_path / "v" / "two.parquet")
+    store = open_store(tmp_path)
+    asked = pa.table({"k": ["a", "a", "b"], "t": [at(4), at(5), at(5)]})
+    assert retrieval.historical(store, asked, ["v:x"])["x"].to_pylist() == [10, 50, 20]
+    before = store.version(["v:x"])
+    (tmp_path / "v" / "two.parquet").unlink()
+    assert store.version(["v:x"]) != before
 
 
 @pytest.mark.parametrize(

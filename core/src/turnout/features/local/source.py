@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from turnout.base.errors import ConfigError, did_you_mean
+from turnout.features.columns import times
 from turnout.features.local.settings import ViewSettings
 
 _digests: dict[tuple[str, int, int, int], str] = {}
@@ -88,6 +89,7 @@ class Source:
 
         Raises:
             ConfigError: when they cannot be read.
+            RunError: when a column of times holds none.
         """
         import polars as pl
 
@@ -97,12 +99,15 @@ class Source:
                 frames.append(pl.read_parquet(path, columns=list(columns), hive_partitioning=False))
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise self.unreadable(path, error) from error
-        if len(frames) == 1:
-            return frames[0]
         try:
-            return pl.concat(frames, how="vertical_relaxed", rechunk=False)
+            frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical_relaxed", rechunk=False)
         except pl.exceptions.PolarsError as error:
             raise self.unreadable(self._file, error) from error
+        for name in (self.view.timestamp, self.view.created):
+            if name and not isinstance(frame.schema[name], (pl.Datetime, pl.Date)):
+                what = f"the column {name!r} of the feature view {self.name!r}"
+                frame = frame.with_columns(pl.Series(name, pl.from_arrow(times(frame[name].to_arrow(), what))))
+        return frame
 
     def digest(self) -> str:
         """A digest of the content of all files.

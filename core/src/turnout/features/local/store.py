@@ -147,7 +147,7 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
             note = f"it is online until {_time(last).isoformat()} already"
             return Materialized(view=name, since=since, until=until, rows=0, note=note)
         start = (None if force else last) if since is None else _micros(since)
-        content = source.read(list(schema))
+        content = source.read([*source.own, *source.features(schema)])
         chosen = join.newest(content, view.keys, view.timestamp, view.created, start, end)
         rows = list(self._rows(name, content[chosen["number"].to_list()].to_arrow(), schema, chosen))
         with self._database.writing() as writer:
@@ -166,12 +166,26 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
         import pyarrow as pa
 
         view = self._view(name)
-        names = self._source(name).features(content.column_names)
-        keys = _keys([values.plain(columns.plain(content[key])) for key in view.keys])
-        features = content.select(names).cast(pa.schema([(one, columns.arrow_type(schema[one])) for one in names]))
+        names = self._source(name).features(schema)
+        keys = _keys([values.plain(columns.key(content[key], key, schema[key])) for key in view.keys])
+        types = {feature: columns.arrow_type(schema[feature]) for feature in names}
+        if unknown := [feature for feature, type_ in types.items() if type_ is None]:
+            raise ConfigError(
+                f"the feature {unknown[0]!r} of the view {name!r} is {schema[unknown[0]]}, which cannot be online",
+                fix="list the other ones in the view's setting `features`",
+            )
+        try:
+            features = content.select(names).cast(pa.schema(list(types.items())))
+        except pa.ArrowInvalid as error:
+            raise RunError(
+                f"the rows for the feature view {name!r} have other types than its file",
+                why=str(error),
+                fix="convert them",
+            ) from None
         times = chosen.select("since", "created").iter_rows()
         for key, body, (since, created) in zip(keys, values.bodies(features), times, strict=True):
-            assert key is not None
+            if key is None:
+                raise RunError(f"a row for the feature view {name!r} has a key that is none of its", fix="correct it")
             yield key, since, UNWRITTEN if created is None else created, body
 
     def push(self, view: str, rows: Any) -> int:
@@ -190,7 +204,13 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
                 why=f"it has {', '.join(names)}",
                 fix="push rows with all columns of the view",
             )
-        content = pl.from_arrow(rows.select(names))
+        if nulls := [name for name in (*settings.keys, settings.timestamp) if rows[name].null_count]:
+            raise RunError(f"a row for the feature view {view!r} has no {nulls[0]}", fix="leave it out, or complete it")
+        rows = rows.select(names)
+        for name in filter(None, (settings.timestamp, settings.created)):
+            moments = columns.times(rows[name], f"the column {name!r} of the rows")
+            rows = rows.set_column(rows.column_names.index(name), name, moments)
+        content = pl.from_arrow(rows)
         chosen = join.newest(content, settings.keys, settings.timestamp, settings.created, None, 2**63 - 1)
         written = list(self._rows(view, content[chosen["number"].to_list()].to_arrow(), schema, chosen))
         with self._database.writing() as writer:
