@@ -268,7 +268,9 @@ def test_the_schema_is_one_and_forbids_what_it_does_not_know():
         assert not validator.is_valid({**document, **wrong}), wrong
 
 
-@pytest.mark.parametrize("file", sorted(GOLDEN.rglob("*.json")), ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize(
+    "file", sorted(GOLDEN.rglob("complete-*.json")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
 def test_plans_of_every_release_are_read_and_keep_their_digest(file):
     data = file.read_bytes().rstrip(b"\n")
     plan = decode(data, file.name)

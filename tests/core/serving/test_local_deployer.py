@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from turnout.base.background import Background
-from turnout.base.errors import DeployError
+from turnout.base.errors import ConfigError, DeployError
 from turnout.serving.local import LocalDeployer, LocalDeployerConfig
 from turnout.testing.deployer import DeployerSuite
 
@@ -111,6 +111,37 @@ class TestLocalDeployer(DeployerSuite):
             deployer.deploy(broken, deployer.compile(broken), served.store)
         assert deployer.status("double").state == "failed"
         assert not Background(deployer._folder("double").processes).running
+
+    def test_a_port_that_is_taken(self, tmp_path, served):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            deployer = LocalDeployer(LocalDeployerConfig(folder=str(tmp_path / "other"), port=port))
+            with pytest.raises(ConfigError, match=f"port {port} is taken"):
+                deployer.deploy(served.endpoint, deployer.compile(served.endpoint), served.store)
+        assert deployer.status("double").state == "absent"
+
+    def test_a_canary_that_cannot_share_the_process_is_refused(self, up):
+        deployer, served, _ = up
+        (step,) = served.endpoint.steps
+        code = msgspec.structs.replace(served.endpoint.code, digest="0" * 64)
+        edited = msgspec.structs.replace(step, fingerprint="1" * 64)
+        pins = msgspec.structs.replace(served.endpoint.environment, pins=("six==1.0",))
+        for canary, told in (
+            (msgspec.structs.replace(served.endpoint, code=code, steps=(edited,)), r"other code \(scaled\)"),
+            (msgspec.structs.replace(served.endpoint, environment=pins), "other packages"),
+        ):
+            with pytest.raises(DeployError, match=told):
+                deployer.deploy(canary, deployer.compile(canary), served.store, share=0.5)
+        assert deployer.predict("double", served.rows) == served.predictions
+
+    def test_the_log_is_followed_until_the_endpoint_goes(self, up):
+        deployer, _, _ = up
+        with deployer._folder("double").log.open("a") as log:
+            log.write("one\n")
+        lines = deployer.logs("double", follow=True)
+        assert "one" in (next(lines) for _ in range(1000))
+        deployer.delete("double")
+        assert list(lines) == []
 
     def test_no_request_fails_while_a_version_is_replaced(self, up):
         deployer, served, url = up

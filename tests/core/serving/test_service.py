@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from projects import call, write
 
 from turnout.serving.trial import compare
 
@@ -195,3 +196,42 @@ def test_comparing(ours, theirs, differing, difference):
     compared = compare("predict", ours, theirs)
     assert (compared.differing, compared.difference) == (differing, pytest.approx(difference, rel=1e-3))
     assert bool(compared.example) == bool(differing)
+
+
+def test_a_failing_trial_tells_no_secret(tmp_path):
+    pipeline = """
+import os
+
+import pyarrow as pa
+
+from turnout import endpoint, pipeline, step
+
+
+@step
+def table() -> pa.Table:
+    return pa.table({"x": [1.0, 2.0]})
+
+
+@step(secrets={"TOKEN": "token"})
+def failing(rows: pa.Table) -> list:
+    print(os.environ["TOKEN"])
+    raise ValueError(f"refused: {os.environ['TOKEN']}")
+
+
+@pipeline
+def train():
+    table()
+
+
+@endpoint(train, like={"rows": "table"})
+def ask(rows: pa.Table):
+    return failing(rows)
+"""
+    files = {"pyproject.toml": "[project]\nname = 'told'\nversion = '1'\n", "told.py": pipeline}
+    folder = write(tmp_path / "told", files)
+    environ = {"token": "correct-horse-battery", "TURNOUT_CACHE": str(tmp_path / "cache")}
+    call(folder, "run", "told.py", code=0, **environ)
+    done = call(folder, "deploy", "told.py", code=2, **environ)
+    assert "cannot answer rows like those it was made for: ValueError: refused: [secret]" in done.stderr
+    assert 'raise ValueError(f"refused: {os.environ[' in done.stderr
+    assert "correct-horse" not in done.stdout + done.stderr

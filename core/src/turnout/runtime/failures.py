@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,8 @@ NOT_THE_USERS = (
 def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
     """The failure as it goes on record: the user's own frames, project-relative paths, secrets taken out."""
     raised = error.__cause__ if isinstance(error, TurnoutError) else error
-    text = "" if raised is None or isinstance(raised, TurnoutError) else _traceback(raised, whole=raised is error)
+    text = traceback_of(error, session.code.imported_from)
     hint = "" if raised is not error else advice(session, step, raised)
-    for folder in dict.fromkeys(session.code.imported_from):
-        text = text.replace(f"{folder}{os.sep}", "")
     redactor = session.components.redactor
     return Failure(
         type=redactor.text(f"{type(error).__module__}.{type(error).__qualname__}"),
@@ -52,6 +51,19 @@ def describe(session: Session, step: StepPlan, error: BaseException) -> Failure:
         traceback=_bounded(redactor.text(text + hint)),
         retryable=not (isinstance(error, FINAL) or (step.kind == "gate" and isinstance(error, RunError))),
     )
+
+
+def traceback_of(error: BaseException, folders: Iterable[Path]) -> str:
+    """The user's part of the traceback of what a step raised; empty where it is an error of turnout's alone.
+
+    Args:
+        folders: where the project's code was imported from; paths in it are told as the project has them.
+    """
+    raised = error.__cause__ if isinstance(error, TurnoutError) else error
+    text = "" if raised is None or isinstance(raised, TurnoutError) else _traceback(raised, whole=raised is error)
+    for folder in dict.fromkeys(folders):
+        text = text.replace(f"{folder}{os.sep}", "")
+    return text
 
 
 def _bounded(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from turnout.base.background import Background, last_line
+from turnout.base.background import Background, last_line, see_free
 from turnout.base.errors import DeployError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
@@ -196,8 +196,10 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
             hosts=config.hosts,
             named_errors=config.errors == "named",
         )
-        folder.wanted = wanted
         background = Background(folder.processes)
+        if not background.running and wanted.port:
+            see_free(wanted.port, "free it, or choose another in the stack: deployer: {type: local, port: 0}")
+        folder.wanted = wanted
         if not background.running:
             shutil.rmtree(folder.metrics, ignore_errors=True)
             command = [sys.executable, "-m", "turnout.serving", str(folder.path)]

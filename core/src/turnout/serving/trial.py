@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from turnout.materializers.sameness import TOLERANCE
 from turnout.model.endpoint import EndpointPlan, decode
 from turnout.model.records import Manifest
 from turnout.runtime import sealed
+from turnout.runtime.failures import traceback_of
+from turnout.runtime.store import worker_store
 from turnout.serving.answers import plain
 from turnout.serving.interpreter import interpreter_for
 from turnout.serving.service import Service
@@ -47,12 +48,13 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """How an endpoint answered stored rows: how many (0 where there are none to be had), and each comparison.
 
-    ``refused`` says why it cannot be served, and what to do.
+    ``refused`` says why it cannot be served, and what to do; ``trace`` is the traceback, where a step raised.
     """
 
     rows: int = 0
     compared: tuple[Compared, ...] = ()
     refused: tuple[str, str, str] | None = None
+    trace: str = ""
 
 
 def try_out(plan: EndpointPlan, store: ArtifactStore[Any]) -> Trial:
@@ -68,20 +70,20 @@ def try_out(plan: EndpointPlan, store: ArtifactStore[Any]) -> Trial:
         (folder / "plan.json").write_bytes(plan.encode())
         command = [interpreter, "-m", "turnout.serving", "trial", name]
         environ = {**os.environ, **sealed.environment(1), context.WORKER: "1", **store.environment()}
-        with (folder / "log.txt").open("wb") as log:
-            try:
-                subprocess.run(command, env=environ, stdout=log, stderr=log, timeout=PATIENCE, check=False)
-            except subprocess.TimeoutExpired:
-                raise DeployError(
-                    f"the endpoint {plan.name} did not answer stored rows within {PATIENCE:g} s",
-                    fix="see what its steps wait for",
-                ) from None
+        try:
+            done = subprocess.run(command, env=environ, capture_output=True, timeout=PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            raise DeployError(
+                f"the endpoint {plan.name} did not answer stored rows within {PATIENCE:g} s",
+                fix="see what its steps wait for",
+            ) from None
         try:
             trial = msgspec.json.decode((folder / "trial.json").read_bytes(), type=Trial)
         except (FileNotFoundError, *canonical.UNREADABLE):
-            trial = Trial(refused=(f"the endpoint {plan.name} ended while it was tried on stored rows", "", ""))
+            why = f"its process ended with {done.returncode}"
+            trial = Trial(refused=(f"the endpoint {plan.name} ended while it was tried on stored rows", why, ""))
         if trial.refused is not None:
-            print((folder / "log.txt").read_text(errors="replace"), end="", file=sys.stderr)
+            print(trial.trace, end="", file=sys.stderr)
             what, why, fix = trial.refused
             raise DeployError(what, why=why or None, fix=fix or None)
         return trial
@@ -109,13 +111,15 @@ def main(folder: str) -> int:
     place = Path(folder)
     plan = decode((place / "plan.json").read_bytes())
     with tempfile.TemporaryDirectory(prefix="turnout-") as work:
+        service = Service(plan, worker_store(), Path(work))
         try:
-            trial = tried(Service.open(plan, os.environ, Path(work)))
+            service.load()
+            trial = tried(service)
         except BaseException as error:
-            if not isinstance(error, TurnoutError) or error.__cause__ is not None:
-                traceback.print_exception(error.__cause__ or error)
+            hide = service.components.redactor.text
             given = error if isinstance(error, TurnoutError) else RunError(f"{type(error).__name__}: {error}")
-            trial = Trial(refused=(str(given.what), given.why or "", given.fix or ""))
+            why = (hide(given.what), hide(given.why or ""), hide(given.fix or ""))
+            trial = Trial(refused=why, trace=hide(traceback_of(error, service.code.imported_from)))
     (place / "trial.json").write_bytes(canonical.encode(trial))
     return 0
 

@@ -34,11 +34,15 @@ def main(folder: str, listener: int, told: int) -> int:
     os.environ.update(sealed.environment(1))
     os.environ[context.WORKER] = "1"
     with tempfile.TemporaryDirectory(prefix="turnout-") as work:
+        services: list[Service] = []
         try:
-            application = _application(files, wanted, Path(work))
+            application = _application(files, wanted, Path(work), services)
         except BaseException as error:
             text = str(error) if isinstance(error, TurnoutError) else f"{type(error).__name__}: {error}"
-            traceback.print_exception(error)
+            trace = "".join(traceback.format_exception(error))
+            for service in services:
+                text, trace = map(service.components.redactor.text, (text, trace))
+            print(trace, file=sys.stderr, flush=True)
             os.write(told, text.encode()[: 1 << 15])
             return 1
         gc.collect()
@@ -53,22 +57,22 @@ def _kind(listener: int) -> dict[str, int]:
         return {"family": known.family, "type": known.type, "proto": socket.IPPROTO_TCP}
 
 
-def _application(files: EndpointFolder, wanted: Wanted, work: Path) -> object:
+def _application(files: EndpointFolder, wanted: Wanted, work: Path, services: list[Service]) -> object:
+    """The application of what is wanted; each service is among *services* before it is loaded."""
     from turnout.serving.app import LOOPBACK, App, Limits
 
     store = worker_store()
-    services = []
     for share in wanted.versions:
         plan = files.plan(share.version)
         service = Part(plan, wanted.step, store, work) if wanted.step else Service(plan, store, work)
+        services.append(service)
         service.load()
         with contextlib.suppress(ArtifactError):  # an image does not hold the rows that requests are like
             service.answer_stored()  # so that the first request finds everything warm
-        services.append((service, share.share))
     limits = Limits(
         rows=wanted.rows, bytes=wanted.bytes, hosts=(*LOOPBACK, *wanted.hosts), named_errors=wanted.named_errors
     )
-    return App(services, limits)
+    return App([(one, share.share) for one, share in zip(services, wanted.versions, strict=True)], limits)
 
 
 async def _serve(application: object, listener: socket.socket, told: int) -> None:

@@ -143,6 +143,13 @@ class DeployerSuite(ComponentSuite):
         assert [one.version for one in self.wait(deployer, served.name).versions] == [canary.digest]
         assert deployer.predict(served.name, served.rows) == pytest.approx(served.predictions)
 
+    def test_its_log_is_lines_of_text(self, deployer: Deployer[Any], served: Served, ready: EndpointStatus) -> None:
+        if "logs" not in deployer.capabilities:
+            with pytest.raises(DeployError, match=served.name):
+                list(deployer.logs(served.name))
+        else:
+            assert all("\n" not in line for line in deployer.logs(served.name))
+
     def test_shares_are_more_than_none_and_at_most_all(self, deployer: Deployer[Any], served: Served) -> None:
         for share in (0.0, -0.5, 1.5):
             with pytest.raises(DeployError, match="share"):
