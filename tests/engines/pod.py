@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SELDON = ROOT / ".venv-seldon" / "bin"
 MLSERVER = ROOT / ".venv-mlserver" / "bin"
-PATIENCE = 180
+PATIENCE = 600
 """Seconds within which a server must answer."""
 _HOLD = """
 import ctypes, fcntl, os, socket, struct, sys

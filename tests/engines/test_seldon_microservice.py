@@ -27,18 +27,9 @@ from turnout_seldon import microservice, mlserver
 ENDPOINTS = '''
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingRegressor
 
-from delays import model
-from pipeline import flights
+from pipeline import flights, predict
 from turnout import endpoint, step
-
-LIKE = {"like": {"departures": "split.test"}, "without": {"departures": ["arr_delay"]}}
-
-
-@step
-def predicted(trained: HistGradientBoostingRegressor, departures: pd.DataFrame) -> np.ndarray:
-    return model.predict(trained, departures)
 
 
 @step
@@ -58,19 +49,18 @@ def told(
     return pd.DataFrame({"delay": delays, "late": delays > minutes, "night": table["night"]})
 
 
-@endpoint(flights, **LIKE)
-def arrival(departures: pd.DataFrame):
-    return predicted(flights["fit"], departures)
-
-
-@endpoint(flights, **LIKE)
+@endpoint(flights, like={"departures": "split.test"}, without={"departures": ["arr_delay"]})
 def lateness(departures: pd.DataFrame, minutes: float = 15.0):
     table = marked(departures)
-    return told(departures, table, predicted(flights["fit"], table), minutes=minutes)
+    return told(departures, table, predict(flights["fit"], table), minutes=minutes)
 '''
-PLAN = (
-    "import sys; {0} = __import__('serving').{0}.prepare(); {0}.publish(); sys.stdout.buffer.write({0}.plan.encode())"
-)
+PLAN = """
+import sys
+from {module} import {name}
+deployment = {name}.prepare()
+deployment.publish()
+sys.stdout.buffer.write(deployment.plan.encode())
+"""
 GRPC, METRICS = 100, 200
 """The distance of a microservice's other ports from that of HTTP."""
 
@@ -86,7 +76,12 @@ class Served(NamedTuple):
     @property
     def body(self) -> dict[str, Any]:
         """A request."""
-        return {"departures": self.rows}
+        return self.request(self.rows)
+
+    def request(self, rows: list[Any]) -> dict[str, Any]:
+        """A request of other rows."""
+        assert self.plan.table is not None
+        return {self.plan.table.name: rows}
 
     @property
     def steps(self) -> list[str]:
@@ -109,8 +104,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def serve(project: Path, folder: Path, name: str) -> Served:
-    done = subprocess.run([sys.executable, "-c", PLAN.format(name)], cwd=project, capture_output=True, check=False)
+def serve(project: Path, folder: Path, module: str, name: str) -> Served:
+    script = PLAN.format(module=module, name=name)
+    done = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     plan, store = decode(done.stdout), LocalStore.from_url(str(project / ".turnout" / "store"))
     artifacts = Artifacts(store, Materializers(discover().all(MATERIALIZER)), folder)
@@ -128,13 +124,13 @@ def serve(project: Path, folder: Path, name: str) -> Served:
 
 
 @pytest.fixture(scope="module")
-def arrival(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
-    return serve(project, tmp_path_factory.mktemp("arrival"), "arrival")
+def delay(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    return serve(project, tmp_path_factory.mktemp("delay"), "pipeline", "delay")
 
 
 @pytest.fixture(scope="module")
 def lateness(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
-    return serve(project, tmp_path_factory.mktemp("lateness"), "lateness")
+    return serve(project, tmp_path_factory.mktemp("lateness"), "serving", "lateness")
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +140,10 @@ def pod(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod
 
 
 @pytest.fixture(scope="module")
-def nodes(pod: Pod, arrival: Served, lateness: Served) -> dict[str, int]:
+def nodes(pod: Pod, delay: Served, lateness: Served) -> dict[str, int]:
     """The ports of microservices, all of this pod: each endpoint in one node, and the second one in a node a step."""
-    ports = {"arrival": 9000, "lateness": 9001, **{step: 9002 + n for n, step in enumerate(lateness.steps)}}
-    for name, served in (("arrival", arrival), ("lateness", lateness)):
+    ports = {"delay": 9000, "lateness": 9001, **{step: 9002 + n for n, step in enumerate(lateness.steps)}}
+    for name, served in (("delay", delay), ("lateness", lateness)):
         serving(pod, name, ports[name] - 1000, served)
         micro(pod, name, ports[name], "MODEL", served)
     for step in lateness.steps:
@@ -211,7 +207,7 @@ FORMS = {
 
 @pytest.mark.parametrize("call", [rest, grpc])
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", ["arrival", "lateness"])
+@pytest.mark.parametrize("name", ["delay", "lateness"])
 def test_one_node_answers_as_the_local_deployer(
     pod: Pod, nodes: dict[str, int], request: pytest.FixtureRequest, name: str, form: str, call: Any
 ) -> None:
@@ -226,9 +222,9 @@ def test_one_node_answers_as_the_local_deployer(
 @pytest.mark.parametrize("call", [rest, grpc])
 @pytest.mark.parametrize("shape", ["ndarray", "ndarray-of-objects"])
 def test_rows_with_names_are_answered_with_names(
-    pod: Pod, nodes: dict[str, int], arrival: Served, lateness: Served, call: Any, shape: str
+    pod: Pod, nodes: dict[str, int], delay: Served, lateness: Served, call: Any, shape: str
 ) -> None:
-    served, name = (arrival, "arrival") if shape == "ndarray" else (lateness, "lateness")
+    served, name = (delay, "delay") if shape == "ndarray" else (lateness, "lateness")
     data = {"names": list(served.rows[0]), "ndarray": [list(row.values()) for row in served.rows]}
     answer = call(pod, nodes[name], {"data": data})["data"]
     if shape == "ndarray":
@@ -279,9 +275,9 @@ def bad_messages(served: Served) -> list[tuple[Any, int, str]]:
     far = {**served.rows[0], "distance": "far"}
     names = list(served.rows[0])
     return [
-        ({"jsonData": {"departures": [far]}}, 422, "departures[0].distance: takes a"),
-        ({"jsonData": {"departures": [{}]}}, 422, "departures[0]: lacks"),
-        ({"jsonData": {"rows": []}}, 422, "rows: the endpoint takes"),
+        ({"jsonData": served.request([far])}, 422, "[0].distance: takes a"),
+        ({"jsonData": served.request([{}])}, 422, "[0]: lacks"),
+        ({"jsonData": {"columns": []}}, 422, "columns: the endpoint takes"),
         ({"strData": "{"}, 400, "the message holds no JSON"),
         ({"data": {"ndarray": [[1.0]]}}, 422, "data takes names"),
         ({"data": {"names": names, "ndarray": [[1.0]]}}, 422, "data.ndarray[0] has 1 values"),
@@ -290,18 +286,16 @@ def bad_messages(served: Served) -> list[tuple[Any, int, str]]:
     ]
 
 
-def test_what_is_refused_says_why(pod: Pod, nodes: dict[str, int], arrival: Served, lateness: Served) -> None:
-    for name, served in (("arrival", arrival), (lateness.steps[0], lateness)):
-        path = "/predict" if name == "arrival" else "/transform-input"
-        how = ("Model", "Predict") if name == "arrival" else ("Transformer", "TransformInput")
+def test_what_is_refused_says_why(pod: Pod, nodes: dict[str, int], delay: Served, lateness: Served) -> None:
+    for name, served in (("delay", delay), (lateness.steps[0], lateness)):
+        path = "/predict" if name == "delay" else "/transform-input"
+        how = ("Model", "Predict") if name == "delay" else ("Transformer", "TransformInput")
         for body, status, text in bad_messages(served):
             answer = pod.ask(SELDON, port=nodes[name], path=path, body=body)
             assert (answer["status"], text in json.loads(answer["text"])["status"]["info"]) == (status, True), answer
             answer = pod.ask(SELDON, port=nodes[name] + GRPC, service=how[0], method=how[1], body=body)
             assert text in answer.get("text", ""), answer
-    assert rest(pod, nodes["arrival"], {"jsonData": arrival.body})["jsonData"] == {
-        "predictions": close(arrival.predictions)
-    }
+    assert rest(pod, nodes["delay"], {"jsonData": delay.body})["jsonData"] == {"predictions": close(delay.predictions)}
 
 
 def test_a_node_without_the_one_before_says_so(pod: Pod, nodes: dict[str, int], lateness: Served) -> None:
@@ -310,33 +304,33 @@ def test_a_node_without_the_one_before_says_so(pod: Pod, nodes: dict[str, int], 
     assert "is missing: ask the node before" in json.loads(answer["text"])["status"]["info"]
 
 
-def test_health_metadata_and_metrics(pod: Pod, nodes: dict[str, int], arrival: Served) -> None:
-    port = nodes["arrival"]
+def test_health_metadata_and_metrics(pod: Pod, nodes: dict[str, int], delay: Served) -> None:
+    port = nodes["delay"]
     assert rest(pod, port, None, "/health/status")["jsonData"] == {"ready": True}
     told = rest(pod, port, None, "/metadata")
-    assert (told["name"], told["versions"]) == ("arrival", [arrival.plan.digest[:12]])
-    assert told["custom"] == {"run": arrival.plan.run, "pipeline": "flights"}
+    assert (told["name"], told["versions"]) == ("delay", [delay.plan.digest[:12]])
+    assert told["custom"] == {"run": delay.plan.run, "pipeline": "flights"}
     assert {"name": "distance", "datatype": "INT64", "shape": [-1]} in told["inputs"]
     by_grpc = pod.ask(SELDON, port=port + GRPC, service="Seldon", method="ModelMetadata", body=None)
-    assert by_grpc.get("message", by_grpc).get("name", "") in {"arrival", ""}
-    rest(pod, port, {"jsonData": arrival.body})
+    assert by_grpc.get("message", by_grpc).get("name", "") in {"delay", ""}
+    rest(pod, port, {"jsonData": delay.body})
     text = pod.ask(SELDON, port=port + METRICS, path="/metrics")["text"]
     assert "turnout_node_seconds_bucket{" in text
-    assert 'model_name="arrival"' in text
+    assert 'model_name="delay"' in text
 
 
-def test_what_ends_beside_it_is_told_and_found_again(pod: Pod, nodes: dict[str, int], arrival: Served) -> None:
-    port = nodes["arrival"]
-    pod.stop("arrival-serving")
-    body = {"jsonData": arrival.body}
+def test_what_ends_beside_it_is_told_and_found_again(pod: Pod, nodes: dict[str, int], delay: Served) -> None:
+    port = nodes["delay"]
+    pod.stop("delay-serving")
+    body = {"jsonData": delay.body}
     for path in ("/predict", "/health/status"):
         answer = pod.ask(SELDON, port=port, path=path, body=body if path == "/predict" else None)
         assert answer["status"] == 503, answer
         assert "turnout.serving at 127.0.0.1:8000 does not answer" in json.loads(answer["text"])["status"]["info"]
-    serving(pod, "arrival", port - 1000, arrival)
-    pod.wait(SELDON, "arrival-serving", port - 1000, "/health/ready")
+    serving(pod, "delay", port - 1000, delay)
+    pod.wait(SELDON, "delay-serving", port - 1000, "/health/ready")
     for call in (rest, grpc):
-        assert call(pod, port, body)["jsonData"] == {"predictions": close(arrival.predictions)}
+        assert call(pod, port, body)["jsonData"] == {"predictions": close(delay.predictions)}
 
 
 # MLServer, which Seldon Core v2 runs
@@ -345,11 +339,11 @@ PORT = 9500
 
 
 @pytest.fixture(scope="module")
-def models(pod: Pod, nodes: dict[str, int], arrival: Served, lateness: Served) -> Pod:
+def models(pod: Pod, nodes: dict[str, int], delay: Served, lateness: Served) -> Pod:
     """MLServer with both endpoints, each answered by a container of its own."""
     need_environment(MLSERVER)
     folder = pod.folder / "models"
-    for served in (arrival, lateness):
+    for served in (delay, lateness):
         for path, data in mlserver.files(served.plan).items():
             place = folder / served.plan.name / Path(path).name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -362,7 +356,7 @@ def models(pod: Pod, nodes: dict[str, int], arrival: Served, lateness: Served) -
     environ = {f"MLSERVER_{name}_PORT": str(port) for name, port in ports.items()}
     environ = {**environ, "MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0"}
     pod.start("mlserver", [str(MLSERVER / "mlserver"), "start", str(folder)], environ, folder)
-    for served in (arrival, lateness):
+    for served in (delay, lateness):
         pod.wait(MLSERVER, "mlserver", PORT, f"/v2/models/{model(served)}/ready")
     return pod
 
@@ -385,11 +379,11 @@ def infer(models: Pod, served: Served, inputs: list[dict[str, Any]]) -> dict[str
     return models.ask(MLSERVER, port=PORT, path=path, body={"id": "7", "inputs": inputs})
 
 
-def test_mlserver_answers_as_the_local_deployer(models: Pod, arrival: Served, lateness: Served) -> None:
-    answer = json.loads(infer(models, arrival, tensors(arrival))["text"])
-    assert answer["outputs"][0]["data"] == close(arrival.predictions)
-    assert (answer["id"], answer["model_name"]) == ("7", "arrival_1")
-    assert answer["model_version"] == arrival.plan.digest[:12]
+def test_mlserver_answers_as_the_local_deployer(models: Pod, delay: Served, lateness: Served) -> None:
+    answer = json.loads(infer(models, delay, tensors(delay))["text"])
+    assert answer["outputs"][0]["data"] == close(delay.predictions)
+    assert (answer["id"], answer["model_name"]) == ("7", "delay_1")
+    assert answer["model_version"] == delay.plan.digest[:12]
     columns = {
         one["name"]: one["data"] for one in json.loads(infer(models, lateness, tensors(lateness))["text"])["outputs"]
     }
@@ -397,28 +391,28 @@ def test_mlserver_answers_as_the_local_deployer(models: Pod, arrival: Served, la
     assert made == close(lateness.predictions)
 
 
-def test_mlserver_answers_by_grpc(models: Pod, arrival: Served) -> None:
+def test_mlserver_answers_by_grpc(models: Pod, delay: Served) -> None:
     fields = {"INT64": "int64_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents"}
     inputs = []
-    for tensor in tensors(arrival):
+    for tensor in tensors(delay):
         data = tensor.pop("data")
         if tensor["datatype"] == "BYTES":
             data = [base64.b64encode(one.encode()).decode() for one in data]
         data = ["NaN" if one is None else one for one in data]
         inputs.append({**tensor, "contents": {fields[tensor["datatype"]]: data}})
-    answer = models.ask(MLSERVER, port=PORT + 1, infer={"model_name": "arrival_1", "inputs": inputs})
-    assert answer["message"]["outputs"][0]["contents"]["fp64Contents"] == close(arrival.predictions)
+    answer = models.ask(MLSERVER, port=PORT + 1, infer={"model_name": "delay_1", "inputs": inputs})
+    assert answer["message"]["outputs"][0]["contents"]["fp64Contents"] == close(delay.predictions)
 
 
-def test_mlserver_says_why_it_refuses(models: Pod, arrival: Served) -> None:
+def test_mlserver_says_why_it_refuses(models: Pod, delay: Served) -> None:
     far = {"name": "distance", "shape": [8], "datatype": "BYTES", "data": ["far"] * 8}
-    answer = infer(models, arrival, [far if one["name"] == "distance" else one for one in tensors(arrival)])
+    answer = infer(models, delay, [far if one["name"] == "distance" else one for one in tensors(delay)])
     assert (answer["status"], "distance: takes" in answer["text"]) == (422, True), answer
 
 
-def test_mlserver_describes_the_endpoint(models: Pod, arrival: Served) -> None:
-    told = json.loads(models.ask(MLSERVER, port=PORT, path="/v2/models/arrival_1")["text"])
-    assert (told["name"], told["platform"]) == ("arrival_1", "turnout")
+def test_mlserver_describes_the_endpoint(models: Pod, delay: Served) -> None:
+    told = json.loads(models.ask(MLSERVER, port=PORT, path="/v2/models/delay_1")["text"])
+    assert (told["name"], told["platform"]) == ("delay_1", "turnout")
     assert {"name": "distance", "datatype": "INT64", "shape": [-1]}.items() <= next(
         one for one in told["inputs"] if one["name"] == "distance"
     ).items()
