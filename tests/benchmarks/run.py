@@ -75,6 +75,9 @@ done about it, is told in [profiles.md](profiles.md).
 - The computation is a loop of integer arithmetic, made to take about {seconds:g} seconds a step on the machine.
 - Airflow parses DAG files by its `DagBag`, in one process that has imported it before: the exported one, and two written by hand
   of the same tasks, edges and parameter, one with an operator a task (which is the one it is held to) and one with a function.
+- Endpoints are asked by wrk on loopback: one core answers, the other asks, all servers are up at once and take turns of a second.
+  The applications of FastAPI are written by hand around the same model and features, and run by uvicorn with httptools and uvloop, as
+  an endpoint does. To measure them alone: `python tests/benchmarks/run.py serving`, with `BENCH_ROUNDS` for more rounds.
 - Peak memory is the largest resident set of the one worker that runs the steps. It includes turnout itself, as the
   script's includes numpy.
 """

@@ -174,6 +174,8 @@ class TestLocalDeployer(DeployerSuite):
         deployer, served, url = up
         pid = json.loads((deployer._folder("double").processes).read_text())["processes"]["supervisor"]["pid"]
         (worker,) = psutil.Process(pid).children()
+        for _ in range(3):
+            assert post(url, served.rows)[0] == 200
         os.kill(worker.pid, signal.SIGKILL)
         until = time.monotonic() + 60
         while True:
@@ -183,6 +185,11 @@ class TestLocalDeployer(DeployerSuite):
             except OSError:
                 assert time.monotonic() < until
         assert deployer.status("double").state == "ready"
+        with urllib.request.urlopen(f"{url}/metrics") as response:
+            lines = response.read().decode().splitlines()
+        # it goes on counting where the one before it stopped, but for what that one was doing
+        assert [line.split()[1] for line in lines if line.startswith("turnout_request_rows_count")] == ["4.0"]
+        assert [line.split()[1] for line in lines if line.startswith("turnout_requests_running")] == ["0.0"]
 
     def test_an_endpoint_is_started_again_where_it_was(self, up):
         deployer, served, url = up
