@@ -5,6 +5,7 @@ import pytest
 from turnout.model.records import Options, Reuse, Submission
 from turnout.runtime.effects import withheld
 from turnout.runtime.joining import join
+from turnout.runtime.replay import perform, stage
 
 SOURCE = """
     from pathlib import Path
@@ -65,3 +66,12 @@ def test_which_runs_act(demo, options, why):
     session = join(demo.store, demo.plan.digest, "run 1", Submission(options=Options(**options)))
     assert withheld(session) == why
     session.close()
+
+
+def test_a_replay_does_not_act(demo, tmp_path):
+    demo.process("step", "--step", "act")
+    staged = stage(demo.store, demo.plan, demo.infos()[0], ("act", None), tmp_path / "scratch")
+    found = perform(staged).outputs["output"].artifact.value
+    staged.session.close()
+    assert found["done"] is False
+    assert acts(demo) == "acted;"

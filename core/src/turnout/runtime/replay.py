@@ -103,7 +103,7 @@ def stage(
         RunError: when the step was skipped, was not run but replaced, or its inputs are not there.
     """
     name, index = label
-    run = Run(Overlay(store, scratch), plan, info)
+    run = Run(Overlay(store, scratch), plan, msgspec.structs.replace(info, effects=False))
     session = Session(run, in_process=in_process, registry=registry, readers=readers)
     if project is not None:
         session.code = WorkTree(plan.code, project)
