@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import statistics
+from itertools import pairwise
 from pathlib import Path
 
 from measure import REPEATS, Result, medians, project, python, turnout
+
+from turnout.base import clock
 
 SOURCE = """
 import os
@@ -59,8 +64,12 @@ def _alone() -> list[Result]:
             "fork": lambda: float(python(FORK, folder).output),
             "import": lambda: float(python(FORK, folder, IMPORT="flow").output),
             "empty": lambda: min(python("").cpu for _ in range(5)),
+            "between": _between,
+            "between in a worker": lambda: _between(shared=True),
+            "wall": lambda: min(python("").wall for _ in range(5)),
         }
     )
+    longer = found["between"] - found["between in a worker"]
     share = (found["step"] - found["worker"] - found["import"]) / found["empty"]
     return [
         Result(
@@ -71,8 +80,25 @@ def _alone() -> list[Result]:
             f"{1000 * found['step']:.2f} ms a step, {1000 * found['worker']:.2f} ms with isolation: worker; a fork "
             f"{1000 * found['fork']:.2f} ms, one that imports an empty module {1000 * found['import']:.2f} ms, an "
             f"empty interpreter {1000 * found['empty']:.2f} ms",
-        )
+        ),
+        Result(
+            "The same: time from the end of a step to the start of the next",
+            f"{longer / found['wall']:.2f} of an empty interpreter longer than with isolation: worker",
+            "",
+            None,
+            f"one worker, the next process forked ahead: {1000 * found['between']:.2f} ms against "
+            f"{1000 * found['between in a worker']:.2f} ms, an empty interpreter {1000 * found['wall']:.2f} ms",
+        ),
     ]
+
+
+def _between(*, shared: bool = False) -> float:
+    """The seconds between two steps, the median of many: committing the one and deciding on the other are in it."""
+    folder = project(SOURCE, workers=1, isolation="worker" if shared else "")
+    _run(200, folder)
+    records = [json.loads(path.read_bytes()) for path in folder.glob(".turnout/store/*/runs/*/steps/*/record.json")]
+    times = sorted((clock.parse(record["started"]), clock.parse(record["ended"])) for record in records)
+    return statistics.median((start - end).total_seconds() for (_, end), (start, _) in pairwise(times))
 
 
 def _shared() -> list[Result]:
