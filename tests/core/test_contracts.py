@@ -17,7 +17,7 @@ BREAKS = {
     "definition-and-runtime": ("turnout/definition/step.py", "from turnout.runtime.step import run_step"),
     "no-tools": ("turnout/engines/local/engine.py", "def later():\n    import mlflow"),
     "plugins-apart": ("turnout_airflow/dag.py", "def later():\n    import turnout_kubeflow.pipeline"),
-    "libraries": ("turnout_kubernetes/pod.py", "def later():\n    import turnout_kserve"),
+    "libraries": ("turnout_kubernetes/pods.py", "def later():\n    import turnout_kserve"),
     "public-core": ("turnout_mlflow/tracker.py", "def later():\n    from turnout.runtime import step"),
 }
 SOURCES = [ROOT / "core" / "src" / "turnout", *ROOT.glob("plugins/*/src/turnout_*")]

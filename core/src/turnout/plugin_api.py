@@ -73,7 +73,7 @@ from turnout.engines.outputs import output_metadata
 from turnout.engines.placement import EngineFolder, Placed, engine_folder
 from turnout.engines.pods import KeyOf, MountPath, PodOptions, ResourceName, Toleration, Variable
 from turnout.engines.schedules import cron_fields, see_defaults
-from turnout.engines.secret_variables import secret_variables, secrets_of
+from turnout.engines.secret_variables import endpoint_secrets, secret_variables, secrets_of
 from turnout.engines.servers import TrialServers
 from turnout.engines.servers import command as trial_command
 from turnout.engines.yaml_text import yaml_text
@@ -104,6 +104,7 @@ from turnout.model.settings import Resources, Retry
 from turnout.model.spec import Entrypoint, ParamSpec, Place, Schedule
 from turnout.model.types import ANY, ParamType, TypeName
 from turnout.project.written import marked
+from turnout.serving.client import ask
 from turnout.serving.inference import metadata as endpoint_metadata
 from turnout.serving.service import Service
 from turnout.serving.tables import BadRequest
@@ -230,6 +231,7 @@ __all__ = [
     "Watcher",
     "Worker",
     "WorkerPath",
+    "ask",
     "call",
     "check_key",
     "committed",
@@ -241,6 +243,7 @@ __all__ = [
     "encode",
     "end_with_driver",
     "endpoint_metadata",
+    "endpoint_secrets",
     "engine_folder",
     "finish",
     "finish_command",

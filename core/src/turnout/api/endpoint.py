@@ -71,10 +71,14 @@ class Endpoint(EndpointDefinition):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of a deployment: its state, and how it had answered stored rows; None where it was not tried."""
+    """What came of a deployment: its state, and how it had answered stored rows; None where it was not tried.
+
+    ``notes`` are what a person should know of the deployer's objects.
+    """
 
     status: EndpointStatus
     trial: Trial | None
+    notes: tuple[str, ...] = ()
 
 
 def deploy(deployment: Deployment, share: float = 1.0) -> Result:
@@ -100,7 +104,7 @@ def deploy(deployment: Deployment, share: float = 1.0) -> Result:
             check(trial, plan)
     status = deployer.deploy(plan, bundle, workspace.store, share=share)
     _remember(workspace, plan, share)
-    return Result(status, trial)
+    return Result(status, trial, bundle.notes)
 
 
 def _check_schema(before: EndpointPlan, plan: EndpointPlan) -> None:

@@ -39,6 +39,8 @@ def deploy(
     for note in deployment.planned.notes:
         click.echo(f"note: {note}", err=True)
     result = start(deployment, share)
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
     status, trial, plan = result.status, result.trial, deployment.plan
     if as_json:
         tried = None if trial is None else {"rows": trial.rows, "compared": msgspec.to_builtins(trial.compared)}

@@ -43,6 +43,9 @@ class Deployer(Component[ConfigT], ABC):
     """Serves endpoints. Every deployer runs the same serving code over the same steps that training used."""
 
     capabilities: ClassVar[Mapping[DeployerCapability, Support]] = {}
+    exported: ClassVar[Mapping[str, str]] = {}
+    """The settings that ``compile`` reads, as of an orchestrator: a reference in them to what only a worker or a
+    submitter knows is refused, and this says what to do."""
     local: ClassVar[bool] = False
     """Whether endpoints are served on the machine that deploys them."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -23,6 +20,7 @@ from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
 from turnout.components.orchestrator import Bundle
 from turnout.model.endpoint import EndpointPlan
 from turnout.runtime.store import worker_store
+from turnout.serving.client import ask
 from turnout.serving.files import EndpointFolder, Serving, Share, Wanted
 from turnout.serving.interpreter import interpreter_for
 
@@ -231,29 +229,6 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
                 return EndpointStatus(name=folder.path.name, state="failed", message=why)
             time.sleep(_PAUSE)
         return EndpointStatus(name=folder.path.name, state="failed", message=f"not ready within {PATIENCE:g} s")
-
-
-def ask(url: str, body: Any) -> Any:
-    """The answer to a request with a JSON body.
-
-    Raises:
-        DeployError: when nobody answers, or the endpoint refuses it.
-    """
-    data = msgspec.json.encode(body)
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        told = error.read()
-        try:
-            said = json.loads(told)["error"]
-            text = f"{said['where']}: {said['what']}" if "where" in said else said["what"]
-        except (ValueError, KeyError, TypeError):
-            text = told.decode(errors="replace")[:500]
-        raise DeployError(f"the endpoint refuses the request: {text}", why=f"it answered {error.code}") from None
-    except OSError as error:
-        raise DeployError(f"nobody answers at {url}", why=str(error), fix="see turnout endpoints list") from error
 
 
 def _check_shared(live: EndpointPlan, canary: EndpointPlan) -> None:

@@ -18,7 +18,7 @@ def in_secret_store(settings: Node) -> Iterator[ConfigError]:
 
 
 def in_exports(settings: Node, exported: Mapping[str, str], owner: str) -> Iterator[ConfigError]:
-    """An error for each reference that an orchestrator would write into its files, where nothing resolves it."""
+    """An error for each reference that would be written into files as it is, where nothing resolves it."""
     for name, fix in exported.items():
         node = settings.get(name)
         for at, reference in _references(node) if node is not None else ():

@@ -15,7 +15,7 @@ from turnout.base.errors import ConfigError, Location, TurnoutError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, Uri
 from turnout.components.deployer import Deployer
-from turnout.components.kinds import ARTIFACT_STORE, KINDS, ORCHESTRATOR, SECRET_STORE, Kind, noun
+from turnout.components.kinds import ARTIFACT_STORE, DEPLOYER, KINDS, ORCHESTRATOR, SECRET_STORE, Kind, noun
 from turnout.components.orchestrator import Orchestrator
 from turnout.components.registry import Registry
 from turnout.environment import package_index as index
@@ -167,7 +167,7 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         bound = bind(settings, component.Config, choice.owner, self.environ, errors, marked=choice.kind.on_worker)
         if choice.kind == SECRET_STORE:
             errors.extend(misplaced.in_secret_store(settings))
-        elif choice.kind == ORCHESTRATOR:
+        elif choice.kind in {ORCHESTRATOR, DEPLOYER}:
             errors.extend(misplaced.in_exports(settings, component.exported, choice.owner))
         wrong = _addresses(component.Config, bound, settings, choice.owner)
         errors.extend(wrong)

@@ -98,4 +98,5 @@ def _structs(info: Any) -> list[type[msgspec.Struct]]:
 def made_elsewhere(component: Any, config: Any) -> Probed:
     """What happens when a process imports the component's module and makes it."""
     kind = type(component)
-    return probe(_MAKE, [kind.__module__, kind.__qualname__, config], own=[kind.__module__.partition(".")[0]])
+    own = {base.__module__.partition(".")[0] for base in kind.__mro__}  # where its bases come from is no tool
+    return probe(_MAKE, [kind.__module__, kind.__qualname__, config], own=sorted(own))
