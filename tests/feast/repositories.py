@@ -32,13 +32,13 @@ MORE = (
 """Views besides those of the suite."""
 
 
-def make(folder: Path, *, offline: str, online: Mapping[str, Any], registry: Any = "registry.db") -> Path:
+def make(folder: Path, *, offline: str, online: Mapping[str, Any], relative: bool = False) -> Path:
     """Write a repository with data, and apply it; its project has a name of its own, for servers that others use."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "project": f"suite_{folder.parent.name.replace('-', '_')[-20:]}_{next(_numbers)}",
         "provider": "local",
-        "registry": registry,
+        "registry": "registry.db",
         "offline_store": {"type": offline},
         "online_store": dict(online),
         "entity_key_serialization_version": 3,
@@ -46,7 +46,7 @@ def make(folder: Path, *, offline: str, online: Mapping[str, Any], registry: Any
     (folder / "feature_store.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     for view in (*VIEWS, *MORE):
         write(folder, view)
-    apply(folder)
+    apply(folder, relative=relative)
     return folder
 
 
@@ -59,7 +59,7 @@ def write(folder: Path, view: View) -> None:
     pd.DataFrame(columns).to_parquet(folder / f"{view.name}.parquet")
 
 
-def apply(folder: Path, *, ttl: Mapping[str, timedelta] = {}, factor: str = "factor") -> None:
+def apply(folder: Path, *, ttl: Mapping[str, timedelta] = {}, factor: str = "factor", relative: bool = False) -> None:
     """What ``feast apply`` does for the suite's views, an on-demand view, and two services."""
     from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RequestSource
     from feast.on_demand_feature_view import OnDemandFeatureView
@@ -73,7 +73,7 @@ def apply(folder: Path, *, ttl: Mapping[str, timedelta] = {}, factor: str = "fac
             kind = ValueType.INT64 if isinstance(view.columns[key][0], int) else ValueType.STRING
             entities.setdefault(key, Entity(name=key, join_keys=[key], value_type=kind))
         source = FileSource(
-            path=str(folder / f"{view.name}.parquet"),
+            path=f"{view.name}.parquet" if relative else str(folder / f"{view.name}.parquet"),
             timestamp_field=view.timestamp,
             created_timestamp_column=view.created,
         )
@@ -89,6 +89,8 @@ def apply(folder: Path, *, ttl: Mapping[str, timedelta] = {}, factor: str = "fac
     request = RequestSource(name="request", schema=[Field(name="factor", dtype=Float64)])
 
     def gust(rows: pd.DataFrame) -> pd.DataFrame:
+        if (rows["factor"] < 0).any():
+            raise ValueError("a factor is never negative")
         return pd.DataFrame({"gust": rows["wind"] * rows["factor"]})
 
     gusts = OnDemandFeatureView(
@@ -101,6 +103,7 @@ def apply(folder: Path, *, ttl: Mapping[str, timedelta] = {}, factor: str = "fac
     services = [
         FeatureService(name="delay", features=[views["weather"][["wind"]], views["traffic"]]),
         FeatureService(name="gusty", features=[gusts]),
+        FeatureService(name="renamed", features=[views["weather"].with_name("climate")]),
     ]
     FeatureStore(repo_path=str(folder)).apply([*entities.values(), *views.values(), gusts, *services])
 

@@ -73,7 +73,9 @@ class FeastFeatureStore(FeatureStore[FeastSettings]):
         return tuple(self._feast().call("resolve", {"service": service}))
 
     def describe(self) -> tuple[FeatureView, ...]:
-        return msgspec.convert(self._feast().call("describe", {}), tuple[FeatureView, ...])
+        backend = self._feast()
+        views = msgspec.convert(backend.call("describe", {}), tuple[FeatureView, ...])
+        return tuple(msgspec.structs.replace(view, notes=(*view.notes, f"{backend.place}.")) for view in views)
 
     @property
     def place(self) -> str:

@@ -42,7 +42,14 @@ def _computed(view: View, found: dict[str, dict[str, Any]], entities: Any) -> di
                 f"the on-demand view {view.name!r} needs the input {name!r}",
                 fix=f"name it in Features(…, inputs=[{name!r}]) and give a table with that column",
             )
-        inputs[name] = entities[name].cast(declared)
+        try:
+            inputs[name] = entities[name].cast(declared)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise RunError(
+                f"the input {name!r} is {entities[name].type}, where the on-demand view {view.name!r} takes {declared}",
+                why=str(error).splitlines()[0],
+                fix="convert the table's column",
+            ) from None
     if not entities.num_rows:
         return {name: pa.nulls(0, declared) for name, declared in view.features.items()}
     if getattr(view.feast, "aggregations", None):

@@ -287,14 +287,17 @@ def _arrow_type(field: Any) -> Any:
 
 
 def _definition(spec: Any) -> Any:
-    """A definition without what changes while it stays the same: pickled code stands beside its text."""
+    """A definition without what changes while it stays the same."""
     from google.protobuf.json_format import MessageToDict
 
-    return _without_pickles(MessageToDict(spec))
+    return _lasting(MessageToDict(spec))
 
 
-def _without_pickles(value: Any) -> Any:
-    if isinstance(value, dict):
-        pickled = "body" in value and value.get("bodyText")
-        return {name: _without_pickles(one) for name, one in sorted(value.items()) if not (pickled and name == "body")}
-    return [_without_pickles(one) for one in value] if isinstance(value, list) else value
+def _lasting(value: Any) -> Any:
+    """A document without times of changes, and without pickled code where its text stands beside it."""
+    if isinstance(value, list):
+        return [_lasting(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    left_out = {"meta"} | ({"body"} if value.get("bodyText") else set())
+    return {name: _lasting(one) for name, one in sorted(value.items()) if name not in left_out}
