@@ -30,11 +30,18 @@ class EngineSettings(Config, frozen=True):
     token: Secret = ""
 
 
+class TaskOptions(Config, frozen=True):
+    """Options of a step."""
+
+    pool: str = ""
+
+
 class Engine(Orchestrator[EngineSettings]):
     """An engine elsewhere."""
 
     name = "engine"
     Config = EngineSettings
+    options = TaskOptions
 
     def compile(self, plan: Any) -> Any: ...
 
@@ -146,6 +153,12 @@ def test_what_packages_need_and_what_is_extended_is_found_beside_the_rest(
 ) -> None:
     found = [one.replace(str(closed), "PORT") for one in findings(ELSEWHERE.replace("PORT", str(closed)))]
     assert found == snapshot
+
+
+def test_an_option_of_steps_among_the_engines_settings_is_sent_where_it_belongs(findings) -> None:
+    (found,) = findings("extends: local\norchestrator: {type: engine, pools: gpu}\n")
+    assert "unknown setting 'pools' of orchestrator 'engine'" in found
+    assert found.endswith('fix: it is an option of steps: steps: {"*": {engine: {pool: …}}}')
 
 
 def test_an_index_that_is_no_address(findings) -> None:

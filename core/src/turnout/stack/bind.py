@@ -10,7 +10,7 @@ import msgspec
 from msgspec import inspect as types
 
 from turnout.base.credentials import in_clear
-from turnout.base.errors import ConfigError, ConfigErrors, Location, TurnoutError, did_you_mean
+from turnout.base.errors import ConfigError, ConfigErrors, Location, TurnoutError, did_you_mean, nearest
 from turnout.components.base import Component
 from turnout.components.kinds import Kind, noun
 from turnout.components.registry import Registry
@@ -68,6 +68,7 @@ def bind(
     *,
     marked: bool = True,
     also: tuple[str, ...] = (),
+    elsewhere: Mapping[str, str] | None = None,
 ) -> Bound:
     """Convert the settings in a mapping to the types of a config struct; ``${env:…}`` is resolved.
 
@@ -76,6 +77,7 @@ def bind(
         errors: takes everything that is wrong; the settings concerned are left out of the result.
         marked: whether variables that hold credentials are marked for the worker to keep them secret.
         also: other keys that could have been meant by an unknown one.
+        elsewhere: likewise keys of other places, each with what to write there.
     """
     fields = {field.encode_name: field for field in msgspec.structs.fields(config)}
     secrets = tuple(name for name, field in fields.items() if _is_secret(types.type_info(field.type)))
@@ -83,12 +85,11 @@ def bind(
     for name, item in node.value.items():
         if name not in fields:
             hint = did_you_mean(name, (*fields, *also))
+            fix = None if hint else f"its settings are {', '.join(fields)}" if fields else "it has no settings"
+            if not hint and elsewhere and (near := nearest(name, elsewhere)):
+                fix = elsewhere[near]
             errors.append(
-                ConfigError(
-                    f"unknown setting {name!r} of {owner}. {hint}".rstrip(". "),
-                    where=item.at,
-                    fix=None if hint else f"its settings are {', '.join(fields)}" if fields else "it has no settings",
-                )
+                ConfigError(f"unknown setting {name!r} of {owner}. {hint}".rstrip(". "), where=item.at, fix=fix)
             )
             continue
         setting = _Setting(name, item, fields[name].type, owner, secrets)

@@ -164,7 +164,15 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
                 errors.append(ConfigError("the orchestrator's instance must be text", where=instance.at, fix="name it"))
             if not _has(component.Config, "instance"):
                 settings = settings.without("instance")
-        bound = bind(settings, component.Config, choice.owner, self.environ, errors, marked=choice.kind.on_worker)
+        bound = bind(
+            settings,
+            component.Config,
+            choice.owner,
+            self.environ,
+            errors,
+            marked=choice.kind.on_worker,
+            elsewhere=_options(component) if choice.kind == ORCHESTRATOR else None,
+        )
         if choice.kind == SECRET_STORE:
             errors.extend(misplaced.in_secret_store(settings))
         elif choice.kind in {ORCHESTRATOR, DEPLOYER}:
@@ -359,6 +367,16 @@ def component_type(section: str, node: Node, registry: Registry, environ: Mappin
         if scheme in store.schemes:
             return str(store.name)
     return f"{scheme}://"
+
+
+def _options(component: type[Orchestrator[Any]]) -> dict[str, str]:
+    """The options of single steps and pipelines, each with what to write for it."""
+    found: dict[str, str] = {}
+    for options, section in ((component.pipeline_options, "pipelines"), (component.options, "steps")):
+        for field in msgspec.structs.fields(options) if options is not None else ():
+            name = field.encode_name
+            found[name] = f'it is an option of {section}: {section}: {{"*": {{{component.name}: {{{name}: …}}}}}}'
+    return found
 
 
 def _addresses(config: type[Any], bound: Bound, settings: Node, owner: str) -> list[TurnoutError]:
