@@ -30,6 +30,11 @@ def test_the_page_to_try_it(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     project = Project(tmp_path / "empty", tmp_path / "project", tmp_path / "cache")
     project.call(*INIT.split()[1:])
+    pipeline = project.folder / "pipeline.py"
+    talkative = pipeline.read_text(encoding="utf-8").replace(
+        "    result = sum(squares)\n", "    result = sum(squares)\n    print('added')\n"
+    )
+    pipeline.write_text(talkative, encoding="utf-8")
     project.call("stack", "check", "airflow", "--offline", code=2)  # its DAGs folder is not there yet
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -49,12 +54,11 @@ def test_the_page_to_try_it(tmp_path: Path) -> None:
         assert project.call("airflow", "up", "--port", port) == told
         assert _processes(project) == started
         said = project.call(*RUN.split()[1:], "--logs", **given)
-        assert re.search(r"^ +\w+ +\| ", said, re.MULTILINE), said
-        print(said)
+        assert re.findall(r"^ +(\w+) +\| (.*)$", said, re.MULTILINE) == [("total", "added")]
         run = json.loads(project.call("runs", "show", "latest", "--stack", "airflow", "--json", **given))
         assert run["state"] == "succeeded"
         assert run["orchestrator"] == "airflow"
-        assert " | " in project.call("runs", "logs", "latest", "-f", "--stack", "airflow", **given)
+        assert project.call("runs", "logs", "latest", "-f", "--stack", "airflow", **given) == "total | added\n"
     finally:
         said = project.call("airflow", "down")
     assert said == "stopped api-server, scheduler, dag-processor\n"

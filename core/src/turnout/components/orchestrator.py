@@ -183,7 +183,13 @@ class Orchestrator(Component[ConfigT], ABC):
         return RunStatus(state="unknown")
 
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
-        """The lines a step printed, all attempts in order."""
+        """The lines a step printed, all attempts in order.
+
+        Asked again while the step runs, it gives the same lines, the last perhaps longer, and what has come since.
+
+        Raises:
+            ArtifactError: when there is no log of the step, or the engine does not give it out.
+        """
         return iter(())
 
     def resume(self, plan: Plan, run: RunInfo, store: Any) -> RunHandle:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from turnout.plugin_api import (
@@ -36,6 +37,12 @@ _STEPS: dict[str, Any] = {
     "running": "running",
 }
 _CHANGES: dict[str, Any] = {**_STEPS, "upstream_failed": "blocked", "up_for_retry": "retrying"}
+_OUTCOME = re.compile(
+    r'\{("(adopted|elements|message|retryable)":.*,)?"state":"(succeeded|skipped|failed)"(,"values":.*)?\}\s*'
+)
+"""The one line of JSON that ends what a call of the runtime prints."""
+_WRONG = ("warning", "error", "critical")
+"""The levels of entries that are shown wherever they stand."""
 
 
 class DagRun:
@@ -85,7 +92,7 @@ class DagRun:
                 for number in range(1, task["try_number"] + 1):
                     place = f"{number}?map_index={task['map_index']}&full_content=true"
                     content = self.api.call("GET", f"{self._path}/taskInstances/{step}/logs/{place}")["content"]
-                    for entry in content if isinstance(content, list) else [content]:
+                    for entry in _of_step(content if isinstance(content, list) else [content]):
                         yield from _lines(entry)
 
     def cancel(self) -> bool:
@@ -199,6 +206,28 @@ def _is_done(task: dict[str, Any], plan: Plan, committed: Collection[str]) -> bo
     label = name if index is None else f"{name}.{index}"
     step = name in plan.by_name  # else the length of a further list: ``step-output``
     return bool(task["state"] == "success" and (not step or label in committed))
+
+
+def _of_step(entries: Iterable[Any]) -> Iterator[Any]:
+    """What a task's log has of its step, and of what went wrong: not what Airflow says in groups around every task, nor
+    the outcome that the runtime prints for Airflow."""
+    grouped, blank = False, None
+    for entry in entries:
+        text = str(entry.get("event", "")) if isinstance(entry, dict) else str(entry)
+        if text.startswith(("::group::", "::endgroup::")):
+            grouped = text.startswith("::group::")
+        elif _OUTCOME.fullmatch(text):
+            blank = None  # the runtime begins a new line with it
+        elif not grouped or _is_wrong(entry):
+            if blank is not None:
+                yield blank
+            blank = entry if not text.strip() else None
+            if blank is None:
+                yield entry
+
+
+def _is_wrong(entry: Any) -> bool:
+    return isinstance(entry, dict) and (entry.get("level") in _WRONG or bool(entry.get("error_detail")))
 
 
 def _lines(entry: Any) -> Iterator[str]:
