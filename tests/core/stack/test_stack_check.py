@@ -161,6 +161,11 @@ def test_an_option_of_steps_among_the_engines_settings_is_sent_where_it_belongs(
     assert found.endswith('fix: it is an option of steps: steps: {"*": {engine: {pool: …}}}')
 
 
+def test_a_capability_that_is_none_is_told_with_its_line(findings) -> None:
+    (found,) = findings("extends: local\naccept: [gpu, gpus]\n")
+    assert found.startswith("error: stacks/s.yaml:2: nothing called 'gpus' can be accepted. Did you mean 'gpu'?")
+
+
 def test_an_index_that_is_no_address(findings) -> None:
     (found,) = findings('extends: local\nenvironment: {index_url: "http://localhost:8099x"}\n')
     assert "the setting 'index_url' of environment is no address: its port is no number up to 65535" in found

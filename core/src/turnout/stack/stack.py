@@ -21,7 +21,7 @@ from turnout.components.registry import Registry
 from turnout.environment import package_index as index
 from turnout.model import plan
 from turnout.project.project import Project
-from turnout.stack import addresses, misplaced, packages, references
+from turnout.stack import faults, misplaced, packages, references
 from turnout.stack.bind import Bound, C, bind, build, instantiate, resolved
 from turnout.stack.loader import Node
 from turnout.stack.merge import COMPONENTS, LISTS
@@ -150,9 +150,10 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
             components[choice.section] = (choice, component, self._bound(choice, component, errors))
         reader = Reader(self.registry, engine, self.environ, errors)
         steps, pipelines = reader.steps(self.document.get("steps")), reader.pipelines(self.document.get("pipelines"))
+        errors.extend(faults.not_to_accept(self.document.get("accept")))
         node = self.document.get("environment") or Node({}, Location(self.file))
         bound = bind(node, EnvironmentSettings, "environment", self.environ, errors)
-        errors.extend(_addresses(EnvironmentSettings, bound, node, "environment"))
+        errors.extend(faults.no_addresses(EnvironmentSettings, bound, node, "environment"))
         environment, found = EnvironmentSettings(**bound.values), packages.package_index(bound)
         return _Checked(components, steps, pipelines, environment, found, tuple(sorted(errors, key=_position)))
 
@@ -171,13 +172,13 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
             self.environ,
             errors,
             marked=choice.kind.on_worker,
-            elsewhere=_options(component) if choice.kind == ORCHESTRATOR else None,
+            elsewhere=faults.options_of(component) if choice.kind == ORCHESTRATOR else None,
         )
         if choice.kind == SECRET_STORE:
             errors.extend(misplaced.in_secret_store(settings))
         elif choice.kind in {ORCHESTRATOR, DEPLOYER}:
             errors.extend(misplaced.in_exports(settings, component.exported, choice.owner))
-        wrong = _addresses(component.Config, bound, settings, choice.owner)
+        wrong = faults.no_addresses(component.Config, bound, settings, choice.owner)
         errors.extend(wrong)
         if not bound.waiting and not wrong and _is_whole(component.Config, settings, bound):
             try:
@@ -367,28 +368,6 @@ def component_type(section: str, node: Node, registry: Registry, environ: Mappin
         if scheme in store.schemes:
             return str(store.name)
     return f"{scheme}://"
-
-
-def _options(component: type[Orchestrator[Any]]) -> dict[str, str]:
-    """The options of single steps and pipelines, each with what to write for it."""
-    found: dict[str, str] = {}
-    for options, section in ((component.pipeline_options, "pipelines"), (component.options, "steps")):
-        for field in msgspec.structs.fields(options) if options is not None else ():
-            name = field.encode_name
-            found[name] = f'it is an option of {section}: {section}: {{"*": {{{component.name}: {{{name}: …}}}}}}'
-    return found
-
-
-def _addresses(config: type[Any], bound: Bound, settings: Node, owner: str) -> list[TurnoutError]:
-    """What is wrong with the addresses among settings."""
-    return [
-        ConfigError(
-            f"the setting {name!r} of {owner} is no address: {reason}",
-            where=settings.value[name].at,
-            fix="mend the address",
-        )
-        for name, reason in addresses.faults(config, bound.values).items()
-    ]
 
 
 def _position(error: TurnoutError) -> tuple[str, int]:
