@@ -2,6 +2,7 @@
 
 import textwrap
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -10,6 +11,8 @@ from projects import entered, write
 from turnout.api.launch import Launch
 from turnout.base.errors import TurnoutError
 from turnout.cli.target import find_pipeline
+from turnout.engines.local.adapter import LocalOrchestrator
+from turnout.model.records import Options
 
 STACK = """
 extends: local
@@ -106,8 +109,6 @@ def test_a_stack_without_a_feature_store_is_refused(project):
 
 
 def test_a_relative_path_is_refused_where_steps_run_elsewhere(project, monkeypatch):
-    from turnout.engines.local.adapter import LocalOrchestrator
-
     monkeypatch.setattr(LocalOrchestrator, "local", False)
     with pytest.raises(
         TurnoutError, match=r"'local' is at a relative path \(folder\), and steps run on other machines"
@@ -123,3 +124,21 @@ def test_a_secret_that_only_workers_have_is_a_note(project):
     write(project, {"stacks/dev.yaml": STACK.replace("folder: features", "folder: '${worker-env:FEATURES}'")})
     planned = plan(project, "Features('weather:nope').historical(load())")
     assert "features are not checked before the run" in planned.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("local", "given", "sent"), [(True, None, None), (False, None, False), (False, True, True), (True, False, False)]
+)
+def test_who_submits_to_another_engine_has_to_ask_for_effects(project, monkeypatch, local, given, sent):
+    write(project, {"flow.py": FLOW.replace("CALL", "Features('weather:wind').materialize(until=day)")})
+    launch = Launch.of(find_pipeline("flow.py"))
+    if not local:
+        launch.planned = msgspec.structs.replace(
+            launch.planned, plan=msgspec.structs.replace(launch.plan, orchestrator="another")
+        )
+    submitted = []
+    monkeypatch.setattr(Launch, "publish", lambda _: None)
+    monkeypatch.setattr(Launch, "compiled", None)
+    monkeypatch.setattr(LocalOrchestrator, "submit", lambda _, *given: submitted.append(given[2]))
+    launch.submit({}, Options(effects=given))
+    assert submitted[0].options.effects is sent
