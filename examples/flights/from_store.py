@@ -3,6 +3,7 @@
     python -m delays.views                                     # writes the view's file
     turnout run from_store.py --stack features                 # joins, fits, and brings the view online
     turnout features describe --stack features
+    turnout deploy from_store.py --stack features              # asks for no weather: it looks it up
 
 The table that is learned from is that of `pipeline.py`, and so is the model.
 """
@@ -11,9 +12,9 @@ from datetime import date, datetime
 
 import pandas as pd
 
-from delays import features
-from pipeline import add_traffic, fit, load, split, validate
-from turnout import LOGICAL_TIME, Features, pipeline, step
+from delays import features, model
+from pipeline import add_traffic, fit, load, predict, split, validate
+from turnout import LOGICAL_TIME, Features, endpoint, pipeline, step
 
 weather = Features(
     *(f"weather:{name}" for name in features.WEATHER), entity="origin", timestamp="asked", name="add_weather"
@@ -57,3 +58,12 @@ def flights_from_store(
     train, _ = split(known, test_from=test_from)
     fit(train, depth=depth, iterations=iterations, seed=seed)
     weather.materialize(until=now)
+
+
+KNOWN = [name for name in (*model.CATEGORIES, *model.NUMBERS) if name not in features.WEATHER]
+
+
+@endpoint(flights_from_store, like={"rows": "split.test"}, columns={"rows": KNOWN})
+def delay_by_now(rows: pd.DataFrame):
+    """How many minutes late each flight will arrive, by the newest weather at its airport."""
+    return predict(flights_from_store["fit"], weather.online(rows, timeout="2s"))

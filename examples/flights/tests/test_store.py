@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("polars")
 
-from delays import views
-from from_store import answered, ask, flights_from_store, weather
+from delays import features, views
+from from_store import answered, ask, delay_by_now, flights_from_store, weather
 from pipeline import add_weather, load, validate
 from turnout.features import retrieval
 from turnout.features.local.settings import LocalFeatureSettings, ViewSettings
@@ -30,3 +30,9 @@ def test_the_view_is_brought_online_by_a_step():
     steps = {step.name: step for step in flights_from_store.spec.steps}
     assert set(steps["add_weather"].upstream) == {"ask"}
     assert steps["materialize_add_weather"].effect
+
+
+def test_its_endpoint_looks_the_weather_up_and_asks_for_none():
+    spec = delay_by_now.trace().spec
+    assert [step.name for step in spec.steps] == ["add_weather", "predict"]
+    assert not {*features.WEATHER} & {*spec.requests[0].columns}
