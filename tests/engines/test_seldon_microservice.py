@@ -354,7 +354,7 @@ def models(pod: Pod, nodes: dict[str, int], delay: Served, lateness: Served) -> 
         (folder / served.plan.name / "model-settings.json").write_text(json.dumps(settings))
     ports = {"HTTP": PORT, "GRPC": PORT + 1, "METRICS": PORT + 2}
     environ = {f"MLSERVER_{name}_PORT": str(port) for name, port in ports.items()}
-    environ = {**environ, "MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0"}
+    environ = {**environ, "MLSERVER_HOST": "127.0.0.1"}
     pod.start("mlserver", [str(MLSERVER / "mlserver"), "start", str(folder)], environ, folder)
     for served in (delay, lateness):
         pod.wait(MLSERVER, "mlserver", PORT, f"/v2/models/{model(served)}/ready")

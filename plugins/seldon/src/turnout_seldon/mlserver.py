@@ -50,7 +50,8 @@ class Endpoint(MLModel):
         return True
 
     async def unload(self) -> bool:
-        await self.session.close()
+        if hasattr(self, "session"):  # MLServer's first process loads nothing where its workers answer
+            await self.session.close()
         return True
 
     async def answers(self) -> bool:
