@@ -54,11 +54,12 @@ def test_the_page_to_try_it(tmp_path: Path) -> None:
         assert project.call("airflow", "up", "--port", port) == told
         assert _processes(project) == started
         said = project.call(*RUN.split()[1:], "--logs", **given)
-        assert re.findall(r"^ +(\w+) +\| (.*)$", said, re.MULTILINE) == [("total", "added")]
+        assert ("total", "added") in re.findall(r"^ +(\w+) +\| (.*)$", said, re.MULTILINE)
+        assert "::group::" not in said
         run = json.loads(project.call("runs", "show", "latest", "--stack", "airflow", "--json", **given))
         assert run["state"] == "succeeded"
         assert run["orchestrator"] == "airflow"
-        assert project.call("runs", "logs", "latest", "-f", "--stack", "airflow", **given) == "total | added\n"
+        assert "total | added\n" in project.call("runs", "logs", "latest", "-f", "--stack", "airflow", **given)
     finally:
         said = project.call("airflow", "down")
     assert said == "stopped api-server, scheduler, dag-processor\n"
