@@ -15,6 +15,7 @@ from pathlib import Path
 import airflow_dags
 import arrays
 import fanout
+import feast_stores
 import features
 import frames
 import listing
@@ -37,6 +38,7 @@ ALL = {
     "arrays": arrays,
     "frames": frames,
     "features": features,
+    "feast": feast_stores,
     "pickles": pickles,
     "tracking": tracking,
     "listing": listing,

@@ -79,12 +79,11 @@ def _fill(
         ).proto
     oldest = time.time() - view.ttl.total_seconds() if view.ttl else 0.0
     prefix = f"{view.name}__"
-    types = {field.name: field.dtype.to_value_type() for field in view.feast.features}
     for name, vector in zip(answer.metadata.feature_names.val, answer.results, strict=True):
         if not name.startswith(prefix) or name.removeprefix(prefix) not in values:
             continue
         feature = name.removeprefix(prefix)
-        column, declared = values[feature], types[feature]
+        column, declared = values[feature], view.value_types[feature]
         for row, value, when in zip(rows, vector.values, vector.event_timestamps, strict=True):
             if not oldest or when.seconds + when.nanos * 1e-9 >= oldest:
                 column[row] = feast_value_type_to_python_type(value, declared)

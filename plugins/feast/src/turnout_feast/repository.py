@@ -32,6 +32,7 @@ class View:
         self.name: str = feast_view.name
         self.on_demand = hasattr(feast_view, "source_request_sources")
         self.features = {field.name: _arrow_type(field) for field in feast_view.features}
+        self.value_types = {field.name: field.dtype.to_value_type() for field in feast_view.features}
         source = None if self.on_demand else feast_view.batch_source
         self.timestamp = source.timestamp_field if source is not None else ""
         self.created = source.created_timestamp_column if source is not None else ""
@@ -152,11 +153,12 @@ class Repository:
             ConfigError: for what is no reference, or a feature that its view does not have.
         """
         found: dict[str, list[str]] = {}
+        views = self.views()
         for reference in references:
             name, colon, feature = reference.partition(":")
             if not colon or not feature or ":" in feature:
                 raise ConfigError(f"{reference!r} does not name a feature", fix="write it as 'view:feature'")
-            view = self.view(name)
+            view = views.get(name) or self.view(name)
             if feature not in view.features:
                 view = self.views(anew=True)[name]
             if feature not in view.features:
