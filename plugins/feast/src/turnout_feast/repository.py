@@ -231,21 +231,24 @@ class Repository:
         with told(
             "reading the Feast registry", ConfigError, "see that it can be reached, and that `feast apply` was run"
         ):
-            for last in (False,) * 20 + (True,):
-                state = self._state()
+            for last in (False,) * 200 + (True,):
+                state, views = self._state(), {}
                 try:
                     with self._lock(fcntl.LOCK_SH):
                         self.store.refresh_registry()
                     found = [*self.store.list_all_feature_views(), *self.store.list_stream_feature_views()]
                     views = {view.name: View(view) for view in found if hasattr(view, "entity_columns")}
                 except Exception:
-                    if last or self.registry_file is None:
+                    if last or self._is_whole(state):
                         raise
-                else:
-                    if views or last or self.registry_file is None:
-                        break
-                time.sleep(0.05)  # Feast is writing the file
+                if views or last or self._is_whole(state):
+                    break
+                time.sleep(0.05)
             self._views, self._seen, self._read_at = views, state, time.monotonic()
+
+    def _is_whole(self, before: object) -> bool:
+        """Whether nobody was writing the registry since then: Feast empties its file, and fills it again."""
+        return self.registry_file is None or (self._state() == before and bool(self.registry_file.stat().st_size))
 
     def _state(self) -> object:
         if self.registry_file is None:
