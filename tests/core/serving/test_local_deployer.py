@@ -176,6 +176,7 @@ class TestLocalDeployer(DeployerSuite):
         (worker,) = psutil.Process(pid).children()
         for _ in range(3):
             assert post(url, served.rows)[0] == 200
+        urllib.request.urlopen(f"{url}/metrics").close()  # whoever is asked hands on what it has counted
         os.kill(worker.pid, signal.SIGKILL)
         until = time.monotonic() + 60
         while True:

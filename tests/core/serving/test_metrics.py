@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from turnout.model.endpoint import Column
-from turnout.serving.metrics import CLASSES, COLUMNS, Metrics
+from turnout.serving.metrics import CLASSES, COLUMNS, KEPT, Metrics
 
 
 @pytest.fixture
@@ -75,6 +75,17 @@ def test_classes_are_counted_up_to_a_number_of_them(metrics):
     counts = values(metrics, "turnout_answer_class_total")
     assert len(counts) == CLASSES + 1
     assert counts["other",] == 1000 - (CLASSES - 2) + 1
+
+
+def test_what_is_kept_is_bounded_and_seen_when_it_is_flushed(metrics):
+    version = of(metrics, ("x", "double"))
+    for _ in range(KEPT):
+        version.answered([{"x": 1.0}, {"x": 2.0}], [1.0, 2.0])
+        assert len(version._asked) + len(version._answered) <= KEPT + 4
+    assert values(metrics, "turnout_input_values_total") == {("x",): 2 * KEPT}
+    assert values(metrics, "turnout_answer_value_count") == {(): 2 * KEPT}
+    assert values(metrics, "turnout_request_rows_count") == {(): KEPT}
+    assert values(metrics, "turnout_request_rows_count") == {(): KEPT}
 
 
 def test_only_the_first_columns_are_counted(metrics):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 import traceback
@@ -18,7 +19,7 @@ from starlette.routing import Route, Router
 from turnout.serving import inference, pages
 from turnout.serving.answers import Answer
 from turnout.serving.batching import Batcher
-from turnout.serving.metrics import CONTENT_TYPE, Metrics, VersionMetrics
+from turnout.serving.metrics import CONTENT_TYPE, FLUSH, Metrics, VersionMetrics
 from turnout.serving.service import Service
 from turnout.serving.tables import BadRequest
 
@@ -77,6 +78,7 @@ class App:
         for version in self.versions:
             if version.service.batchable:
                 version.batcher = Batcher(version.service, version.metrics.observe, self.limits.rows)
+        self._flushing = False
         self.closing = False
         """Whether connections are to end: another process takes over."""
         self.document = pages.openapi(first, self.limits.rows)
@@ -108,6 +110,11 @@ class App:
             if self.closing:
                 send = _closing(send)
         await self.asgi(scope, receive, send)
+
+    def flush(self) -> None:
+        """Let other workers see what this one has counted."""
+        self._flushing = False
+        self.metrics.flush()
 
     def _is_host(self, scope: Any) -> bool:
         if "*" in self.limits.hosts:
@@ -151,6 +158,9 @@ class App:
             self.metrics.running.dec()
         response.headers[VERSION] = version.service.plan.digest[:12]
         version.metrics.request(response.status_code, time.perf_counter() - started)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(FLUSH, self.flush)
         return response
 
     async def _body(self, receive: Receive) -> bytes:

@@ -21,6 +21,10 @@ COLUMNS = 50
 """Of how many columns of a request values are counted, the first ones."""
 CLASSES = 20
 """How many different texts of answers a worker tells apart, the first ones; all others are ``other``."""
+FLUSH = 0.2
+"""Seconds after which what a worker has counted is to be seen by the others."""
+KEPT = 2000
+"""How many rows and answers are kept at most until they are counted."""
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 _VALUES = (-1e6, -1e4, -1e3, -100, -10, -1, -0.5, -0.1, 0, 0.1, 0.25, 0.5, 0.75, 0.9, 1, 10, 100, 1e3, 1e4, 1e6)
@@ -38,21 +42,21 @@ class Metrics:
         self.registry = CollectorRegistry()
         own: dict[str, Any] = {"registry": self.registry}
         labels = ("endpoint", "version")
-        self.seconds = Histogram(
+        self.seconds = _Distribution(
             "turnout_request_seconds",
             "Seconds from a request to its answer.",
             (*labels, "code"),
             buckets=_SECONDS,
             **own,
         )
-        self.parts = Histogram(
+        self.parts = _Distribution(
             "turnout_request_part_seconds",
             "Seconds that a part of answering took: parse, decode, features, step:NAME, encode, write.",
             (*labels, "part"),
             buckets=_SECONDS,
             **own,
         )
-        self.rows = Histogram("turnout_request_rows", "Rows of a request.", labels, buckets=_ROWS, **own)
+        self.rows = _Distribution("turnout_request_rows", "Rows of a request.", labels, buckets=_ROWS, **own)
         self.answers = _Distribution("turnout_answer_value", "Numbers answered.", labels, buckets=_VALUES, **own)
         self.answer_sums = Counter("turnout_answer_sum", "The sum of the numbers answered.", (*labels, "sign"), **own)
         self.answer_squares = Counter("turnout_answer_squares", "The sum of their squares.", labels, **own)
@@ -66,13 +70,22 @@ class Metrics:
             "turnout_requests_running", "Requests being answered.", ("endpoint",), multiprocess_mode="livesum", **own
         )
         self.running = running.labels(endpoint)
+        self._versions: list[VersionMetrics] = []
 
     def of(self, plan: EndpointPlan) -> VersionMetrics:
         """The metrics of one version."""
-        return VersionMetrics(self, plan)
+        version = VersionMetrics(self, plan)
+        self._versions.append(version)
+        return version
+
+    def flush(self) -> None:
+        """Let the other workers see what this one has counted."""
+        for version in self._versions:
+            version.flush()
 
     def text(self) -> bytes:
         """All metrics of all workers of the endpoint, as Prometheus reads them."""
+        self.flush()
         if METRICS not in os.environ:
             return generate_latest(self.registry)
         while True:
@@ -85,38 +98,61 @@ class Metrics:
 
 
 class VersionMetrics:
-    """The metrics of one version of an endpoint, each child looked up once."""
+    """The metrics of one version of an endpoint.
+
+    What is observed is kept until it is flushed, for a call of the client's library costs a multiple of an addition.
+    """
 
     def __init__(self, metrics: Metrics, plan: EndpointPlan) -> None:
         self._own = own = (plan.name, plan.digest[:12])
         self._metrics = metrics
-        self._parts: dict[str, Any] = {}
-        self._codes = {f"{n}xx": metrics.seconds.labels(*own, f"{n}xx") for n in (2, 4, 5)}
-        self._rows = metrics.rows.labels(*own)
+        self._codes = {f"{n}xx": _Observed(metrics.seconds.labels(*own, f"{n}xx")) for n in (2, 4, 5)}
+        self._parts: dict[str, _Observed] = {}
+        self._rows = _Observed(metrics.rows.labels(*own))
         self._answers = metrics.answers.labels(*own)
         self._moments = _Moments(metrics.answer_sums, metrics.answer_squares, own)
         self._classes: dict[str, Any] = {}
         columns = [] if plan.table is None else list(plan.table.columns or ())[:COLUMNS]
         self._columns = [_ColumnMetrics(metrics, own, column) for column in columns]
+        self._asked: list[Mapping[str, Any]] = []
+        self._answered: list[Any] = []
 
     def observe(self, part: str, seconds: float) -> None:
         """Take the seconds of a part."""
-        if (child := self._parts.get(part)) is None:
-            child = self._parts[part] = self._metrics.parts.labels(*self._own, part)
-        child.observe(seconds)
+        if (observed := self._parts.get(part)) is None:
+            observed = self._parts[part] = _Observed(self._metrics.parts.labels(*self._own, part))
+        observed.values.append(seconds)
 
     def request(self, code: int, seconds: float) -> None:
         """Count a request, by the class of its status: ``2xx``."""
-        self._codes[f"{code // 100}xx"].observe(seconds)
+        self._codes[f"{code // 100}xx"].values.append(seconds)
 
     def answered(self, rows: Sequence[Mapping[str, Any]], answers: Any) -> None:
         """Count the rows of a request that was answered, the values in them, and the answers."""
         if rows:
-            self._rows.observe(len(rows))
+            self._rows.values.append(len(rows))
+            self._asked += rows
+        if isinstance(answers, list):
+            self._answered += answers
+        else:
+            self._answered.append(answers)
+        if len(self._asked) + len(self._answered) > KEPT:
+            self._count()
+
+    def flush(self) -> None:
+        """Hand on what was kept."""
+        for observed in (*self._codes.values(), *self._parts.values(), self._rows):
+            observed.flush()
+        self._count()
+
+    def _count(self) -> None:
+        rows, answers = self._asked, self._answered
+        self._asked, self._answered = [], []
+        if rows:
             for column in self._columns:
                 column.count(rows)
         numbers, texts = [], Counts[str]()
-        for value in answers if isinstance(answers, list) else [answers]:
+        for value in answers:
             if isinstance(value, (bool, str)):
                 texts[str(value).lower() if isinstance(value, bool) else value] += 1
             elif isinstance(value, (int, float)) and (number := _number(value)) is not None:
@@ -133,6 +169,19 @@ class VersionMetrics:
         if (child := self._classes.get(text)) is None:
             child = self._classes[text] = self._metrics.classes.labels(*self._own, text)
         return child
+
+
+class _Observed:
+    """What was observed of a histogram and not handed on yet."""
+
+    def __init__(self, histogram: Any) -> None:
+        self._histogram = histogram
+        self.values: list[float] = []
+
+    def flush(self) -> None:
+        if self.values:
+            values, self.values = self.values, []
+            self._histogram.observe_all(values)
 
 
 class _Distribution(Histogram):

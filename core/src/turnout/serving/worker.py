@@ -12,6 +12,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from turnout.base import context
 from turnout.base.errors import ArtifactError, TurnoutError
@@ -20,6 +21,9 @@ from turnout.runtime.store import worker_store
 from turnout.serving.files import EndpointFolder, Wanted
 from turnout.serving.part import Part
 from turnout.serving.service import Service
+
+if TYPE_CHECKING:
+    from turnout.serving.app import App
 
 
 def main(folder: str, listener: int, told: int) -> int:
@@ -57,7 +61,7 @@ def _kind(listener: int) -> dict[str, int]:
         return {"family": known.family, "type": known.type, "proto": socket.IPPROTO_TCP}
 
 
-def _application(files: EndpointFolder, wanted: Wanted, work: Path, services: list[Service]) -> object:
+def _application(files: EndpointFolder, wanted: Wanted, work: Path, services: list[Service]) -> App:
     """The application of what is wanted; each service is among *services* before it is loaded."""
     from turnout.serving.app import LOOPBACK, App, Limits
 
@@ -75,19 +79,23 @@ def _application(files: EndpointFolder, wanted: Wanted, work: Path, services: li
     return App([(one, share.share) for one, share in zip(services, wanted.versions, strict=True)], limits)
 
 
-async def _serve(application: object, listener: socket.socket, told: int) -> None:
+async def _serve(application: App, listener: socket.socket, told: int) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Says that it is ready once it accepts connections."""
+        """Says that it is ready once it accepts connections, and leaves what it counted to the others."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             os.write(told, b"ready")
             os.close(told)
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            application.flush()
+
     config = uvicorn.Config(
-        application,  # type: ignore[arg-type]
+        application,
         log_level="warning",
         access_log=False,
         lifespan="off",
