@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from turnout.base.background import Background, last_line, see_free
-from turnout.base.errors import DeployError
+from turnout.base.errors import ConfigError, DeployError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
@@ -26,6 +26,8 @@ from turnout.serving.interpreter import interpreter_for
 
 PATIENCE = 300.0
 """Seconds within which a version must be ready."""
+_LEAVING = 5.0
+"""Seconds within which the processes that served an endpoint let go of its port when they end."""
 _PAUSE = 0.05
 
 
@@ -196,7 +198,7 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         )
         background = Background(folder.processes)
         if not background.running and wanted.port:
-            see_free(wanted.port, "free it, or choose another in the stack: deployer: {type: local, port: 0}")
+            _await_port(wanted.port, patience=_LEAVING if wanted.port == _port(serving) else 0.0)
         folder.wanted = wanted
         if not background.running:
             shutil.rmtree(folder.metrics, ignore_errors=True)
@@ -254,6 +256,18 @@ def _check_shared(live: EndpointPlan, canary: EndpointPlan) -> None:
             why="a canary of the local deployer answers in the live version's process",
             fix=f"deploy it without --share; turnout endpoints rollback {canary.name} goes back",
         )
+
+
+def _await_port(port: int, patience: float) -> None:
+    """See that a port is free; *patience* are seconds in which processes that have just ended may let go of it."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return see_free(port, "free it, or choose another in the stack: deployer: {type: local, port: 0}")
+        except ConfigError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE)
 
 
 def _port(serving: Serving | None) -> int:
