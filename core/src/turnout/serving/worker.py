@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ from turnout.serving.service import Service
 
 if TYPE_CHECKING:
     from turnout.serving.app import App
+
+LEAVING = 2.0
+"""Seconds that connections have to end by themselves before a worker that is replaced ends them."""
 
 
 def main(folder: str, listener: int, told: int) -> int:
@@ -87,10 +91,20 @@ async def _serve(application: App, listener: socket.socket, told: int) -> None:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.leave)
             os.write(told, b"ready")
             os.close(told)
 
+        def leave(self) -> None:
+            """Take no new connections, which another process does, and end those that there are."""
+            application.closing = True
+            for one in self.servers:
+                one.close()
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            until = time.monotonic() + LEAVING
+            while application.closing and self.server_state.connections and time.monotonic() < until:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # one that was just opened has a request on its way
             await super().shutdown(sockets)
             application.flush()
 
