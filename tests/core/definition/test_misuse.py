@@ -258,6 +258,7 @@ MODULES = {
     "step_name_private": "@step\ndef _f(): ...",
     "step_name_given": "@step(name='a-b')\ndef f(): ...",
     "step_retries_negative": "@step(retries=-1)\ndef f(): ...",
+    "step_retries_without_end": "@step(retries=10**30)\ndef f(): ...",
     "step_retries_bool": "@step(retries=True)\ndef f(): ...",
     "step_retry_delay": "@step(retry_delay='soon')\ndef f(): ...",
     "step_retry_backoff": "@step(retry_backoff=0.5)\ndef f(): ...",

@@ -29,8 +29,8 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         Setting(
             name="retries",
             about="How often a failed step is tried again.",
-            accepts=Annotated[int, Meta(ge=0)],
-            wanted="a whole number from 0",
+            accepts=Annotated[int, Meta(ge=0, le=10_000)],
+            wanted="a whole number from 0 to 10,000",
             example="2",
             in_stack=True,
             fields=lambda count: {"count": count, "never": count == 0},
