@@ -240,3 +240,17 @@ def post(url, body, path="/predict"):
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+def test_a_worker_that_ends_before_it_is_ready_is_told_of_again_and_again(tmp_path):
+    from turnout.serving.files import EndpointFolder, Wanted
+    from turnout.serving.supervisor import Worker
+
+    wanted = Wanted(generation=0, versions=(), interpreter="/bin/false")
+    with socket.socket() as listener:
+        worker = Worker(wanted, 0, EndpointFolder(tmp_path), listener)
+        until = time.monotonic() + 60
+        while worker.hear() is None:
+            assert time.monotonic() < until
+        assert worker.hear() == worker.hear() == "its worker ended; see its log"
+        worker.process.wait()

@@ -40,7 +40,7 @@ class Worker:
         reading, writing = os.pipe()
         self.ready = False
         self.said = b""
-        self._pipe = reading
+        self._pipe: int | None = reading
         folder.metrics.mkdir(exist_ok=True)
         with folder.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -62,14 +62,15 @@ class Worker:
 
     def hear(self) -> str | None:
         """What the worker has said of its start: an empty text that it is ready, else why it is not; None so far."""
-        if not self.ready and select.select([self._pipe], [], [], 0)[0]:
+        if self._pipe is not None and select.select([self._pipe], [], [], 0)[0]:
             data = os.read(self._pipe, 1 << 16)
             self.said += data
             if not data:
                 os.close(self._pipe)
+                self._pipe = None
                 self.ready = self.said == b"ready"
-                ended = f"its worker ended; see {'its log'}"
-                return "" if self.ready else self.said.decode(errors="replace") or ended
+        if self._pipe is None and not self.ready:
+            return self.said.decode(errors="replace") or "its worker ended; see its log"
         return "" if self.ready else None
 
     @property
