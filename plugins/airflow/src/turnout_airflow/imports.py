@@ -9,6 +9,7 @@ from turnout.plugin_api import pysource
 
 _STANDARD = {
     "": ("json", "os", "signal", "subprocess", "sys"),
+    "contextlib": ("suppress",),
     "datetime": ("datetime", "timedelta", "timezone"),
     "pathlib": ("Path",),
     "tempfile": ("TemporaryDirectory",),
