@@ -66,6 +66,8 @@ def test_an_export_keeps_to_its_lock_until_it_is_updated(export):
     assert export("--check")["changed"] == []
     assert "fix: take another: --update --run RUN" in export("--run", first["run"], code=2)
     assert export("--update", "--run", first["run"])["run"] == first["run"]
+    assert export("--check")["changed"] == []
+    assert export()["run"] == first["run"]
 
 
 def test_what_was_changed_by_hand_is_found(export):
@@ -105,6 +107,17 @@ def test_what_an_export_serves_is_kept_once_it_is_sent(export, project):
     assert [one.plan.digest for one in history(store, "served", "double")] == [plan]
 
 
+def test_files_of_a_deployer_may_have_no_canaries(export):
+    export()
+    for share, told in (
+        ("0.1", "the local deployer cannot export a canary of double"),
+        ("1.5", "a share of 1.5 of the requests cannot be given"),
+        ("0", "a share of 0 of the requests cannot be given"),
+    ):
+        assert told in export("--share", share, code=2)
+    assert export("--share", "1", "--check")["share"] == 1
+
+
 def test_options_of_endpoints_are_refused_for_a_pipeline(project, tmp_path, capfd):
     call_here("export", "doubling.py", "-o", str(tmp_path), "--update", code=2)
-    assert "--update and --run are of endpoints" in capfd.readouterr().err
+    assert "--update, --share and --run are of endpoints" in capfd.readouterr().err

@@ -13,7 +13,7 @@ import msgspec
 from turnout.api.history import find_run
 from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
-from turnout.base.errors import ConfigError, TurnoutError, UnsupportedError, did_you_mean
+from turnout.base.errors import ConfigError, DeployError, TurnoutError, UnsupportedError, did_you_mean
 from turnout.catalog import aliases
 from turnout.components.deployer import Deployer
 from turnout.components.kinds import DEPLOYER, MATERIALIZER
@@ -29,7 +29,7 @@ from turnout.model.records import Artifact, RunInfo
 from turnout.planning import bindings
 from turnout.planning.bindings import Lock
 from turnout.planning.endpoints import PlannedEndpoint, Served, make_endpoint_plan
-from turnout.planning.exporting import own_folder, owner
+from turnout.planning.exporting import earlier, own_folder, owner
 from turnout.planning.publishing import publish_code
 from turnout.project.project import load, root_of
 from turnout.project.written import Entry
@@ -82,6 +82,9 @@ class Deployment:
                 workspace.store, Materializers(workspace.registry.all(MATERIALIZER)), Path(folder)
             )
             asked, lock = run or definition.run, None if kept is None else self._lock(kept, run)
+            if lock is not None and lock.given:
+                asked = lock.asked
+            self._given, self._share = (run is not None, 1.0) if lock is None else (lock.given, lock.share)
             served = self._served(traced.spec, asked if lock is None else lock.run, asked)
             self.planned: PlannedEndpoint = make_endpoint_plan(
                 traced,
@@ -143,20 +146,32 @@ class Deployment:
         """Whose files an export of it has."""
         return owner(self.workspace.project.name, self.definition.name, self.compiler.name)
 
-    def export(self) -> Bundle:
-        """The files of the stack's deployer, and ``bindings.lock`` beside them.
+    def export(self, folder: Path, share: float | None = None) -> tuple[Bundle, float]:
+        """The files of the stack's deployer, and ``bindings.lock`` beside them; and the share of requests they give it.
+
+        Args:
+            folder: where they will be: an export of it that is there says which version is live.
+            share: of the requests, from 0 to 1; less than 1 is a canary beside the live version. As locked if not
+                given.
 
         Raises:
             UnsupportedError: when the deployer needs no files.
+            DeployError: when there is no such share, or no other live version.
             TurnoutError: when the endpoint cannot be deployed as it is.
         """
-        bundle = self.compiler.compile(self.plan)
+        exported = earlier(folder, self.owner)
+        if share is None:
+            share = self._share if exported else 1.0
+        check_share(share)
+        bundle = self.compiler.recompile(self.plan, exported, share)
         if not bundle.files:
             raise UnsupportedError(
                 f"the {self.compiler.name} deployer makes no files that could be exported",
                 fix="choose another stack: --stack NAME",
             )
-        return msgspec.structs.replace(bundle, files={**bundle.files, bindings.FILE: bindings.text(self.plan)})
+        lock = bindings.lock_of(self.plan, given=self._given, share=share)
+        files = {**bundle.files, bindings.FILE: bindings.text(lock)}
+        return msgspec.structs.replace(bundle, files=files), share
 
     @cached_property
     def compiler(self) -> Deployer[Any]:
@@ -200,6 +215,16 @@ class Deployment:
             Column(name=field.name, type=str(field.type), nullable=field.nullable) for field in empty.schema
         )
         return columns, prototype(empty)
+
+
+def check_share(share: float) -> None:
+    """See that a share of the requests can be meant.
+
+    Raises:
+        DeployError: when it is none of them, or more than all.
+    """
+    if not 0 < share <= 1:
+        raise DeployError(f"a share of {share:g} of the requests cannot be given", fix="give more than 0, at most 1")
 
 
 def _bare(artifact: Artifact) -> Artifact:

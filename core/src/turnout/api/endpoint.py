@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from turnout.api import allowed
-from turnout.api.deployment import Deployment
+from turnout.api.deployment import Deployment, check_share
 from turnout.api.workspace import Workspace, user
 from turnout.artifacts.artifacts import Artifacts
 from turnout.base import clock
@@ -91,8 +91,7 @@ def deploy(deployment: Deployment, share: float = 1.0) -> Result:
     workspace, plan = deployment.workspace, deployment.plan
     deployer = workspace.stack.component(DEPLOYER)
     bundle = deployer.compile(plan)
-    if not 0 < share <= 1:
-        raise DeployError(f"a share of {share:g} of the requests cannot be given", fix="give more than 0, at most 1")
+    check_share(share)
     before = live(workspace.store, plan.project, plan.name, workspace.stack.name)
     if before is not None and not deployment.accepts("schema"):
         _check_schema(before, plan)
@@ -150,10 +149,10 @@ def _moved(workspace: Workspace, status: EndpointStatus) -> EndpointStatus:
     return status
 
 
-def upload(deployment: Deployment) -> None:
+def upload(deployment: Deployment, share: float = 1.0) -> None:
     """Publish what an exported endpoint needs, and keep in the store what it serves: others apply its files."""
     deployment.publish()
-    _remember(deployment.workspace, deployment.plan)
+    _remember(deployment.workspace, deployment.plan, share)
 
 
 def rows_like(workspace: Workspace, name: str) -> list[dict[str, Any]]:

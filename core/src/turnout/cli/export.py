@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the folder holds anything else.")
 @click.option("--upload", is_flag=True, help="Also send plan, code and the local files it refers to to the store.")
 @click.option("--update", is_flag=True, help="Of an endpoint: look anew for the run it serves, whatever is locked.")
+@click.option(
+    "--share", type=float, metavar="SHARE",
+    help="Of an endpoint: its share of the requests; less than 1 is a canary beside the version in DIR.",
+)  # fmt: skip
 @click.option("--run", metavar="RUN", help="Of an endpoint: the run it serves; as defined if not given.")
 @click.option("--accept", multiple=True, metavar="WHAT", help="Go without something the stack cannot give; code.")
 @json_option
@@ -38,6 +42,7 @@ def export(
     check: bool,
     upload: bool,
     update: bool,
+    share: float | None,
     run: str | None,
     accept: tuple[str, ...],
     as_json: bool,
@@ -49,6 +54,7 @@ def export(
     defaults of parameters, are not in it: --upload sends them to the store, and so does `publish`.
 
     An endpoint's export keeps to the run in its bindings.lock, whatever newer runs there are, until --update.
+    With --share it is a canary beside the version that DIR has, until it is exported with --share 1 or --update.
     """
     from turnout.api.endpoint import Endpoint
     from turnout.base.errors import ConfigError
@@ -57,10 +63,12 @@ def export(
     found = find_defined(target)
     if isinstance(found, Endpoint):
         files, document, notes = _endpoint(
-            found, stack, folder, check=check, upload=upload, update=update, run=run, accept=accept
+            found, stack, folder, check=check, upload=upload, update=update, share=share, run=run, accept=accept
+        )  # fmt: skip
+    elif update or run or share is not None:
+        raise ConfigError(
+            "--update, --share and --run are of endpoints", fix=f"name one: {target.partition(':')[0]}:NAME"
         )
-    elif update or run:
-        raise ConfigError("--update and --run are of endpoints", fix=f"name one: {target.partition(':')[0]}:NAME")
     else:
         files, document, notes = _pipeline(found, stack, folder, check=check, upload=upload, accept=accept)
     differing = document["changed"]
@@ -97,6 +105,7 @@ def _endpoint(
     check: bool,
     upload: bool,
     update: bool,
+    share: float | None,
     run: str | None,
     accept: Sequence[str],
 ) -> tuple[Export, dict[str, Any], list[str]]:
@@ -106,20 +115,20 @@ def _endpoint(
 
     kept = None if update else folder
     deployment = endpoint.prepare(stack=stack, run=run, accept=accept, kept=kept)
-    bundle = deployment.export()
+    bundle, share = deployment.export(folder, share)
     files = Export(folder, deployment.owner, bundle.files)
     differing = files.differing
     if not check:
         files.write()
     notes = [*deployment.planned.notes, *bundle.notes]
     if upload:
-        send(deployment)
+        send(deployment, share)
     elif not check and not deployment.workspace.store.exists(layout.code(deployment.plan.code.digest)):
         notes.append(
             "its code package is not in the store: --upload sends it, and keeps there what the endpoint serves"
         )
     document = _document(files, bundle.entrypoint, deployment.plan.digest, differing)
-    return files, {**document, "run": deployment.plan.run}, notes
+    return files, {**document, "run": deployment.plan.run, "share": share}, notes
 
 
 def _document(files: Export, entrypoint: str, digest: str, differing: dict[str, str]) -> dict[str, Any]:

@@ -53,6 +53,20 @@ class Deployer(Component[ConfigT], ABC):
     def compile(self, endpoint: EndpointPlan) -> Bundle:
         """The tool's files for an endpoint plan. Pure, as an orchestrator's ``compile`` is."""
 
+    def recompile(self, endpoint: EndpointPlan, exported: Mapping[str, bytes], share: float = 1.0) -> Bundle:
+        """The tool's files for an endpoint plan that replace those of an earlier export. Pure, as ``compile`` is.
+
+        Args:
+            exported: the files of the earlier export, by their paths; none where there is none.
+            share: of the requests, from 0 to 1; less than 1 is a canary beside the live version of *exported*.
+
+        Raises:
+            DeployError: when there is no live version, or this deployer's files have no canaries.
+        """
+        if share < 1:
+            raise self._cannot("export a canary of", endpoint.name, fix="deploy one: turnout deploy ENDPOINT --share")
+        return self.compile(endpoint)
+
     @abstractmethod
     def deploy(
         self, endpoint: EndpointPlan, bundle: Bundle, store: ArtifactStore[Any], *, share: float = 1.0
@@ -124,7 +138,7 @@ class Deployer(Component[ConfigT], ABC):
         """
         raise self._cannot("show the log of", name)
 
-    def _cannot(self, what: str, name: str) -> Exception:
+    def _cannot(self, what: str, name: str, fix: str = "use the tool itself") -> Exception:
         from turnout.base.errors import DeployError
 
-        return DeployError(f"the {self.name} deployer cannot {what} {name}", fix="use the tool itself")
+        return DeployError(f"the {self.name} deployer cannot {what} {name}", fix=fix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import yaml
@@ -16,29 +17,41 @@ _HEAD = """\
 # What the endpoint {name} serves. Exports keep to it: `--check` holds the files to this, `--update` looks anew for
 # the run that the definition asks for.
 """
+_CANARY = """\
+# It is a canary, with a share of the requests, beside the version that was live: `--share 1` promotes it.
+"""
 
 
-class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The run of an endpoint, how it was asked for (``latest``, an alias, its id), and each artifact's digest."""
+class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The run of an endpoint, how it was asked for (``latest``, an alias, its id), and each artifact's digest.
+
+    ``given``: it was asked for by ``--run``, and not by the definition. With a ``share`` of less than 1 it is a
+    canary beside the version that was exported before.
+    """
 
     endpoint: str
     run: str
     asked: str
     artifacts: dict[str, str]
+    given: bool = False
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
 
 
-def lock_of(plan: EndpointPlan) -> Lock:
+def lock_of(plan: EndpointPlan, *, given: bool, share: float) -> Lock:
     """The lock of what a plan serves."""
     artifacts = {f"{one.step}:{one.output}": one.artifact.digest for one in plan.bindings}
     likes = {f"{one.name} is like": one.like.digest for one in plan.requests if one.like is not None}
     asked = next((one.asked for one in plan.bindings), plan.run)
-    return Lock(endpoint=plan.name, run=plan.run, asked=asked, artifacts={**artifacts, **likes})
+    return Lock(
+        endpoint=plan.name, run=plan.run, asked=asked, artifacts={**artifacts, **likes}, given=given, share=share
+    )
 
 
-def text(plan: EndpointPlan) -> bytes:
-    """The file of a plan's lock."""
-    document = msgspec.to_builtins(lock_of(plan))
-    return (_HEAD.format(name=plan.name) + yaml.safe_dump(document, sort_keys=False, width=1000)).encode()
+def text(lock: Lock) -> bytes:
+    """The file of a lock."""
+    document = msgspec.to_builtins(lock)
+    head = _HEAD.format(name=lock.endpoint) + (_CANARY if lock.share < 1 else "")
+    return (head + yaml.safe_dump(document, sort_keys=False, width=1000)).encode()
 
 
 def find(folders: Iterable[Path], endpoint: str) -> Lock | None:
@@ -70,7 +83,7 @@ def hold(plan: EndpointPlan, lock: Lock) -> None:
     Raises:
         ConfigError: when it does not: the definition binds other outputs by now, or the run's records have changed.
     """
-    found = lock_of(plan)
+    found = lock_of(plan, given=lock.given, share=lock.share)
     if found == lock:
         return
     names = sorted({*found.artifacts, *lock.artifacts})

@@ -24,6 +24,16 @@ def own_folder(folder: Path, owner: Entry) -> Path:
     return folder / re.sub(r"[^A-Za-z0-9_.-]", "_", ".".join(owner.owner))
 
 
+def earlier(folder: Path, owner: Entry) -> dict[str, bytes]:
+    """The files of the earlier export of the same, as they are now; none where there is none."""
+    for place in (own_folder(folder, owner), folder):
+        for entry in written.read(place):
+            if entry.owner == owner.owner:
+                contents = ((name, _content(place / name)) for name in entry.files)
+                return {name: content for name, content in contents if content is not None}
+    return {}
+
+
 class Export:
     """The files of an export, in *folder*, or where another export has such names for itself, in one of its own.
 

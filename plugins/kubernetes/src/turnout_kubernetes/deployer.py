@@ -22,9 +22,11 @@ from turnout.plugin_api import (
     encode,
 )
 from turnout_kubernetes import monitoring, pods, versions
-from turnout_kubernetes.cluster import CONFIG_MAP, Cluster, Conflict, Kind, Refused
+from turnout_kubernetes.cluster import CONFIG_MAP, Cluster, Conflict, Kind
+from turnout_kubernetes.exports import release_after
 from turnout_kubernetes.manifests import KUSTOMIZATION, Part, bundle_files, plain
 from turnout_kubernetes.progress import State, complaint
+from turnout_kubernetes.secrets import check_secrets
 from turnout_kubernetes.settings import KubernetesSettings, ServingOptions
 from turnout_kubernetes.versions import (
     LABEL,
@@ -160,9 +162,12 @@ class KubernetesDeployer(Deployer[SettingsT]):
         return {NAME: revisions[release.live.revision].plan.name, RELEASE: encode(release).decode()}
 
     def compile(self, endpoint: EndpointPlan) -> Bundle:
+        return self.recompile(endpoint, {})
+
+    def recompile(self, endpoint: EndpointPlan, exported: Mapping[str, bytes], share: float = 1.0) -> Bundle:
         revision = self._revised(endpoint)
-        release = versions.first(revision)
-        written = bundle_files(endpoint.name, self._all_parts(release, {revision.name: revision}))
+        release, revisions = release_after(revision, exported, self.main, share, mirror=self.mirrors)
+        written = bundle_files(endpoint.name, self._all_parts(release, revisions))
         notes, name = self.notes(endpoint), cluster_name(endpoint.name)
         if name != endpoint.name:
             notes = (f"the cluster calls the endpoint {endpoint.name} {name}: Kubernetes takes no other name", *notes)
@@ -173,7 +178,7 @@ class KubernetesDeployer(Deployer[SettingsT]):
     ) -> EndpointStatus:
         part = percent(share)
         revision = self._revised(endpoint)
-        self._check_secrets(endpoint)
+        check_secrets(endpoint, self.config, self.options_for(endpoint), self.cluster)
         self.prepare(revision, store)
         name = cluster_name(endpoint.name)
 
@@ -272,23 +277,6 @@ class KubernetesDeployer(Deployer[SettingsT]):
                 head = self.head(kind, f"{name}-metrics", name)
                 head["metadata"]["labels"].update(document.pop("labels", {}))
                 yield Part(kind=kind, document={**head, **document}, file="monitoring.yaml", comment=monitoring.COMMENT)
-
-    def _check_secrets(self, endpoint: EndpointPlan) -> None:
-        """See that the Secrets that pods refer to are there, as far as this account may look."""
-        needed = pods.secrets_needed(endpoint, self.config, self.options_for(endpoint))
-        for secret, keys in sorted(needed.items()):
-            with contextlib.suppress(Refused):
-                there = self.cluster.keys(secret)
-                missing = sorted(keys - (there or frozenset()))
-                if there is None or missing:
-                    what = f"key {missing[0]!r} in the Secret {secret!r}" if there is not None else f"Secret {secret!r}"
-                    raise DeployError(
-                        f"there is no {what} in the namespace {self.config.namespace}, "
-                        f"which the endpoint {endpoint.name} needs",
-                        where=endpoint.where,
-                        why="its pods would not start",
-                        fix="create it: kubectl create secret generic; or name another in deployer.kubernetes_secrets",
-                    )
 
     def _present(self, release: Release | None, name: str) -> Release:
         if release is None:

@@ -148,7 +148,7 @@ def revise(plan: EndpointPlan, piece: Any) -> Revision:
     Raises:
         DeployError: when a ConfigMap cannot hold it.
     """
-    name = f"{cluster_name(plan.name)}-{digest_of([plan.digest, piece('')])[:10]}"
+    name = revision_name(plan, piece(""))
     revision = Revision(plan=plan, name=name, piece=piece(name))
     size = sum(len(value.encode()) for value in revision.data.values())
     if size > LARGEST:
@@ -159,6 +159,11 @@ def revise(plan: EndpointPlan, piece: Any) -> Revision:
             fix="leave columns out that requests need not give: without=",
         )
     return revision
+
+
+def revision_name(plan: EndpointPlan, piece: dict[str, Any]) -> str:
+    """The name of a revision: it says what is in it. Where the piece has the name itself, it must be empty here."""
+    return f"{cluster_name(plan.name)}-{digest_of([plan.digest, piece])[:10]}"
 
 
 LONGEST = 40
