@@ -29,6 +29,7 @@ ROW_ID = b"x-row-id"
 """The header by which a client says whose request it is: of two versions, one answers all with the same."""
 VERSION = "x-turnout-version"
 Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 Read = Callable[[Any, Service, int], tuple[dict[str, Any], Any]]
 """What a JSON document gives, of so many rows at most, by the parameters; and what writing its answer takes."""
 Write = Callable[[Answer, Any], dict[str, Any]]
@@ -103,13 +104,22 @@ class App:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer, unless the ``Host`` header is of nobody that may ask."""
         if scope["type"] == "http":
+            send = self._last(send)
             if not self._is_host(scope):
                 response = self._error(421, "this Host is not served here", "Host")
                 await response(scope, receive, send)
                 return
-            if self.closing:
-                send = _closing(send)
         await self.asgi(scope, receive, send)
+
+    def _last(self, send: Send) -> Send:
+        """Says with an answer that its connection ends, where that is so by then."""
+
+        async def last(message: Any) -> None:
+            if self.closing and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            await send(message)
+
+        return last
 
     def flush(self) -> None:
         """Let other workers see what this one has counted."""
@@ -262,12 +272,3 @@ def _given(document: Any, service: Service, _most: int) -> tuple[dict[str, Any],
         names = ", ".join(request.name for request in service.plan.requests)
         raise BadRequest(f"the body takes an object with {names}")
     return document, None
-
-
-def _closing(send: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
-    async def closing(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
-        await send(message)
-
-    return closing

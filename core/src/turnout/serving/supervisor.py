@@ -16,11 +16,8 @@ import msgspec
 
 from turnout.serving.files import EndpointFolder, Serving, Wanted
 
-CLOSING = 1.0
-"""Seconds for which a worker that is replaced ends its connections before it stops: without it a client whose
-connection was open may send a request to nobody."""
-STOPPING = 10.0
-"""Seconds that a worker has to answer what it has taken, before it is killed."""
+STOPPING = 20.0
+"""Seconds that a worker has to answer what it has taken, before it is killed: more than it takes by itself."""
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 """The variable with the folder in which workers share what they measure: read when Prometheus' client is imported."""
 WORKER = "TURNOUT_SERVING_WORKER"
@@ -116,7 +113,7 @@ class Supervisor:
                     self._change(wanted, listener)
                 self._revive(listener)
                 time.sleep(PAUSE)
-        end(self.workers, closing=0.0)  # nobody takes over
+        end(self.workers)
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
@@ -134,7 +131,7 @@ class Supervisor:
             if all(text == "" for text in heard):
                 old, self.workers = self.workers, workers
                 self._say(wanted, "ready")
-                end(old)
+                end(old, signal.SIGUSR1)
                 self._forget(wanted.generation)
                 break
             time.sleep(PAUSE / 4)
@@ -171,18 +168,14 @@ class Supervisor:
         self.folder.serving = msgspec.convert({**said, "versions": served}, Serving)
 
 
-def end(workers: list[Worker], closing: float = CLOSING) -> None:
+def end(workers: list[Worker], how: int = signal.SIGTERM) -> None:
     """Stop workers when they have answered what they have taken.
 
     Args:
-        closing: seconds for which they end their connections first.
+        how: SIGUSR1 where others take over: their connections are then given more time.
     """
     for worker in workers:
-        worker.signal(signal.SIGUSR1)
-    if any(worker.alive for worker in workers):
-        time.sleep(closing)
-    for worker in workers:
-        worker.signal(signal.SIGTERM)
+        worker.signal(how)
     until = time.monotonic() + STOPPING
     for worker in workers:
         try:

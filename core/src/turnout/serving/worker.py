@@ -26,12 +26,21 @@ from turnout.serving.service import Service
 if TYPE_CHECKING:
     from turnout.serving.app import App
 
-LEAVING = 2.0
-"""Seconds that connections have to end by themselves before a worker that is replaced ends them."""
+IDLE = 5
+"""Seconds after which a connection that asks nothing more is ended."""
+LEAVING = IDLE + 1.0
+"""Seconds that connections have to end by themselves when the worker is replaced: none ends sooner than it would have
+without that."""
+STOPPING = 2.0
+"""Seconds that they have when the endpoint stops."""
+ANSWERING = 8
+"""Seconds that requests which were taken have for their answers beyond these."""
+_PAUSE = 0.05
 
 
 def main(folder: str, listener: int, told: int) -> int:
-    """Load the endpoint, say over the file *told* that it is ready or why not, and answer until a SIGTERM.
+    """Load the endpoint, say over the file *told* that it is ready or why not, and answer until a SIGTERM,
+    or until a SIGUSR1: another process takes over.
 
     Args:
         listener: the file number of the socket that listens.
@@ -55,7 +64,7 @@ def main(folder: str, listener: int, told: int) -> int:
             return 1
         gc.collect()
         gc.freeze()  # what was loaded stays: a collection that walks through it would make requests wait
-        asyncio.run(_serve(application, socket.socket(fileno=listener, **_kind(listener)), told))
+        asyncio.run(serve(application, socket.socket(fileno=listener, **_kind(listener)), told))
     return 0
 
 
@@ -83,28 +92,34 @@ def _application(files: EndpointFolder, wanted: Wanted, work: Path, services: li
     return App([(one, share.share) for one, share in zip(services, wanted.versions, strict=True)], limits)
 
 
-async def _serve(application: App, listener: socket.socket, told: int) -> None:
+async def serve(application: App, listener: socket.socket, told: int) -> None:
+    """Answer what comes to a listening socket that others hold too, until a SIGTERM or a SIGUSR1."""
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Says that it is ready once it accepts connections, and leaves what it counted to the others."""
+        """Says that it is ready once it accepts connections, ends without breaking one, and leaves what it counted."""
+
+        patience = STOPPING
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
             asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.leave)
+            await super().startup(sockets)
             os.write(told, b"ready")
             os.close(told)
 
         def leave(self) -> None:
-            """Take no new connections, which another process does, and end those that there are."""
-            application.closing = True
-            for one in self.servers:
-                one.close()
+            self.patience = LEAVING
+            self.should_exit = True
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            until = time.monotonic() + LEAVING
-            while application.closing and self.server_state.connections and time.monotonic() < until:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)  # one that was just opened has a request on its way
+            application.closing = True
+            # What is not accepted yet stays for the others. The server itself is closed later: it drops a connection
+            # that was accepted a moment ago, and uvicorn one whose request has not been read.
+            asyncio.get_running_loop().remove_reader(listener)
+            until = time.monotonic() + self.patience
+            await asyncio.sleep(_PAUSE)
+            while self.server_state.connections and time.monotonic() < until:  # noqa: ASYNC110
+                await asyncio.sleep(_PAUSE)
             await super().shutdown(sockets)
             application.flush()
 
@@ -113,10 +128,9 @@ async def _serve(application: App, listener: socket.socket, told: int) -> None:
         log_level="warning",
         access_log=False,
         lifespan="off",
-        timeout_graceful_shutdown=8,
+        timeout_keep_alive=IDLE,
+        timeout_graceful_shutdown=ANSWERING,
         server_header=False,
     )
-    server = Server(config)
-    signal.signal(signal.SIGUSR1, lambda *_: setattr(application, "closing", True))
     sys.stdout.flush()
-    await server.serve(sockets=[listener])
+    await Server(config).serve(sockets=[listener])
