@@ -1,126 +1,34 @@
-"""Endpoints in Seldon's own microservice and in MLServer, for real: what they answer is what the local deployer answers."""
+"""The flights example's endpoints in Seldon's own microservice and in MLServer, for real, and on a stand-in for a cluster:
+what they answer is what the local deployer answers."""
 
 from __future__ import annotations
 
 import base64
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from pod import MLSERVER, ROOT, SELDON, Pod, need_environment, need_namespaces
+from flights_endpoints import Served, flights_project, serve
+from installed import need
+from pod import MLSERVER, SELDON, Pod, need_environment, need_namespaces
+from serving_cluster import ServingCluster
 
-from turnout.artifacts.artifacts import Artifacts
-from turnout.components.kinds import MATERIALIZER
-from turnout.components.registry import discover
-from turnout.materializers.choice import Materializers
-from turnout.model.endpoint import EndpointPlan, decode
-from turnout.serving.local import LocalDeployer, LocalDeployerConfig
-from turnout.serving.tables import stored_rows
-from turnout.stores.local import LocalStore
+from turnout_kserve.deployer import KServeDeployer
+from turnout_kubernetes.settings import ServingOptions
 from turnout_seldon import microservice, mlserver
+from turnout_seldon.deployer import SeldonDeployer
 
-ENDPOINTS = '''
-import numpy as np
-import pandas as pd
-
-from pipeline import flights, predict
-from turnout import endpoint, step
-
-
-@step
-def marked(departures: pd.DataFrame) -> pd.DataFrame:
-    """A table with types that JSON has not: categories, times, a column of whole numbers with nulls."""
-    return departures.assign(
-        carrier=departures["carrier"].astype("category"), night=(departures["hour"] < 6).astype("Int64")
-    )
-
-
-@step
-def told(
-    departures: pd.DataFrame, table: pd.DataFrame, delays: np.ndarray, *, minutes: float = 15.0
-) -> pd.DataFrame:
-    assert str(table["carrier"].dtype) == "category" and str(table["night"].dtype) == "Int64"
-    assert table["scheduled"].dtype == departures["scheduled"].dtype
-    return pd.DataFrame({"delay": delays, "late": delays > minutes, "night": table["night"]})
-
-
-@endpoint(flights, like={"departures": "split.test"}, without={"departures": ["arr_delay"]})
-def lateness(departures: pd.DataFrame, minutes: float = 15.0):
-    table = marked(departures)
-    return told(departures, table, predict(flights["fit"], table), minutes=minutes)
-'''
-PLAN = """
-import sys
-from {module} import {name}
-deployment = {name}.prepare()
-deployment.publish()
-sys.stdout.buffer.write(deployment.plan.encode())
-"""
 GRPC, METRICS = 100, 200
 """The distance of a microservice's other ports from that of HTTP."""
-
-
-class Served(NamedTuple):
-    """An endpoint: its plan and store, rows of the pipeline's, and what the local deployer predicts for them."""
-
-    plan: EndpointPlan
-    store: LocalStore
-    rows: list[dict[str, Any]]
-    predictions: list[Any]
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """A request."""
-        return self.request(self.rows)
-
-    def request(self, rows: list[Any]) -> dict[str, Any]:
-        """A request of other rows."""
-        assert self.plan.table is not None
-        return {self.plan.table.name: rows}
-
-    @property
-    def steps(self) -> list[str]:
-        """The steps' names."""
-        return [step.name for step in self.plan.steps]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The flights example with endpoints, and a run of a few flights."""
-    need_environment(SELDON)
-    need_namespaces()
-    folder = tmp_path_factory.mktemp("examples") / "flights"
-    ignored = shutil.ignore_patterns(".turnout", "__pycache__", ".pytest_cache")
-    shutil.copytree(ROOT / "examples" / "flights", folder, ignore=ignored)
-    (folder / "serving.py").write_text(ENDPOINTS)
-    command = [sys.executable, "-m", "turnout.cli", "run", "pipeline.py", "-p", "rows=4000", "-p", "iterations=20"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
-
-
-def serve(project: Path, folder: Path, module: str, name: str) -> Served:
-    script = PLAN.format(module=module, name=name)
-    done = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    plan, store = decode(done.stdout), LocalStore.from_url(str(project / ".turnout" / "store"))
-    artifacts = Artifacts(store, Materializers(discover().all(MATERIALIZER)), folder)
-    assert plan.table is not None
-    assert plan.table.like is not None
-    rows = stored_rows(artifacts.local_folder(plan.table.like), [one.name for one in plan.table.columns or ()])
-    rows = json.loads(json.dumps(rows, default=str))
-    deployer = LocalDeployer(LocalDeployerConfig(folder=str(folder / name)))
-    try:
-        deployer.deploy(plan, deployer.compile(plan), store)
-        predictions = list(deployer.predict(name, rows))
-    finally:
-        deployer.delete(name)
-    return Served(plan, store, rows, predictions)
+    return flights_project(tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +42,48 @@ def lateness(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 
 @pytest.fixture(scope="module")
-def pod(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingCluster]:
+    need("kubernetes", "30")
+    with ServingCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "given", "count"),
+    [
+        ("delay", KServeDeployer, {}, 1),
+        ("lateness", SeldonDeployer, {"microservice_image": "m:1", "graph": "steps"}, 3),
+    ],
+)
+def test_a_cluster_answers_as_the_local_deployer(
+    cluster: ServingCluster, request: pytest.FixtureRequest, name: str, kind: Any, given: dict[str, Any], count: int
+) -> None:
+    served: Served = request.getfixturevalue(name)
+    deployer = kind(
+        kind.Config(
+            namespace=cluster.namespace,
+            kubeconfig=str(cluster.kubeconfig),
+            gateway=cluster.gateway,
+            environment=served.store.environment(),
+            every=ServingOptions(image="registry.example/flights:1"),
+            poll=0.1,
+            patience=300.0,
+            **given,
+        )
+    )
+    deployer.deploy(served.plan, deployer.compile(served.plan), served.store)
+    assert len(cluster._pods) == count
+    predictions = deployer.predict(name, served.rows)
+    assert len(predictions) == len(served.rows) > 1
+    for one, due in zip(predictions, served.predictions, strict=True):
+        assert one == pytest.approx(due, rel=1e-9)
+    deployer.delete(name)
+
+
+@pytest.fixture(scope="module")
+def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+    need_environment(SELDON)
+    need_namespaces()
     with Pod(tmp_path_factory.mktemp("pod")) as pod:
         yield pod
 

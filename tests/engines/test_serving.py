@@ -8,6 +8,7 @@ import socket
 
 import msgspec
 import pytest
+import yaml
 from installed import need
 from serving_cluster import ServingCluster, kubeconfig
 
@@ -15,6 +16,7 @@ from turnout.plugin_api import ConfigError, DeployError
 from turnout.testing.deployer import DeployerSuite
 from turnout_kserve.deployer import KServeDeployer, KServeSettings
 from turnout_kubernetes import cluster as clusters
+from turnout_kubernetes import monitoring
 from turnout_kubernetes.settings import Monitoring, ServingOptions
 from turnout_seldon.deployer import SeldonDeployer, SeldonSettings
 from turnout_seldon.deployer_v2 import SeldonV2Deployer, SeldonV2Settings
@@ -83,6 +85,22 @@ class TestKServe(DeployerSuite):
             one = described(served, name)
             deployer.deploy(one, deployer.compile(one), served.store)
         assert len([key for key in cluster.objects if key[0] == "configmaps"]) == 3, "the live one and two before"
+
+    def test_an_exported_canary_is_one_that_could_have_been_deployed(self, deployer, served, cluster):
+        second = described(served, "second")
+        exported = deployer.recompile(second, deployer.compile(served.endpoint).files, share=0.5)
+        kinds = {kind.kind: kind for kind in (*deployer.kinds, *monitoring.KINDS, clusters.CONFIG_MAP)}
+        for file in yaml.safe_load(exported.files[exported.entrypoint])["resources"]:
+            for document in yaml.safe_load_all(exported.files[file]):
+                deployer.cluster.apply(document, kinds[document["kind"]])
+        status = self.wait(deployer, served.name)
+        assert [(one.version, one.share) for one in status.versions] == [
+            (served.endpoint.digest, 0.5),
+            (second.digest, 0.5),
+        ]
+        assert deployer.predict(served.name, served.rows) == served.predictions
+        assert deployer.promote(served.name).versions[0].version == second.digest
+        assert pods(cluster) == {"double-green-predictor"}
 
     def test_a_version_that_cannot_start_is_told_of_and_the_one_before_stays(self, deployer, served, cluster, ready):
         broken = msgspec.structs.replace(
