@@ -4,7 +4,9 @@ import msgspec
 import pytest
 from sample_endpoints import sample_endpoint
 
+from turnout.model.endpoint import Expected
 from turnout.model.plan import Component, Worker
+from turnout.model.records import Artifact
 from turnout.plugin_api import ConfigError, DeployError, UnsupportedError
 from turnout_kserve.deployer import KServeDeployer, KServeSettings
 from turnout_kubernetes.settings import Autoscaling, KubernetesSettings, Monitoring, ServingOptions
@@ -123,6 +125,24 @@ def test_what_seldon_cannot_serve():
     with pytest.raises(DeployError, match="no image of Seldon's microservice") as told:
         seldon(microservice_image="").compile(sample_endpoint())
     assert "{microservice_image: …}" in told.value.fix
+
+
+def test_what_nodes_could_only_hand_on_as_a_pickle_is_told():
+    def notes(graph, step, materializer):
+        pickled = materializer == "pickle"
+        made = Artifact(digest="3" * 64, materializer=materializer, type="delays:Odd", size=3, marked=pickled)
+        endpoint = sample_endpoint(
+            steps=("mark", "predict"), expected=(Expected(step=step, output="output", artifact=made),)
+        )
+        settings = SeldonSettings(environment=STORE, every=IMAGE, microservice_image="m", graph=graph)
+        return SeldonDeployer(settings).compile(endpoint).notes
+
+    (note,) = notes("steps", "mark", "pickle")
+    assert note.startswith("mark:output was kept as a pickle in the run abcdefghij234567abcd, and nodes take none")
+    assert "graph: one" in note
+    assert notes("one", "mark", "pickle") == ()
+    assert notes("steps", "mark", "table") == ()
+    assert notes("steps", "predict", "pickle") == (), "a client gets the last one's"
 
 
 def test_what_seldon_v2_cannot_serve_and_what_it_warns_of():

@@ -7,7 +7,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from turnout.plugin_api import DeployError, EndpointPlan, KubernetesNames, StepPlan, UnsupportedError, ask, encode
+from turnout.plugin_api import (
+    DeployError,
+    EndpointPlan,
+    KubernetesNames,
+    Output,
+    StepPlan,
+    UnsupportedError,
+    ask,
+    encode,
+)
 from turnout_kubernetes import pods
 from turnout_kubernetes.cluster import Kind
 from turnout_kubernetes.deployer import Document, KubernetesDeployer
@@ -58,6 +67,19 @@ class SeldonDeployer(KubernetesDeployer[SeldonSettings]):
 
     def files(self, endpoint: EndpointPlan) -> dict[str, bytes]:
         return microservice.files()
+
+    def notes(self, endpoint: EndpointPlan) -> tuple[str, ...]:
+        if self.config.graph == "one":
+            return ()
+        sources = [given.source for step in endpoint.steps for given in step.inputs.values()]
+        handed = {(one.step, one.output) for one in sources if isinstance(one, Output)}
+        return tuple(
+            f"{one.step}:{one.output} was kept as a pickle in the run {endpoint.run}, and nodes take none from each "
+            f"other: requests will fail there; say graph: one, or let the step give a table, an array or plain values"
+            for one in endpoint.expected
+            if (one.step, one.output) in handed
+            and any(made.marked for made in (one.artifact, *one.elements) if made is not None)
+        )
 
     def piece(self, endpoint: EndpointPlan, revision: str) -> Document:
         options = self.options_for(endpoint)
