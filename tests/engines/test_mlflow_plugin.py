@@ -189,6 +189,16 @@ class TestNested:
             assert len(client.search_runs([experiment])) == 3
             assert client.get_run(external).data.params == {"depth": "6"}
 
+    def test_tags_are_on_the_run_and_on_that_of_the_step(self, tracker: MlflowTracker) -> None:
+        run, tags = sample_run(), {"feast.project": "p", "feast.feature_refs": "weather:wind,weather:sky"}
+        external = tracker.begin(run, claimed=True)
+        for _ in range(2):
+            tracker.log(_batch(run, external, "look", tags=tags))
+        with reader(tracker) as client:
+            runs = client.search_runs([client.get_run(external).info.experiment_id])
+            assert len(runs) == 2
+            assert all(tags.items() <= one.data.tags.items() for one in runs)
+
 
 class Refusing(http.server.BaseHTTPRequestHandler):
     """A server that lets nobody in, or nobody write, and says what it was shown."""

@@ -18,6 +18,7 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.components.tracker import Promotion, Tracker
 from turnout.model import records
 from turnout.model.alias import Alias
+from turnout.model.features import feature_use
 from turnout.model.records import Artifact
 from turnout.runtime.session import Session
 from turnout.stores import layout
@@ -147,10 +148,17 @@ def _register(session: Session, part: StepRun, alias: Alias, *, stored: bool) ->
             output=alias.output,
             artifact=alias.artifact,
             metrics=part.metrics,
+            tags=_tags(session.run),
             files=session.artifacts.local_folder(alias.artifact),
             load=lambda: session.artifacts.load(alias.artifact),
         )
     )
+
+
+def _tags(run: StoredRun) -> dict[str, str]:
+    """What the run is found by in a tracker, as its steps have it on record."""
+    found = (run.record(step.name, None) for step in run.plan.steps if feature_use(step) is not None)
+    return {name: value for record in found if record is not None for name, value in record.logged.tags.items()}
 
 
 def _copy_origin(run: Run, part: StepRun, target: ArtifactStore[Any]) -> None:

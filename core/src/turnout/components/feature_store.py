@@ -156,6 +156,15 @@ class FeatureStore(Component[ConfigT], ABC):
         And with the state of their data, where ``versions_data`` is true. Asked on a worker.
         """
 
+    def tags(self, features: Sequence[str], services: Sequence[str]) -> Mapping[str, str]:
+        """The tags by which the store's own tools find in a tracker the runs that have learned from these features.
+
+        Args:
+            features: all references that a run looks up for training, those of its services among them.
+            services: the services that it names.
+        """
+        return {}
+
     @abstractmethod
     def resolve(self, service: str) -> tuple[str, ...]:
         """The references that a feature service stands for.

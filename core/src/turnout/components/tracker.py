@@ -39,8 +39,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt at one step logged since the last batch.
 
     A point is named by run, step, index, attempt and its sequence: sending it a second time changes nothing.
-    ``artifacts`` maps a name to a local file or folder that is there until the call returns. ``inputs`` and
-    ``outputs`` are those artifacts of a step that has succeeded which :meth:`Tracker.traces` asks for.
+    ``artifacts`` maps a name to a local file or folder that is there until the call returns. ``tags`` are the run's,
+    not the step's: by their names, written as they are, other tools find the run in this one; a tool without tags
+    leaves them out. ``inputs`` and ``outputs`` are those artifacts of a step that has succeeded which
+    :meth:`Tracker.traces` asks for.
     """
 
     run: RunInfo
@@ -51,6 +53,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...] = ()
     params: dict[str, Any] = {}
     artifacts: dict[str, Path] = {}
+    tags: dict[str, str] = {}
     inputs: tuple[Traced, ...] = ()
     outputs: tuple[Traced, ...] = ()
 
@@ -85,7 +88,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
 
     ``index`` is the element's of a mapped step. ``files`` is a folder with the artifact's files, verified, there until
     the call returns and not to be changed; ``load`` gives the value itself, made anew, and needs the packages it is
-    made of. ``metrics`` are the last values of what the step logged.
+    made of. ``metrics`` are the last values of what the step logged, ``tags`` those of the run's batches.
     """
 
     run: RunInfo
@@ -96,6 +99,7 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     artifact: Artifact
     metrics: dict[str, float] = {}
+    tags: dict[str, str] = {}
     files: Path
     load: Callable[[], Any]
 

@@ -128,11 +128,15 @@ class Point(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a step logged: metric points, params (canonical JSON) and artifacts by name."""
+    """What a step logged: metric points, params (canonical JSON) and artifacts by name.
+
+    ``tags`` are what the run is to be found by in a tracker, as the feature store that was asked wants it.
+    """
 
     points: tuple[Point, ...] = ()
     params: dict[str, Any] = {}
     artifacts: dict[str, Artifact] = {}
+    tags: dict[str, str] = {}
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -75,6 +75,7 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
             context.activate(log)
             try:
                 features.read_before(session, step)
+                log.tags = features.tags(session, step)
                 with session.tracking.around() if tracked else nullcontext():
                     result = function(**given)
                 features.check_unchanged(session, step)

@@ -26,6 +26,8 @@ class StepLog:
         artifacts: gives what saves values.
         feature_store: gives the stack's feature store.
         sender: is handed points and params as they come, which may show them while the step runs.
+
+    ``tags`` are set by the runtime: what the run is to be found by in a tracker.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class StepLog:
         self._points: list[Point] = []
         self._params: dict[str, Any] = {}
         self._saved: dict[str, Artifact] = {}
+        self.tags: dict[str, str] = {}
 
     def log_metric(self, name: str, value: float, x: int | None) -> None:
         """Note a metric point."""
@@ -78,7 +81,8 @@ class StepLog:
         """All of it so far, without secrets."""
         with self._lock:
             points = tuple(self._points)
-        return Logged(points=points, params=self._redactor.tree(self._params), artifacts=dict(self._saved))
+        params, tags = self._redactor.tree(self._params), self._redactor.tree(self.tags)
+        return Logged(points=points, params=params, artifacts=dict(self._saved), tags=tags)
 
     def _name(self, name: Any) -> str:
         if not isinstance(name, str):

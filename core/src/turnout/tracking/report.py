@@ -80,6 +80,7 @@ class Tracer:
             points=report.logged.points,
             params=report.logged.params,
             artifacts={name: folder(artifact) for name, artifact in report.logged.artifacts.items()},
+            tags=report.logged.tags,
             inputs=tuple(self._inputs(report)),
             outputs=tuple(self._outputs(report)),
         )

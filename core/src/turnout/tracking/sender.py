@@ -21,7 +21,7 @@ import msgspec
 from turnout.base import canonical
 from turnout.base.errors import UnsupportedError
 from turnout.components.tracker import Batch, TrackerConfig
-from turnout.model.records import Logged, Point
+from turnout.model.records import Point
 from turnout.tracking.report import Report
 from turnout.tracking.sending import GRACE, Answer, Begin, End, Finish, Log, Message
 from turnout.tracking.tracking import Tracking
@@ -174,7 +174,7 @@ class Courier:
     def _end(self, report: Report, *, streamed: bool) -> None:
         if streamed:
             params = {name: value for name, value in report.logged.params.items() if self._sent.get(name) != value}
-            logged = Logged(points=tuple(self._points), params=params, artifacts=report.logged.artifacts)
+            logged = msgspec.structs.replace(report.logged, points=tuple(self._points), params=params)
             report = msgspec.structs.replace(report, logged=logged)
         refused = self._refused
         self._attempt, self._points, self._params, self._sent, self._due, self._refused = None, [], {}, {}, None, None

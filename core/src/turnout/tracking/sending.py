@@ -19,7 +19,7 @@ import msgspec
 
 from turnout.base.context import FAMILY
 from turnout.base.errors import RunError, UnsupportedError
-from turnout.model.records import Logged, Point, RunInfo, RunState
+from turnout.model.records import Point, RunInfo, RunState
 from turnout.tracking.report import Report
 
 GRACE = 15.0
@@ -224,5 +224,4 @@ def _check(answer: Answer) -> None:
 
 
 def _without_points(report: Report) -> Report:
-    logged = report.logged
-    return msgspec.structs.replace(report, logged=Logged(params=logged.params, artifacts=logged.artifacts))
+    return msgspec.structs.replace(report, logged=msgspec.structs.replace(report.logged, points=()))

@@ -69,6 +69,10 @@ class FeastFeatureStore(FeatureStore[FeastSettings]):
     def version(self, features: Sequence[str]) -> str:
         return str(self._feast().call("version", {"features": list(features)}))
 
+    def tags(self, features: Sequence[str], services: Sequence[str]) -> Mapping[str, str]:
+        found: dict[str, str] = self._feast().call("tags", {"features": list(features), "services": list(services)})
+        return found
+
     def resolve(self, service: str) -> tuple[str, ...]:
         return tuple(self._feast().call("resolve", {"service": service}))
 

@@ -194,14 +194,14 @@ class Repository:
                 )
         return tuple(f"{one.name}:{field.name}" for one in projections for field in one.features)
 
-    def services_of(self, references: Sequence[str]) -> str:
-        """The name of the service that stands for exactly these references; empty where there is none."""
-        wanted = set(references)
-        for one in self.store.list_feature_services(allow_cache=True):
+    def services_of(self, references: Sequence[str]) -> list[str]:
+        """The names of the services that stand for exactly these references."""
+        wanted, found = set(references), []
+        for one in self.store.list_feature_services():
             features = {f"{p.name_to_use()}:{field.name}" for p in one.feature_view_projections for field in p.features}
             if features == wanted:
-                return str(one.name)
-        return ""
+                found.append(str(one.name))
+        return found
 
     def version(self, references: Sequence[str]) -> str:
         """A digest of the definitions that features follow from, code of on-demand views among them."""

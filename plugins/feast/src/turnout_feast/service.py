@@ -15,6 +15,7 @@ from turnout_feast.historical import historical
 from turnout_feast.online import online
 from turnout_feast.repository import Repository
 from turnout_feast.settings import FeastSettings
+from turnout_feast.tags import tags
 from turnout_feast.writing import materialize, push
 
 Told = Callable[[str, float], None]
@@ -112,6 +113,10 @@ def _version(repository: Repository, arguments: dict[str, Any], _: Any, __: Told
     return repository.version(arguments["features"])
 
 
+def _tags(repository: Repository, arguments: dict[str, Any], _: Any, __: Told) -> dict[str, str]:
+    return tags(repository, arguments["features"], arguments["services"])
+
+
 def _resolve(repository: Repository, arguments: dict[str, Any], _: Any, __: Told) -> list[str]:
     return list(repository.service(arguments["service"]))
 
@@ -130,6 +135,7 @@ CALLS: dict[str, Callable[[Repository, dict[str, Any], Any, Told], Any]] = {
     "materialize": _materialize,
     "push": _push,
     "version": _version,
+    "tags": _tags,
     "resolve": _resolve,
     "describe": _describe,
 }

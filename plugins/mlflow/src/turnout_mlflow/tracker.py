@@ -133,6 +133,8 @@ class MlflowTracker(Tracker[MlflowSettings]):
                 client.log_batch(target, metrics=part)
             params = {names.key(prefix + name): _text(value) for name, value in sorted(batch.params.items())}
             self._params(client, target, params)
+            for run in dict.fromkeys((batch.external_id, target)):
+                _tag(client, run, batch.tags)
             for name, path in sorted(batch.artifacts.items()):
                 _send(client, target, path, prefix + names.folder(name))
             if self.config.datasets:
@@ -177,6 +179,7 @@ class MlflowTracker(Tracker[MlflowSettings]):
             model = models.log(client, self._experiment_of(client, target), target, origin, output, ())
             if model is None:
                 return None
+            _tag(client, target, promotion.tags)
             return registry.set_alias(client, self._registered(run.project), promotion.alias, model, origin, target)
 
     def resolve(self, project: str, alias: str) -> Registered | None:
@@ -291,6 +294,13 @@ def _send(client: MlflowClient, run: str, path: Path, folder: str) -> None:
         preview = Path(made) / "preview.csv"
         if tables.write_preview(path, preview):
             client.log_artifact(run, str(preview), folder)
+
+
+def _tag(client: MlflowClient, run: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    for part in parts([RunTag(*tag) for tag in sorted(tags.items())], _PARAMS):
+        client.log_batch(run, tags=part)
 
 
 def _own_tags(run: RunInfo) -> dict[str, str]:
