@@ -64,21 +64,32 @@ def worker():
 
         def gated():
             """A request that holds the whole worker up, until the gate is opened."""
-            client = connect(asked("/gate"))
+            client = connect(asked("/gate", last=True))
             assert process.stdout.read(1) == b"!"
             return client
 
+        def left():
+            """What is left, whole, to those who hold the socket too: who asks, and with what."""
+            listener.settimeout(0)
+            while True:
+                try:
+                    taken = closing.enter_context(listener.accept()[0])
+                except BlockingIOError:
+                    return
+                yield taken.getpeername(), taken.recv(4096)
+
         yield SimpleNamespace(
-            listener=listener,
             process=process,
             connect=connect,
             gated=gated,
+            left=left,
             open=lambda: os.write(opening, b"!"),
         )
 
 
-def asked(path="/", body=b"[]"):
-    return b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (path.encode(), len(body), body)
+def asked(path="/", *, last=False):
+    end = "Connection: close\r\n" if last else ""
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{end}Content-Length: 2\r\n\r\n[]".encode()
 
 
 def answer(client):
@@ -116,11 +127,7 @@ def test_connections_at_each_stage_are_answered_by_a_worker_that_is_replaced(wor
         assert answer(client) == (True, True)
     assert all(ended(client) for client in (idle, silent, half, body))
     assert worker.process.wait(60) == 0
-    # what it did not accept is left whole to those who hold the socket too
-    taken = worker.listener.accept()[0]
-    with taken:
-        assert taken.getpeername() == waiting.getsockname()
-        assert taken.recv(4096) == asked()
+    assert list(worker.left()) == [(waiting.getsockname(), asked())]
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
@@ -129,12 +136,16 @@ def test_a_connection_that_comes_with_the_signal_is_answered_or_left_to_others(w
     held = worker.gated()
     if first == "the signal":
         worker.process.send_signal(number)
-    clients = [worker.connect(asked()) for _ in range(8)]
+    clients = [worker.connect(asked(last=True)) for _ in range(8)]
     if first == "the request":
         worker.process.send_signal(number)
     worker.open()
-    assert answer(held)[0]
-    assert all(answer(client)[0] for client in clients)
+    assert answer(held) == (True, True)
+    # uvicorn gives a signal on that it has taken
+    assert worker.process.wait(60) == (-signal.SIGTERM if number == signal.SIGTERM else 0)
+    left = dict(worker.left())
+    for client in clients:
+        assert left.get(client.getsockname()) == asked(last=True) or answer(client) == (True, True)
 
 
 def test_a_worker_ends_at_once_when_it_has_no_connections(worker):
