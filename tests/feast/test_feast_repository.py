@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from turnout.base.errors import ConfigError, RunError, TurnoutError, Unsupported
 from turnout.features import retrieval
 from turnout.testing.feature_store import at
 from turnout_feast.feature_store import FeastFeatureStore
+from turnout_feast.repository import Repository
 from turnout_feast.settings import FeastSettings
 
 Make = Callable[..., Path]
@@ -230,6 +232,29 @@ def test_a_readers_eyes_see_no_registry_half_written(repository: Make) -> None:
         os._exit(0)
     os.read(reading, 1)
     assert "weather" in {view.name for view in store.describe()}
+    os.waitpid(child, 0)
+    os.close(reading)
+    os.close(writing)
+
+
+def test_what_feast_reads_past_its_cache_waits_for_a_writer_too(repository: Make) -> None:
+    """Materializing asks the registry's file for the entities of a view."""
+    folder = repository()
+    known = Repository(FeastSettings(repo=str(folder)))
+    file, lock = folder / "registry.db", folder / ".registry.db.lock"
+    whole = file.read_bytes()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        with lock.open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            file.write_bytes(b"")
+            os.write(writing, b"x")
+            time.sleep(0.5)
+            file.write_bytes(whole)
+        os._exit(0)
+    os.read(reading, 1)
+    assert known.store.registry.get_entity("airport", known.store.project).join_key == "airport"
     os.waitpid(child, 0)
     os.close(reading)
     os.close(writing)

@@ -78,6 +78,7 @@ class Repository:
             )
         self.registry_file: Path | None = None
         self._seen: object = None
+        self._locked = False
         self._read_at = 0.0
         self._views: dict[str, View] = {}
         with told(f"reading {settings.file}", ConfigError, "correct the file as Feast's documentation has it"):
@@ -108,6 +109,8 @@ class Repository:
             # Feast reads a file anew whenever it changes, and may find it half written: it is read below, under a lock
             registry.cache_mode = "turnout"
             registry.cached_registry_proto_ttl = timedelta(0)
+            file = registry._registry_store  # noqa: SLF001 - what Feast asks of it past its cache is read so, too
+            self._read, file.get_registry_proto = file.get_registry_proto, self._read_locked
         return store
 
     @property
@@ -259,9 +262,19 @@ class Repository:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino
 
+    def _read_locked(self) -> Any:
+        with self._lock(fcntl.LOCK_SH):
+            return self._read()
+
     @contextlib.contextmanager
     def _lock(self, mode: int) -> Iterator[None]:
-        """Keep turnout's processes on this machine from reading a registry's file while it is written."""
+        """Keep turnout's processes on this machine from reading a registry's file while it is written.
+
+        What it surrounds may ask for it again.
+        """
+        if self._locked:
+            yield
+            return
         if self.registry_file is not None:
             path = self.registry_file.with_name(f".{self.registry_file.name}.lock")
         else:
@@ -276,8 +289,10 @@ class Repository:
             return
         try:
             fcntl.flock(descriptor, mode)
+            self._locked = True
             yield
         finally:
+            self._locked = False
             os.close(descriptor)
 
 
