@@ -12,8 +12,9 @@ EDITABLE := $(patsubst %/pyproject.toml,--editable ./%,$(PACKAGES))
 empty :=
 SOURCES := $(subst $(empty) ,:,$(wildcard core/src plugins/*/src tests/sample_plugin/src))
 
-# The sample plugin's engine starts two processes a step: its suite is for the longer tier.
-SLOW_ENGINE := tests/sample_plugin/tests/test_specimen_orchestrator.py
+# What takes longest without a tool: these are for the longer tier.
+SLOW := tests/sample_plugin/tests/test_specimen_orchestrator.py tests/conformance/test_plugin_guide.py \
+	tests/conformance/test_plugin_new.py tests/e2e/test_notebook.py
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,10 +63,10 @@ demo: .venv/ready ## Predict flight delays on the local stack, from real data, a
 	@echo 'to type these: export PATH="$$PWD/$(BIN):$$PATH"; cd examples/flights'
 
 test: .venv/ready ## The tests, in a few minutes
-	@$(BIN)/pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile --ignore $(SLOW_ENGINE)
+	@$(BIN)/pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile $(addprefix --ignore=,$(SLOW))
 
 test-engines: .venv/ready .venv-engines/ready .venv-feast/ready $(SERVERS) ## The tests on real engines: Airflow, Kubeflow Pipelines, Beam, Seldon, Feast
-	@$(BIN)/pytest -q $(SLOW_ENGINE)
+	@$(BIN)/pytest -q --numprocesses 2 --dist loadfile $(SLOW)
 	@.venv-engines/bin/pytest -q --numprocesses 2 --dist loadscope tests/engines
 	@.venv-feast/bin/pytest -q --numprocesses 2 --dist loadscope tests/feast
 

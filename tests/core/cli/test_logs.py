@@ -63,9 +63,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a run that failed; its elements are from the cache in later ones."""
     folder = tmp_path_factory.mktemp("logs")
     pyproject = "[project]\nname = 'logs'\nversion = '0'\ndependencies = []\n"
-    write(folder / "logs", {"pyproject.toml": pyproject, "flow.py": FLOW})
+    write(folder / "logs", {"pyproject.toml": pyproject, "talking.py": FLOW})
     with entered(folder / "logs"):
-        call_here("run", "flow.py", code=1)
+        call_here("run", "talking.py", code=1)
     return folder / "logs"
 
 
@@ -77,7 +77,7 @@ def inside(project: Path) -> Iterator[Path]:
 
 def test_lines_are_shown_while_the_step_runs_and_before_its_end_is_told(project: Path, tmp_path: Path) -> None:
     gate, printed = tmp_path / "gate", []
-    command = [*TURNOUT, "run", "flow.py", "--logs", "-p", f"gate={gate}"]
+    command = [*TURNOUT, "run", "talking.py", "--logs", "-p", f"gate={gate}"]
     with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as run:
         for line in run.stdout or ():
             printed.append(re.sub(r"^\d\d:\d\d:\d\d", "TIME    ", line.rstrip()))
@@ -98,7 +98,10 @@ def test_lines_are_shown_while_the_step_runs_and_before_its_end_is_told(project:
 def test_another_process_follows_a_run_to_its_end(project: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     run = subprocess.Popen(
-        [*TURNOUT, "run", "flow.py", "-p", f"gate={gate}", "--no-cache"], cwd=project, stdout=subprocess.PIPE, text=True
+        [*TURNOUT, "run", "talking.py", "-p", f"gate={gate}", "--no-cache"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with run:
         run_id = re.search(r"run (\w{20})", (run.stdout.readline() if run.stdout else "")).group(1)  # type: ignore[union-attr]
@@ -160,5 +163,5 @@ def test_on_a_terminal_lines_stand_above_the_table(inside: Path, monkeypatch: py
 
 
 def test_the_summary_says_where_it_is(project: Path) -> None:
-    done = call(project, "run", "flow.py", "-p", "gate=", code=1)
+    done = call(project, "run", "talking.py", "-p", "gate=", code=1)
     assert re.search(r"\n  turnout runs logs \w{8} broken\n", done.stdout)

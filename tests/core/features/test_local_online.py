@@ -1,11 +1,13 @@
 """What the local feature store has online: windows, pushes, changes of a view, and many at once."""
 
-import multiprocessing
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -222,25 +224,41 @@ def test_a_database_that_is_removed_is_made_again(store, tmp_path):
     assert look(store, "a") == [10]
 
 
-def _materialize(folder, hour, barrier, done):
-    barrier.wait(300)
-    store = open_store(folder)
-    for step in range(3):
-        store.materialize(at(hour + 4 * step))
-        push(store, (f"pushed {hour} {step}", hour, step))
-    done.put(hour)
+WRITER = """
+import sys
+from pathlib import Path
+from test_local_online import at, open_store, push
+folder, hour = Path(sys.argv[1]), int(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+store = open_store(folder)
+for step in range(3):
+    store.materialize(at(hour + 4 * step))
+    push(store, (f"pushed {hour} {step}", hour, step))
+"""
 
 
 def test_four_processes_at_once_lose_nothing(tmp_path):
     put(tmp_path, [(str(n), n % 24, n) for n in range(240)])
-    context = multiprocessing.get_context("spawn")
-    barrier, done = context.Barrier(4), context.Queue()
-    processes = [context.Process(target=_materialize, args=(tmp_path, hour, barrier, done)) for hour in range(4)]
+    tests = Path(__file__).parent
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parents[1])])}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, tmp_path, str(hour)],
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for hour in range(4)
+    ]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
     for process in processes:
-        process.start()
+        process.stdin.write("go\n")
+        process.stdin.flush()
     for process in processes:
-        process.join(300)
-    assert [process.exitcode for process in processes] == [0] * 4
+        process.communicate(timeout=300)
+    assert [process.returncode for process in processes] == [0] * 4
     store = open_store(tmp_path)
     assert store.describe()[0].materialized_until == at(11)
     written = look(store, *(str(n) for n in range(240)))

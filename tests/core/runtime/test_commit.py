@@ -449,7 +449,8 @@ def test_a_package_that_the_module_lacks_is_the_users_error(demo):
     demo.make(demo.step("one"))
     result = demo.call("one")
     assert result.exit_code == 1
-    assert result.message == "ModuleNotFoundError: No module named 'no_such_package_anywhere'"
+    assert result.message.startswith("ModuleNotFoundError: No module named 'no_such_package_anywhere'\n")
+    assert "fix: declare a package among the dependencies" in result.message
     assert f'File "{demo.module}.py", line 1' in demo.attempts("one")[0].failure.traceback
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from turnout.base.errors import RunError
@@ -37,7 +38,7 @@ def with_cells(trace: str) -> str:
 
 
 def _with_cells(lines: list[str]) -> Iterator[str]:
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+    for line, after in pairwise([*lines, ""]):
         yield line
         frame = _FRAME.match(line)
         if frame and not after.startswith("    "):
