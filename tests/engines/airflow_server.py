@@ -142,7 +142,7 @@ class AirflowServer:
         if self.token:
             request.add_header("Authorization", f"Bearer {self.token}")
         try:
-            with urllib.request.urlopen(request, timeout=30, context=self._tls) as answer:
+            with urllib.request.urlopen(request, timeout=120, context=self._tls) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()[:2000]}") from error
@@ -203,8 +203,12 @@ class AirflowServer:
         return "\n".join(lines)
 
     def wait_until(self, condition: Any, seconds: float, what: str) -> None:
-        """Poll *condition* until it holds; fail when a process of Airflow has died or the time is over."""
-        deadline = time.monotonic() + seconds
+        """Poll *condition* until it holds; fail when a process of Airflow has died or the time is over.
+
+        Args:
+            seconds: what it takes at most on a machine that does little else; a busy one has four times as long.
+        """
+        deadline = time.monotonic() + 4 * seconds
         while not condition():
             for name, process in self._processes.items():
                 if process.poll() is not None:
