@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-import yaml
 
 from turnout.plugin_api import DeployError, EndpointPlan
 from turnout_kubernetes import versions
@@ -71,6 +70,8 @@ def _documents(exported: Mapping[str, bytes]) -> list[Document]:
 
 
 def _read(data: bytes) -> Iterator[Document]:
+    import yaml  # not where it is only named: a component is made without a library of C
+
     try:
         for one in yaml.safe_load_all(data):
             if isinstance(one, dict):
