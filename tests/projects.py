@@ -54,6 +54,8 @@ def git(root: Path, *words: str) -> None:
 @contextmanager
 def entered(root: Path) -> Iterator[None]:
     """Work in a project in this process: with a cache beside it, and its modules forgotten in the end."""
+    for path in root.glob("*.py"):
+        sys.modules.pop(path.stem, None)  # another project's, of the same name
     before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
