@@ -71,8 +71,6 @@ def test_a_timeout_and_a_failure_in_the_log(airflow_server: Any, started: Any, p
     assert "RuntimeError: cannot go on with 3 rows" in log
     assert "AirflowTaskTimeout: Timeout" in project.call("runs", "logs", run["run"], "slow", "--stack", "airflow")
     recorded = {step["step"]: step for step in run["steps"]}
-    assert recorded["slow"]["state"] == "failed"
-    assert "slow was stopped at its timeout of " in recorded["slow"]["error"]
     assert recorded["loud"]["state"] == "failed"
     assert "cannot go on with 3 rows" in recorded["loud"]["error"]
 

@@ -28,10 +28,6 @@ FINISHED = "finished"
 """The file, in the folder of such a run, by which its engine tells the driver that the end is marked."""
 
 
-GRACE = 3
-"""The seconds that a step has to put on record that it was stopped; Airflow itself kills after five."""
-
-
 class Exit(IntEnum):
     """What the exit code of a call says."""
 
@@ -127,8 +123,8 @@ class Process:
         if timer is not None:
             timer.daemon = True
             timer.start()
-        assert self._process.stdout is not None
         try:
+            assert self._process.stdout is not None
             for line in self._process.stdout:
                 for output in self._outputs:
                     output.write(line)
@@ -141,7 +137,6 @@ class Process:
         finally:
             if timer is not None:
                 timer.cancel()
-            self._process.stdout.close()
         return code if code >= 0 else Exit.RETRY
 
     def kill(self) -> None:
@@ -154,11 +149,8 @@ class Process:
 
 
 def kill(process: subprocess.Popen[Any]) -> None:
-    """End a process that leads a session, with all of that session; it is asked first, so that it can record why."""
+    """End a process that leads a session, with all of that session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
         os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -142,12 +142,10 @@ def _finish(session: Session, options: argparse.Namespace) -> StepResult:
 
 def _step(session: Session, options: argparse.Namespace, given: list[str]) -> StepResult:
     from turnout.runtime.step import run_step
-    from turnout.runtime.stopping import heed
 
     step = session.run.plan.by_name.get(options.step)
     if step is not None and session.run.record(options.step, options.index) is None:
         _prepare(session, step, given)
-        heed(step)
     garbage.now()
     result = run_step(session, options.step, options.index)
     if result.state == "failed" or result.adopted:

@@ -24,7 +24,6 @@ from turnout.model.plan import StepPlan
 from turnout.model.records import Failure
 from turnout.runtime.advice import advice
 from turnout.runtime.session import Session
-from turnout.runtime.stopping import Stopped
 
 FINAL = (ConfigError, DefinitionError, PlanError, PluginError, UnsupportedError)
 """Errors that no second try can mend."""
@@ -80,7 +79,7 @@ def _message(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = ", ".join(map(_shown, error.args)) or "(its text cannot be made)"
-    if isinstance(error, (TurnoutError, Stopped)):
+    if isinstance(error, TurnoutError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

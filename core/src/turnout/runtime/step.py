@@ -13,7 +13,6 @@ from turnout.runtime.execution import StepFailed, execute
 from turnout.runtime.failures import FINAL
 from turnout.runtime.resolution import Wait
 from turnout.runtime.session import Session
-from turnout.runtime.stopping import Stopped, is_wanted
 
 
 def run_step(session: Session, name: str, index: int | None = None, *, look_up: bool = True) -> StepResult:
@@ -55,8 +54,6 @@ def _attempt(session: Session, name: str, index: int | None) -> StepResult:
     try:
         done = execute(session, step, index, tracked=True)
     except StepFailed as failed:
-        if isinstance(failed.cause, Stopped) and is_wanted(session):
-            return StepResult(state="failed", retryable=True, message=failed.failure.message)
         return attempt.fail(failed)
     return attempt.succeed(done)
 

@@ -9,7 +9,6 @@ from turnout.plugin_api import pysource
 
 _STANDARD = {
     "": ("json", "os", "signal", "subprocess", "sys"),
-    "contextlib": ("suppress",),
     "datetime": ("datetime", "timedelta", "timezone"),
     "pathlib": ("Path",),
     "tempfile": ("TemporaryDirectory",),
