@@ -125,7 +125,7 @@ def test_publishing_activates_the_schedule_and_unpublishing_ends_it(
 def test_the_flights_example_exported_triggered_and_verified(airflow_server: Any, tmp_path: Path) -> None:
     project = tmp_path / "flights"
     shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns(".turnout", "__pycache__", ".pytest_cache"))
-    (project / "stacks").mkdir()
+    (project / "stacks").mkdir(exist_ok=True)
     settings = {"type": "airflow", "url": airflow_server.url, "python": sys.executable}
     (project / "stacks" / "airflow.yaml").write_text(json.dumps({"extends": "local", "orchestrator": settings}))
     turnout = _command(project, tmp_path / "cache")

@@ -69,7 +69,7 @@ def test_signed_in_over_tls_a_run_waits_for_its_file_and_then_ends_well(
     _stack(project, guarded, ca=str(authority), **MINE)
     run = project.json("run", *words, "--stack", "airflow")
     assert run["state"] == "succeeded"
-    assert '"state":"succeeded"' in project.call("runs", "logs", run["run"], "tell", "--stack", "airflow")
+    assert "held: 1" in project.call("runs", "logs", run["run"], "tell", "--stack", "airflow")
     said = _refused(project, guarded, *words, ca=str(authority), user="eve", password="${secret:EVE}")
     assert "refuses to PATCH /dags/proof.patient.run (403)" in said
     assert "of an Airflow user who may do that" in said

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import yaml
 from installed import need
-from serving_cluster import ServingCluster, kubeconfig
+from serving_cluster import Pod, ServingCluster, kubeconfig
 
 from turnout.plugin_api import ConfigError, DeployError
 from turnout.testing.deployer import DeployerSuite
@@ -123,7 +123,8 @@ class TestKServe(DeployerSuite):
             missing.deploy(served.endpoint, missing.compile(served.endpoint), served.store)
         assert "ErrImagePull: there is no such image" in told.value.why
 
-    def test_what_does_not_get_ready_in_time_is_told_of(self, deployer, served, cluster):
+    def test_what_does_not_get_ready_in_time_is_told_of(self, deployer, served, cluster, monkeypatch):
+        monkeypatch.setattr(Pod, "ready", False)
         hasty = KServeDeployer(msgspec.structs.replace(deployer.config, patience=0.001))
         with pytest.raises(DeployError, match=r"does not get ready within 0\.001 s") as told:
             hasty.deploy(served.endpoint, hasty.compile(served.endpoint), served.store)

@@ -99,6 +99,7 @@ def hold(scratch: str) -> int:
 @step
 def tell(held: int) -> str:
     """Says which version of the project it is of."""
+    print(f"held: {held}")
     return "the first version"
 
 
