@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from turnout.catalog.reading import INDEX
 from turnout.components.orchestrator import RunHandle, RunStatus
 from turnout.model.plan import Plan
 from turnout.model.records import Record, RunInfo, RunState
+from turnout.project.project import load, root_of
 from turnout.runtime.session import Session
 from turnout.runtime.state import closing_mark, mark_cancelled, marks_of, newest_mark, run_state
 from turnout.stores import layout
@@ -218,3 +220,25 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.info.pipeline}: {self.state}>"
+
+
+def find(run: str, stack: str | None) -> Run:
+    """The run whose id starts so: of the project of the current folder, else of any in the stack's store.
+
+    Raises:
+        ConfigError: when there is none, or more than one.
+    """
+    project = load(root_of(Path.cwd()))
+    workspace = Workspace(project, stack)
+    try:
+        return Run(run, workspace=workspace)
+    except ConfigError:
+        store, start = workspace.store, run.lower()
+        others = [
+            name
+            for name in store.children("")
+            if any(one.startswith(start) for one in store.children(layout.runs(name)))
+        ]
+        if len(others) != 1 or others == [project.name]:
+            raise
+    return Run(run, workspace=Workspace(msgspec.structs.replace(project, name=others[0]), stack))

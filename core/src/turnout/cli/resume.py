@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from turnout.cli.options import json_option, print_json, stack_option
-
-if TYPE_CHECKING:
-    from turnout.api.run import Run
 
 
 @click.command()
@@ -27,11 +22,12 @@ def resume(run: str, stack: str | None, as_json: bool) -> None:
     Exits 0 when it succeeded, 1 when it failed, 2 when it could not be resumed.
     """
     from turnout.api.resumption import start
+    from turnout.api.run import find
     from turnout.cli.live import view
     from turnout.cli.run import wait_for
     from turnout.cli.summary import run_document, summarise
 
-    found = _find(run, stack)
+    found = find(run, stack)
     plan, watcher = found.plan, None if as_json else view(found.plan)
     if watcher is not None:
         found.workspace.orchestrator.watch = watcher
@@ -52,33 +48,3 @@ def resume(run: str, stack: str | None, as_json: bool) -> None:
     else:
         summarise(found, state, f"{plan.entrypoint.module}:{plan.entrypoint.qualname}", stack)
     sys.exit(0 if state == "succeeded" else 1)
-
-
-def _find(run: str, stack: str | None) -> Run:
-    """The run whose id starts so: of the project of the current folder, else of any in the stack's store.
-
-    Raises:
-        ConfigError: when there is none, or more than one.
-    """
-    import msgspec
-
-    from turnout.api.run import Run
-    from turnout.api.workspace import Workspace
-    from turnout.base.errors import ConfigError
-    from turnout.project.project import load, root_of
-    from turnout.stores import layout
-
-    project = load(root_of(Path.cwd()))
-    workspace = Workspace(project, stack)
-    try:
-        return Run(run, workspace=workspace)
-    except ConfigError:
-        store, start = workspace.store, run.lower()
-        others = [
-            name
-            for name in store.children("")
-            if any(one.startswith(start) for one in store.children(layout.runs(name)))
-        ]
-        if len(others) != 1 or others == [project.name]:
-            raise
-    return Run(run, workspace=Workspace(msgspec.structs.replace(project, name=others[0]), stack))
