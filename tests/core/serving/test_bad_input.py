@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import tracemalloc
 from types import SimpleNamespace
 
@@ -140,7 +141,7 @@ def apps(folder):
         store = LocalStore.from_url(str(folder / ".turnout" / "store"))
         service = Service(decode((folder / f"{name}.json").read_bytes()), store, folder, discover())
         service.load()
-        return App([(service, 1.0)], limits)
+        return App(service, limits)
 
     limits = Limits(rows=4, bytes=1 << 20)
     return SimpleNamespace(
@@ -149,13 +150,19 @@ def apps(folder):
         any_columns=make("any_columns", limits),
         failing=make("failing", limits),
         quiet=make("failing", Limits(named_errors=False)),
+        hasty=make("whole", Limits(receive_timeout=0.7)),
+        patient=make("whole", Limits(receive_timeout=1.5)),
     )
 
 
 def send(app, data, path="/predict", headers=((b"host", b"localhost"),), method="POST"):
     """The status and the document of an answer; *data* may be parts."""
-    parts = [data] if isinstance(data, bytes) else data
-    return asyncio.run(_send(app, iter(parts), path, headers, method))
+
+    async def parts():
+        for part in [data] if isinstance(data, bytes) else data:
+            yield part
+
+    return asyncio.run(_send(app, parts(), path, headers, method))
 
 
 async def _send(app, parts, path, headers, method):
@@ -163,7 +170,7 @@ async def _send(app, parts, path, headers, method):
 
     async def receive():
         nonlocal ended
-        part = next(parts, None)
+        part = await anext(parts, None)
         if part is None and ended:
             return {"type": "http.disconnect"}
         ended = part is None
@@ -339,6 +346,34 @@ def test_a_large_body_is_read_to_its_end_and_not_kept(apps):
     assert (status, told["error"]["what"]) == (413, "the body has 104857600 bytes, 1048576 are taken")
     assert heard == count << 20
     assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("part", [b"", b" "])
+def test_a_body_that_never_ends_is_refused(apps, part):
+    async def endless():
+        while True:
+            await asyncio.sleep(0.05)
+            yield part
+
+    status, told = asyncio.run(_send(apps.hasty, endless(), "/predict", [(b"host", b"localhost")], "POST"))
+    assert (status, told["error"]["what"]) == (408, "the body did not come within 0.7 s")
+
+
+def test_a_body_is_not_late_because_the_process_was_busy(apps):
+    async def parts():
+        for part in (b"[", b"]"):
+            coming = asyncio.get_running_loop().create_future()
+
+            def come(coming=coming):
+                time.sleep(1)  # a step of another request; the part lies there meanwhile
+                coming.set_result(None)
+
+            asyncio.get_running_loop().call_later(0.1, come)
+            await coming
+            yield part
+
+    hosts = [(b"host", b"localhost")]
+    assert asyncio.run(_send(apps.patient, parts(), "/predict", hosts, "POST")) == (200, {"predictions": []})
 
 
 def test_a_client_that_goes_before_its_body_ends_is_no_failure(apps, capsys):

@@ -120,20 +120,6 @@ class TestLocalDeployer(DeployerSuite):
                 deployer.deploy(served.endpoint, deployer.compile(served.endpoint), served.store)
         assert deployer.status("double").state == "absent"
 
-    def test_a_canary_that_cannot_share_the_process_is_refused(self, up):
-        deployer, served, _ = up
-        (step,) = served.endpoint.steps
-        code = msgspec.structs.replace(served.endpoint.code, digest="0" * 64)
-        edited = msgspec.structs.replace(step, fingerprint="1" * 64)
-        pins = msgspec.structs.replace(served.endpoint.environment, pins=("six==1.0",))
-        for canary, told in (
-            (msgspec.structs.replace(served.endpoint, code=code, steps=(edited,)), r"other code \(scaled\)"),
-            (msgspec.structs.replace(served.endpoint, environment=pins), "other packages"),
-        ):
-            with pytest.raises(DeployError, match=told):
-                deployer.deploy(canary, deployer.compile(canary), served.store, share=0.5)
-        assert deployer.predict("double", served.rows) == served.predictions
-
     def test_the_log_is_followed_until_the_endpoint_goes(self, up):
         deployer, _, _ = up
         with deployer._folder("double").log.open("a") as log:
@@ -243,12 +229,13 @@ def post(url, body, path="/predict"):
 
 
 def test_a_worker_that_ends_before_it_is_ready_is_told_of_again_and_again(tmp_path):
-    from turnout.serving.files import EndpointFolder, Wanted
-    from turnout.serving.supervisor import Worker
+    from turnout.serving.files import Duty, EndpointFolder, Share, Wanted
+    from turnout.serving.generation import Worker
 
-    wanted = Wanted(generation=0, versions=(), interpreter="/bin/false")
+    version = Share(version="0" * 64, share=1.0, interpreter="/bin/false")
+    duty = Duty(wanted=Wanted(generation=0, versions=(version,)), version=version)
     with socket.socket() as listener:
-        worker = Worker(wanted, 0, EndpointFolder(tmp_path), listener)
+        worker = Worker(duty, 0, EndpointFolder(tmp_path), listener)
         until = time.monotonic() + 60
         while worker.hear() is None:
             assert time.monotonic() < until

@@ -194,7 +194,7 @@ def test_an_endpoint_answers_with_features_of_now(project, capfd, tmp_path):
     deployment.publish()
     for step in deployment.plan.steps:  # and so it does as nodes of a graph
         node = Part(deployment.plan, step.name, deployment.workspace.store, tmp_path)
-        app = App([(node, 1.0)], Limits(hosts=("*",)))
+        app = App(node, Limits(hosts=("*",)))
         _, answer = asyncio.run(ask(app, "/predict", json.dumps(body).encode()))
         body = json.loads(answer).get("next")
     assert json.loads(answer) == {"predictions": [57.0, 5.0]}

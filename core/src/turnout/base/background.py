@@ -76,12 +76,16 @@ class Background:
                 fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 
-    def stop(self) -> list[str]:
-        """Stop what was started, the last one first, and return the names of what was still running."""
+    def stop(self, patience: float = PATIENCE) -> list[str]:
+        """Stop what was started, the last one first, and return the names of what was still running.
+
+        Args:
+            patience: seconds that it has, at least those that all have.
+        """
         running = {name: one for name, one in self._read().get("processes", {}).items() if _alive(one)}
         for one in reversed(running.values()):
             _signal(one, signal.SIGTERM)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + max(patience, PATIENCE)
         while any(map(_alive, running.values())) and time.monotonic() < deadline:
             time.sleep(0.1)
         for one in running.values():  # what the first of a session leaves behind

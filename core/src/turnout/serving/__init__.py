@@ -35,4 +35,4 @@ def asgi(endpoint: Endpoint, *, stack: str | None = None, run: str | None = None
     service = Service(deployment.plan, deployment.workspace.store, Path(work), deployment.workspace.registry)
     weakref.finalize(service, shutil.rmtree, work, ignore_errors=True)
     service.load()
-    return App([(service, 1.0)], Limits(hosts=("*",)))
+    return App(service, Limits(hosts=("*",)))

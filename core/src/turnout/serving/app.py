@@ -6,19 +6,20 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
-from zlib import crc32
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
+from turnout.model.endpoint import EndpointPlan
 from turnout.serving import inference, pages
 from turnout.serving.answers import Answer
 from turnout.serving.batching import Batcher
+from turnout.serving.canary import Canary
 from turnout.serving.metrics import CONTENT_TYPE, FLUSH, Metrics, VersionMetrics
 from turnout.serving.service import Service
 from turnout.serving.tables import BadRequest
@@ -28,6 +29,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 ROW_ID = b"x-row-id"
 """The header by which a client says whose request it is: of two versions, one answers all with the same."""
 VERSION = "x-turnout-version"
+_SOON = 0.5
+"""Seconds that are waited at once for a part of a body."""
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Read = Callable[[Any, Service, int], tuple[dict[str, Any], Any]]
@@ -38,52 +41,38 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an endpoint takes: rows and bytes of a request, the ``Host`` headers (``*`` for any); and whether errors
-    name what is wrong."""
+    """What an endpoint takes: rows and bytes of a request, the ``Host`` headers (``*`` for any), the seconds within
+    which a body must have come; and whether errors name what is wrong."""
 
     rows: int = 10_000
     bytes: int = 16 << 20
     hosts: tuple[str, ...] = LOOPBACK
     named_errors: bool = True
-
-
-class Version(msgspec.Struct):
-    """A version that is served: its share of the requests, from 0 to 1."""
-
-    service: Service
-    share: float
-    metrics: VersionMetrics
-    batcher: Batcher | None = None
-
-    async def answer(self, given: dict[str, Any]) -> Answer:
-        """The answer to a request."""
-        if self.batcher is not None:
-            return await self.batcher.answer(given)
-        if self.service.lookups:
-            return await self.service.answer_later(given, self.metrics.observe)
-        return self.service.answer(given, self.metrics.observe)
+    receive_timeout: float = 60.0
 
 
 class App:
     """The application of one endpoint.
 
     Args:
-        versions: each version with its share of the requests; shares add up to 1.
+        service: the version that answers.
+        canary: another one, which answers some of the requests elsewhere.
     """
 
-    def __init__(self, versions: Sequence[tuple[Service, float]], limits: Limits | None = None) -> None:
+    def __init__(self, service: Service, limits: Limits | None = None, canary: Canary | None = None) -> None:
         self.limits = limits or Limits()
-        first = versions[0][0].plan
-        self.metrics = Metrics(first.name)
-        self.versions = [Version(service, share, self.metrics.of(service.plan)) for service, share in versions]
-        for version in self.versions:
-            if version.service.batchable:
-                version.batcher = Batcher(version.service, version.metrics.observe, self.limits.rows)
+        self.service = service
+        self.canary = canary
+        plan = service.plan
+        self.metrics = Metrics(plan.name)
+        self.own = self.metrics.of(plan)
+        self._of_canary = None if canary is None else self.metrics.of(canary.plan)
+        self._batcher = Batcher(service, self.own.observe, self.limits.rows) if service.batchable else None
         self._flushing = False
         self.closing = False
         """Whether connections are to end: another process takes over."""
-        self.document = pages.openapi(first, self.limits.rows)
-        name = first.name
+        self.document = pages.openapi(plan, self.limits.rows)
+        name = plan.name
         infer = _Post(self._answer, inference.given, inference.document)
         self.asgi = Router(
             routes=[
@@ -140,34 +129,56 @@ class App:
 
     async def _answer(self, scope: Any, receive: Receive, read: Read, write: Write) -> Response:
         started = time.perf_counter()
-        version = self.versions[0]
-        self.metrics.running.inc()
         try:
             body = await self._body(receive)
-            if len(self.versions) > 1:
-                version = self._chosen(scope, body)
-            observe = version.metrics.observe
+        except BadRequest as refused:
+            return self._answered(self._refused(refused), self.service.plan, self.own, started)
+        if self.canary is not None and self.canary.takes(_key(scope, body)):
+            return await self._handed(self.canary, scope["path"], body, started)
+        observe = self.own.observe
+        self.metrics.running.inc()
+        try:
             arrived = time.perf_counter()
             try:
                 document = _decode(body)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise BadRequest(f"the body is not JSON: {error}", status=400) from None
-            given, context = read(document, version.service, self.limits.rows)
-            rows = _rows(version.service, given, self.limits.rows)
+            given, context = read(document, self.service, self.limits.rows)
+            rows = _rows(self.service, given, self.limits.rows)
             observe("parse", time.perf_counter() - arrived)
-            answer = await version.answer(given)
-            version.metrics.answered(rows, answer.values)
+            if self._batcher is not None:
+                answer = await self._batcher.answer(given)
+            elif self.service.lookups:
+                answer = await self.service.answer_later(given, observe)
+            else:
+                answer = self.service.answer(given, observe)
+            self.own.answered(rows, answer.values)
             made = time.perf_counter()
             response = Response(_encode(write(answer, context)), media_type=JSON)
             observe("write", time.perf_counter() - made)
         except BadRequest as refused:
-            response = self._error(refused.status, refused.what, refused.where)
+            response = self._refused(refused)
         except Exception as error:
-            response = self._failed(version, error)
+            response = self._failed(error)
         finally:
             self.metrics.running.dec()
-        response.headers[VERSION] = version.service.plan.digest[:12]
-        version.metrics.request(response.status_code, time.perf_counter() - started)
+        return self._answered(response, self.service.plan, self.own, started)
+
+    async def _handed(self, canary: Canary, path: str, body: bytes, started: float) -> Response:
+        """What the canary answers; it counts the request itself, unless its process ends meanwhile."""
+        try:
+            status, answer = await canary.ask(path, body)
+        except OSError as error:
+            assert self._of_canary is not None
+            print(f"the canary {canary.plan.digest[:12]} did not answer: {error}", file=sys.stderr, flush=True)
+            response = self._error(503, "the process that was to answer has ended; ask again")
+            return self._answered(response, canary.plan, self._of_canary, started)
+        return Response(answer, status, {VERSION: canary.plan.digest[:12]}, media_type=JSON)
+
+    def _answered(self, response: Response, plan: EndpointPlan, metrics: VersionMetrics, started: float) -> Response:
+        """Count a request; its answer says which version it is of."""
+        response.headers[VERSION] = plan.digest[:12]
+        metrics.request(response.status_code, time.perf_counter() - started)
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_later(FLUSH, self.flush)
@@ -177,10 +188,11 @@ class App:
         """The body; one that is too large is read to its end, so that the client gets the answer, and not kept."""
         message = await receive()
         body: bytes = message.get("body", b"")
+        size = len(body)
         if message.get("more_body"):
-            parts, size = [body], len(body)
+            parts, waited = [body], 0.0
             while message.get("more_body"):
-                message = await receive()
+                message, waited = await self._part(receive, waited)
                 part = message.get("body", b"")
                 size += len(part)
                 if size <= self.limits.bytes:
@@ -188,29 +200,42 @@ class App:
                 else:
                     parts.clear()
             body = b"".join(parts)
-        else:
-            size = len(body)
         if message["type"] == "http.disconnect":
             raise BadRequest("the connection ended before the body did", status=400)
         if size > self.limits.bytes:
             raise BadRequest(f"the body has {size} bytes, {self.limits.bytes} are taken", status=413)
         return body
 
-    def _chosen(self, scope: Any, body: bytes) -> Version:
-        """The version that answers: always the same for one row id, or without one for one body."""
-        key = next((value for name, value in scope["headers"] if name == ROW_ID), b"") or body
-        place = crc32(key) / 2**32
-        for version in self.versions:
-            if (place := place - version.share) < 0:
-                return version
-        return self.versions[0]
+    async def _part(self, receive: Receive, waited: float) -> tuple[Any, float]:
+        """The next part of a body, and the seconds that were waited for it, added to those before.
+
+        A step of another request holds up the whole process: that time is not the client's.
+        """
+        coming = asyncio.ensure_future(receive())
+        while True:
+            started = time.monotonic()
+            done, _ = await asyncio.wait({coming}, timeout=_SOON)
+            waited += min(time.monotonic() - started, _SOON)
+            if waited > self.limits.receive_timeout:
+                coming.cancel()
+                raise BadRequest(f"the body did not come within {self.limits.receive_timeout:g} s", status=408)
+            if done:
+                return coming.result(), waited
+
+    def error(self, what: str, where: str = "") -> bytes:
+        """The document of an error: what clients are told of it."""
+        error = {"what": what, **({"where": where} if where else {})} if self.limits.named_errors else {}
+        return _encode({"error": error or {"what": "the request is refused"}})
 
     def _error(self, status: int, what: str, where: str = "") -> Response:
-        error = {"what": what, **({"where": where} if where else {})} if self.limits.named_errors else {}
-        return Response(_encode({"error": error or {"what": "the request is refused"}}), status, media_type=JSON)
+        ended = {"connection": "close"} if status == 408 else None  # what is left of the body is not waited for
+        return Response(self.error(what, where), status, ended, media_type=JSON)
 
-    def _failed(self, version: Version, error: Exception) -> Response:
-        redactor = version.service.components.redactor
+    def _refused(self, refused: BadRequest) -> Response:
+        return self._error(refused.status, refused.what, refused.where)
+
+    def _failed(self, error: Exception) -> Response:
+        redactor = self.service.components.redactor
         print(redactor.text("".join(traceback.format_exception(error))), file=sys.stderr, flush=True)
         what = f"it failed: {type(error).__name__}: {error}" if self.limits.named_errors else "it failed"
         return Response(_encode({"error": {"what": redactor.text(what)}}), 500, media_type=JSON)
@@ -235,7 +260,8 @@ class App:
         return Response(_encode({"name": "turnout", "version": __version__, "extensions": []}), media_type=JSON)
 
     async def _model(self, _request: Request) -> Response:
-        return Response(_encode(inference.metadata([one.service.plan for one in self.versions])), media_type=JSON)
+        plans = [self.service.plan, *([] if self.canary is None else [self.canary.plan])]
+        return Response(_encode(inference.metadata(plans)), media_type=JSON)
 
 
 class _Post:
@@ -247,6 +273,11 @@ class _Post:
     async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
         response = await self._answer(scope, receive, self._read, self._write)
         await response(scope, receive, send)
+
+
+def _key(scope: Any, body: bytes) -> bytes:
+    """By what a request is given to one of two versions: a row id, or without one the whole body."""
+    return next((value for name, value in scope["headers"] if name == ROW_ID), b"") or body
 
 
 def _document(answer: Answer, _context: Any) -> dict[str, Any]:

@@ -40,8 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         folder.keep(plan)
         folder.wanted = Wanted(
             generation=0,
-            versions=(Share(version=plan.digest, share=1.0),),
-            interpreter=sys.executable,
+            versions=(Share(version=plan.digest, share=1.0, interpreter=sys.executable),),
             host=given.host,
             port=given.port,
             workers=given.workers,
@@ -49,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
             bytes=given.max_bytes,
             hosts=("*",),  # a gateway calls it by names of its own
             named_errors=given.errors == "named",
+            receive_timeout=given.receive_timeout,
+            stop_timeout=given.stop_timeout,
             step=given.step,
         )
         supervisor = Supervisor(folder, lasting=False)
@@ -77,5 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=1, help="how many processes answer")
     parser.add_argument("--max-rows", type=int, default=10_000)
     parser.add_argument("--max-bytes", type=int, default=16 << 20)
+    parser.add_argument("--receive-timeout", type=float, default=60.0, help="seconds for a request to come")
+    parser.add_argument("--stop-timeout", type=float, default=60.0, help="seconds for answers after a SIGTERM")
     parser.add_argument("--errors", choices=["named", "generic"], default="named")
     return parser

@@ -13,24 +13,24 @@ from turnout.model.endpoint import EndpointPlan, decode
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """A version by its digest, and the share of requests that it answers."""
+    """A version by its digest, the share of requests that it answers, and the Python that has its packages."""
 
     version: str
     share: float
+    interpreter: str = ""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be served: each change has a higher ``generation``.
 
-    ``versions`` share the requests; ``before`` are those that were served until the last change, for going back.
-    ``environment`` are the variables by which workers find the store. ``step`` is the one that is answered, where
-    other nodes answer the rest.
+    ``versions`` share the requests, the live one first; ``before`` are those that were served until the last change,
+    for going back. ``environment`` are the variables by which workers find the store. ``step`` is the one that is
+    answered, where other nodes answer the rest.
     """
 
     generation: int
     versions: tuple[Share, ...]
     before: tuple[str, ...] = ()
-    interpreter: str
     environment: dict[str, str] = {}
     host: str = "127.0.0.1"
     port: int = 0
@@ -39,7 +39,22 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 16 << 20
     hosts: tuple[str, ...] = ()
     named_errors: bool = True
+    receive_timeout: float = 60.0
+    stop_timeout: float = 60.0
     step: str = ""
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """What one worker is told: which version it answers.
+
+    ``canary`` is the address of those who answer the requests of a canary; a worker that is ``behind`` is one of them:
+    it answers what others hand it.
+    """
+
+    wanted: Wanted
+    version: Share
+    canary: str = ""
+    behind: bool = False
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from turnout.runtime.interpreter import own_requirements
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.stack.references import resolve_worker
 
-SERVING = ("starlette", "uvicorn", "prometheus_client")
+SERVING = ("starlette", "uvicorn", "httptools", "prometheus_client")
 """The modules that answering over HTTP takes."""
 
 

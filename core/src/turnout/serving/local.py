@@ -22,6 +22,7 @@ from turnout.model.endpoint import EndpointPlan
 from turnout.runtime.store import worker_store
 from turnout.serving.client import ask
 from turnout.serving.files import EndpointFolder, Serving, Share, Wanted
+from turnout.serving.generation import KILLING
 from turnout.serving.interpreter import interpreter_for
 
 PATIENCE = 300.0
@@ -45,6 +46,16 @@ class LocalDeployerConfig(Config, frozen=True, kw_only=True):
     ] = ()
     max_rows: Annotated[int, msgspec.Meta(description="The rows of a request at most.", ge=1)] = 10_000
     max_bytes: Annotated[int, msgspec.Meta(description="The bytes of a request at most.", ge=1)] = 16 << 20
+    receive_timeout: Annotated[
+        float,
+        msgspec.Meta(description="Seconds within which a request's headers must have come, then its body.", gt=0),
+    ] = 60.0
+    stop_timeout: Annotated[
+        float,
+        msgspec.Meta(
+            description="Seconds that requests have for their answers when their process is replaced or stopped.", gt=0
+        ),
+    ] = 60.0
     errors: Annotated[
         str, msgspec.Meta(description="What clients are told of errors: named or generic.", pattern="^(named|generic)$")
     ] = "named"
@@ -77,10 +88,9 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
                 what = "has no live version" if live is None else "is that version already"
                 raise DeployError(f"the endpoint {endpoint.name} {what}", fix="deploy it without --share")
             versions = (Share(version=live, share=1 - share), Share(version=endpoint.digest, share=share))
-            _check_shared(folder.plan(live), endpoint)
-        interpreter = interpreter_for(endpoint, store)
+        interpreter_for(endpoint, store)  # where it cannot be made, nothing is kept
         folder.keep(endpoint)
-        return self._change(endpoint.name, versions, store.environment(), interpreter)
+        return self._change(endpoint.name, versions, store.environment())
 
     def promote(self, name: str) -> EndpointStatus:
         wanted = self._wanted(name)
@@ -149,7 +159,8 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
 
     def delete(self, name: str) -> None:
         folder = self._folder(name)
-        Background(folder.processes).stop()
+        wanted = folder.wanted
+        Background(folder.processes).stop(0.0 if wanted is None else wanted.stop_timeout + 2 * KILLING)
         shutil.rmtree(folder.path, ignore_errors=True)
 
     def _folder(self, name: str) -> EndpointFolder:
@@ -166,7 +177,6 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         name: str,
         versions: tuple[Share, ...],
         environ: dict[str, str],
-        interpreter: str | None = None,
         *,
         back: bool = False,
         same: bool = False,
@@ -174,8 +184,7 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         """Let the endpoint's supervisor, started where there is none, bring up these versions, and wait for it."""
         folder = self._folder(name)
         old, serving = folder.wanted, folder.serving
-        if interpreter is None:
-            interpreter = interpreter_for(folder.plan(versions[0].version), worker_store(environ))
+        store = worker_store(environ)
         before = () if old is None else old.before
         if back:
             before = before[:-1]
@@ -184,9 +193,11 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         config = self.config
         wanted = Wanted(
             generation=0 if old is None else old.generation + 1,
-            versions=versions,
+            versions=tuple(
+                msgspec.structs.replace(one, interpreter=interpreter_for(folder.plan(one.version), store))
+                for one in versions
+            ),
             before=before,
-            interpreter=interpreter,
             environment=environ,
             host=config.host,
             port=config.port or _port(serving),
@@ -195,6 +206,8 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
             bytes=config.max_bytes,
             hosts=config.hosts,
             named_errors=config.errors == "named",
+            receive_timeout=config.receive_timeout,
+            stop_timeout=config.stop_timeout,
         )
         background = Background(folder.processes)
         if not background.running and wanted.port:
@@ -231,31 +244,6 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
                 return EndpointStatus(name=folder.path.name, state="failed", message=why)
             time.sleep(_PAUSE)
         return EndpointStatus(name=folder.path.name, state="failed", message=f"not ready within {PATIENCE:g} s")
-
-
-def _check_shared(live: EndpointPlan, canary: EndpointPlan) -> None:
-    """See that two versions can share a process: one has one set of packages, and one module of each name.
-
-    Raises:
-        DeployError: when they cannot.
-    """
-    code = {str(step.entrypoint): step.fingerprint for step in live.steps}
-    changed = [
-        step.name
-        for step in canary.steps
-        if live.code != canary.code and code.get(str(step.entrypoint)) != step.fingerprint
-    ]
-    what = ""
-    if live.environment.digest != canary.environment.digest:
-        what = "other packages"
-    elif changed:
-        what = f"other code ({', '.join(changed)})"
-    if what:
-        raise DeployError(
-            f"the endpoint {canary.name} cannot have this canary: it has {what} than the live version",
-            why="a canary of the local deployer answers in the live version's process",
-            fix=f"deploy it without --share; turnout endpoints rollback {canary.name} goes back",
-        )
 
 
 def _await_port(port: int, patience: float) -> None:

@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from turnout.model.endpoint import Column, EndpointPlan
-from turnout.serving.supervisor import METRICS, WORKER
+from turnout.serving.generation import METRICS, WORKER
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 COLUMNS = 50

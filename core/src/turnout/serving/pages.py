@@ -12,6 +12,7 @@ from turnout.serving.schemas import example, of_request
 JSON = "application/json"
 _REFUSALS = {
     400: "The body is not JSON, or no request.",
+    408: "The request did not come in time.",
     413: "Too many rows, or too many bytes.",
     421: "The Host header names nobody that is served here.",
     422: "A column, a type or a value is wrong: where, and what.",

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,70 +11,11 @@ from pathlib import Path
 import msgspec
 
 from turnout.serving.files import EndpointFolder, Serving, Wanted
+from turnout.serving.generation import Generation
 
-STOPPING = 20.0
-"""Seconds that a worker has to answer what it has taken, before it is killed: more than it takes by itself."""
-METRICS = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable with the folder in which workers share what they measure: read when Prometheus' client is imported."""
-WORKER = "TURNOUT_SERVING_WORKER"
-"""The variable with the worker's name among all that share that folder: ``GENERATION-NUMBER``."""
 PAUSE = 0.1
 AGAIN = 1.0
 """Seconds between two starts of a worker that ends by itself."""
-
-
-class Worker:
-    """A process that answers; ``said`` is what it has told of its start so far."""
-
-    def __init__(self, wanted: Wanted, number: int, folder: EndpointFolder, listener: socket.socket) -> None:
-        name = f"{wanted.generation}-{number}"
-        for gauge in folder.metrics.glob(f"gauge_live*_{name}.db"):  # of what the one before it was doing
-            gauge.unlink(missing_ok=True)
-        reading, writing = os.pipe()
-        self.ready = False
-        self.said = b""
-        self._pipe: int | None = reading
-        folder.metrics.mkdir(exist_ok=True)
-        with folder.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    wanted.interpreter,
-                    "-m",
-                    "turnout.serving",
-                    "worker",
-                    str(folder.path),
-                    *map(str, (listener.fileno(), writing)),
-                ],
-                env={**os.environ, **wanted.environment, METRICS: str(folder.metrics), WORKER: name},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=[listener.fileno(), writing],
-            )
-        os.close(writing)
-
-    def hear(self) -> str | None:
-        """What the worker has said of its start: an empty text that it is ready, else why it is not; None so far."""
-        if self._pipe is not None and select.select([self._pipe], [], [], 0)[0]:
-            data = os.read(self._pipe, 1 << 16)
-            self.said += data
-            if not data:
-                os.close(self._pipe)
-                self._pipe = None
-                self.ready = self.said == b"ready"
-        if self._pipe is None and not self.ready:
-            return self.said.decode(errors="replace") or "its worker ended; see its log"
-        return "" if self.ready else None
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self.process.poll() is None
-
-    def signal(self, number: int) -> None:
-        """Send it a signal, if it runs."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
 
 
 class Supervisor:
@@ -92,8 +29,9 @@ class Supervisor:
         self.folder = folder
         self.lasting = lasting
         self.stopping = False
-        self.workers: list[Worker] = []
         self.current: Wanted | None = None
+        self.serving: Generation | None = None
+        self.leaving: list[Generation] = []
         self._started = 0.0
 
     def run(self) -> None:
@@ -111,33 +49,49 @@ class Supervisor:
                     break
                 if self.current is None or wanted.generation != self.current.generation:
                     self._change(wanted, listener)
-                self._revive(listener)
+                self._revive()
+                self._see_off()
                 time.sleep(PAUSE)
-        end(self.workers)
+            if self.serving is not None:
+                self._leave(self.serving)
+            while self.leaving:
+                self._see_off()
+                time.sleep(PAUSE / 4)
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
 
     def _change(self, wanted: Wanted, listener: socket.socket) -> None:
         self._say(wanted, "starting")
-        workers = [Worker(wanted, n, self.folder, listener) for n in range(wanted.workers)]
+        started = Generation(wanted, self.folder, listener)
         while not self.stopping:
-            heard = [worker.hear() for worker in workers]
-            if problem := next((text for text in heard if text), None):
-                end(workers)
-                self._say(wanted, "failed", problem)
+            heard = started.hear()
+            if heard:
+                self._leave(started)
+                self._say(wanted, "failed", heard)
                 self.stopping = self.stopping or not self.lasting
                 break
-            if all(text == "" for text in heard):
-                old, self.workers = self.workers, workers
+            if heard == "":
+                old, self.serving = self.serving, started
+                if old is not None:
+                    self._leave(old, signal.SIGUSR1)
                 self._say(wanted, "ready")
-                end(old, signal.SIGUSR1)
-                self._forget(wanted.generation)
                 break
             time.sleep(PAUSE / 4)
         else:
-            end(workers)
+            self._leave(started)
         self.current = wanted
+
+    def _leave(self, generation: Generation, how: int = signal.SIGTERM) -> None:
+        generation.leave(how)
+        self.leaving.append(generation)
+
+    def _see_off(self) -> None:
+        """Let go of the generations that have ended, and of what was counted before them."""
+        staying = [one for one in self.leaving if not one.gone()]
+        if len(staying) < len(self.leaving) and self.serving is not None:
+            self._forget(self.serving.wanted.generation)
+        self.leaving = staying
 
     def _forget(self, generation: int) -> None:
         """Remove what was counted before the generation before this one; that one's counts are read once more."""
@@ -150,39 +104,16 @@ class Supervisor:
             ):
                 file.unlink(missing_ok=True)
 
-    def _revive(self, listener: socket.socket) -> None:
+    def _revive(self) -> None:
         """Start a worker again that has ended by itself."""
-        served = self.folder.serving
-        if self.current is None or served is None:
-            return
-        for n, worker in enumerate(self.workers):
-            worker.hear()
-            if not worker.alive and time.monotonic() - self._started > AGAIN:
-                self._started = time.monotonic()
-                self.workers[n] = Worker(self.folder.wanted or self.current, n, self.folder, listener)
+        if self.serving is not None and time.monotonic() - self._started > AGAIN and self.serving.revive():
+            self._started = time.monotonic()
 
     def _say(self, wanted: Wanted, state: str, message: str = "") -> None:
         before = self.folder.serving
         served = wanted.versions if state == "ready" else () if before is None else before.versions
         said = {"generation": wanted.generation, "state": state, "message": message, "url": self.url}
         self.folder.serving = msgspec.convert({**said, "versions": served}, Serving)
-
-
-def end(workers: list[Worker], how: int = signal.SIGTERM) -> None:
-    """Stop workers when they have answered what they have taken.
-
-    Args:
-        how: SIGUSR1 where others take over: their connections are then given more time.
-    """
-    for worker in workers:
-        worker.signal(how)
-    until = time.monotonic() + STOPPING
-    for worker in workers:
-        try:
-            worker.process.wait(max(0.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
-            worker.process.wait()
 
 
 def _listener(wanted: Wanted) -> socket.socket:

@@ -15,7 +15,7 @@ from turnout.model.endpoint import EndpointPlan, decode
 from turnout.stores.local import LocalStore
 
 _PROJECT = '[project]\nname = "served"\nversion = "0"\n[tool.turnout]\nstack = "local"\n'
-_PIPELINE = '''\
+PIPELINE = '''\
 import pyarrow as pa
 
 from turnout import endpoint, pipeline, step
@@ -74,10 +74,14 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
         return self.endpoint.name
 
 
-def make_served(folder: Path) -> Served:
-    """Run a small pipeline in the project that is made in *folder*, and plan an endpoint of it."""
+def make_served(folder: Path, pipeline: str = PIPELINE) -> Served:
+    """Run a small pipeline in the project that is made in *folder*, and plan an endpoint of it.
+
+    Args:
+        pipeline: the project's code, where it is to differ; called for a folder again, both versions have one store.
+    """
     (folder / "pyproject.toml").write_text(_PROJECT)
-    (folder / "pipeline.py").write_text(_PIPELINE)
+    (folder / "pipeline.py").write_text(pipeline)
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT],
         check=False,
