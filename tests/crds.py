@@ -1,4 +1,4 @@
-"""Objects of Seldon and KServe held to the published schemas, and to the rules that a schema cannot say."""
+"""Objects of Seldon, KServe and the Prometheus operator held to the published schemas, and to the rules that a schema cannot say."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ _FILES = {
     "Pipeline": "seldonv2.pipelines.v1alpha1",
     "Server": "seldonv2.servers.v1alpha1",
     "InferenceService": "kserve.inferenceservice.v1beta1",
+    "ServiceMonitor": "servicemonitor.v1",
+    "PrometheusRule": "prometheusrule.v1",
 }
 VERSIONS = {
     "SeldonDeployment": "machinelearning.seldon.io/v1",
     "InferenceService": "serving.kserve.io/v1beta1",
     **dict.fromkeys(("Model", "Experiment", "Pipeline", "Server"), "mlops.seldon.io/v1alpha1"),
+    **dict.fromkeys(("ServiceMonitor", "PrometheusRule"), "monitoring.coreos.com/v1"),
 }
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?\Z")
@@ -189,6 +192,26 @@ def _pipeline(spec: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
         yield "output: no step"
 
 
+def _service_monitor(spec: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
+    if not spec["selector"].get("matchLabels"):
+        yield "selector: all services of the namespace"
+    for one in spec["endpoints"]:
+        if not one.get("honorLabels"):
+            yield "endpoints: the operator writes the port's name over the label `endpoint` without honorLabels"
+
+
+def _prometheus_rule(spec: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
+    names = [one["name"] for one in spec["groups"]]
+    if len(set(names)) < len(names):
+        yield f"groups have one name: {names}"
+    for group in spec["groups"]:
+        for rule in group["rules"]:
+            if ("record" in rule) == ("alert" in rule):
+                yield f"{group['name']}: a rule neither records nor alerts, or does both: {rule}"
+            if "record" in rule and rule.keys() & {"for", "annotations", "keep_firing_for"}:
+                yield f"{group['name']}: {rule['record']} has what only alerts have"
+
+
 _RULES = {
     "SeldonDeployment": _seldon_v1,
     "InferenceService": _kserve,
@@ -196,4 +219,6 @@ _RULES = {
     "Model": _model,
     "Server": _server,
     "Pipeline": _pipeline,
+    "ServiceMonitor": _service_monitor,
+    "PrometheusRule": _prometheus_rule,
 }

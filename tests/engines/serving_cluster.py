@@ -6,14 +6,8 @@ serves: the containers of endpoints run as processes of this machine, behind a g
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-import os
 import re
-import signal
-import socket
-import subprocess
 import sys
 import threading
 from collections import deque
@@ -25,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import kubernetes_validate
 import yaml
 from crds import VERSIONS, problems
+from serving_pods import Pod, asked, condition
 
 Document = dict[str, Any]
 CORE = {"configmaps": "ConfigMap", "services": "Service", "secrets": "Secret", "pods": "Pod"}
@@ -35,6 +30,8 @@ CUSTOM = {
     "servers": "Server",
     "experiments": "Experiment",
     "pipelines": "Pipeline",
+    "servicemonitors": "ServiceMonitor",
+    "prometheusrules": "PrometheusRule",
 }
 _PATH = re.compile(r"/(api/v1|apis/[^/]+/[^/]+)/namespaces/([^/]+)/([^/]+)(?:/([^/]+))?(?:/(log))?\Z")
 
@@ -45,6 +42,8 @@ class ServingCluster:
     ``secrets`` are Secrets and their keys; ``faults`` are statuses that the next requests are answered with;
     ``held`` are fields that someone else has set: ``(plural, name)`` to a path of keys; ``unknown`` are kinds that are not
     installed, ``blind`` fields of a spec that its version of a tool does not know. ``requests`` are all that were made.
+    For ``late`` looks at a changed object its tool says what was so before; a ``mute`` one never says of which generation it
+    speaks. ``answering`` is whether containers of the image ``pause/…``, which are no processes, are ready.
     """
 
     namespace = "models"
@@ -58,10 +57,14 @@ class ServingCluster:
         self.unknown: set[str] = set()
         self.blind: set[str] = set()
         self.requests: list[tuple[str, str]] = []
+        self.late = 0
+        self.mute = False
+        self.answering = True
         self.interpreter = sys.executable
         self.meanwhile: list[Any] = []
         self._pods: dict[str, Pod] = {}
         self._count = 0
+        self._before: dict[tuple[str, str], tuple[int, Document]] = {}
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._answer))
         self._gateway = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._route))
@@ -170,6 +173,8 @@ class ServingCluster:
             return 409, {**said, "details": {"causes": causes}}
         for field in self.blind:
             document.get("spec", {}).pop(field, None)
+        if old is not None:
+            self._before[plural, name or ""] = self.late, self._seen((plural, name or "")).get("status", {})
         self._count += 1
         generation = 1 if old is None else old["metadata"]["generation"] + (old.get("spec") != document.get("spec"))
         document["metadata"].update(resourceVersion=str(self._count), generation=generation, uid=f"{plural}/{name}")
@@ -243,7 +248,7 @@ class ServingCluster:
                 for one in spec.get("canary", [])
             ]  # fmt: skip
             ready = self._ready(f"{name}-{spec['predictor']['name']}-predictor")
-            conditions = [_condition("Ready", ready), _condition("PredictorReady", ready)]
+            conditions = [condition("Ready", ready), condition("PredictorReady", ready)]
             url = f"http://{name}.{self.namespace}.example.com"
             status = {
                 "observedGeneration": generation,
@@ -260,8 +265,14 @@ class ServingCluster:
         elif plural in {"models", "experiments", "servers", "pipelines"}:
             servers = [self.objects[key]["spec"]["server"] for key in self.objects if key[0] == "models"]
             ready = all(map(self._ready, [spec["server"]] if plural == "models" else servers))
-            status = {"observedGeneration": generation, "conditions": [_condition("Ready", ready)]}
-        return document if status is None else {**document, "status": status}
+            status = {"observedGeneration": generation, "conditions": [condition("Ready", ready)]}
+        if status is None:
+            return document
+        looks, before = self._before.get(key, (0, status))
+        if looks:
+            self._before[key] = looks - 1, before
+            status = before
+        return {**document, "status": {name: one for name, one in status.items() if not self.mute or "Gen" not in name}}
 
     # The gateway
 
@@ -292,10 +303,10 @@ class ServingCluster:
             else:
                 return 404, "no such route"
         if "jsonData" not in (json.loads(body) if body else {}):
-            return _asked(ports[0], request.path, body)
+            return asked(ports[0], request.path, body)
         answer = json.loads(body)["jsonData"]
         for port in ports:
-            status, answer = _asked(port, "/predict", json.dumps(answer).encode())
+            status, answer = asked(port, "/predict", json.dumps(answer).encode())
             if status != 200:
                 return status, answer
             answer = answer.get("next", answer)
@@ -304,84 +315,6 @@ class ServingCluster:
     def _port(self, slot: str) -> int:
         mine = [pod for pod in self._pods.values() if pod.slot == slot and pod.ready]
         return mine[0].port if mine else 1
-
-
-class Pod:
-    """The process of the container of an endpoint."""
-
-    def __init__(
-        self,
-        name: str,
-        slot: str,
-        digest: str,
-        template: Document,
-        folder: Path,
-        config: dict[str, dict[str, str]],
-        cluster: ServingCluster,
-    ) -> None:
-        self.name, self.slot, self.digest, self.template = name, slot, digest, template
-        self.labels = template["labels"]
-        spec = template["spec"]
-        container = next(one for one in spec["containers"] if one["name"] in {"kserve-container", "turnout"})
-        self.container = container["name"]
-        self.log = folder / f"{name}.log"
-        self.waiting = "ErrImagePull" if container["image"].startswith("missing/") else ""
-        self.process: subprocess.Popen[bytes] | None = None
-        self._answered = False
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.log.touch()
-        environ = {"PATH": os.defpath, "HOME": str(folder), "TURNOUT_CACHE": str(folder / "cache")}
-        for one in container.get("env", []):
-            reference = one.get("valueFrom", {}).get("secretKeyRef")
-            environ[one["name"]] = (
-                one["value"] if reference is None else cluster.secrets[reference["name"]][reference["key"]]
-            )
-        mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
-        volume = next(one for one in spec["volumes"] if one["name"] == "endpoint")["configMap"]
-        mounted = folder / name
-        mounted.mkdir(exist_ok=True)
-        for item in volume["items"]:
-            (mounted / item["path"]).write_text(config[volume["name"]][item["key"]])
-        environ["TURNOUT_ENDPOINT"] = environ["TURNOUT_ENDPOINT"].replace(mounts["endpoint"], str(mounted))
-        assert container["command"][0] == "python"
-        if not self.waiting:
-            with self.log.open("wb") as log:
-                self.process = subprocess.Popen(
-                    [cluster.interpreter, *container["command"][1:], *container.get("args", []),
-                     *("--host", "127.0.0.1", "--port", str(self.port))],
-                    env=environ, cwd=mounted, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                    start_new_session=True,
-                )  # fmt: skip
-
-    @property
-    def ready(self) -> bool:
-        """Whether it answers."""
-        if not self._answered and self.process is not None and self.process.poll() is None:
-            self._answered = _asked(self.port, "/health/ready", b"")[0] == 200
-        return self._answered
-
-    def stop(self) -> None:
-        """End it."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            if self.process.stdout is not None:
-                self.process.stdout.close()
-
-    def seen(self) -> Document:
-        """The pod as a client reads it."""
-        code = None if self.process is None else self.process.poll()
-        status: Document = {"name": self.container, "state": {"running": {}}}
-        if self.waiting:
-            status["state"] = {"waiting": {"reason": self.waiting, "message": "there is no such image"}}
-        elif code is not None:
-            status["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
-            status["lastState"] = {"terminated": {"exitCode": code}}
-        metadata = {"name": self.name, "labels": self.labels}
-        return {"metadata": metadata, "spec": self.template["spec"], "status": {"containerStatuses": [status]}}
 
 
 def kubeconfig(url: str) -> Document:
@@ -411,7 +344,7 @@ def _wrong(document: Document, root: str, plural: str, name: str | None, namespa
         except kubernetes_validate.ValidationError as error:
             return str(error)
         return "" if document["kind"] == CORE[plural] else "another kind"
-    return "" if plural == "servicemonitors" and document["kind"] == "ServiceMonitor" else "no such kind"
+    return "no such kind"
 
 
 def _chosen(shares: list[tuple[str, int]], turn: int) -> str:
@@ -423,26 +356,12 @@ def _chosen(shares: list[tuple[str, int]], turn: int) -> str:
     return shares[-1][0]
 
 
-def _asked(port: int, path: str, body: bytes) -> tuple[int, Any]:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-        try:
-            connection.request("POST" if body else "GET", path, body or None, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        except (OSError, http.client.HTTPException) as error:
-            return 503, {"error": {"what": f"no healthy upstream: {error}"}}
-
-
 def _selects(selector: str, labels: dict[str, str]) -> bool:
     for term in filter(None, selector.split(",")):
         name, equals, value = term.partition("=")
         if name not in labels or (equals and labels[name] != value):
             return False
     return True
-
-
-def _condition(name: str, ready: bool) -> Document:
-    return {"type": name, "status": "True"} if ready else {"type": name, "status": "False", "reason": "NotReady"}
 
 
 def _at(document: Document, path: tuple[str, ...]) -> Any:

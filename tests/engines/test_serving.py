@@ -39,6 +39,7 @@ def cluster(there):
     there.clear()
     for one in (there.faults, there.held, there.unknown, there.blind, there.secrets, there.requests, there.meanwhile):
         one.clear()
+    there.late, there.mute, there.answering = 0, False, True
 
 
 @pytest.fixture

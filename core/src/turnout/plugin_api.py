@@ -106,6 +106,7 @@ from turnout.model.types import ANY, ParamType, TypeName
 from turnout.project.written import marked
 from turnout.serving.client import ask
 from turnout.serving.inference import metadata as endpoint_metadata
+from turnout.serving.monitoring import rule_groups
 from turnout.serving.service import Service
 from turnout.serving.tables import BadRequest
 from turnout.stores import layout
@@ -268,6 +269,7 @@ __all__ = [
     "pretty",
     "pysource",
     "render",
+    "rule_groups",
     "run_id",
     "secret_variables",
     "secrets_of",

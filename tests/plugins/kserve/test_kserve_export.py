@@ -33,7 +33,9 @@ def double(x: float):
 STACK = """\
 extends: {name}
 secrets: {{type: env}}
-deployer: {{kubernetes_secrets: {{api: tokens/api}}}}
+deployer:
+  kubernetes_secrets: {{api: tokens/api}}
+  monitoring: {{labels: {{release: prometheus}}}}
 artifact_store: {{root: .turnout/store}}
 """
 
@@ -64,7 +66,7 @@ def test_each_stack_exports_what_its_lock_says(project, tmp_path, capfd):
         resources = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
         for resource in resources:
             for document in yaml.safe_load_all((folder / resource).read_text()):
-                assert document["kind"] == "ConfigMap" or problems(document) == []
+                assert document["kind"] in {"ConfigMap", "Service"} or problems(document) == []
         main = (folder / resources[1]).read_text()
         assert "secretKeyRef:\n" in main
         assert "registry.example/doubling:1" in main
@@ -89,7 +91,7 @@ def documents(folder):
     found = {}
     for resource in yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]:
         for document in yaml.safe_load_all((folder / resource).read_text()):
-            assert document["kind"] == "ConfigMap" or problems(document) == []
+            assert document["kind"] in {"ConfigMap", "Service"} or problems(document) == []
             found[document["kind"], document["metadata"]["name"]] = document
     return found
 

@@ -9,7 +9,7 @@ from turnout.model.plan import Component, Worker
 from turnout.model.records import Artifact
 from turnout.plugin_api import ConfigError, DeployError, UnsupportedError
 from turnout_kserve.deployer import KServeDeployer, KServeSettings
-from turnout_kubernetes.settings import Autoscaling, KubernetesSettings, Monitoring, ServingOptions
+from turnout_kubernetes.settings import Autoscaling, KubernetesSettings, ServingOptions
 from turnout_kubernetes.versions import percent
 from turnout_seldon import tensors
 from turnout_seldon.deployer import SeldonDeployer, SeldonSettings
@@ -160,8 +160,6 @@ def test_what_seldon_v2_cannot_serve_and_what_it_warns_of():
         with pytest.raises(DeployError, match="is no URI") as told:
             seldon(environment={"TURNOUT_STORE": store}).compile(sample_endpoint())
         assert "{models: s3://…}" in told.value.fix
-    with pytest.raises(UnsupportedError, match="does not find the pods of Seldon Core v2"):
-        seldon(monitoring=Monitoring()).compile(sample_endpoint())
 
 
 def test_rows_become_tensors_and_back():

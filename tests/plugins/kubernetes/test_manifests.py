@@ -76,7 +76,7 @@ def deployers(options, *, graph="one", mirror=False, monitored=False):
         SeldonDeployer(
             SeldonSettings(**common, microservice_image="m:1", graph=graph, canary=canary, monitoring=monitoring)
         ),
-        SeldonV2Deployer(SeldonV2Settings(**common, canary=canary, pipeline=monitored)),
+        SeldonV2Deployer(SeldonV2Settings(**common, canary=canary, pipeline=monitored, monitoring=monitoring)),
     )
 
 
@@ -95,16 +95,27 @@ def test_manifests_fit_the_schemas_and_the_rules(endpoint, other, options, graph
         canary = sample_endpoint(endpoint.name, tuple(step.name for step in other.steps), doc=other.doc)
         revisions = {one.name: one for one in map(deployer._revised, (endpoint, canary))}
         release = first(deployer._revised(endpoint))
-        if share is not None and len(revisions) == 2:
-            release = release.with_canary(deployer._revised(canary), share, mirror=deployer.mirrors)
-        held(deployer, release, revisions)
-        if release.canary is not None:
-            held(deployer, release.promoted(), revisions)
+        if share is None or len(revisions) == 1:
+            held(deployer, release, revisions)
+            continue
+        release = release.with_canary(deployer._revised(canary), share, mirror=deployer.mirrors)
+        exported = deployer.recompile(canary, deployer.compile(endpoint).files, share / 100)
+        assert documents(exported) == held(deployer, release, revisions), "an export has what a deployment applies"
+        held(deployer, release.promoted(), revisions)
+
+
+def documents(bundle):
+    """The objects of an export, by kind and name."""
+    resources = yaml.load(bundle.files[bundle.entrypoint], LOADER)["resources"]
+    everything = [one for resource in resources for one in yaml.load_all(bundle.files[resource], LOADER)]
+    found = {(one["kind"], one["metadata"]["name"]): one for one in everything}
+    assert len(found) == len(everything)
+    return found
 
 
 def held(deployer, release: Release, revisions):
-    """See that all objects of a release would be taken, and that their text says the same."""
-    seen = set()
+    """See that all objects of a release would be taken, and that their text says the same; gives them."""
+    seen = {}
     for part in deployer._all_parts(release, revisions):
         document = plain(part.document)
         if document["kind"] in VERSIONS:
@@ -113,9 +124,10 @@ def held(deployer, release: Release, revisions):
         assert list(yaml.load_all(written, LOADER)) == [document]
         name = (document["kind"], document["metadata"]["name"])
         assert name not in seen
-        seen.add(name)
+        seen[name] = document
         assert document["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "turnout"
         assert document["metadata"]["namespace"] == "models"
+    return seen
 
 
 @given(ENDPOINTS)

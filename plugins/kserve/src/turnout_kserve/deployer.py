@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
+
+from msgspec import Meta
 
 from turnout.plugin_api import EndpointPlan, ask
 from turnout_kubernetes import pods
@@ -27,6 +29,22 @@ SCALING = ("minReplicas", "maxReplicas", "scaleMetric", "scaleMetricType", "scal
 
 class KServeSettings(KubernetesSettings, frozen=True):
     """Settings of the deployer ``kserve``."""
+
+    canary: Annotated[
+        Literal["split", "mirror"], Meta(description="What `--share` gives a canary: requests. KServe mirrors none.")
+    ] = "split"
+
+    def __post_init__(self) -> None:
+        """Refuse what Seldon's deployers can do and this one cannot.
+
+        Raises:
+            ValueError: for a canary that is to get copies of requests.
+        """
+        if self.canary == "mirror":
+            raise ValueError(
+                "KServe gives a canary a share of the requests, and no copies: say canary: split; or take the deployer "
+                "seldon or seldon-v2, which can mirror"
+            )
 
 
 class KServeDeployer(KubernetesDeployer[KServeSettings]):

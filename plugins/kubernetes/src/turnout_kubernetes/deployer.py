@@ -22,10 +22,10 @@ from turnout.plugin_api import (
     encode,
 )
 from turnout_kubernetes import monitoring, pods, versions
-from turnout_kubernetes.cluster import CONFIG_MAP, Cluster, Conflict, Kind
+from turnout_kubernetes.cluster import CONFIG_MAP, PROMETHEUS_RULE, SERVICE_MONITOR, Cluster, Conflict, Kind
 from turnout_kubernetes.exports import release_after
 from turnout_kubernetes.manifests import KUSTOMIZATION, Part, bundle_files, plain
-from turnout_kubernetes.progress import State, complaint
+from turnout_kubernetes.progress import State
 from turnout_kubernetes.secrets import check_secrets
 from turnout_kubernetes.settings import KubernetesSettings, ServingOptions
 from turnout_kubernetes.versions import (
@@ -33,17 +33,17 @@ from turnout_kubernetes.versions import (
     MANAGER,
     NAME,
     RELEASE,
-    REVISION,
     Release,
     Revision,
     cluster_name,
     percent,
 )
+from turnout_kubernetes.waiting import settled
 
 Document = dict[str, Any]
 SettingsT = TypeVar("SettingsT", bound=KubernetesSettings)
+MANAGED = f"app.kubernetes.io/managed-by={MANAGER}"
 _TRIES = 3
-_LAST_LINES = 5
 
 
 class KubernetesDeployer(Deployer[SettingsT]):
@@ -115,6 +115,10 @@ class KubernetesDeployer(Deployer[SettingsT]):
     def prepare(self, revision: Revision, store: ArtifactStore[Any]) -> None:
         """Put into the store what the cluster fetches from there."""
 
+    def watched(self, name: str, release: Release) -> dict[str, dict[str, str]]:
+        """The services by which Prometheus finds the endpoint's pods, and the labels of the pods of each."""
+        return {f"{name}-metrics": {LABEL: name}}
+
     # What follows from it
 
     @cached_property
@@ -144,10 +148,7 @@ class KubernetesDeployer(Deployer[SettingsT]):
 
     def endpoint_pods(self, name: str, revisions: set[str]) -> tuple[Document, ...]:
         """The pods that serve an endpoint: those of these revisions, or all where none is named."""
-        found = self.cluster.pods(name)
-        return tuple(
-            pod for pod in found if not revisions or pod["metadata"].get("labels", {}).get(REVISION) in revisions
-        )
+        return tuple(pod for pod in self.cluster.pods(name) if not revisions or pods.revision(pod) in revisions)
 
     def labels(self, name: str) -> dict[str, str]:
         """The labels of all objects of an endpoint."""
@@ -221,7 +222,7 @@ class KubernetesDeployer(Deployer[SettingsT]):
         return EndpointStatus(name=name, state="absent") if found is None else self._status(found)
 
     def list(self) -> tuple[EndpointStatus, ...]:
-        found = self.cluster.list(self.main, f"app.kubernetes.io/managed-by={MANAGER},{LABEL}")
+        found = self.cluster.list(self.main, f"{MANAGED},{LABEL}")
         stated = (self._status(one) for one in found if self.release(one) is not None)
         return tuple(sorted(stated, key=lambda one: one.name))
 
@@ -271,12 +272,12 @@ class KubernetesDeployer(Deployer[SettingsT]):
                 comment=f"Version {found.plan.digest[:12]} of the endpoint {found.plan.name}: its plan, for pods.",
             )
         yield from self.parts(name, release, revisions)
-        if self.config.monitoring is not None:
-            port, path = self.metrics
-            for kind, document in monitoring.documents(self.config.monitoring, name, port, path):
-                head = self.head(kind, f"{name}-metrics", name)
-                head["metadata"]["labels"].update(document.pop("labels", {}))
-                yield Part(kind=kind, document={**head, **document}, file="monitoring.yaml", comment=monitoring.COMMENT)
+        settings = self.config.monitoring
+        if settings is not None:
+            watched = self.watched(name, release)
+            yield from monitoring.parts(
+                settings, self.config.namespace, name, self.labels(name), watched, *self.metrics
+            )
 
     def _present(self, release: Release | None, name: str) -> Release:
         if release is None:
@@ -315,7 +316,7 @@ class KubernetesDeployer(Deployer[SettingsT]):
                 if tries == _TRIES:
                     raise
         try:
-            status = self._settled(name, endpoint, release)
+            status = self._status(settled(self, name, endpoint, release))
         except DeployError as error:
             if before is None:
                 raise
@@ -340,11 +341,16 @@ class KubernetesDeployer(Deployer[SettingsT]):
         return {(part.kind, part.document["metadata"]["name"]) for part in self._all_parts(release, revisions)}
 
     def _prune(self, name: str, wanted: set[tuple[Kind, str]]) -> None:
-        """Remove the endpoint's objects that are not wanted."""
+        """Remove the endpoint's objects that are not wanted; with the last endpoint that was watched, the rules."""
+        unwatched = False
         for kind in (*self.kinds, *monitoring.KINDS, CONFIG_MAP):
             for found in self.cluster.list(kind, f"{LABEL}={name}"):
                 if (kind, found["metadata"]["name"]) not in wanted:
                     self.cluster.delete(kind, found["metadata"]["name"])
+                    unwatched |= kind == SERVICE_MONITOR
+        if unwatched and not self.cluster.list(SERVICE_MONITOR, MANAGED):
+            for found in self.cluster.list(PROMETHEUS_RULE, MANAGED):
+                self.cluster.delete(PROMETHEUS_RULE, found["metadata"]["name"])
 
     def _status(self, main: Document) -> EndpointStatus:
         metadata = main["metadata"]
@@ -359,32 +365,3 @@ class KubernetesDeployer(Deployer[SettingsT]):
             ),
             message=state.message,
         )
-
-    def _settled(self, name: str, endpoint: str, release: Release) -> EndpointStatus:
-        """Wait until what was applied is ready.
-
-        Raises:
-            DeployError: when it fails, or is not ready in time.
-        """
-        until = time.monotonic() + self.config.patience
-        while True:
-            main = self.cluster.get(self.main, name)
-            if main is None:
-                raise DeployError(f"the endpoint {endpoint} was deleted meanwhile", fix="deploy it again")
-            state = self.state(main, name)
-            if state.phase == "ready":
-                return self._status(main)
-            found = complaint(self.endpoint_pods(name, set(release.shown)))
-            late = time.monotonic() > until
-            if state.phase == "failed" or found is not None or late:
-                why = found.text if found is not None else state.message or "the tool does not say why"
-                if found is not None and found.logged:
-                    lines = list(self.cluster.log(found.pod, found.container, lines=_LAST_LINES))
-                    why = "; ".join([why, *(line.strip() for line in lines)])
-                waited = f" within {self.config.patience:g} s" if late and found is None else ""
-                raise DeployError(
-                    f"the endpoint {endpoint} does not get ready{waited}",
-                    why=why,
-                    fix=f"see turnout endpoints logs {endpoint}, and mend what it names",
-                )
-            time.sleep(self.config.poll)

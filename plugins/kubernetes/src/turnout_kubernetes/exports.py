@@ -73,7 +73,7 @@ def _read(data: bytes) -> Iterator[Document]:
     import yaml  # not where it is only named: a component is made without a library of C
 
     try:
-        for one in yaml.safe_load_all(data):
+        for one in yaml.load_all(data, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             if isinstance(one, dict):
                 yield one
     except (yaml.YAMLError, UnicodeDecodeError):  # what it lacks is told where it is needed

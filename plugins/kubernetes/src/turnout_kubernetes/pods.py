@@ -168,6 +168,12 @@ def pod(options: ServingOptions, revision: str) -> Document:
     return {name: value for name, value in found.items() if value}
 
 
+def revision(document: Document) -> str:
+    """The revision that a pod of the cluster serves: the ConfigMap that it has its plan from; empty for another's."""
+    volumes = document.get("spec", {}).get("volumes", [])
+    return next((one["configMap"]["name"] for one in volumes if one["name"] == "endpoint" and "configMap" in one), "")
+
+
 def secrets_needed(
     endpoint: EndpointPlan, settings: KubernetesSettings, options: ServingOptions
 ) -> dict[str, set[str]]:

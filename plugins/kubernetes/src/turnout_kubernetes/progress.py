@@ -39,6 +39,17 @@ def observed(document: Document) -> bool:
     return seen is None or generation is None or bool(seen >= generation)
 
 
+def lives(pod: Document) -> bool:
+    """Whether a pod is there to stay: neither being taken away, nor at its end, as one that was evicted."""
+    ended = pod.get("status", {}).get("phase") in {"Failed", "Succeeded"}
+    return not ended and "deletionTimestamp" not in pod["metadata"]
+
+
+def answers(pod: Document) -> bool:
+    """Whether a pod is ready."""
+    return conditions(pod).get("Ready", {}).get("status") == "True"
+
+
 def conditions(document: Document) -> dict[str, Document]:
     """The conditions of an object by their types."""
     return {one["type"]: one for one in document.get("status", {}).get("conditions", [])}

@@ -47,13 +47,17 @@ class ServingOptions(PodOptions, frozen=True):
 
 
 class Monitoring(Config, frozen=True):
-    """A ServiceMonitor of the Prometheus operator, and the service that it looks at."""
+    """Objects of the Prometheus operator: a ServiceMonitor with the services that it looks at, and a PrometheusRule."""
 
     labels: Annotated[
         dict[str, str],
-        Meta(description="Labels by which the Prometheus of the cluster finds it: {release: prometheus}."),
+        Meta(description="Labels by which the Prometheus of the cluster finds them: {release: prometheus}."),
     ] = field(default_factory=dict)
     interval: Annotated[str, Meta(description="How often it is asked.", pattern=r"^[0-9]+(ms|s|m)$(?!\n)")] = "30s"
+    rules: Annotated[
+        bool,
+        Meta(description="Write recording rules and alerts, too: one PrometheusRule for all endpoints of a namespace."),
+    ] = True
 
 
 class KubernetesSettings(Config, frozen=True):
@@ -89,7 +93,8 @@ class KubernetesSettings(Config, frozen=True):
         dict[str, ServingOptions], Meta(description="Options of single endpoints, by their names.")
     ] = field(default_factory=dict)
     monitoring: Annotated[
-        Monitoring | None, Meta(description="Write a ServiceMonitor, too; the cluster has the Prometheus operator.")
+        Monitoring | None,
+        Meta(description="Write a ServiceMonitor and rules, too; the cluster has the Prometheus operator."),
     ] = None
     errors: Annotated[Literal["named", "generic"], Meta(description="What clients are told of errors.")] = "named"
     starting: Annotated[int, Meta(description="Seconds that a pod has to load its endpoint.", ge=5)] = 300

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from turnout.plugin_api import ArtifactStore, DeployError, EndpointPlan, UnsupportedError, Uri, ask, digest_of
+from turnout.plugin_api import ArtifactStore, DeployError, EndpointPlan, Uri, ask, digest_of
 from turnout_kubernetes import pods
 from turnout_kubernetes.cluster import POD, Kind
 from turnout_kubernetes.deployer import Document, KubernetesDeployer
@@ -22,6 +22,9 @@ MODEL = Kind("mlops.seldon.io/v1alpha1", "Model", "models", _BRINGS)
 SERVER = Kind("mlops.seldon.io/v1alpha1", "Server", "servers", _BRINGS)
 EXPERIMENT = Kind("mlops.seldon.io/v1alpha1", "Experiment", "experiments", _BRINGS)
 PIPELINE = Kind("mlops.seldon.io/v1alpha1", "Pipeline", "pipelines", _BRINGS)
+
+SERVER_NAME = "seldon-server-name"
+"""The label that Seldon gives the pods of a server."""
 
 
 class SeldonV2Settings(KubernetesSettings, frozen=True):
@@ -87,12 +90,6 @@ class SeldonV2Deployer(KubernetesDeployer[SeldonV2Settings]):
             store.create(f"{folder}/{name.partition('/')[2]}", data)
 
     def piece(self, endpoint: EndpointPlan, revision: str) -> Document:
-        if self.config.monitoring is not None:
-            raise UnsupportedError(
-                "deployer.monitoring does not find the pods of Seldon Core v2",
-                why="its servers' pods get no labels from whom they serve",
-                fix="leave it out, and scrape them by the PodMonitors that come with Seldon",
-            )
         options = self.options_for(endpoint)
         replicas = options.replicas or 1
         scaling: Document = {"replicas": replicas}
@@ -151,15 +148,18 @@ class SeldonV2Deployer(KubernetesDeployer[SeldonV2Settings]):
         headers = {"Seldon-Model": url.rpartition("/")[2]}
         return tensors.predictions(ask(f"{url}/infer", {"inputs": tensors.inputs(rows)}, headers))
 
+    def watched(self, name: str, release: Release) -> dict[str, dict[str, str]]:
+        """A service for each server: the label that Seldon gives its pods names it."""
+        slots = [one.slot for one in (*release.served, release.shadow) if one is not None]
+        return {f"{name}-{slot}-metrics": {SERVER_NAME: f"{name}-{slot}"} for slot in slots}
+
     def endpoint_pods(self, name: str, revisions: set[str]) -> tuple[Document, ...]:
         """The pods of its servers: Seldon's stateful sets name them, and give them no labels of ours."""
         found = []
         for server in self.cluster.list(SERVER, f"{LABEL}={name}"):
             for n in range(server["spec"].get("replicas", 1)):
                 pod = self.cluster.get(POD, f"{server['metadata']['name']}-{n}")
-                volumes = [] if pod is None else pod.get("spec", {}).get("volumes", [])
-                served = {one["configMap"]["name"] for one in volumes if one.get("name") == "endpoint"}
-                if pod is not None and (not revisions or served & revisions):
+                if pod is not None and (not revisions or pods.revision(pod) in revisions):
                     found.append(pod)
         return tuple(found)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from turnout.components.deployer import EndpointStatus
@@ -12,6 +14,19 @@ from turnout.components.deployer import EndpointStatus
 FILES = ("prometheus.yml", "recording.yml", "alerts.yml", "dashboard.json")
 TARGETS = "targets.json"
 """Which endpoints there are, for Prometheus' ``file_sd_configs``: it reads the file again whenever it changes."""
+
+
+RULES = ("recording.yml", "alerts.yml")
+
+
+@cache
+def rule_groups() -> tuple[dict[str, Any], ...]:
+    """The groups of recording rules and of alerts, as files of rules have them: to be written in another form."""
+    import yaml  # not where only targets are written
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    texts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in RULES]
+    return tuple(group for text in texts for group in yaml.load(text, loader)["groups"])  # noqa: S506 - a safe one
 
 
 def export(folder: Path, endpoints: Iterable[EndpointStatus]) -> Iterator[tuple[Path, bool]]:
