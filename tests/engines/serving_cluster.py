@@ -64,6 +64,7 @@ class ServingCluster:
         self.meanwhile: list[Any] = []
         self._pods: dict[str, Pod] = {}
         self._count = 0
+        self._shown: dict[tuple[str, str], Document] = {}
         self._before: dict[tuple[str, str], tuple[int, Document]] = {}
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._answer))
@@ -174,7 +175,7 @@ class ServingCluster:
         for field in self.blind:
             document.get("spec", {}).pop(field, None)
         if old is not None:
-            self._before[plural, name or ""] = self.late, self._seen((plural, name or "")).get("status", {})
+            self._before[plural, name or ""] = self.late, self._shown.get((plural, name or ""), {})
         self._count += 1
         generation = 1 if old is None else old["metadata"]["generation"] + (old.get("spec") != document.get("spec"))
         document["metadata"].update(resourceVersion=str(self._count), generation=generation, uid=f"{plural}/{name}")
@@ -272,6 +273,7 @@ class ServingCluster:
         if looks:
             self._before[key] = looks - 1, before
             status = before
+        self._shown[key] = status
         return {**document, "status": {name: one for name, one in status.items() if not self.mute or "Gen" not in name}}
 
     # The gateway

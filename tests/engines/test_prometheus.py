@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
+from prometheus_server import ask, needs_prometheus, prometheus, promtool, values, wait
 
 from turnout.serving.local import LocalDeployer, LocalDeployerConfig
 from turnout.serving.monitoring import FILES, export
@@ -22,22 +18,14 @@ from turnout.testing.endpoints import make_served
 
 TESTS = Path(__file__).parent / "prometheus"
 """Tests of rules, for promtool."""
-PATIENCE = 180.0
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("prometheus") is None or shutil.which("promtool") is None,
-    reason="prometheus is not installed: apt-get install prometheus",
-)
+pytestmark = needs_prometheus
 
 
 @pytest.fixture
 def exported(tmp_path):
     list(export(tmp_path / "monitoring", []))
     return tmp_path / "monitoring"
-
-
-def promtool(*arguments, folder):
-    return subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def test_its_configuration_and_rules_are_what_promtool_takes(exported):
@@ -65,43 +53,15 @@ def deployed(tmp_path, tmp_path_factory):
 
 
 @pytest.fixture
-def prometheus(deployed, tmp_path):
+def watching(deployed, tmp_path):
     """The address of a Prometheus that scrapes each second, and takes an alert for one as soon as it is true."""
     folder = tmp_path / "monitoring"
     assert {path.name for path, _ in export(folder, deployed[0].list())} == {*FILES, "targets.json"}
     for name in ("prometheus.yml", "alerts.yml"):
         text = (folder / name).read_text()
         (folder / name).write_text(re.sub(r"for: \w+", "for: 0s", text.replace("_interval: 15s", "_interval: 1s")))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["prometheus", "--config.file", "prometheus.yml", "--storage.tsdb.path", str(tmp_path / "data")]
-    with (tmp_path / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--web.listen-address", f"127.0.0.1:{port}"], cwd=folder, stdout=log, stderr=log
-        )
-    yield f"http://127.0.0.1:{port}", folder
-    process.send_signal(signal.SIGTERM)
-    process.wait()
-
-
-def ask(url, path, **parameters):
-    with urllib.request.urlopen(f"{url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}") as response:
-        return json.load(response)["data"]
-
-
-def wait(until, meanwhile=lambda: None):
-    """The first true value that *until* has."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        meanwhile()
-        try:
-            if value := until():
-                return value
-        except OSError as error:
-            value = error
-        assert time.monotonic() < deadline, value
-        time.sleep(0.3)
+    with prometheus(folder, tmp_path / "data") as url:
+        yield url, folder
 
 
 def post(url, rows):
@@ -113,32 +73,26 @@ def post(url, rows):
         return error.code
 
 
-def test_a_deployed_endpoint_is_scraped_recorded_and_alerted_of(deployed, prometheus):
+def test_a_deployed_endpoint_is_scraped_recorded_and_alerted_of(deployed, watching):
     deployer, served, endpoint = deployed
-    url, folder = prometheus
-
-    def values(query):
-        return {
-            tuple(sorted(one["metric"].items())): float(one["value"][1])
-            for one in ask(url, "query", query=query)["result"]
-        }
+    url, folder = watching
 
     def requests():
         assert post(endpoint, served.rows) == 200
         assert post(endpoint, [{"x": "two"}]) == 422
 
     sums = 'sum by (code) (turnout_request_seconds_count{endpoint="double"})'
-    wait(lambda: values(sums))
+    wait(lambda: values(url, sums))
     for _ in range(20):
         requests()
     # two workers answer, either of them says what both have counted
-    wait(lambda: values(sums).get((("code", "2xx"),)) == 20)
-    assert values('turnout_input_values_total{column="x"}').popitem()[1] == 40
+    wait(lambda: values(url, sums).get((("code", "2xx"),)) == 20)
+    assert values(url, 'turnout_input_values_total{column="x"}').popitem()[1] == 40
     code, endpoint_label, server = ("code", "4xx"), ("endpoint", "double"), ("server", "turnout")
     recorded = 'sum by (server, endpoint, code) (endpoint:requests:rate5m{code="4xx"}) > 0'
-    assert wait(lambda: values(recorded), requests).keys() == {(code, endpoint_label, server)}
+    assert wait(lambda: values(url, recorded), requests).keys() == {(code, endpoint_label, server)}
     mean = 'endpoint:input:mean1h{column="x"} > 0'
-    assert wait(lambda: values(mean), requests).popitem()[1] == pytest.approx(1.75)
+    assert wait(lambda: values(url, mean), requests).popitem()[1] == pytest.approx(1.75)
 
     def firing():
         return {one["labels"]["alertname"] for one in ask(url, "alerts")["alerts"] if one["state"] == "firing"}
@@ -150,8 +104,8 @@ def test_a_deployed_endpoint_is_scraped_recorded_and_alerted_of(deployed, promet
     dashboard = json.loads((folder / "dashboard.json").read_text())
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     asked = [one.replace("$__rate_interval", "1m").replace("$server", ".*").replace("$endpoint", ".*") for one in asked]
-    answered = [query for query in asked if values(query)]
-    assert [query for query in asked if query not in answered] == [query for query in asked if "answer_class" in query]
+    unanswerable = [query for query in asked if "answer_class" in query]
+    wait(lambda: [query for query in asked if not values(url, query)] == unanswerable, requests)
 
     deployer.delete("double")
     wait(lambda: "EndpointDown" in firing())

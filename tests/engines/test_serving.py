@@ -21,6 +21,8 @@ from turnout_kubernetes.settings import Monitoring, ServingOptions
 from turnout_seldon.deployer import SeldonDeployer, SeldonSettings
 from turnout_seldon.deployer_v2 import SeldonV2Deployer, SeldonV2Settings
 
+SHARED = (clusters.CONFIG_MAP, clusters.PROMETHEUS_RULE)
+
 pytestmark = pytest.mark.usefixtures("quick")
 
 
@@ -90,7 +92,7 @@ class TestKServe(DeployerSuite):
     def test_an_exported_canary_is_one_that_could_have_been_deployed(self, deployer, served, cluster):
         second = described(served, "second")
         exported = deployer.recompile(second, deployer.compile(served.endpoint).files, share=0.5)
-        kinds = {kind.kind: kind for kind in (*deployer.kinds, *monitoring.KINDS, clusters.CONFIG_MAP)}
+        kinds = {kind.kind: kind for kind in (*deployer.kinds, *monitoring.KINDS, *SHARED)}
         for file in yaml.safe_load(exported.files[exported.entrypoint])["resources"]:
             for document in yaml.safe_load_all(exported.files[file]):
                 deployer.cluster.apply(document, kinds[document["kind"]])

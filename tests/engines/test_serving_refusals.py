@@ -164,7 +164,8 @@ def test_a_deployment_that_never_gets_ready(deployer, cluster):
 def test_a_version_is_ready_when_its_own_pods_are(deployer, cluster, mute):
     """A tool may say for long what was so before: nothing of it, or that the old pods answer."""
     deploy(deployer())
-    cluster.late, cluster.mute, cluster.answering = 1000, mute, False
+    cluster.late, cluster.mute = 1000, mute
+    cluster.meanwhile.append(lambda: setattr(cluster, "answering", False))
     error = told(DeployError, deployer(patience=0.05), sample_endpoint(doc="second"))
     assert error.what == "the endpoint delay does not get ready within 0.05 s"
     assert error.fix.endswith("the version before goes on answering")

@@ -34,6 +34,7 @@ from turnout.planning.publishing import publish_code
 from turnout.project.project import load, root_of
 from turnout.project.written import Entry
 from turnout.serving.tables import STORED, prototype
+from turnout.stores import layout
 from turnout.stores.run import read_plan
 
 ACCEPTABLE = {
@@ -125,6 +126,12 @@ class Deployment:
     def publish(self) -> None:
         """Put the code package into the store, unless it is there."""
         publish_code(self.workspace.store, self.planned.package)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the store lacks the code package, or what the deployer's tool fetches from there."""
+        keys = (layout.code(self.plan.code.digest), *self.compiler.stored(self.plan))
+        return not all(map(self.workspace.store.exists, keys))
 
     def _lock(self, folder: Path, run: str | None) -> Lock | None:
         """The lock of the export in a folder.

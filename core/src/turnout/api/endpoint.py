@@ -152,6 +152,8 @@ def _moved(workspace: Workspace, status: EndpointStatus) -> EndpointStatus:
 def upload(deployment: Deployment, share: float = 1.0) -> None:
     """Publish what an exported endpoint needs, and keep in the store what it serves: others apply its files."""
     deployment.publish()
+    for key, data in deployment.compiler.stored(deployment.plan).items():
+        deployment.workspace.store.create(key, data)
     _remember(deployment.workspace, deployment.plan, share)
 
 

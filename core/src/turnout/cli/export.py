@@ -111,7 +111,6 @@ def _endpoint(
 ) -> tuple[Export, dict[str, Any], list[str]]:
     from turnout.api.endpoint import upload as send
     from turnout.planning.exporting import Export
-    from turnout.stores import layout
 
     kept = None if update else folder
     deployment = endpoint.prepare(stack=stack, run=run, accept=accept, kept=kept)
@@ -123,9 +122,9 @@ def _endpoint(
     notes = [*deployment.planned.notes, *bundle.notes]
     if upload:
         send(deployment, share)
-    elif not check and not deployment.workspace.store.exists(layout.code(deployment.plan.code.digest)):
+    elif not check and deployment.unsent:
         notes.append(
-            "its code package is not in the store: --upload sends it, and keeps there what the endpoint serves"
+            "not all that it takes is in the store: --upload sends it, and keeps there what the endpoint serves"
         )
     document = _document(files, bundle.entrypoint, deployment.plan.digest, differing)
     return files, {**document, "run": deployment.plan.run, "share": share}, notes

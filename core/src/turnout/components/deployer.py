@@ -67,6 +67,13 @@ class Deployer(Component[ConfigT], ABC):
             raise self._cannot("export a canary of", endpoint.name, fix="deploy one: turnout deploy ENDPOINT --share")
         return self.compile(endpoint)
 
+    def stored(self, endpoint: EndpointPlan) -> Mapping[str, bytes]:
+        """Files that the tool itself fetches from the artifact store, by their keys: none, for most. Pure.
+
+        ``turnout export --upload`` puts them there, beside code and artifacts; ``deploy`` has to do so by itself.
+        """
+        return {}
+
     @abstractmethod
     def deploy(
         self, endpoint: EndpointPlan, bundle: Bundle, store: ArtifactStore[Any], *, share: float = 1.0

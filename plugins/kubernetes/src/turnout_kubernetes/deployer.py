@@ -112,9 +112,6 @@ class KubernetesDeployer(Deployer[SettingsT]):
         """Further files of an export."""
         return {}
 
-    def prepare(self, revision: Revision, store: ArtifactStore[Any]) -> None:
-        """Put into the store what the cluster fetches from there."""
-
     def watched(self, name: str, release: Release) -> dict[str, dict[str, str]]:
         """The services by which Prometheus finds the endpoint's pods, and the labels of the pods of each."""
         return {f"{name}-metrics": {LABEL: name}}
@@ -180,7 +177,8 @@ class KubernetesDeployer(Deployer[SettingsT]):
         part = percent(share)
         revision = self._revised(endpoint)
         check_secrets(endpoint, self.config, self.options_for(endpoint), self.cluster)
-        self.prepare(revision, store)
+        for key, data in self.stored(endpoint).items():
+            store.create(key, data)
         name = cluster_name(endpoint.name)
 
         def change(release: Release | None) -> Release:

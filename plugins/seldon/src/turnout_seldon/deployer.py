@@ -21,7 +21,7 @@ from turnout_kubernetes import pods
 from turnout_kubernetes.cluster import Kind
 from turnout_kubernetes.deployer import Document, KubernetesDeployer
 from turnout_kubernetes.manifests import Comment, Part
-from turnout_kubernetes.progress import State, conditions, messages
+from turnout_kubernetes.progress import State, conditions, messages, observed
 from turnout_kubernetes.settings import KubernetesSettings, ServingOptions
 from turnout_kubernetes.versions import LABEL, REVISION, Release, Revision, Served
 from turnout_seldon import microservice
@@ -133,10 +133,9 @@ class SeldonDeployer(KubernetesDeployer[SeldonSettings]):
         url = f"{base}/seldon/{namespace}/{name}" if base else status.get("address", {}).get("url", "")
         url = url.removesuffix("/api/v1.0/predictions")
         told = status.get("description") or messages(conditions(main))
-        seen = status.get("observedGeneration", main["metadata"].get("generation"))
         if status.get("state") == "Failed":
             return State(phase="failed", url=url, message=told)
-        if status.get("state") != "Available" or (seen or 0) < (main["metadata"].get("generation") or 0):
+        if status.get("state") != "Available" or not observed(main):
             return State(phase="starting", url=url, message=told)
         return State(phase="ready", url=url)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from turnout.plugin_api import ArtifactStore, DeployError, EndpointPlan, Uri, ask, digest_of
+from turnout.plugin_api import DeployError, EndpointPlan, Uri, ask, digest_of
 from turnout_kubernetes import pods
 from turnout_kubernetes.cluster import POD, Kind
 from turnout_kubernetes.deployer import Document, KubernetesDeployer
@@ -25,6 +26,8 @@ PIPELINE = Kind("mlops.seldon.io/v1alpha1", "Pipeline", "pipelines", _BRINGS)
 
 SERVER_NAME = "seldon-server-name"
 """The label that Seldon gives the pods of a server."""
+
+_BUCKET = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class SeldonV2Settings(KubernetesSettings, frozen=True):
@@ -82,12 +85,12 @@ class SeldonV2Deployer(KubernetesDeployer[SeldonV2Settings]):
             found.append("a Pipeline passes its requests through Kafka: the cluster has to have one")
         return tuple(found)
 
-    def prepare(self, revision: Revision, store: ArtifactStore[Any]) -> None:
+    def stored(self, endpoint: EndpointPlan) -> dict[str, bytes]:
+        """The model's files, where no folder of the stack's has them."""
         if self.config.models:
-            return
-        folder = self._folder(revision.plan)
-        for name, data in mlserver.files(revision.plan).items():
-            store.create(f"{folder}/{name.partition('/')[2]}", data)
+            return {}
+        folder, files = self._folder(endpoint), mlserver.files(endpoint)
+        return {f"{folder}/{name.partition('/')[2]}": data for name, data in files.items()}
 
     def piece(self, endpoint: EndpointPlan, revision: str) -> Document:
         options = self.options_for(endpoint)
@@ -208,12 +211,12 @@ class SeldonV2Deployer(KubernetesDeployer[SeldonV2Settings]):
             DeployError: where no address of the store says it.
         """
         base = self.config.models or self.config.environment.get(pods.STORE, "")
-        if "://" not in base or base.startswith("{"):
+        if not _BUCKET.match(base):
             raise DeployError(
                 f"servers cannot fetch the model of the endpoint {endpoint.name}: "
-                + (f"{base!r} is no URI" if base else "no URI is known"),
+                + (f"{base!r} is no URI of a bucket" if base else "no URI is known"),
                 where=endpoint.where,
-                why="a server of Seldon Core v2 fetches models by rclone",
+                why="a server of Seldon Core v2 fetches models by rclone, over the network",
                 fix="name a folder in a bucket, deployer: {models: s3://…}; or the store, "
                 f"{{environment: {{{pods.STORE}: s3://…}}}}",
             )
