@@ -83,8 +83,20 @@ def _maker(dtype: Any) -> Make | None:
     if isinstance(dtype, pd.CategoricalDtype):
         return _Categories(dtype)
     if isinstance(dtype, pd.StringDtype):
-        return lambda values: pd.array(values, dtype)
+        return _texts(dtype)
     return None
+
+
+def _texts(dtype: Any) -> Make:
+    """What makes an array of texts: of Arrow's without looking at each once more, which takes five times as long."""
+    import pandas as pd
+    import pyarrow as pa
+
+    empty = pd.array([], dtype)
+    if dtype.storage != "pyarrow" or _from_blocks() is None:  # before pandas 3 they are made otherwise
+        return lambda values: pd.array(values, dtype)
+    kind: Any = type(empty)
+    return lambda values: kind(pa.array(values, pa.large_string()), dtype=dtype)
 
 
 class _Categories:
