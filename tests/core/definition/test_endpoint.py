@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -24,6 +27,10 @@ def two(rows: pd.DataFrame) -> tuple[int, float]: ...
 
 @step
 def names(rows: pd.DataFrame) -> list[str]: ...
+
+
+@step
+def named(name: str) -> str: ...
 
 
 @step
@@ -92,14 +99,34 @@ def test_misuse_is_refused_at_its_line(case):
     assert "test_endpoint.py" in str(refused.value)
 
 
-def test_an_endpoint_does_not_decide():
-    @endpoint(train)
-    def guarded(rows: pd.DataFrame, on: bool):
-        with when(on == True):  # noqa: E712
-            return predict(train["fit"], rows)
+def gated(rows: pd.DataFrame, on: bool):
+    with when(on == True):  # noqa: E712 - this line
+        return predict(train["fit"], rows)
 
-    with pytest.raises(DefinitionError, match="decides or fans out"):
-        guarded.trace()
+
+def half_gated(rows: pd.DataFrame, on: bool):
+    when(on == True)  # noqa: E712 - this line
+    return predict(train["fit"], rows)
+
+
+def mapped(rows: pd.DataFrame, names: list[str]):
+    return named.map(names)  # this line
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (gated, "the endpoint 'gated' decides by when"),
+        (half_gated, "the endpoint 'half_gated' decides by when"),
+        (mapped, "the endpoint 'mapped' maps 'named' over elements"),
+    ],
+)
+def test_an_endpoint_does_not_branch_or_fan_out(function, told):
+    with pytest.raises(DefinitionError, match=told) as refused:
+        endpoint(train)(function).trace()
+    lines = Path(__file__).read_text().splitlines()[: refused.value.where.line]
+    assert lines[-1].endswith("this line")
+    assert lines[-1].strip() in inspect.getsource(function)
 
 
 def test_results_are_asked_for_in_endpoints_only():

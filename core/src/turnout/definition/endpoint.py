@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from turnout.base import names
-from turnout.base.errors import ConfigError, DefinitionError, did_you_mean
+from turnout.base.errors import ConfigError, DefinitionError, Location, did_you_mean
 from turnout.definition import docstrings, fitting, functions, places
 from turnout.definition.annotations import NOTHING, module_name
 from turnout.definition.handles import Handle
@@ -162,13 +162,7 @@ class EndpointDefinition:
             answer = self.function(**handles)
         finally:
             current.reset(token)
-        if trace.unentered or any(step.kind == "gate" or step.mapped for step in trace.steps):
-            raise DefinitionError(
-                f"the endpoint {self.name!r} decides or fans out",
-                where=where,
-                why="every request is answered by the same steps, once",
-                fix="decide inside a step",
-            )
+        self._check_straight(trace, where)
         spec = EndpointSpec(
             name=self.name,
             pipeline=self.pipeline.name,
@@ -183,6 +177,33 @@ class EndpointDefinition:
             place=places.place(where),
         )
         return TracedEndpoint(spec, trace.functions, trace.values)
+
+    def _check_straight(self, trace: EndpointTrace, where: Location) -> None:
+        """See that every request is answered by the same steps, once.
+
+        Raises:
+            DefinitionError: with the line of the first ``when`` or ``map``.
+        """
+        why = "every request is answered by the same steps, once"
+        branching = next(iter(trace.unentered.values()), None)
+        for step in trace.steps:
+            place = where if step.place is None else Location(step.place.file, step.place.line)
+            if step.mapped:
+                raise DefinitionError(
+                    f"the endpoint {self.name!r} maps {step.name!r} over elements",
+                    where=place,
+                    why=why,
+                    fix="call a step that is given all of them, and let it go through them",
+                )
+            if step.kind == "gate" and branching is None:
+                branching = place
+        if branching is not None:
+            raise DefinitionError(
+                f"the endpoint {self.name!r} decides by when(…) which steps answer",
+                where=branching,
+                why=why,
+                fix="decide inside a step: give it what the condition is about, and write if",
+            )
 
     def _answer(self, trace: EndpointTrace, answer: Any) -> Output:
         where = places.defined(self.function)
