@@ -203,6 +203,15 @@ def test_what_is_deleted_leaves_nothing_behind(deployer, cluster):
     assert {plural for plural, _ in cluster.objects} & {"services", "servicemonitors", "prometheusrules"} == set()
     made.delete("other")
     made.delete("other")
-    assert cluster.objects == {}
+    assert cluster.objects == {}, "the last one takes the rules along"
     assert cluster._pods == {}
     assert made.list() == ()
+
+
+def test_rules_that_others_keep_stay(deployer, cluster):
+    deploy(deployer(monitoring=Monitoring()))
+    without = deployer(monitoring=Monitoring(rules=False))
+    deploy(without, sample_endpoint("other"))
+    for name in ("delay", "other"):
+        without.delete(name)
+    assert {*cluster.objects} == {("prometheusrules", "turnout-endpoints")}

@@ -49,7 +49,8 @@ def project(tmp_path, monkeypatch):
     stacks["stacks/leaking.yaml"] = 'extends: kserve\ndeployer:\n  environment: {TOKEN: "${secret:api}"}\n'
     pyproject = "[project]\nname = 'served'\nversion = '1'\n"
     files = {"pyproject.toml": pyproject, "doubling.py": PIPELINE, **stacks}
-    with entered(write(tmp_path / "project", files)) as path:
+    stacks["stacks/mirroring.yaml"] = "extends: kserve\ndeployer:\n  canary: mirror\n"
+    with entered(write(tmp_path / "project", {**files, **stacks})) as path:
         yield path
 
 
@@ -187,3 +188,13 @@ def test_a_secret_in_a_deployers_settings_is_refused(project, capfd):
     error = capfd.readouterr().err
     assert "stacks/leaking.yaml:3: the setting 'environment' of deployer 'kserve' goes into exported files" in error
     assert "deployer.kubernetes_secrets" in error
+
+
+def test_kserve_has_no_mirror(project, capfd):
+    call_here("run", "doubling.py")
+    for words in (("export", "doubling.py:double", "-o", "out", "--stack"), ("stack", "check", "--offline")):
+        capfd.readouterr()
+        call_here(*words, "mirroring", code=2)
+        told = "".join(capfd.readouterr())
+        assert "KServe gives a canary a share of the requests, and no copies of them: take deployer.canary out" in told
+        assert "seldon or seldon-v2, which can mirror" in told

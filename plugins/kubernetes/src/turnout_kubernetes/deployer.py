@@ -346,9 +346,10 @@ class KubernetesDeployer(Deployer[SettingsT]):
                 if (kind, found["metadata"]["name"]) not in wanted:
                     self.cluster.delete(kind, found["metadata"]["name"])
                     unwatched |= kind == SERVICE_MONITOR
-        if unwatched and not self.cluster.list(SERVICE_MONITOR, MANAGED):
-            for found in self.cluster.list(PROMETHEUS_RULE, MANAGED):
-                self.cluster.delete(PROMETHEUS_RULE, found["metadata"]["name"])
+        settings = self.config.monitoring
+        ours = settings is None or settings.rules
+        if unwatched and ours and not self.cluster.list(SERVICE_MONITOR, MANAGED):
+            self.cluster.delete(PROMETHEUS_RULE, monitoring.RULES)
 
     def _status(self, main: Document) -> EndpointStatus:
         metadata = main["metadata"]
