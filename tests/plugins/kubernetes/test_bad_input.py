@@ -156,7 +156,7 @@ def test_what_seldon_v2_cannot_serve_and_what_it_warns_of():
     assert "Kafka" in seldon(every=two, pipeline=True).compile(sample_endpoint()).notes[0]
     (note,) = seldon(every=two, models="gs://bucket/models").compile(sample_endpoint()).notes
     assert note.startswith("put the folder mlserver to gs://bucket/models/")
-    for store in ("/srv/store", "file:///srv/store", '{"root": "s3://x"}'):
+    for store in ("/srv/store", "file:///srv/store", '{"root": "/srv/store"}', "{s3://x"):
         with pytest.raises(DeployError, match="is no URI of a bucket") as told:
             seldon(environment={"TURNOUT_STORE": store}).compile(sample_endpoint())
         assert "{models: s3://…}" in told.value.fix

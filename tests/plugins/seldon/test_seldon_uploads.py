@@ -64,7 +64,8 @@ def bucket(monkeypatch):
 @pytest.fixture
 def export(bucket, tmp_path, monkeypatch, capfd):
     """Export the endpoint into a folder; gives the notes."""
-    monkeypatch.setenv("TURNOUT_STORE", "s3://models/turnout")
+    endpoint = f"http://127.0.0.1:{bucket}"
+    monkeypatch.setenv("TURNOUT_STORE", json.dumps({"root": "s3://models/turnout", "endpoint": endpoint}))
     monkeypatch.setenv("TURNOUT_IMAGE", "registry.example/doubling:1")
     pyproject = "[project]\nname = 'served'\nversion = '1'\n"
     files = {"pyproject.toml": pyproject, "doubling.py": PIPELINE, "stacks/own.yaml": STACK.format(port=bucket)}

@@ -42,8 +42,8 @@ class KServeSettings(KubernetesSettings, frozen=True):
         """
         if self.canary == "mirror":
             raise ValueError(
-                "KServe gives a canary a share of the requests, and no copies of them: take deployer.canary out, or the "
-                "deployer seldon or seldon-v2, which can mirror"
+                "KServe gives a canary a share of the requests, and no copies of them: take deployer.canary out, "
+                "or use the deployer seldon or seldon-v2, which can mirror"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -210,7 +211,7 @@ class SeldonV2Deployer(KubernetesDeployer[SeldonV2Settings]):
         Raises:
             DeployError: where no address of the store says it.
         """
-        base = self.config.models or self.config.environment.get(pods.STORE, "")
+        base = self.config.models or _root(self.config.environment.get(pods.STORE, ""))
         if not _BUCKET.match(base):
             raise DeployError(
                 f"servers cannot fetch the model of the endpoint {endpoint.name}: "
@@ -222,3 +223,13 @@ class SeldonV2Deployer(KubernetesDeployer[SeldonV2Settings]):
             )
         folder = self._folder(endpoint)
         return f"{base.rstrip('/')}/{folder.partition('/')[2] if self.config.models else folder}"
+
+
+def _root(store: str) -> str:
+    """Where a store is that pods are told of: by its URL, or by a JSON object where it has more settings."""
+    if not store.startswith("{"):
+        return store
+    try:
+        return str(json.loads(store).get("root", ""))
+    except ValueError:
+        return store
