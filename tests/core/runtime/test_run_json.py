@@ -58,6 +58,15 @@ def test_what_the_first_worker_knows_is_kept(demo):
     assert document["format"] == 2
 
 
+def test_a_run_that_nobody_submits_has_the_tags_of_its_pipeline(demo):
+    """As one that a schedule of the engine starts: the plan alone knows them. What a run is given besides wins."""
+    demo.make(demo.step("extra"), tags={"team": "ops", "tier": "1"})
+    scheduled = demo.open()
+    assert scheduled.run.info.options.tags == {"team": "ops", "tier": "1"}
+    triggered = demo.open(run="run 2", tags={"tier": "2", "why": "again"})
+    assert triggered.run.info.options.tags == {"team": "ops", "tier": "2", "why": "again"}
+
+
 def test_it_wins_over_a_redeployed_plan_and_other_parameters(demo):
     params = (demo.declare("depth", "int", default=6),)
     old = demo.make(demo.step("show", value=demo.param("depth")), params=params)

@@ -141,7 +141,7 @@ class Launch:
         """
         options = msgspec.structs.replace(
             options,
-            tags={encodable(name): encodable(value) for name, value in {**self.plan.tags, **options.tags}.items()},
+            tags={encodable(name): encodable(value) for name, value in options.tags.items()},
             uuid=options.uuid or str(uuid.uuid4()),
             at=_time(options.at) if options.at else clock.now(),
             started_by=encodable(options.started_by or user()),

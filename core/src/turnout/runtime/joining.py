@@ -90,6 +90,7 @@ def _new_run(
     store: ArtifactStore[Any], plan: Plan, digest: str, run: str, engine_run: str, submission: Submission
 ) -> RunInfo:
     options = parameters.settle(submission.options)
+    options = msgspec.structs.replace(options, tags={**plan.tags, **options.tags})
     return RunInfo(
         id=run,
         project=plan.project,
