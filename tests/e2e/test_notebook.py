@@ -16,6 +16,8 @@ from nbclient import NotebookClient
 FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"
 CELLS = {
     "steps": """
+import sys
+
 from turnout import pipeline, step
 
 factor = 3
@@ -45,6 +47,7 @@ def sums(count: int = 3, by: int = 2):
     "value": "done['divide'].load()",
     "again": "factor = 4\nsums.run()['divide'].load()",
     "fails": "sums.run(by=0)",
+    "shell": "!{sys.executable} -c 'from turnout.cli import main; main()' runs show latest",
     "misuse": "sums.run(bye=0)",
 }
 
@@ -100,6 +103,13 @@ def test_a_failed_step_shows_its_own_lines_and_none_of_turnout(outputs: dict[str
     assert re.search(r"in divide\n    return sum\(values\) / by\n", text), "the cell's own line"
     assert "ZeroDivisionError: division by zero" in text
     assert "turnout/api" not in text
+
+
+def test_another_process_shows_the_lines_of_the_cell_as_well(outputs: dict[str, list[Any]]) -> None:
+    (shown,) = outputs["shell"]
+    text = shown.text.replace("\r\n", "\n")
+    assert re.search(r"in divide\n +return sum\(values\) / by\n", text), "the cell's own line"
+    assert "ZeroDivisionError: division by zero" in text
 
 
 def test_a_wrong_call_says_what_is_wrong_and_no_more(outputs: dict[str, list[Any]]) -> None:

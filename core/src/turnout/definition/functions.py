@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import sys
 import types
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import msgspec
 
 from turnout.base.canonical import digest
 from turnout.base.errors import DefinitionError
+from turnout.base.source_lines import Pickled, lines_of
 from turnout.definition.annotations import module_name
 from turnout.definition.places import defined, here, written
 from turnout.model.spec import Entrypoint
@@ -87,10 +89,8 @@ def entrypoint(function: Callable[..., Any], holder: object) -> Found:
     module, qualname = module_name(function.__module__), function.__qualname__
     if is_importable(function) and _reaches(function, holder):
         return Found(Entrypoint(module=module, qualname=qualname))
-    import cloudpickle
-
     try:
-        data = cloudpickle.dumps(function)
+        data = _pickled(function)
     except Exception as error:
         raise DefinitionError(
             f"{function.__name__} cannot be sent to a worker: {type(error).__name__}: {error}",
@@ -99,6 +99,22 @@ def entrypoint(function: Callable[..., Any], holder: object) -> Found:
             fix="move it to the top of a module, or let it open what it needs inside",
         ) from error
     return Found(Entrypoint(module=module, qualname=qualname, value=digest(data)), data)
+
+
+def _pickled(function: Callable[..., Any]) -> bytes:
+    """A function with all that it uses, and with the source lines of all code that travels so."""
+    import cloudpickle
+
+    codes: list[types.CodeType] = []
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, value: Any) -> Any:
+            if isinstance(value, types.CodeType):
+                codes.append(value)
+            return super().reducer_override(value)
+
+    Pickler(io.BytesIO()).dump(function)
+    return bytes(cloudpickle.dumps(Pickled(function, lines_of(codes))))
 
 
 def is_importable(function: Callable[..., Any]) -> bool:
