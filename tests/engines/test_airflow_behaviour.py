@@ -73,6 +73,8 @@ def test_a_timeout_and_a_failure_in_the_log(airflow_server: Any, started: Any, p
     recorded = {step["step"]: step for step in run["steps"]}
     assert recorded["loud"]["state"] == "failed"
     assert "cannot go on with 3 rows" in recorded["loud"]["error"]
+    assert (recorded["slow"]["state"], recorded["lost"]["state"]) == ("failed", "not run")
+    assert recorded["slow"]["error"].startswith("airflow says that it failed, and it left nothing on record")
 
 
 def test_ctrl_c_stops_the_run_in_airflow(airflow_server: Any, project: Project, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from installed import need
 
+from turnout.api.failure import failed
 from turnout.api.run import Run
 from turnout.base.errors import ConfigError, RunError
 from turnout.model.records import Options
@@ -100,6 +101,25 @@ def test_what_kubeflow_calls_a_success_is_none_where_a_step_failed(server: Any, 
     work(server, trial, launch, "run-0", "start", "fail")
     assert handle.wait(60) == "failed"
     assert launch.ended(handle).ended("succeeded") == "failed", "no word of Kubeflow's overrules the records"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_step_whose_pod_is_gone_has_failed(server: Any, trial: Trial) -> None:
+    """It left nothing on record; Kubeflow's API has the states of tasks by what is shown of them."""
+    launch = trial.launch("broken_branch")
+    handle = launch.submit({}, Options())
+    work(server, trial, launch, "run-0", "start")
+    states = {"start": "SUCCEEDED", "fail": "FAILED", "lost": "PENDING", "fail-driver": "SUCCEEDED"}
+    details = [{"display_name": name, "state": state} for name, state in states.items()]
+    server.runs["run-0"].update(state="FAILED", run_details={"task_details": details})
+    assert handle.wait(60) == "failed"
+    run = Run(handle.run_id, workspace=trial.workspace)
+    assert {step.name: step.state for step in run if step.name in states} == {
+        "start": "succeeded",
+        "fail": "failed",
+        "lost": "not run",
+    }
+    assert "kubeflow says that it failed" in str(failed(run, "failed"))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -27,12 +27,14 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 from rigs import faults
 
+from turnout.base import names
 from turnout.base.errors import ArtifactError, RunError
 from turnout.base.identity import run_id
+from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.hookspecs import hookimpl
-from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle
+from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus, StepStatus
 from turnout.model.capability import Capability, Support
 from turnout.model.forms import KEYS, RESERVED
 from turnout.model.inputs import Element
@@ -43,6 +45,7 @@ from turnout.runtime import sealed
 from turnout.stores import layout
 
 MISCHIEF = ("nothing", "nothing", "twice", "again", "killed", "zombie")
+FAILED = "failed steps"
 POINTS = 8
 """Points at which a call is killed or held up; see :class:`rigs.faults.FaultyConfig`."""
 SHADOWS = ("corpus_pipelines", "random", "secrets", "token", "yaml", "pluggy")
@@ -85,6 +88,13 @@ class HostileOrchestrator(Orchestrator[HostileConfig]):
         """Start the run in a thread, under an id that no file system, shell or URL would like."""
         native = f"manual__2026-03-01T06:00:00.123456+00:00/é ☃ %2e../{uuid.uuid4()}"
         return HostileRun(self.config, plan, native, submission, store)
+
+    def status(self, plan: Plan, engine_run: str) -> RunStatus:
+        """Which steps failed for good: of one that was killed, nobody else knows."""
+        failed = _log(self.config, plan, engine_run, FAILED, None)
+        labels = failed.read_text().splitlines() if failed.exists() else ()
+        steps = (StepStatus(step=step, index=index, state="failed") for step, index in map(step_of, labels))
+        return RunStatus(state="unknown", steps=tuple(steps))
 
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
         """What all calls of a step printed."""
@@ -243,6 +253,8 @@ class HostileRun(RunHandle):
                 return result.state
             if self._cancelled.is_set() or (result is not None and not result.retryable):
                 break
+        with self._log(FAILED, None).open("a") as failed:
+            failed.write(f"{names.label(step.name, index)}\n")
         return "failed"
 
     def _once(self, step: StepPlan, index: int | None, drawn: random.Random) -> StepResult | None:

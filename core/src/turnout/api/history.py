@@ -18,7 +18,7 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.model import records
 from turnout.model.documents import read_info, read_record
 from turnout.model.plan import Plan
-from turnout.model.records import Attempt, Record, RunInfo
+from turnout.model.records import Attempt, Failure, Record, RunInfo
 from turnout.runtime.state import marks_of
 from turnout.stores import layout
 
@@ -29,7 +29,8 @@ _WITH_STEP = re.compile(r"(?P<run>latest|[a-z2-7]{4,20})[:/](?P<step>.+)\Z")
 class StepSummary(msgspec.Struct, frozen=True):
     """A step, or an element of a mapped step, of a run: its record if it is committed, and its attempts in order.
 
-    ``damaged`` is why there is no record although the step was committed.
+    ``damaged`` is why there is no record although the step was committed; ``lost`` why it failed, where it has left
+    nothing on record.
     """
 
     step: str
@@ -37,6 +38,14 @@ class StepSummary(msgspec.Struct, frozen=True):
     record: Record | None
     attempts: tuple[Attempt, ...]
     damaged: ArtifactError | None = None
+    lost: Failure | None = None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it failed for good; None where it is committed."""
+        if self.record is not None:
+            return None
+        return self.attempts[-1].failure if self.attempts else self.lost
 
     @property
     def label(self) -> str:

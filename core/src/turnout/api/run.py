@@ -14,6 +14,7 @@ import msgspec
 
 from turnout.api import allowed
 from turnout.api.history import StepSummary, find_run, step_summaries
+from turnout.api.lost import with_lost
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
@@ -77,7 +78,8 @@ class Run:
     @cached_property
     def _summaries(self) -> dict[tuple[str, int | None], StepSummary]:
         found = step_summaries(self.workspace.store, self.plan, self.id, self.known, attempted=self.attempted)
-        return {(one.step, one.index): one for one in found}
+        summaries = {(one.step, one.index): one for one in found}
+        return with_lost(self, summaries) if self.attempted else summaries
 
     def refresh(self) -> Run:
         """Forget what was read, so that the next look sees what has come since."""

@@ -272,7 +272,11 @@ class StepRun:
         if self.plan.kind != "task" or self.summary is None:
             return False
         record = self.summary.record
-        return bool(self.summary.attempts) if record is None else record.attempt is not None and record.sealed
+        return (
+            bool(self.summary.attempts or self.summary.lost)
+            if record is None
+            else record.attempt is not None and record.sealed
+        )
 
     def log_lines(self) -> Iterator[str]:
         """The lines that the step, or the element, printed or said by ``logging``, all attempts in order.

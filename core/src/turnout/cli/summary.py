@@ -48,9 +48,7 @@ def step_document(step: StepRun) -> dict[str, Any]:
 
 def _failure(step: StepRun) -> Failure | None:
     """Why a step failed for good."""
-    if step.summary is None or step.summary.record is not None or not step.summary.attempts:
-        return None
-    return step.summary.attempts[-1].failure
+    return None if step.summary is None else step.summary.failure
 
 
 def run_document(run: Run, state: str) -> dict[str, Any]:

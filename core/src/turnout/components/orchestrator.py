@@ -26,11 +26,15 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A step as its engine sees it now."""
+    """A step as its engine sees it now; ``failed`` is one that was called, not one that waits for what failed.
+
+    Without an index, of a mapped step, it is all elements together. ``message`` is what else the engine says.
+    """
 
     step: str
     index: int | None = None
     state: State | Literal["waiting", "running"] = "waiting"
+    message: str = ""
 
 
 class RunStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,8 @@ from typing import IO, Any, NamedTuple, Protocol
 
 import msgspec
 
-from turnout.base import canonical, names
+from turnout.base import canonical, clock, names
+from turnout.engines import processes
 from turnout.model.records import Record, StepResult, Submission
 
 LOGS = "TURNOUT_LOGS"
@@ -49,6 +50,21 @@ def step_command(plan: str, engine_run: str, step: str, index: int | None = None
     """
     element = () if index is None else ("--index", str(index))
     return [*command("step", plan, engine_run), "--step", step, *element, *more]
+
+
+def lost_command(
+    plan: str, engine_run: str, step: str, index: int | None, process: Process, message: str, *more: str
+) -> list[str]:
+    """The command that puts on record how a call of a step ended that could not say so itself.
+
+    Args:
+        process: the call.
+        message: how it ended.
+    """
+    words = step_command(plan, engine_run, step, index, *more)
+    words[words.index("step")] = "lost"
+    kind = "Timeout" if process.timed_out else "ProcessDied"
+    return [*words, "--started", process.started, "--kind", kind, "--message", message]
 
 
 def finish_command(plan: str, engine_run: str, *more: str) -> list[str]:
@@ -106,6 +122,7 @@ class Process:
         timeout: float | None = None,
     ) -> None:
         self.timed_out = False
+        self.started = clock.now()
         self._outputs = outputs
         self._timeout = timeout
         self._process = subprocess.Popen(
@@ -125,10 +142,11 @@ class Process:
             timer.start()
         try:
             assert self._process.stdout is not None
-            for line in self._process.stdout:
-                for output in self._outputs:
-                    output.write(line)
-                    output.flush()
+            with self._process.stdout as lines:
+                for line in lines:
+                    for output in self._outputs:
+                        output.write(line)
+                        output.flush()
             code = self._process.wait()
         except BaseException:
             self.kill()
@@ -138,6 +156,13 @@ class Process:
             if timer is not None:
                 timer.cancel()
         return code if code >= 0 else Exit.RETRY
+
+    @property
+    def death(self) -> str:
+        """How it ended, in words: for one that did not say so itself."""
+        if self.timed_out:
+            return f"was stopped at its timeout of {self._timeout:g} seconds"
+        return processes.death(self._process.wait())
 
     def kill(self) -> None:
         """End the process and all it started."""
@@ -240,8 +265,13 @@ def call(
         process = Process(command, environ, outputs, timeout)
         with _stopped_with_this(process):
             code = process.wait()
-        if process.timed_out:
-            print(f"turnout: {step} took longer than the {timeout:g} seconds it has", file=sys.stderr)
+        if step and not outcome.exists():
+            message = f"{names.label(step, index)}{' ' if process.timed_out else ': '}{process.death}"
+            for output in outputs:
+                output.write(f"turnout: {message}\n".encode())
+                output.flush()
+            lost = lost_command(plan, engine_run, step, index, process, message, *more)
+            code = subprocess.run(lost, env=environ, check=False, stdout=subprocess.DEVNULL).returncode
         if not step and code == Exit.COMMITTED and ENGINE_RUN in environ:
             finished(Path(environ[LOGS]))
         result = msgspec.json.decode(outcome.read_bytes(), type=StepResult) if outcome.exists() else None

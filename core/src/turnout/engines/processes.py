@@ -15,6 +15,15 @@ GRACE = 2.0
 """Seconds between asking processes to stop and killing them."""
 
 
+def death(code: int) -> str:
+    """How a process ended, in words, by its exit code; a negative one is the signal that killed it."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"its process was killed by {name}{hint}"
+    return f"its process ended with exit code {code}"
+
+
 def mark(family: str, name: str) -> dict[str, str]:
     """The variable by which a process and all it starts are found: by *family* or by *name*, both unique."""
     inherited = os.environ.get(VARIABLE, "")

@@ -32,8 +32,8 @@ from turnout.engines.workers import Worker, WorkerKind, opening_of
 from turnout.model.plan import StepPlan
 from turnout.model.records import Failure, Isolation, StepResult
 from turnout.runtime import bundle, sealed
-from turnout.runtime.attempt import Attempt
-from turnout.runtime.decision import result_of, settle_here
+from turnout.runtime.attempt import give_up
+from turnout.runtime.decision import settle_here
 from turnout.runtime.failures import FINAL
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.joining import join
@@ -114,7 +114,10 @@ class Server:
             if isinstance(answer, Lost):
                 with os.fdopen(open_log(log, APPEND), "ab") as file:
                     file.write(f"turnout: {answer.message}\n".encode(errors="backslashreplace"))
-        return answer if isinstance(answer, StepResult) else self._give_up(step, request.index, started, answer)
+        if isinstance(answer, StepResult):
+            return answer
+        failure = Failure(type=answer.kind, message=answer.message, retryable=answer.retryable)
+        return give_up(self._session, step, request.index, started, failure)
 
     def close(self) -> None:
         """End the worker, with what it runs."""
@@ -156,15 +159,6 @@ class Server:
                     if answer.state == "failed":
                         self.close()
                         return Lost(answer.message, "NoWorker", retryable=False)
-
-    def _give_up(self, step: StepPlan, index: int | None, started: str, lost: Lost) -> StepResult:
-        """The end of a step that was lost: as committed, where it came that far."""
-        record = self._session.run.record(step.name, index)
-        if record is not None:
-            return result_of(record, adopted=False)
-        failure = Failure(type=lost.kind, message=lost.message, retryable=lost.retryable)
-        Attempt(self._session, step, index, started).lose(failure)
-        return StepResult(state="failed", retryable=lost.retryable, message=lost.message)
 
     @contextlib.contextmanager
     def _log(self, request: Request) -> Iterator[Path]:

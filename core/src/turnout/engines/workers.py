@@ -100,12 +100,7 @@ class Worker:
 
     def death(self) -> str:
         """How the process ended, in words."""
-        code = self._process.wait()
-        if code < 0:
-            name = signal.Signals(-code).name
-            hint = " (out of memory?)" if name == "SIGKILL" else ""
-            return f"its process was killed by {name}{hint}"
-        return f"its process ended with exit code {code}"
+        return processes.death(self._process.wait())
 
     def release(self) -> None:
         """Let an idle worker end by itself; :meth:`close` waits for it."""

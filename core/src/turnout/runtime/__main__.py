@@ -73,19 +73,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m turnout.runtime", description="What an engine calls.")
     commands = parser.add_subparsers(dest="command", required=True)
     step = commands.add_parser("step", help="run one step of a run, or one element of a mapped step")
+    lost = commands.add_parser("lost", help="put on record that a call of a step died before it could say how it ended")
     finish = commands.add_parser("finish", help="mark the end of a run")
-    for command in (step, finish):
+    for command in (step, lost, finish):
         command.add_argument("--plan", required=True, help="the digest of the plan")
         command.add_argument("--engine-run", required=True, help="the engine's own id of the run")
         command.add_argument("--outcome", type=Path, help="also write the outcome to this file")
         command.add_argument(
             "--bundle", type=Path, help="a folder that holds plan and code, and says where the store is"
         )
-    step.add_argument("--step", required=True, help="the step's name")
-    step.add_argument("--index", type=int, help="the element of a mapped step, from 0")
-    step.add_argument(
-        "--record", type=Path, help="also write the record that stands, and the store's address, to this file"
-    )
+    for command in (step, lost):
+        command.add_argument("--step", required=True, help="the step's name")
+        command.add_argument("--index", type=int, help="the element of a mapped step, from 0")
+        command.add_argument(
+            "--record", type=Path, help="also write the record that stands, and the store's address, to this file"
+        )
+    for name, text in (("started", "when it began"), ("kind", "what ended it"), ("message", "how it ended")):
+        lost.add_argument(f"--{name}", required=True, help=text)
     finish.add_argument("--cancelled", action="store_true", help="the run was stopped on purpose")
     return parser
 
@@ -122,7 +126,9 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
         bundle.upload(options.bundle, options.plan, store)
     session = join(store, options.plan, options.engine_run, parse_submission(os.environ.get(VARIABLE)))
     try:
-        return _finish(session, options) if options.command == "finish" else _step(session, options, given)
+        if options.command == "finish":
+            return _finish(session, options)
+        return _lost(session, options) if options.command == "lost" else _step(session, options, given)
     except Exception as error:
         return _failed(error, session.components.redactor.text)
     finally:
@@ -150,6 +156,20 @@ def _step(session: Session, options: argparse.Namespace, given: list[str]) -> St
     result = run_step(session, options.step, options.index)
     if result.state == "failed" or result.adopted:
         print(f"turnout: {result.message}", file=sys.stderr)
+    return _recorded(session, options, result)
+
+
+def _lost(session: Session, options: argparse.Namespace) -> StepResult:
+    from turnout.model.records import Failure
+    from turnout.runtime.attempt import give_up
+
+    failure = Failure(type=options.kind, message=options.message)
+    step = session.run.plan.by_name[options.step]
+    return _recorded(session, options, give_up(session, step, options.index, options.started, failure))
+
+
+def _recorded(session: Session, options: argparse.Namespace, result: StepResult) -> StepResult:
+    """The result, once the record that stands is in the file asked for."""
     if result.state != "failed" and options.record:
         record = session.run.record(options.step, options.index) or session.run.record(options.step, None)
         options.record.write_bytes(canonical.encode({"store": session.run.store.address, "record": record}))

@@ -25,6 +25,15 @@ from turnout.stores import layout
 from turnout.tracking.report import Report
 
 
+def give_up(session: Session, step: StepPlan, index: int | None, started: str, failure: Failure) -> StepResult:
+    """End an attempt whose process is gone: as committed, where it came that far, else failed."""
+    record = session.run.record(step.name, index)
+    if record is not None:
+        return result_of(record, adopted=False)
+    Attempt(session, step, index, started).lose(failure)
+    return StepResult(state="failed", retryable=failure.retryable, message=failure.message)
+
+
 class Attempt:
     """One attempt at a step, or at an element of a mapped step.
 

@@ -185,6 +185,7 @@ class OrchestratorSuite(Suite):
         assert lengths == case.elements
         decided = {step: one.decision for step, one in found.items() if one.decision is not None}
         assert decided == case.decisions
+        assert_failures_are_shown(run)
         assert_records_keep_the_rules(run)
         assert_no_secret(trial, run)
         keep = SCRATCH not in case.params.values()
@@ -286,12 +287,20 @@ def assert_value(trial: Trial, run: Run, place: str, value: Any) -> None:
     assert step.outputs[output].digests == trial.expected_digests(run, step.name, output, value), place
 
 
+def assert_failures_are_shown(run: Run) -> None:
+    """See that what failed is told from what waited for it, also where its process was killed: by an attempt that
+    whoever started it puts on record, or by what ``status`` says of the step."""
+    for step in run:
+        if all(run[name].state in {"succeeded", "skipped"} for name in step.plan.upstream):
+            assert step.state != "not run", f"{step.label} failed, and nothing says so"
+
+
 def assert_records_keep_the_rules(run: Run) -> None:
     """See that commits are made as they must be, whoever called the runtime."""
     for (step, index), summary in run.summaries.items():
         record = summary.record
         if record is None:
-            assert summary.attempts, f"{summary.label} left a folder without a record or an attempt"
+            assert summary.attempts or summary.lost, f"{summary.label} left a folder without a record or an attempt"
             assert all(attempt.state == "failed" for attempt in summary.attempts), summary.label
             continue
         assert (record.run, record.plan, record.step, record.index) == (run.id, run.info.plan, step, index)

@@ -32,7 +32,6 @@ _OVER = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"}
 _STEPS: dict[str, Any] = {
     "success": "succeeded",
     "failed": "failed",
-    "upstream_failed": "failed",
     "skipped": "skipped",
     "running": "running",
 }

@@ -23,6 +23,7 @@ from turnout.plugin_api import (
 )
 from turnout_kubeflow import inputs
 from turnout_kubeflow.options import PipelineOptions, TaskOptions
+from turnout_kubeflow.pipeline import tasks_of
 from turnout_kubeflow.platform import unknown_secrets
 from turnout_kubeflow.publishing import Publication, published_name
 from turnout_kubeflow.remote import RUNS, Server, page
@@ -139,7 +140,8 @@ class KubeflowOrchestrator(Compiling[KubeflowSettings]):
         return Publication(Server(self.config), self.config, plan).remove()
 
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
-        return RunStatus(state=Server(self.config).state(engine_run))
+        steps = {task: step for step, task in tasks_of(plan, self.config).items()}
+        return Server(self.config).status(engine_run, steps)
 
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
         """Kubeflow's API gives out no logs; says where they are.

@@ -319,6 +319,13 @@ def _place(task: Document, name: str, given: Document) -> None:
     task["taskInfo"], task["inputs"] = {"name": name}, given
 
 
+def tasks_of(plan: Plan, settings: CompileSettings) -> dict[str, str]:
+    """The task of each step by its name, as the specification has them."""
+    builder = Builder(plan, settings, timed=True)
+    builder.document()
+    return builder.tasks
+
+
 def _retry_policy(step: StepPlan) -> Document:
     """How often a task is tried again.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from turnout.plugin_api import ConfigError, HttpApi, NotFound, RunState
+from turnout.plugin_api import ConfigError, HttpApi, NotFound, RunState, RunStatus, StepStatus
 from turnout_kubeflow.settings import KubeflowSettings
 
 RUNS = "runs/details/"
@@ -25,6 +26,9 @@ _STATES: dict[str, RunState] = {
     "FAILED": "failed",
     "CANCELED": "cancelled",
 }
+
+
+_TASKS: dict[str, Any] = {"SUCCEEDED": "succeeded", "SKIPPED": "skipped", "FAILED": "failed", "RUNNING": "running"}
 
 
 class Server(HttpApi):
@@ -108,14 +112,30 @@ class Server(HttpApi):
 
     def state(self, engine_run: str) -> RunState:
         """What Kubeflow says of a run; ``unknown`` where it has none."""
+        return self.status(engine_run, {}).state
+
+    def status(self, engine_run: str, steps: Mapping[str, str]) -> RunStatus:
+        """What Kubeflow says of a run and its tasks; ``unknown`` where it has none.
+
+        Args:
+            steps: the step of each task, by the task's name. Kubeflow tells of a mapped step as a whole.
+        """
         try:
-            return _STATES.get(self.call("GET", f"/runs/{engine_run}")["state"], "running")
+            run = self.call("GET", f"/runs/{engine_run}")
         except NotFound:
-            return "unknown"
+            return RunStatus(state="unknown")
+        tasks = (run.get("run_details") or {}).get("task_details") or ()
+        told = {steps[task["display_name"]]: task for task in tasks if task.get("display_name") in steps}
+        return RunStatus(state=_STATES.get(run["state"], "running"), steps=tuple(starmap(_step, told.items())))
 
     def stop(self, engine_run: str) -> None:
         """Ask Kubeflow to stop a run."""
         self.call("POST", f"/runs/{engine_run}:terminate", again=True)
+
+
+def _step(step: str, task: Mapping[str, Any]) -> StepStatus:
+    message = (task.get("error") or {}).get("message", "")
+    return StepStatus(step=step, state=_TASKS.get(task.get("state", ""), "waiting"), message=message)
 
 
 def page(settings: KubeflowSettings, place: str) -> str:

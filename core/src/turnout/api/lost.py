@@ -1,0 +1,95 @@
+"""Steps that failed without a trace on record: killed with all that could have written it down.
+
+An attempt is written down when it ends. Where a step's process was killed and whoever started it with it (a worker that
+is gone, a pod that was evicted), only the engine knows that it was called, and is asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from turnout.api.history import StepSummary
+from turnout.base import names
+from turnout.base.errors import TurnoutError
+from turnout.components.orchestrator import StepStatus
+from turnout.model.inputs import Element
+from turnout.model.records import Failure
+from turnout.runtime.state import newest_mark
+
+if TYPE_CHECKING:
+    from turnout.api.run import Run
+
+Place = tuple[str, "int | None"]
+Summaries = Mapping[Place, StepSummary]
+
+
+def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
+    """What every step left behind, and what its engine says of those that left nothing, in the plan's order.
+
+    An engine that does not answer is named on standard error: all that is on record is shown without it.
+    """
+    places = {step.name: tuple(_open(run, step.name, summaries)) for step in run.plan.steps}
+    labels = [names.label(*place) for several in places.values() for place in several]
+    if not labels or _was_stopped(run):
+        return {**summaries}
+    try:
+        steps = run.workspace.ask_engine(run.info).steps
+    except TurnoutError as error:
+        shown = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+        print(f"turnout: what became of {shown} is not known: {error.what}", file=sys.stderr)
+        steps = ()
+    lost: dict[Place, StepSummary] = {}
+    for said in steps:
+        if said.state == "failed":
+            for place in places.get(said.step, ()):
+                if said.index in {None, place[1]}:
+                    lost[place] = StepSummary(*place, None, (), lost=_failure(run, said, place))
+    position = {step.name: number for number, step in enumerate(run.plan.steps)}
+    found = {**summaries, **lost}
+    order = sorted(found, key=lambda place: (position[place[0]], -1 if place[1] is None else place[1]))
+    return {place: found[place] for place in order}
+
+
+def _open(run: Run, name: str, summaries: Summaries) -> Iterator[Place]:
+    """The step, or its elements, that left nothing though it may have been called: what it needs is committed."""
+    step = run.plan.by_name[name]
+    if (name, None) in summaries or not all(_is_committed(run, one, summaries) for one in step.upstream):
+        return
+    if step.mapped:
+        yield from ((name, index) for index in range(_count(run, name, summaries)) if (name, index) not in summaries)
+    else:
+        yield name, None
+
+
+def _is_committed(run: Run, name: str, summaries: Summaries) -> bool:
+    """Whether a step is committed; of a mapped one, any element: each is waited for by its own."""
+    if run.plan.by_name[name].mapped:
+        return any(one.record is not None for (step, _), one in summaries.items() if step == name)
+    one = summaries.get((name, None))
+    return one is not None and one.record is not None
+
+
+def _count(run: Run, name: str, summaries: Summaries) -> int:
+    """How many elements a mapped step has, as far as that is on record."""
+    source = next(given.source for given in run.plan.by_name[name].inputs.values() if isinstance(given.source, Element))
+    if run.plan.by_name[source.step].mapped:
+        return _count(run, source.step, summaries)
+    one = summaries.get((source.step, None))
+    return 0 if one is None or one.record is None else one.record.elements.get(source.output, 0)
+
+
+def _was_stopped(run: Run) -> bool:
+    """Whether the run was stopped on purpose: engines call failed what they stop, and what they never began."""
+    mark = newest_mark(run.workspace.store, run.info.project, run.id).mark
+    return mark is not None and (mark.kind == "cancel" or mark.state == "cancelled")
+
+
+def _failure(run: Run, said: StepStatus, place: Place) -> Failure:
+    word = f" ({said.message})" if said.message else ""
+    return Failure(
+        type="Lost",
+        message=f"{run.info.orchestrator} says that it failed{word}, and it left nothing on record: its process was "
+        f"killed, or could not begin\n  see its log: turnout runs logs {run.id[:8]} {names.label(*place)}",
+    )

@@ -1,0 +1,139 @@
+"""Steps that left nothing on record: whether they failed, or were never called, only their engine knows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from projects import HERE, IN_PROCESS, call_here, entered, write_project
+
+import turnout
+from turnout.base import clock
+from turnout.base.errors import ConfigError
+from turnout.components.orchestrator import RunStatus, StepStatus
+from turnout.engines.local.adapter import LocalOrchestrator
+from turnout.model.records import Mark
+from turnout.runtime.state import append_mark
+
+FLOW = """\
+from turnout import pipeline, step
+
+
+@step
+def numbers() -> list[int]:
+    return [1, 2, 3]
+
+
+@step
+def double(number: int) -> int:
+    return 2 * number // (number - 2)
+
+
+@step
+def fit() -> int:
+    raise ValueError
+
+
+@step
+def after(model: int) -> int:
+    return model
+
+
+@pipeline
+def flow():
+    double.map(numbers())
+    after(fit())
+"""
+SAID = (
+    StepStatus(step="numbers", state="succeeded"),
+    StepStatus(step="double", index=0, state="succeeded"),
+    StepStatus(step="double", index=1, state="failed"),
+    StepStatus(step="fit", state="failed", message="OOMKilled"),
+    StepStatus(step="after", state="waiting"),
+)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with a run of which `fit` and `double.1` left nothing, as where a pod is evicted."""
+    root = tmp_path_factory.mktemp("lost") / "lost"
+    write_project(root, {"flow.py": FLOW, "stacks/here.yaml": IN_PROCESS}, name="lost", dependencies=(), more=HERE)
+    with entered(root):
+        call_here("run", "flow.py", code=1)
+        for folder in root.rglob("attempts"):
+            if folder.parent.name in {"fit", "double.1"}:
+                shutil.rmtree(folder)
+        yield root
+
+
+def says(monkeypatch, *steps: StepStatus) -> list[str]:
+    """Let the engine say this of the steps of any run; returns which runs it is asked about."""
+    asked: list[str] = []
+
+    def status(_self, _plan, engine_run):
+        asked.append(engine_run)
+        return RunStatus(state="failed", steps=steps)
+
+    monkeypatch.setattr(LocalOrchestrator, "status", status)
+    return asked
+
+
+def states() -> dict[str, str]:
+    return {part.label: part.state for step in turnout.Run("latest") for part in step.parts}
+
+
+@pytest.mark.parametrize(
+    "said", [SAID, (*SAID[:1], StepStatus(step="double", state="failed"), *SAID[3:])], ids=["by element", "as a whole"]
+)
+def test_what_the_engine_saw_fail_has_failed(project: Path, monkeypatch, capsys, said):
+    asked = says(monkeypatch, *said)
+    assert list(states().items()) == [
+        ("numbers", "succeeded"),
+        ("double.0", "succeeded"),
+        ("double.1", "failed"),
+        ("double.2", "succeeded"),
+        ("fit", "failed"),
+        ("after", "not run"),
+    ]
+    assert len(asked) == 1
+    call_here("runs", "show", "latest", "--json")
+    shown = {(one["step"], one["index"]): one for one in json.loads(capsys.readouterr().out)["steps"]}
+    assert (shown["fit", None]["state"], shown["fit", None]["attempts"]) == ("failed", 0)
+    assert "OOMKilled" in shown["fit", None]["error"]
+    assert (shown["double", 1]["state"], shown["after", None]["state"]) == ("failed", "not run")
+
+
+def test_it_is_said_in_one_line_where_its_log_is(project: Path, monkeypatch, capsys, snapshot):
+    says(monkeypatch, *SAID)
+    capsys.readouterr()
+    call_here("runs", "show", "latest")
+    call_here("runs", "show", "latest", "fit")
+    out = re.sub(r"\d+\.\d s", "T s", capsys.readouterr().out)
+    run = turnout.Run("latest").id
+    out = out.replace(run, "RUN").replace(run[:8], "RUN")
+    assert out[out.index("\n\n") :] == snapshot
+
+
+def test_an_engine_that_does_not_answer_hides_nothing(project: Path, monkeypatch, capsys):
+    def status(*_):
+        raise ConfigError("no Airflow answers at http://localhost:1", fix="start it")
+
+    monkeypatch.setattr(LocalOrchestrator, "status", status)
+    assert states()["fit"] == "not run"
+    said = "turnout: what became of double.1, fit is not known: no Airflow answers at http://localhost:1\n"
+    assert capsys.readouterr().err == said
+
+
+def test_what_was_stopped_on_purpose_has_not_failed(project: Path, monkeypatch):
+    """Airflow calls failed whatever it stops, and what it had not begun."""
+    says(monkeypatch, *SAID)
+    run = turnout.Run("latest")
+    append_mark(run.workspace.store, run.info.project, run.id, Mark(kind="cancel", time=clock.now()))
+    try:
+        assert states()["fit"] == "not run"
+    finally:
+        (newest,) = [path for path in project.rglob("marks/*.json") if b'"cancel"' in path.read_bytes()]
+        newest.unlink()
