@@ -6,12 +6,16 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from waiting import until
 
+from turnout.model.plan import Component, Worker
 from turnout.plugin_api import ConfigError, RunError
-from turnout_airflow.trial import Trial, airflow
+from turnout.testing.plans import sample_plan, sample_step
+from turnout_airflow.settings import AirflowSettings
+from turnout_airflow.trial import Trial, airflow, see_secrets
 
 STAND_IN = """\
 #!{python}
@@ -63,6 +67,29 @@ def gone(pid):
     return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True).stdout[
         :1
     ] in {"", "Z"}
+
+
+def test_a_secret_that_was_exported_after_up_is_told_before_a_run_starts(home, port, python, monkeypatch):
+    """A server has the variables of its start; a run would wait for its step to fail."""
+    worker = Worker(secrets=Component(type="env", config={"prefix": "DEMO_"}))
+    step = sample_step("fetch", secrets={"password": "warehouse"})
+    plan = sample_plan(sample_step("load"), step, worker=worker)
+    settings = AirflowSettings(dags_folder=str(home / "dags"), url=f"http://127.0.0.1:{port}")
+    see_secrets(plan, settings)  # no server of `up` is there
+    up = ("up", "--home", home, "--port", port, "--python", python)
+    assert call(*up).exit_code == 0
+    monkeypatch.setenv("DEMO_warehouse", "hunter2")
+    see_secrets(plan, msgspec.structs.replace(settings, url="http://127.0.0.1:9"))  # another one
+    with pytest.raises(ConfigError) as caught:
+        see_secrets(plan, settings)
+    assert str(caught.value) == (
+        f"steps.py:7: the Airflow at {settings.url} does not have the variable DEMO_warehouse: the secret 'warehouse' of fetch\n"
+        "  why: a server has the variables that were set when it was started\n"
+        f"  fix: export DEMO_warehouse=…; turnout airflow down --home {home}; turnout airflow up --home {home} --port {port}"
+    )
+    call("down", "--home", home)
+    assert call(*up).exit_code == 0
+    see_secrets(plan, settings)
 
 
 def test_up_twice_and_down(home, port, python):

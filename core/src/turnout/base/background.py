@@ -38,6 +38,19 @@ class Background:
         """The names of those of the started processes that still run."""
         return tuple(name for name, one in self._read().get("processes", {}).items() if _alive(one))
 
+    def environ(self, name: str) -> Mapping[str, str] | None:
+        """The variables that a process was started with; None where it does not run, or may not be asked."""
+        import psutil
+
+        one = self._read().get("processes", {}).get(name)
+        if one is None or not _alive(one):
+            return None
+        try:
+            found: dict[str, str] = psutil.Process(one["pid"]).environ()
+        except psutil.Error:
+            return None
+        return found
+
     def start(
         self, name: str, command: Sequence[str], log: Path, environ: Mapping[str, str], **noted: Any
     ) -> subprocess.Popen[bytes]:

@@ -84,6 +84,11 @@ class TrialServers(ABC):
                 self._start(port, python)
             return str(self._background.known["url"])
 
+    def environ_at(self, url: str, server: str) -> Mapping[str, str] | None:
+        """The variables that a server was started with; None where other servers, or none, are at *url*."""
+        there = self._background.known.get("url") == url.rstrip("/")
+        return self._background.environ(server) if there else None
+
     def down(self) -> list[str]:
         """Stop what :meth:`up` started and return the names of what was still running."""
         return self._background.stop() if self.home.is_dir() else []

@@ -58,7 +58,8 @@ class WorkerComponents:
             raise ConfigError(
                 f"the secret {name!r} is not there",
                 why=f"looked for {self.secret_store.hint(name)}",
-                fix="create it where the step runs, or choose another secret store in the stack",
+                fix="create it where the step runs (restart a server that has started before: it keeps its variables), "
+                "or choose another secret store in the stack",
             )
         value = value.rstrip("\r\n")
         self.secrets_seen.add(value)

@@ -142,6 +142,9 @@ class AirflowOrchestrator(Orchestrator[AirflowSettings]):
     def _place(self, file: DagFile, files: Mapping[str, bytes], store: ArtifactStore[Any], api: Api | None) -> str:
         """Place a DAG file, and, where there is an API to ask, wait until this very version is parsed; activate it."""
         if api is not None:
+            from turnout_airflow.trial import see_secrets
+
+            see_secrets(file.plan, self.config)
             api.see_pools(file.plan)
         files = {"environment.json": pretty(store.environment()), **files}
         placed = self._folder().place(file.dag_id, files, _name(file.plan))

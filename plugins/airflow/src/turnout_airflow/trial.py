@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
-from turnout.plugin_api import TrialServers, trial_command
+from turnout.plugin_api import ConfigError, Plan, TrialServers, secret_variables, trial_command
+from turnout_airflow.settings import AirflowSettings
 
 
 class Trial(TrialServers):
@@ -70,3 +73,27 @@ class Trial(TrialServers):
 
 
 airflow = trial_command(Trial)
+
+
+def see_secrets(plan: Plan, settings: AirflowSettings) -> None:
+    """See that an Airflow of ``turnout airflow up`` has the variables in which the secrets of steps lie.
+
+    Raises:
+        ConfigError: when it was started without one.
+    """
+    home = Path(settings.dags_folder).parent
+    environ = Trial(home).environ_at(settings.url, "scheduler") if settings.launch == "python" else None
+    if environ is None:
+        return
+    for step in plan.steps:
+        for secret, variable in (secret_variables(plan, step) or {}).items():
+            if variable not in environ:
+                given = f" --home {shlex.quote(str(home))}"
+                port = settings.url.rstrip("/").rpartition(":")[2]
+                raise ConfigError(
+                    f"the Airflow at {settings.url} does not have the variable {variable}: the secret {secret!r} of "
+                    f"{step.name}",
+                    where=step.where,
+                    why="a server has the variables that were set when it was started",
+                    fix=f"export {variable}=…; turnout airflow down{given}; turnout airflow up{given} --port {port}",
+                )
