@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from projects import call, write_project
+from projects import answer_here as call
+from projects import entered, write_project
 
 PIPELINE = """\
 import os
@@ -44,28 +46,29 @@ OTHER = "extends: local\norchestrator: {type: local, instance: other}\nartifact_
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return write_project(tmp_path, {"work.py": PIPELINE, "other.yaml": OTHER}, name="verified")
+def project(tmp_path) -> Iterator[Path]:
+    root = write_project(tmp_path / "verified", {"work.py": PIPELINE, "other.yaml": OTHER}, name="verified")
+    with entered(root):
+        yield root
 
 
 def run(*arguments: str, **environ: str) -> str:
-    return json.loads(call(".", "run", "work.py", "--json", *arguments, **environ).stdout)["run"]
+    return json.loads(call("run", "work.py", "--json", *arguments, **environ).stdout)["run"]
 
 
 @pytest.mark.usefixtures("project")
 def test_two_stacks_come_to_the_same():
-    done = call(".", "verify", "work.py", "--stack", "local", "--stack", "other.yaml", "-p", "count=4")
+    done = call("verify", "work.py", "--stack", "local", "--stack", "other.yaml", "-p", "count=4")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "no difference: 8 steps, 10 artifacts equal by digest"
-    answer = call(".", "verify", "work.py", "--stack", "local", "--stack", "other.yaml", "--json")
+    answer = call("verify", "work.py", "--stack", "local", "--stack", "other.yaml", "--json")
     assert json.loads(answer.stdout)["differences"] == []
 
 
 @pytest.mark.usefixtures("project")
 def test_what_differs_is_named_from_the_first_step_on():
     one, other = run(), run("-p", "count=2")
-    done = call(".", "verify", one, other)
+    done = call("verify", one, other)
     assert done.returncode == 1
     assert "  numbers: the count of elements of output differs: 3 and 2" in done.stdout.splitlines()
     assert "  large: the state differs: succeeded and skipped" in done.stdout.splitlines()
@@ -75,7 +78,7 @@ def test_what_differs_is_named_from_the_first_step_on():
 def test_a_difference_in_nothing_is_not_equality(project):
     """Runs that failed alike: nothing of them differs, and little of them is there."""
     one, other, well = run(NOISE="x"), run(NOISE="x"), run()
-    done = call(".", "verify", one, other)
+    done = call("verify", one, other)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         f"the run {one} (local) is failed: see turnout runs show {one[:8]}",
@@ -83,44 +86,44 @@ def test_a_difference_in_nothing_is_not_equality(project):
         "not compared, for neither run has made them: near.0, near.1, near.2, total, when_1, large",
         "no difference in what both have made: 3 artifacts equal by digest",
     ]
-    told = json.loads(call(".", "verify", one, other, "--json").stdout)
+    told = json.loads(call("verify", one, other, "--json").stdout)
     assert (told["states"], told["differences"]) == (["failed", "failed"], [])
-    assert call(".", "verify", one, well).returncode == 1
-    said = call(".", "runs", "compare", one, other).stdout
+    assert call("verify", one, well).returncode == 1
+    said = call("runs", "compare", one, other).stdout
     assert said == "nothing differs in what the runs have done; they are failed and failed\n"
-    done = call(".", "verify", "work.py", "--stack", "local", "--stack", "other.yaml", NOISE="x")
+    done = call("verify", "work.py", "--stack", "local", "--stack", "other.yaml", NOISE="x")
     assert done.returncode == 1
     assert "no difference in what both have made" in done.stdout
-    call(".", "runs", "invalidate", well, "large")
-    done = call(".", "verify", well, well)
+    call("runs", "invalidate", well, "large")
+    done = call("verify", well, well)
     assert (done.returncode, "neither run has made them: large" in done.stdout) == (1, True)
 
 
 @pytest.mark.usefixtures("project")
 def test_an_invalidated_step_says_that_it_is(project):
     first = run("-p", "bound=0.5")
-    assert call(".", "runs", "invalidate", first, "total").returncode == 0
-    shown = call(".", "runs", "show", first).stdout
+    assert call("runs", "invalidate", first, "total").returncode == 0
+    shown = call("runs", "show", first).stdout
     assert "state      failed" in shown
     assert "has not marked its end" not in shown
     lines = [line.split() for line in shown.splitlines()]
     for step in ("total", "when_1", "large"):
         (line,) = [line for line in lines if line[1:2] == [step]]
         assert " ".join(line) == f"· {step} not run, its record was removed by `turnout runs invalidate`"
-    (listed,) = json.loads(call(".", "runs", "list", "--json").stdout)
+    (listed,) = json.loads(call("runs", "list", "--json").stdout)
     assert listed["state"] == "failed"
-    resumed = call(".", "runs", "resume", first)
+    resumed = call("runs", "resume", first)
     assert resumed.returncode == 0, resumed.stderr
-    assert "removed" not in call(".", "runs", "show", first).stdout
-    assert json.loads(call(".", "runs", "list", "--json").stdout)[0]["state"] == "succeeded"
+    assert "removed" not in call("runs", "show", first).stdout
+    assert json.loads(call("runs", "list", "--json").stdout)[0]["state"] == "succeeded"
 
 
 @pytest.mark.usefixtures("project")
 def test_what_a_comparator_takes_for_the_same_is_the_same():
     one, near, far = run(), run("--no-cache", NOISE="1e-13"), run("--no-cache", NOISE="1e-3")
-    found = json.loads(call(".", "verify", one, near, "--json").stdout)
+    found = json.loads(call("verify", one, near, "--json").stdout)
     assert (found["differences"], found["by_comparator"]) == ([], 4)
-    assert call(".", "verify", one, far).returncode == 1
+    assert call("verify", one, far).returncode == 1
 
 
 @pytest.mark.usefixtures("project")
@@ -134,7 +137,7 @@ def test_what_a_comparator_takes_for_the_same_is_the_same():
     ],
 )
 def test_a_call_that_makes_no_sense_is_refused(arguments, what):
-    done = call(".", "verify", *arguments)
+    done = call("verify", *arguments)
     assert done.returncode == 2
     assert what in done.stderr
 
@@ -142,11 +145,11 @@ def test_a_call_that_makes_no_sense_is_refused(arguments, what):
 @pytest.mark.usefixtures("project")
 def test_an_invalidated_step_and_what_was_made_from_it_run_again():
     first = run()
-    done = call(".", "runs", "invalidate", first[:8], "near.1")
+    done = call("runs", "invalidate", first[:8], "near.1")
     assert done.stdout.splitlines() == [
         f"removed the record of {name}" for name in ("near.1", "total", "when_1", "large")
     ]
-    again = json.loads(call(".", "run", "work.py", "--json", "--no-cache", "--reuse", first).stdout)
+    again = json.loads(call("run", "work.py", "--json", "--no-cache", "--reuse", first).stdout)
     taken = {(one["step"], one["index"]): bool(one["reused_from"]) for one in again["steps"]}
     assert taken == {
         ("numbers", None): True,
@@ -157,7 +160,7 @@ def test_an_invalidated_step_and_what_was_made_from_it_run_again():
         ("when_1", None): False,
         ("large", None): False,
     }
-    assert "there is nothing to remove" in call(".", "runs", "invalidate", first, "large").stdout
+    assert "there is nothing to remove" in call("runs", "invalidate", first, "large").stdout
 
 
 def test_a_record_that_cannot_be_read_can_be_removed(project):
@@ -165,6 +168,6 @@ def test_a_record_that_cannot_be_read_can_be_removed(project):
     record = project / f".turnout/store/verified/runs/{first}/steps/total/record.json"
     record.chmod(0o644)
     record.write_bytes(record.read_bytes()[:40])
-    assert call(".", "runs", "show", first).returncode == 2
-    assert call(".", "runs", "invalidate", first, "total").returncode == 0
-    assert call(".", "runs", "show", first).returncode == 0
+    assert call("runs", "show", first).returncode == 2
+    assert call("runs", "invalidate", first, "total").returncode == 0
+    assert call("runs", "show", first).returncode == 0
