@@ -107,3 +107,15 @@ def test_the_mark_of_a_runs_end_counts_whatever_the_engine_says(polled, store):
     mark = encode(Mark(state="failed", time="2026-01-31T12:00:00.000000Z"))
     store.create(layout.mark("sample", run.run_id, 0), mark)
     assert run.wait() == "failed"
+
+
+def test_what_came_between_two_looks_is_told_in_the_plans_order(store):
+    mapped = {"x": InputSpec(source=Element(step="talk", output="output"))}
+    plan = sample_plan(sample_step("talk"), sample_step("each", inputs=mapped), sample_step("add"))
+    for label in ("add", *(f"each.{index}" for index in range(12)), "talk"):
+        step, _, index = label.partition(".")
+        record = Record(run="r", step=step, index=int(index) if index else None, state="succeeded")
+        store.create(f"sample/runs/r/steps/{label}/record.json", encode(record))
+    told: list[Change] = []
+    Follower(plan, "r", store, told.append).look()
+    assert [(one.step, one.index) for one in told] == [("talk", None), *(("each", n) for n in range(12)), ("add", None)]

@@ -26,6 +26,7 @@ class Follower:
 
     def __init__(self, plan: Plan, run: str, store: ArtifactStore[Any], watch: Watcher) -> None:
         self._plan = plan
+        self._order = {step.name: number for number, step in enumerate(plan.steps)}
         self._folder = layout.steps(plan.project, run)
         self._store = store
         self._watch = watch
@@ -35,8 +36,8 @@ class Follower:
         """Whether anything is known of any step."""
 
     def look(self, *, ended: bool = False) -> None:
-        """Tell what is new."""
-        labels = self._store.children(self._folder)
+        """Tell what is new, in the plan's order."""
+        labels = sorted(self._store.children(self._folder), key=self._position)
         self.begun = self.begun or bool(labels)
         for label in labels:
             if label in self._told:
@@ -57,6 +58,10 @@ class Follower:
     def _tell(self, label: str, change: Change) -> None:
         self._told.add(label)
         self._watch(change)
+
+    def _position(self, label: str) -> tuple[int, int]:
+        step, index = self._place(label)
+        return self._order.get(step, -1), index or 0
 
     def _place(self, label: str) -> tuple[str, int | None]:
         """The step and the index that a folder of records is of."""
