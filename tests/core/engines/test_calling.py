@@ -15,6 +15,11 @@ SOURCE = """
     def one():
         return 1
 
+    def talk():
+        print('{"state": "printed by the step"}')
+        print('{"state":"succeeded"}\\n')
+        print("last words", end="")
+
     def vanish():
         print("about to vanish")
         os.kill(os.getpid(), signal.SIGKILL)
@@ -30,7 +35,7 @@ SOURCE = """
 @pytest.fixture
 def demo(bench, monkeypatch, tmp_path):
     bench.write(SOURCE)
-    bench.make(*map(bench.step, ("one", "vanish", "leave", "endless")))
+    bench.make(*map(bench.step, ("one", "talk", "vanish", "leave", "endless")))
     for name, value in {**bench.store.environment(), LOGS: str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
     return bench
@@ -52,6 +57,14 @@ def test_a_step_that_dies_is_on_record_as_failed(demo, tmp_path: Path, step, tim
     assert attempt.started < attempt.ended
     assert demo.record(step) is None
     assert (tmp_path / f"{step}.log").read_text().endswith(f"turnout: {message}\n")
+
+
+def test_the_log_of_a_step_has_what_the_step_printed_and_no_outcome(demo, tmp_path: Path):
+    assert call(demo.plan.digest, "run 1", step="talk").code == Exit.COMMITTED
+    said = '{"state": "printed by the step"}\n{"state":"succeeded"}\n\nlast words\n'
+    assert (tmp_path / "talk.log").read_text() == said
+    assert call(demo.plan.digest, "run 1", step="one").code == Exit.COMMITTED
+    assert (tmp_path / "one.log").read_text() == ""
 
 
 def test_a_step_that_dies_after_its_commit_has_not_failed(demo):

@@ -212,6 +212,33 @@ def log_of(step: str, index: int | None, environ: Mapping[str, str] = os.environ
         yield log
 
 
+class _Log:
+    """The log of a step, without the line with its outcome that the runtime prints last."""
+
+    def __init__(self, log: IO[bytes], outcome: Path) -> None:
+        self._log = log
+        self._outcome = outcome
+        self._held = b""
+
+    def write(self, line: bytes) -> None:
+        """Take a line; hold back what may be the outcome, and an empty line, which comes before it."""
+        if self._held in {b"", b"\n"} and line.startswith(b'{"') and b'"state":' in line:
+            self._held += line
+            return
+        self._log.write(self._held)
+        self._held = line if line == b"\n" else b""
+        if not self._held:
+            self._log.write(line)
+
+    def flush(self) -> None:
+        self._log.flush()
+
+    def end(self) -> None:
+        """Write what was held back, if it is not the outcome."""
+        if not self._outcome.exists() or self._held.removeprefix(b"\n") != self._outcome.read_bytes():
+            self._log.write(self._held)
+
+
 class Answer(NamedTuple):
     """The answer to a call of the runtime: its exit code and, where the process came so far, the outcome.
 
@@ -259,7 +286,9 @@ def call(
         if step:
             more = (f"--outcome={outcome}", f"--record={record}")
             command = step_command(plan, engine_run, step, index, *more)
-            outputs.append(stack.enter_context(log_of(step, index)))
+            log = _Log(stack.enter_context(log_of(step, index)), outcome)
+            stack.callback(log.end)
+            outputs.append(log)
         else:
             command = finish_command(plan, engine_run, f"--outcome={outcome}")
         process = Process(command, environ, outputs, timeout)
