@@ -159,7 +159,11 @@ def test_two_versions_of_the_code_answer_side_by_side(deployer, old, new):
 
 
 def test_a_canary_that_cannot_start_leaves_the_live_version_alone(deployer, old, new):
+    with pytest.raises(DeployError, match="no live version"):
+        deploy(deployer, old, 0.5)
     url = deploy(deployer, old)
+    with pytest.raises(DeployError, match="already, and a canary is another one"):
+        deploy(deployer, old, 0.5)
     code = msgspec.structs.replace(new.endpoint.code, digest="0" * 64)
     broken = msgspec.structs.replace(new, endpoint=msgspec.structs.replace(new.endpoint, code=code))
     with pytest.raises(DeployError, match="the version before goes on answering"):

@@ -85,8 +85,11 @@ class LocalDeployer(Deployer[LocalDeployerConfig]):
         versions: tuple[Share, ...] = (Share(version=endpoint.digest, share=1.0),)
         if share < 1:
             if live is None or live == endpoint.digest:
-                what = "has no live version" if live is None else "is that version already"
-                raise DeployError(f"the endpoint {endpoint.name} {what}", fix="deploy it without --share")
+                what, fix = "has no live version", "deploy it without --share"
+                if live is not None:
+                    what = f"answers by the version {live[:12]} already, and a canary is another one"
+                    fix = "run the pipeline anew, or edit a step, and deploy that"
+                raise DeployError(f"the endpoint {endpoint.name} {what}", fix=fix)
             versions = (Share(version=live, share=1 - share), Share(version=endpoint.digest, share=share))
         interpreter_for(endpoint, store)  # where it cannot be made, nothing is kept
         folder.keep(endpoint)

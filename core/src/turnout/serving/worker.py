@@ -56,7 +56,9 @@ def main(folder: str, listener: int, told: int) -> int:
             application = _application(files, duty, Path(work), services)
         except BaseException as error:
             text = str(error) if isinstance(error, TurnoutError) else f"{type(error).__name__}: {error}"
-            trace = "".join(traceback.format_exception(error))
+            # of what turnout itself refuses the text says all, unless something of the project's is behind it
+            shown = error.__cause__ if isinstance(error, TurnoutError) else error
+            trace = "".join(traceback.format_exception(shown)) if shown is not None else str(error)
             for service in services:
                 text, trace = map(service.components.redactor.text, (text, trace))
             print(trace, file=sys.stderr, flush=True)
