@@ -161,8 +161,8 @@ def see():
 @pipeline
 def flow():
     seen, kinds = work.named("first")([], {}), list(DIRT)
-    for number in range(0, len(kinds), 4):
-        seen = work.named("_".join(kinds[number : number + 4]))(kinds[number : number + 4], seen)
+    for number in range(0, len(kinds), 6):
+        seen = work.named("_".join(kinds[number : number + 6]))(kinds[number : number + 6], seen)
     work.named("last")([], seen)
 """
 

@@ -30,7 +30,9 @@ def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
 
     An engine that does not answer is named on standard error: all that is on record is shown without it.
     """
-    places = {step.name: tuple(_open(run, step.name, summaries)) for step in run.plan.steps}
+    committed = {name for (name, _), one in summaries.items() if one.record is not None}
+    ready = [step.name for step in run.plan.steps if committed.issuperset(step.upstream)]
+    places = {name: tuple(_open(run, name, summaries)) for name in ready}
     labels = [names.label(*place) for several in places.values() for place in several]
     if not labels or _was_stopped(run):
         return {**summaries}
@@ -53,22 +55,13 @@ def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
 
 
 def _open(run: Run, name: str, summaries: Summaries) -> Iterator[Place]:
-    """The step, or its elements, that left nothing though it may have been called: what it needs is committed."""
-    step = run.plan.by_name[name]
-    if (name, None) in summaries or not all(_is_committed(run, one, summaries) for one in step.upstream):
+    """The step, or those of its elements, that left nothing."""
+    if (name, None) in summaries:
         return
-    if step.mapped:
+    if run.plan.by_name[name].mapped:
         yield from ((name, index) for index in range(_count(run, name, summaries)) if (name, index) not in summaries)
     else:
         yield name, None
-
-
-def _is_committed(run: Run, name: str, summaries: Summaries) -> bool:
-    """Whether a step is committed; of a mapped one, any element: each is waited for by its own."""
-    if run.plan.by_name[name].mapped:
-        return any(one.record is not None for (step, _), one in summaries.items() if step == name)
-    one = summaries.get((name, None))
-    return one is not None and one.record is not None
 
 
 def _count(run: Run, name: str, summaries: Summaries) -> int:
