@@ -69,7 +69,8 @@ class TestLocalDeployer(DeployerSuite):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        with contained(served, served.endpoint, tmp_path, "--host", "127.0.0.1", "--port", str(port)) as process:
+        options = ("--host", "127.0.0.1", "--port", str(port), "--receive-timeout", "0.5")
+        with contained(served, served.endpoint, tmp_path, *options) as process:
             until = time.monotonic() + 120
             while process.poll() is None:
                 try:
@@ -79,6 +80,9 @@ class TestLocalDeployer(DeployerSuite):
                     assert time.monotonic() < until
                     time.sleep(0.05)
             assert answer == (200, {"predictions": served.predictions})
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as late:
+                late.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[")
+                assert b"the body did not come within 0.5 s" in b"".join(iter(lambda: late.recv(4096), b""))
             process.terminate()
             assert process.wait(60) == 0
 
