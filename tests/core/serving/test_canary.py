@@ -9,6 +9,7 @@ import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
@@ -120,7 +121,15 @@ def only(url, version):
     return {one for one, _ in asked(url).values()} == {name(version)}
 
 
-def test_two_versions_of_the_code_answer_side_by_side(deployer, old, new):
+@pytest.fixture
+def folders(monkeypatch):
+    """Where processes have their temporary folders."""
+    with TemporaryDirectory() as short:
+        monkeypatch.setenv("TMPDIR", short)
+        yield Path(short)
+
+
+def test_two_versions_of_the_code_answer_side_by_side(deployer, old, new, folders):
     more = {name(old): 0, name(new): 100}
     url = deploy(deployer, old)
     assert deploy(deployer, new, 0.3) == url
@@ -156,6 +165,8 @@ def test_two_versions_of_the_code_answer_side_by_side(deployer, old, new):
     assert only(url, new)
     deployer.rollback("double")
     until(lambda: only(url, old))
+    deployer.delete("double")
+    assert list(folders.iterdir()) == []
 
 
 def test_a_canary_that_cannot_start_leaves_the_live_version_alone(deployer, old, new):

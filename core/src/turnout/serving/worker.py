@@ -67,6 +67,8 @@ def main(folder: str, listener: int, told: int) -> int:
         gc.collect()
         gc.freeze()  # what was loaded stays: a collection that walks through it would make requests wait
         where = socket.socket(fileno=listener, **_kind(listener))
+        # uvicorn gives on a SIGTERM that it has taken: it must not end the process before its folder is removed
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         asyncio.run(serve(application, where, told, stop_timeout=duty.wanted.stop_timeout, behind=duty.behind))
     return 0
 
