@@ -1,5 +1,6 @@
 """What is asked of a feature store and what it has: said while planning, with the line that asks."""
 
+import re
 import textwrap
 
 import msgspec
@@ -9,10 +10,13 @@ import pytest
 from projects import entered, write
 
 from turnout.api.launch import Launch
+from turnout.api.workspace import Workspace
 from turnout.base.errors import TurnoutError
-from turnout.cli.target import find_pipeline
+from turnout.cli.target import find_endpoint, find_pipeline
 from turnout.engines.local.adapter import LocalOrchestrator
+from turnout.model.endpoint import Column, Request
 from turnout.model.records import Options
+from turnout.planning import features
 
 STACK = """
 extends: local
@@ -124,6 +128,48 @@ def test_a_secret_that_only_workers_have_is_a_note(project):
     write(project, {"stacks/dev.yaml": STACK.replace("folder: features", "folder: '${worker-env:FEATURES}'")})
     planned = plan(project, "Features('weather:nope').historical(load())")
     assert "features are not checked before the run" in planned.notes[0]
+
+
+ENDPOINT = """
+import pandas as pd
+from turnout import Features, endpoint, pipeline, step
+
+@step
+def predict(rows: pd.DataFrame) -> list: ...
+
+@pipeline
+def train(): ...
+
+@endpoint(train)
+def delay(rows: pd.DataFrame):
+    return predict(Features("weather:wind", keys={"airport": "origin"}).online(rows))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"origin": "string"}, ""),
+        ({"origin": "dictionary<values=large_string, indices=int8, ordered=0>"}, ""),
+        ({"origin": "null"}, ""),
+        ({}, "has no column 'origin'"),
+        (
+            {"origin": "int64"},
+            r"^serve.py:13: weather_features: .*never matches .*\n *why: it has numbers \(int64\), the view texts",
+        ),
+        ({"origin": "dictionary<values=int64, indices=int8, ordered=0>"}, "never matches"),
+        ({"origin": "string", "wind": "double"}, r"already has the column 'wind'(.|\n)*without={'rows': \['wind'\]}"),
+    ],
+)
+def test_what_requests_give_is_held_to_the_look_up(project, given, told):
+    write(project, {"serve.py": ENDPOINT})
+    workspace = Workspace.here()
+    spec = find_endpoint("serve.py").trace().spec
+    columns = tuple(Column(name=name, type=type_) for name, type_ in {**given, "distance": "double"}.items())
+    request = Request(name="rows", type=spec.requests[0].type, columns=columns)
+    problems = features.check(spec.steps, workspace.stack, here=True, notes=[], requests=[request])
+    text = "\n".join(map(str, problems))
+    assert re.search(told, text) if told else not text, text
 
 
 @pytest.mark.parametrize(

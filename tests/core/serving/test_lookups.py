@@ -179,8 +179,11 @@ def test_an_endpoint_answers_with_features_of_now(project, capfd, tmp_path):
 
     (project / "tables").mkdir()
     at = pd.to_datetime(["2026-01-01T00", "2026-01-01T02"], utc=True)
-    pd.DataFrame({"airport": ["JFK", "JFK"], "at": at, "wind": [1, 7]}).to_parquet("tables/weather.parquet")
+    pd.DataFrame({"airport": [1, 2], "at": at, "wind": [1, 7]}).to_parquet("tables/weather.parquet")
     call_here("run", "windy.py")
+    call_here("deploy", "windy.py", code=2)
+    assert "never matches the feature view's key" in capfd.readouterr().err
+    pd.DataFrame({"airport": ["JFK", "JFK"], "at": at, "wind": [1, 7]}).to_parquet("tables/weather.parquet")
     call_here("deploy", "windy.py", code=2)
     assert "weather" in capfd.readouterr().err  # it was never materialized: told before anything is served
     Workspace.here().stack.component(FEATURE_STORE).materialize(datetime(2026, 1, 2, tzinfo=timezone.utc))

@@ -12,6 +12,7 @@ from turnout.base.errors import RunError
 _TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns), tz=(.+)\]\Z")
 _DECIMAL = re.compile(r"decimal(128|256)\((\d+), (-?\d+)\)\Z")
 _LIST = re.compile(r"list<\w+: (.+)>\Z")
+_CATEGORIES = re.compile(r"dictionary<values=(.+), indices=.+\Z")
 
 
 @lru_cache(maxsize=1024)
@@ -58,6 +59,19 @@ def key(values: Any, name: str, declared: str) -> Any:
     if given == "numbers":
         return _number(values, wanted)
     return values.cast(wanted)
+
+
+def never_match(given: str, declared: str) -> str:
+    """Why no value of a column's type is a key of the type that a view declares; empty where some may be.
+
+    Types are Arrow's names.
+    """
+    categories = _CATEGORIES.match(given)
+    types = arrow_type(categories[1] if categories else given), arrow_type(declared)
+    if None in types or given == "null":
+        return ""
+    left, right = map(_family, types)
+    return f"it has {left} ({given}), the view {right} ({declared})" if left != right else ""
 
 
 def _number(values: Any, wanted: Any) -> Any:

@@ -93,7 +93,7 @@ def make_endpoint_plan(
         )
     environment = _environment(spec, served, problems)
     here, notes = stack.deployer_type.local, list[str]()
-    problems += features.check(spec.steps, stack, here=here, notes=notes)
+    problems += features.check(spec.steps, stack, here=here, notes=notes, requests=requests)
     raise_all(f"the endpoint {spec.name} cannot be deployed on the stack {stack.name}", problems)
     package = packages.build(project, traced.values, places, ())
     assert environment is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,8 +10,10 @@ import msgspec
 from turnout.base.errors import ConfigError, PlanError, TurnoutError, UnsupportedError
 from turnout.components.feature_store import FeatureStore, FeatureView
 from turnout.components.kinds import FEATURE_STORE
-from turnout.features import materializing, references, retrieval
+from turnout.features import columns, materializing, references, retrieval
+from turnout.model.endpoint import Request
 from turnout.model.features import FeatureUse, feature_use
+from turnout.model.inputs import Param
 from turnout.model.spec import StepSpec
 from turnout.stack.bind import instantiate
 from turnout.stack.references import resolve_worker
@@ -25,7 +27,9 @@ class _Asked(msgspec.Struct, frozen=True):
     use: FeatureUse
 
 
-def check(steps: Iterable[StepSpec], stack: Stack, *, here: bool, notes: list[str]) -> list[TurnoutError]:
+def check(
+    steps: Iterable[StepSpec], stack: Stack, *, here: bool, notes: list[str], requests: Iterable[Request] = ()
+) -> list[TurnoutError]:
     """Everything that steps ask of the feature store and will not get.
 
     What only a worker can know is left to it: a store that cannot be asked from here, and data that is not there yet.
@@ -33,6 +37,7 @@ def check(steps: Iterable[StepSpec], stack: Stack, *, here: bool, notes: list[st
     Args:
         here: whether the work is done on this machine.
         notes: takes what a person should know of it.
+        requests: what each request to an endpoint gives. The columns of other tables are known once they are made.
     """
     asked = [_Asked(step, use) for step in steps if (use := feature_use(step)) is not None]
     if not asked:
@@ -71,9 +76,10 @@ def check(steps: Iterable[StepSpec], stack: Stack, *, here: bool, notes: list[st
         notes.append(f"features are not checked before the run: {error.what}")
         return []
     problems: list[TurnoutError] = []
+    tables = {request.name: request for request in requests if request.columns}
     for one in asked:
         try:
-            notes += _check(one, store, views)
+            notes += _check(one, store, views, tables)
         except TurnoutError as error:
             problems.append(_at(error, one.step))
     return problems
@@ -88,7 +94,9 @@ def _at(error: TurnoutError, step: StepSpec) -> TurnoutError:
     return PlanError(f"{step.name}: {error.what}", where=step.where, why=error.why, fix=error.fix)
 
 
-def _check(asked: _Asked, store: FeatureStore[Any], views: tuple[FeatureView, ...]) -> list[str]:
+def _check(
+    asked: _Asked, store: FeatureStore[Any], views: tuple[FeatureView, ...], tables: Mapping[str, Request]
+) -> list[str]:
     use, by_name = asked.use, {view.name: view for view in views}
     features = store.resolve(use.service) if use.service else use.features
     named = materializing.views_of(features)
@@ -99,7 +107,10 @@ def _check(asked: _Asked, store: FeatureStore[Any], views: tuple[FeatureView, ..
         request = references.request(views, features, inputs=_inputs(features, by_name))
     else:
         request = references.request(views, features, entity=use.entity, keys=use.keys, inputs=use.inputs)
-        request.key_types  # noqa: B018 - raises where views disagree
+        table = asked.step.inputs["entities"].source
+        key_types = request.key_types  # raises where views disagree
+        if isinstance(table, Param) and table.name in tables:
+            _check_table(tables[table.name], request, key_types)
     if use.known_at:
         retrieval.check_known_at(request)
     if asked.step.cache is True and not store.versions_data:
@@ -108,6 +119,32 @@ def _check(asked: _Asked, store: FeatureStore[Any], views: tuple[FeatureView, ..
             fix='write cache="12h"',
         )
     return [f"the feature view {view.name}: {note}" for view in request.views for note in view.notes]
+
+
+def _check_table(table: Request, asked: references.Request, key_types: Mapping[str, str]) -> None:
+    """That a request's table has the columns of a look-up, keys in types that may match, and none of its results."""
+    given = {column.name: column.type for column in table.columns or ()}
+    keys = {column: key for key, column in asked.keys.items()}
+    for column in (*key_types, *asked.inputs):
+        if column not in given:
+            by = f", or look up by another one: keys={{{keys[column]!r}: …}}" if column in keys else ""
+            raise ConfigError(
+                f"the request's table {table.name!r} has no column {column!r}, which the look-up takes",
+                why=f"its columns are {', '.join(given)}",
+                fix=f"let requests give it, by columns= or without= of @endpoint{by}",
+            )
+    for column, declared in key_types.items():
+        if why := columns.never_match(given[column], declared):
+            raise ConfigError(
+                f"the column {column!r} of the request's table {table.name!r} never matches the feature view's key",
+                why=why,
+                fix="convert it in the step whose table requests are like, or in one before the look-up",
+            )
+    if taken := [feature for feature in asked.types if feature in given]:
+        raise ConfigError(
+            f"the request's table {table.name!r} already has the column {taken[0]!r}, which the look-up adds",
+            fix=f"leave it out of requests: without={{{table.name!r}: {taken!r}}}",
+        )
 
 
 def _inputs(features: Iterable[str], by_name: dict[str, FeatureView]) -> list[str]:
