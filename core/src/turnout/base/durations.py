@@ -49,6 +49,18 @@ def parse(value: Any, *, zero: bool = False) -> float:
     return span
 
 
+def text(span: float) -> str:
+    """Seconds as a person writes them: ``1h30m``, ``30d``."""
+    rest = int(span)
+    if rest != span or rest <= 0:
+        return f"{span:g}s"
+    parts = []
+    for unit, letter in zip(_UNITS[1:], "dhms", strict=True):
+        count, rest = divmod(rest, unit)
+        parts += [f"{count}{letter}"] if count else []
+    return "".join(parts)
+
+
 def _parse(value: Any) -> float | None:
     if isinstance(value, timedelta):
         return value.total_seconds()

@@ -75,7 +75,7 @@ def materialize(
     end = _time(until, "--until") or clock.parse(clock.now())
     done = materializing.materialize(
         store,
-        views or tuple(described),
+        views,
         end,
         since=_time(since, "--since"),
         force=force,
@@ -139,12 +139,13 @@ def _time(text: str | None, option: str) -> datetime | None:
 
 
 def _show(view: Any) -> None:
+    from turnout.base import durations
     from turnout.base.texts import shown_line
 
     lines = [("keys", _types(view.keys) or "none"), ("features", _types(view.features) or "unknown")]
     lines += [("time", view.timestamp + (f", written at {view.created}" if view.created else ""))]
     lines += [("inputs", _types(view.inputs))] if view.inputs else []
-    lines += [("ttl", f"{view.ttl:g} s")] if view.ttl is not None else []
+    lines += [("ttl", durations.text(view.ttl))] if view.ttl is not None else []
     lines += [("owner", view.owner)] if view.owner else []
     until = view.materialized_until
     lines += [("online", "never materialized" if until is None else f"until {until.isoformat()}")]
