@@ -8,7 +8,7 @@ from pathlib import Path
 from measure import Result, project, run
 
 PYTHON = Path(__file__).parents[2] / ".venv-feast" / "bin" / "python"
-ROWS, FEATURES, LOOK_UPS = 300_000, 10, 400
+ROWS, FEATURES, LOOK_UPS = 300_000, 10, 100
 CODE = f"""
 import json, sys, time, warnings
 warnings.filterwarnings("ignore")
@@ -59,8 +59,9 @@ rows = [table.slice(n, 1) for n in range({LOOK_UPS})]
 asked = [[{{"airport": row["airport"][0].as_py()}}] for row in rows]
 look = {{"features": features, "keys": keys}}
 reads = {{
-    "bare": lambda: [feast.get_online_features(features=features, entity_rows=one).to_dict() for one in asked],
-    "here": lambda: [here.call("online", look, row) for row in rows],
+    "bare": lambda one, row: feast.get_online_features(features=features, entity_rows=one).to_dict(),
+    "here": lambda one, row: here.call("online", look, row),
+    "apart": lambda one, row: apart.call("online", look, row),
 }}
 
 def medians(calls):
@@ -73,31 +74,45 @@ def medians(calls):
                 found[name].append(time.process_time() - began)
     return {{name: sorted(each)[2] for name, each in found.items()}}
 
-waits = []
-for row in rows:
-    began = time.perf_counter()
-    apart.call("online", look, row)
-    waits.append(time.perf_counter() - began)
-print(json.dumps({{"join": medians(joins), "read": medians(reads), "apart": sorted(waits)[len(waits) // 2]}}))
+def beside():
+    tasks = Path(f"/proc/{{apart._child.pid}}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+def paced():  # processor time of both processes, a read every few milliseconds as requests come: caches are cold
+    found = {{name: [] for name in reads}}
+    for turn in range(5):
+        for name, read in reads.items():  # in blocks: Feast caches for one store in a process
+            for number, (one, row) in enumerate(zip(asked, rows)):
+                time.sleep(0.003)
+                other, began = beside(), time.process_time()
+                read(one, row)
+                took = time.process_time() - began
+                time.sleep(0.001)  # what the other process does after its answer is its share, too
+                if number >= {LOOK_UPS} // 10:
+                    found[name].append(took + beside() - other)
+    return {{name: sorted(each)[len(each) // 2] for name, each in found.items()}}
+
+print(json.dumps({{"join": medians(joins), "read": paced()}}))
 """
 
 
 def measure() -> list[Result]:
     """The share of turnout, over what Feast itself takes, of a join and of a read of one row."""
-    joined, read = (
+    joined, read, apart = (
         f"{ROWS:,} rows joined with {FEATURES} features by Feast on duckdb",
         "One row online by Feast on SQLite",
+        "The same, Feast in a process of its own",
     )
     if not PYTHON.exists():
         reason = "make test-engines makes its environment"
         return [
             Result(joined, "not measured", "≤ 5 % over Feast", None, reason),
             Result(read, "not measured", "≤ 1 times over Feast", None, reason),
+            Result(apart, "not measured", "≤ 1 times over Feast", None, reason),
         ]
     found = json.loads(run([str(PYTHON), "-c", CODE], project("")).output.splitlines()[-1])
     join = found["join"]["here"] / found["join"]["bare"] - 1
-    one = found["read"]["here"] / found["read"]["bare"] - 1
-    times = {name: seconds / LOOK_UPS * 1e3 for name, seconds in found["read"].items()}
+    times = {name: seconds * 1e3 for name, seconds in found["read"].items()}
     return [
         Result(
             joined,
@@ -107,12 +122,14 @@ def measure() -> list[Result]:
             f"{found['join']['here'] * 1e3:.0f} ms of processor time with each row put in its place, "
             f"{found['join']['bare'] * 1e3:.0f} ms by Feast's own call, which keeps no order",
         ),
-        Result(
-            read,
-            f"{one:.2f} times over Feast",
-            "≤ 1 times over Feast",
-            one <= 1,
-            f"{times['here']:.2f} ms of processor time, {times['bare']:.2f} ms by Feast's own call; asked of a process of "
-            f"its own the answer takes {found['apart'] * 1e3:.2f} ms",
+        *(
+            Result(
+                title,
+                f"{times[name] / times['bare'] - 1:.2f} times over Feast",
+                "≤ 1 times over Feast",
+                times[name] / times["bare"] <= 2,
+                f"{times[name]:.2f} ms of processor time, {times['bare']:.2f} ms by Feast's own call in this process",
+            )
+            for title, name in ((read, "here"), (apart, "apart"))
         ),
     ]
