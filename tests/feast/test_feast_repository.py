@@ -54,6 +54,13 @@ def test_an_on_demand_view_is_computed_alike_in_training_and_online(store: Feast
         retrieval.historical(store, table, ["gusts:gust"], timestamp="time")
 
 
+def test_to_materialize_an_on_demand_view_is_to_materialize_its_sources(store: FeastFeatureStore) -> None:
+    done = store.materialize(at(13), views=["gusts", "weather"])
+    assert [(one.view, one.until) for one in done] == [("weather", at(13))]
+    until = {view.name: view.materialized_until for view in store.describe()}
+    assert (until["gusts"], until["traffic"]) == (at(13), None)
+
+
 def test_an_input_of_another_type_is_told(store: FeastFeatureStore) -> None:
     table = rows(airport=["JFK"], time=[at(13)], factor=["much"])
     with pytest.raises(RunError, match="the input 'factor' is string, where the on-demand view 'gusts' takes double"):

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 from waiting import alive, until
 
-from turnout.base.errors import ConfigError, RunError
+from turnout.base.errors import ConfigError, PluginError, RunError
 from turnout_feast import messages
 from turnout_feast.process import Process
+from turnout_feast.service import CALLS
 from turnout_feast.settings import FeastSettings
 
 SERVER = """
@@ -39,6 +40,7 @@ class Service:
             progress("weather", 0.5); progress("weather", 1.0)
         return [name, arguments, os.getpid()]
 server.Service = Service
+{further}
 sys.exit(server.main(int(sys.argv[-1])))
 """
 
@@ -51,9 +53,9 @@ def process(tmp_path_factory):
     made.close()
 
 
-def start(folder):
+def start(folder, further=""):
     script, code = folder / "python", folder / "server.py"
-    code.write_text(SERVER.format(site=sys.path))
+    code.write_text(SERVER.format(site=sys.path, further=further))
     script.write_text(f'#!/bin/sh\nexec {sys.executable} {code} "$@"\n')
     script.chmod(0o755)
     return Process(str(script), FeastSettings(repo=str(folder)))
@@ -125,10 +127,60 @@ def test_it_ends_with_the_one_that_started_it(tmp_path, process):
     until(lambda: not alive(started))
 
 
+def test_whoever_is_interrupted_while_it_waits_leaves_no_half_answer_to_others(tmp_path):
+    process = start(tmp_path)
+    code = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            process.call("wait", {"file": str(tmp_path / "never")})
+    finally:
+        signal.signal(signal.SIGALRM, code)
+    until(lambda: not process.alive)
+    with pytest.raises(RunError, match="has ended in 'version'"):
+        process.call("version", {})
+    process.close()
+
+
+def test_another_version_of_turnout_feast_is_refused(tmp_path):
+    with pytest.raises(PluginError) as caught:
+        start(tmp_path, further="server.messages.FORMAT = 1")
+    assert str(caught.value).splitlines() == [
+        f"{tmp_path}/python has another version of turnout-feast",
+        f"  why: its messages are of the version 1, those here of {messages.FORMAT}",
+        "  fix: install the version there that is installed here",
+    ]
+
+
+def test_a_new_call_is_a_new_version_of_the_messages():
+    calls = ["describe", "historical", "materialize", "online", "push", "resolve", "tags", "version"]
+    assert (messages.FORMAT, sorted(CALLS)) == (2, calls)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 64, 65])
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_tables_arrive_whichever_way_they_go(rows, chunks):
+    """A schema is told once where rows are few, and categories never go without theirs."""
+    stream = io.BytesIO()
+    plain = pa.table({"a": pa.array([1.5, None] * 40)[:rows], "t": pa.array(range(rows), pa.timestamp("us", "UTC"))})
+    kinds = pa.table({"a": pa.array(["x", None] * 40)[:rows].dictionary_encode(), "b": [[1]] * rows})
+    tables = [pa.concat_tables([table] * chunks) for table in (plain, kinds, plain, plain.slice(rows // 2), kinds)]
+    outgoing = messages.Outgoing(stream)
+    for number, table in enumerate(tables):
+        outgoing.write({"id": number}, table)
+    stream.seek(0)
+    incoming = messages.Incoming(stream)
+    for number, table in enumerate(tables):
+        header, found = incoming.read()
+        assert (header["id"], found.schema) == (number, table.schema)
+        assert found.to_pydict() == table.to_pydict()
+    assert incoming.read() is None
+
+
 def test_a_message_that_is_cut_off_is_the_end():
     stream = io.BytesIO()
-    messages.write(stream, {"id": 1}, pa.table({"a": [1]}))
+    messages.Outgoing(stream).write({"id": 1}, pa.table({"a": [1]}))
     whole = stream.getvalue()
-    assert messages.read(io.BytesIO(whole))[1].to_pydict() == {"a": [1]}
+    assert messages.Incoming(io.BytesIO(whole)).read()[1].to_pydict() == {"a": [1]}
     for end in (0, 5, 15, len(whole) - 1):
-        assert messages.read(io.BytesIO(whole[:end])) is None
+        assert messages.Incoming(io.BytesIO(whole[:end])).read() is None

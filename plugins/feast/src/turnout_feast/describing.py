@@ -22,11 +22,13 @@ def describe(repository: Repository) -> tuple[FeatureView, ...]:
 
 
 def _described(repository: Repository, view: View, views: dict[str, View]) -> FeatureView:
-    keys, known_at = dict(view.keys), _knows(repository, view)
+    keys, known_at, until = dict(view.keys), _knows(repository, view), view.until
     sources = [views[name] for name in view.sources if name in views]
     if view.on_demand:
         keys = {key: type_ for source in sources for key, type_ in source.keys.items()}
         known_at = all(_knows(repository, source) for source in sources)
+        ends = [source.until for source in sources if source.until is not None]
+        until = min(ends) if ends and len(ends) == len(sources) else None
     return FeatureView(
         name=view.name,
         keys=_named(keys),
@@ -38,7 +40,7 @@ def _described(repository: Repository, view: View, views: dict[str, View]) -> Fe
         inputs=_named(view.inputs),
         owner=str(view.feast.owner or ""),
         doc=str(view.feast.description or ""),
-        materialized_until=view.until,
+        materialized_until=until,
         notes=_notes(repository, view),
     )
 

@@ -29,7 +29,7 @@ def historical(
     timestamp: str,
     known_at: bool,
 ) -> Any:
-    """The features for each row of *entities*, in its order; a pyarrow table with a column a feature.
+    """The features for each row of *entities*, in its order; a pyarrow table with its numbers and a column a feature.
 
     Args:
         entities: a pyarrow table with key columns, the column *timestamp* in UTC without nulls, and inputs.

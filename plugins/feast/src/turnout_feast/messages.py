@@ -16,36 +16,82 @@ from turnout.plugin_api import (
     UnsupportedError,
 )
 
-FORMAT = 1
-"""The version of these messages; both sides say it in their first one."""
+FORMAT = 2
+"""The version of messages and calls, which the other side says in its first one. It rises whenever one is new: the
+interpreter of the setting `python` may have another turnout-feast than the one that asks."""
 _SIZES = struct.Struct(">IQ")
 _KINDS = {kind.__name__: kind for kind in (ConfigError, PluginError, RunError, UnsupportedError)}
+_FEW = 64
+"""Rows of a table up to which its schema takes longer than they do: it is told once."""
+_SCHEMAS = 16
 
 
-def write(stream: BinaryIO, header: Mapping[str, Any], table: Any = None) -> None:
-    """Write one message: its header, and a pyarrow table if there is one.
+class Outgoing:
+    """Writes messages to a stream. For one thread at a time."""
 
-    Raises:
-        OSError: when the other side is gone.
-    """
-    head = msgspec.json.encode(header)
-    body = b"" if table is None else _bytes_of(table)
-    stream.write(_SIZES.pack(len(head), len(body)))
-    stream.write(head)
-    stream.write(body)
-    stream.flush()
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._schemas: list[Any] = []
+
+    def write(self, header: Mapping[str, Any], table: Any = None) -> None:
+        """Write one message: its header, and a pyarrow table if there is one.
+
+        Raises:
+            OSError: when the other side is gone.
+        """
+        body: Any = b""
+        if table is not None:
+            number = self._number(table) if table.num_rows <= _FEW else None
+            if number is not None:
+                header = {**header, "schema": number}
+            is_told = number is not None and number < len(self._schemas)
+            body = _batch_of(table).serialize() if is_told else _bytes_of(table)
+            if number == len(self._schemas):
+                self._schemas.append(table.schema)
+        head = msgspec.json.encode(header)
+        self._stream.write(_SIZES.pack(len(head), len(body)))
+        self._stream.write(head)
+        self._stream.write(body)
+        self._stream.flush()
+
+    def _number(self, table: Any) -> int | None:
+        """The number of a table's schema, a new one where the other side has not been told; None where it never is."""
+        schema = table.schema
+        for number, known in enumerate(self._schemas):  # a hash would take longer
+            if known.equals(schema):
+                return number
+        return len(self._schemas) if len(self._schemas) < _SCHEMAS and _is_plain(schema) else None
 
 
-def read(stream: BinaryIO) -> tuple[dict[str, Any], Any] | None:
-    """Read one message, as :func:`write` wrote it; None where the other side has ended."""
-    sizes = stream.read(_SIZES.size)
-    if len(sizes) < _SIZES.size:
-        return None
-    head, body = _SIZES.unpack(sizes)
-    header, content = stream.read(head), stream.read(body)
-    if len(header) < head or len(content) < body:
-        return None
-    return msgspec.json.decode(header, type=dict[str, Any]), _table_of(content) if body else None
+class Incoming:
+    """Reads the messages of an :class:`Outgoing`. For one thread at a time."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._schemas: dict[int, Any] = {}
+
+    def read(self) -> tuple[dict[str, Any], Any] | None:
+        """Read one message; None where the other side has ended."""
+        sizes = self._stream.read(_SIZES.size)
+        if len(sizes) < _SIZES.size:
+            return None
+        head, body = _SIZES.unpack(sizes)
+        text, content = self._stream.read(head), self._stream.read(body)
+        if len(text) < head or len(content) < body:
+            return None
+        header = msgspec.json.decode(text, type=dict[str, Any])
+        return header, self._table(header.get("schema"), content) if body else None
+
+    def _table(self, number: int | None, content: bytes) -> Any:
+        import pyarrow as pa
+
+        if number in self._schemas:
+            return pa.Table.from_batches([pa.ipc.read_record_batch(pa.py_buffer(content), self._schemas[number])])
+        with pa.ipc.open_stream(pa.py_buffer(content)) as reader:
+            table = reader.read_all()
+        if number is not None:
+            self._schemas[number] = table.schema
+        return table
 
 
 def of_error(error: TurnoutError) -> dict[str, Any]:
@@ -75,8 +121,17 @@ def _bytes_of(table: Any) -> Any:
     return sink.getvalue()
 
 
-def _table_of(content: bytes) -> Any:
+def _batch_of(table: Any) -> Any:
     import pyarrow as pa
 
-    with pa.ipc.open_stream(pa.py_buffer(content)) as reader:
-        return reader.read_all()
+    batches = table.to_batches()
+    return (
+        batches[0] if len(batches) == 1 else pa.RecordBatch.from_struct_array(table.to_struct_array().combine_chunks())
+    )
+
+
+def _is_plain(schema: Any) -> bool:
+    """Whether a batch alone is all there is to a table of that schema: categories lie beside it."""
+    from pyarrow import types
+
+    return not any(types.is_dictionary(field.type) or types.is_nested(field.type) for field in schema)

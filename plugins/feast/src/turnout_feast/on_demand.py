@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from turnout.plugin_api import RunError
+from turnout.plugin_api import ROW, RunError
 from turnout_feast.failures import told
 from turnout_feast.repository import Repository, View
 
@@ -14,22 +14,26 @@ LookUp = Callable[[View, Sequence[str]], dict[str, Any]]
 
 
 def retrieve(repository: Repository, entities: Any, features: Sequence[str], look_up: LookUp) -> Any:
-    """The features as a pyarrow table, a row for each row of *entities*; what views share is looked up once."""
+    """The features and the number of each row of *entities*, as a pyarrow table; what views share is looked up once."""
     import pyarrow as pa
 
     wanted = repository.by_view(features)
+    views = repository.views()  # once: each time it looks whether they have changed
+    views = {name: views.get(name) or repository.view(name) for name in wanted}
     needed: dict[str, dict[str, None]] = {}
     for name, names in wanted.items():
-        view = repository.view(name)
+        view = views[name]
         for source, fields in view.sources.items() if view.on_demand else ((name, names),):
             needed.setdefault(source, {}).update(dict.fromkeys(fields))
-    found = {name: look_up(repository.view(name), tuple(names)) for name, names in needed.items()}
+    found = {name: look_up(views.get(name) or repository.view(name), tuple(names)) for name, names in needed.items()}
     columns = {}
     for name, names in wanted.items():
-        view = repository.view(name)
+        view = views[name]
         values = _computed(view, found, entities) if view.on_demand else found[name]
         columns.update({feature: values[feature] for feature in names})
-    return pa.table({feature: columns[feature] for feature in (one.partition(":")[2] for one in features)})
+    return pa.table(
+        {ROW: entities[ROW], **{name: columns[name] for name in (one.partition(":")[2] for one in features)}}
+    )
 
 
 def _computed(view: View, found: dict[str, dict[str, Any]], entities: Any) -> dict[str, Any]:

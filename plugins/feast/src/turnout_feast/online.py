@@ -13,10 +13,12 @@ from turnout_feast.repository import Repository, View
 
 _ROWS = 5_000
 """Rows that are asked for at once: SQLite takes so many values in one statement."""
+_FEW = 64
+"""Rows up to which arrays are made together: each by itself takes longer than its values."""
 
 
 def online(repository: Repository, entities: Any, features: Sequence[str], *, keys: Mapping[str, str]) -> Any:
-    """The features for each row of *entities*, in its order; a pyarrow table with a column a feature.
+    """The features for each row of *entities*, in its order; a pyarrow table with its numbers and a column a feature.
 
     Args:
         entities: a pyarrow table with key columns and inputs.
@@ -60,7 +62,12 @@ def _of_view(
         part = rows[start : start + _ROWS]
         asked = {key: [column[row] for row in part] for key, column in zip(view.keys, columns, strict=True)}
         _fill(repository, view, references, asked, part, values)
-    return {name: pa.array(values[name], view.features[name]) for name in names}
+    if entities.num_rows > _FEW:
+        return {name: pa.array(values[name], view.features[name]) for name in names}
+    whole = pa.array(
+        [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)], view.row(names)
+    )
+    return dict(zip(names, whole.flatten(), strict=True))
 
 
 def _fill(
@@ -78,11 +85,11 @@ def _fill(
             features=references, entity_rows=asked or [{}] * len(rows), full_feature_names=True
         ).proto
     oldest = time.time() - view.ttl.total_seconds() if view.ttl else 0.0
-    prefix = f"{view.name}__"
+    features = {f"{view.name}__{name}": name for name in values}
     for name, vector in zip(answer.metadata.feature_names.val, answer.results, strict=True):
-        if not name.startswith(prefix) or name.removeprefix(prefix) not in values:
+        feature = features.get(name)
+        if feature is None:
             continue
-        feature = name.removeprefix(prefix)
         column, declared = values[feature], view.value_types[feature]
         for row, value, when in zip(rows, vector.values, vector.event_timestamps, strict=True):
             if not oldest or when.seconds + when.nanos * 1e-9 >= oldest:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import queue
 import subprocess
 import tempfile
 import threading
 import weakref
-from typing import IO, Any, BinaryIO
+from collections import deque
+from collections.abc import Iterable
+from typing import IO, Any
 
 import msgspec
 
 from turnout.plugin_api import PluginError, RunError
 from turnout_feast import messages
+from turnout_feast.messages import Incoming, Outgoing
 from turnout_feast.service import Told
 from turnout_feast.settings import FeastSettings
 
@@ -23,7 +25,6 @@ _LAST = 2_000
 """Bytes of what a process printed last that an error tells."""
 
 _Answer = tuple[dict[str, Any], Any]
-_Waiting = dict[int, "queue.SimpleQueue[_Answer | None]"]
 
 
 class Process:
@@ -50,23 +51,19 @@ class Process:
             raise PluginError(f"the interpreter {interpreter} cannot be started", why=str(error)) from None
         assert self._child.stdin is not None
         assert self._child.stdout is not None
-        self._requests: BinaryIO = self._child.stdin  # type: ignore[assignment]
-        self._answers: BinaryIO = self._child.stdout  # type: ignore[assignment]
+        streams = (self._child.stdin, self._child.stdout)
+        self._requests, self._answers = Outgoing(streams[0]), Incoming(streams[1])  # type: ignore[arg-type]
         self._writing, self._numbers = threading.Lock(), itertools.count()
-        self._waiting: _Waiting = {}
+        self._turn, self._reading, self._ended = threading.Condition(threading.Lock()), False, False
+        self._waiting: dict[int, deque[_Answer]] = {}
         self._owner = os.getpid()
         self.interpreter = interpreter
-        self._finalizer = weakref.finalize(self, _end, self._child, self._requests, self._log, self._owner)
+        self._finalizer = weakref.finalize(self, _end, self._child, streams, self._log, self._owner)
         try:
             self._version = self._greet(settings)
         except BaseException:
-            self._answers.close()
             self.close()
             raise
-        listening = threading.Thread(
-            target=_listen, args=(self._answers, self._waiting), daemon=True, name="turnout-feast"
-        )
-        listening.start()
 
     @property
     def alive(self) -> bool:
@@ -89,12 +86,12 @@ class Process:
             TurnoutError: what the other side has raised.
             RunError: when it is gone.
         """
-        number, answers = next(self._numbers), queue.SimpleQueue[_Answer | None]()
-        self._waiting[number] = answers
+        number = next(self._numbers)
+        self._waiting[number] = deque()
         try:
             with self._writing:
-                messages.write(self._requests, {"id": number, "call": name, "arguments": arguments}, table)
-            while (message := answers.get()) is not None:
+                self._requests.write({"id": number, "call": name, "arguments": arguments}, table)
+            while (message := self._answer(number)) is not None:
                 header, found = message
                 if "progress" in header:
                     if progress is not None:
@@ -109,8 +106,37 @@ class Process:
             del self._waiting[number]
         raise RunError(f"the process with Feast has ended in {name!r}", why=self._last_words())
 
+    def _answer(self, number: int) -> _Answer | None:
+        """The next message for a call; None where the process has ended.
+
+        Whoever waits and finds nobody reading reads, for all: a thread of its own would take as long as a read online.
+        """
+        mine = self._waiting[number]
+        with self._turn:
+            while not mine and not self._ended:
+                if self._reading:
+                    self._turn.wait()
+                    continue
+                self._reading = True
+                self._turn.release()
+                message = None
+                try:
+                    message = self._answers.read()
+                except OSError:
+                    pass
+                except BaseException:  # interrupted, maybe within a message: what follows cannot be read
+                    self._child.kill()
+                    raise
+                finally:
+                    self._turn.acquire()
+                    self._reading, self._ended = False, message is None
+                    if message is not None and (answers := self._waiting.get(message[0]["id"])) is not None:
+                        answers.append(message)
+                    self._turn.notify_all()
+            return mine.popleft() if mine else None
+
     def _greet(self, settings: FeastSettings) -> str:
-        hello = messages.read(self._answers)
+        hello = self._answers.read()
         if hello is None:
             self._child.wait()
             raise PluginError(
@@ -120,9 +146,11 @@ class Process:
             )
         if hello[0]["format"] != messages.FORMAT:
             raise PluginError(
-                f"{self.interpreter} has another version of turnout-feast", fix="install the version that is used here"
+                f"{self.interpreter} has another version of turnout-feast",
+                why=f"its messages are of the version {hello[0]['format']}, those here of {messages.FORMAT}",
+                fix="install the version there that is installed here",
             )
-        messages.write(self._requests, {"settings": msgspec.to_builtins(settings)})
+        self._requests.write({"settings": msgspec.to_builtins(settings)})
         return str(hello[0]["feast"])
 
     def _last_words(self) -> str:
@@ -135,22 +163,11 @@ class Process:
         return ""
 
 
-def _listen(stream: BinaryIO, waiting: _Waiting) -> None:
-    """Hand each answer to the call that waits for it, until there are none to come."""
-    with contextlib.suppress(OSError, ValueError):
-        while (message := messages.read(stream)) is not None:
-            if (answers := waiting.get(message[0]["id"])) is not None:
-                answers.put(message)
-        stream.close()
-    for answers in list(waiting.values()):
-        answers.put(None)
-
-
-def _end(child: subprocess.Popen[bytes], requests: BinaryIO, log: IO[bytes], owner: int) -> None:
+def _end(child: subprocess.Popen[bytes], streams: Iterable[Any], log: IO[bytes], owner: int) -> None:
     if os.getpid() == owner:  # not a process that was forked from it
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             child.kill()
             child.wait(5)
-        with contextlib.suppress(OSError):
-            requests.close()
-        log.close()
+        for stream in (*streams, log):
+            with contextlib.suppress(OSError):
+                stream.close()

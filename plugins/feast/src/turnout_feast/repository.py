@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from turnout.plugin_api import ConfigError, UnsupportedError, did_you_mean, digest_of
 from turnout_feast.failures import told
@@ -43,6 +44,16 @@ class View:
         self.materialized = bool(intervals)
         ends = [_aware(end) for _, end in intervals]
         self.until = max((end for end in ends if end > EPOCH), default=None)
+        self._rows: dict[tuple[str, ...], Any] = {}
+
+    def row(self, names: Sequence[str]) -> Any:
+        """The Arrow type of a row of some features."""
+        import pyarrow as pa
+
+        key = tuple(names)
+        if key not in self._rows:
+            self._rows[key] = pa.struct([(name, self.features[name]) for name in key])
+        return self._rows[key]
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
@@ -230,6 +241,15 @@ class Repository:
             yield self.store.registry
         self._reload()
 
+    @contextlib.contextmanager
+    def turn(self, view: str, doing: str) -> Iterator[None]:
+        """The time in which no other process of turnout's on this machine is *doing* the same with a view.
+
+        Whoever is killed leaves its turn to the next: the system lets go of its lock.
+        """
+        with self._locked_file(self._lock_file(f"{quote(view, safe='')}.{doing}"), fcntl.LOCK_EX):
+            yield
+
     def _reload(self) -> None:
         with told(
             "reading the Feast registry", ConfigError, "see that it can be reached, and that `feast apply` was run"
@@ -275,11 +295,22 @@ class Repository:
         if self._locked:
             yield
             return
+        try:
+            self._locked = True
+            with self._locked_file(self._lock_file(), mode):
+                yield
+        finally:
+            self._locked = False
+
+    def _lock_file(self, what: str = "") -> Path:
+        name = f"{what}.lock" if what else "lock"
         if self.registry_file is not None:
-            path = self.registry_file.with_name(f".{self.registry_file.name}.lock")
-        else:
-            registry = digest_of([str(self.store.config.registry.path), self.store.project])[:24]
-            path = Path(tempfile.gettempdir(), f"turnout-feast-{os.geteuid()}-{registry}.lock")
+            return self.registry_file.with_name(f".{self.registry_file.name}.{name}")
+        registry = digest_of([str(self.store.config.registry.path), self.store.project])[:24]
+        return Path(tempfile.gettempdir(), f"turnout-feast-{os.geteuid()}-{registry}.{name}")
+
+    @contextlib.contextmanager
+    def _locked_file(self, path: Path, mode: int) -> Iterator[None]:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except OSError:
@@ -289,10 +320,8 @@ class Repository:
             return
         try:
             fcntl.flock(descriptor, mode)
-            self._locked = True
             yield
         finally:
-            self._locked = False
             os.close(descriptor)
 
 

@@ -11,13 +11,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
 from turnout.plugin_api import RunError, TurnoutError
 from turnout_feast import messages
 from turnout_feast.failures import words
+from turnout_feast.messages import Incoming, Outgoing
 from turnout_feast.service import Service
 from turnout_feast.settings import FeastSettings
 
@@ -27,31 +28,34 @@ _LOOK = 0.5
 
 def main(parent: int) -> int:
     """Say hello, then answer until standard input ends."""
-    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    incoming, outgoing = Incoming(os.fdopen(os.dup(0), "rb")), Outgoing(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     sys.path.append(str(Path.cwd()))  # functions of on-demand views may import what lies in the repository
     import feast
 
-    messages.write(outgoing, {"format": messages.FORMAT, "feast": feast.__version__, "python": sys.executable})
-    first = messages.read(incoming)
+    outgoing.write({"format": messages.FORMAT, "feast": feast.__version__, "python": sys.executable})
+    first = incoming.read()
     if first is None:
         return 0
     server = _Server(msgspec.convert(first[0]["settings"], FeastSettings), outgoing)
-    while (message := messages.read(incoming)) is not None:
+    while (message := incoming.read()) is not None:
         server.take(*message)
     os._exit(0)  # a call that goes on has nobody to answer to
 
 
 class _Server:
-    def __init__(self, settings: FeastSettings, outgoing: BinaryIO) -> None:
+    def __init__(self, settings: FeastSettings, outgoing: Outgoing) -> None:
         self._service = Service(settings)
         self._outgoing, self._lock = outgoing, threading.Lock()
-        self._reads, self._others = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._others = ThreadPoolExecutor(1)
 
     def take(self, header: dict[str, Any], table: Any) -> None:
-        """Answer a message, reads online beside the rest."""
-        (self._reads if header["call"] == "online" else self._others).submit(self._answer, header, table)
+        """Answer a message: a read online here, which is short and waits for no thread; the rest in another one."""
+        if header["call"] == "online":
+            self._answer(header, table)
+        else:
+            self._others.submit(self._answer, header, table)
 
     def _answer(self, header: dict[str, Any], table: Any) -> None:
         number = header["id"]
@@ -74,7 +78,7 @@ class _Server:
 
     def _write(self, header: dict[str, Any], table: Any = None) -> None:
         with self._lock:
-            messages.write(self._outgoing, header, table)
+            self._outgoing.write(header, table)
 
 
 def _end_with(parent: int) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from turnout.plugin_api import ROW
 from turnout_feast import describing
 from turnout_feast.historical import historical
 from turnout_feast.online import online
@@ -76,7 +75,7 @@ class _Lane:
 
 
 def _historical(repository: Repository, arguments: dict[str, Any], table: Any, _: Told) -> Any:
-    found = historical(
+    return historical(
         repository,
         table,
         arguments["features"],
@@ -84,12 +83,10 @@ def _historical(repository: Repository, arguments: dict[str, Any], table: Any, _
         timestamp=arguments["timestamp"],
         known_at=arguments["known_at"],
     )
-    return found.append_column(ROW, table[ROW])
 
 
 def _online(repository: Repository, arguments: dict[str, Any], table: Any, _: Told) -> Any:
-    found = online(repository, table, arguments["features"], keys=arguments["keys"])
-    return found.append_column(ROW, table[ROW])
+    return online(repository, table, arguments["features"], keys=arguments["keys"])
 
 
 def _materialize(repository: Repository, arguments: dict[str, Any], _: Any, progress: Told) -> Any:

@@ -25,6 +25,7 @@ def materialize(
 ) -> list[Materialized]:
     """Bring views online up to *until*, each on its own, and note the windows in Feast's registry.
 
+    One that is computed on demand stands for those that it is computed from.
     Feast's own ``materialize`` puts a view into a state in which others may not read it; this one does not.
     """
     until = until.replace(tzinfo=timezone.utc) if until.tzinfo is None else until.astimezone(timezone.utc)
@@ -36,7 +37,12 @@ def materialize(
             fix="give an earlier `since`",
         )
     repository.views(anew=True)
-    return [_one(repository, view, until, since, force=force, progress=progress) for view in _chosen(repository, views)]
+    done = []
+    for view in _chosen(repository, views):
+        with repository.turn(view.name, "materializing"):
+            current = repository.views(anew=True).get(view.name, view)  # another may just have brought it this far
+            done.append(_one(repository, current, until, since, force=force, progress=progress))
+    return done
 
 
 def push(repository: Repository, name: str, rows: Any) -> int:
@@ -60,7 +66,7 @@ def push(repository: Repository, name: str, rows: Any) -> int:
         return 0
     frame = rows.select(needed).to_pandas(types_mapper=pd.ArrowDtype)
     provider = repository.store.provider
-    with _newest_kept(provider.online_store) as written, told(f"pushing to {name!r}"):
+    with _newest_kept(repository, view) as written, told(f"pushing to {name!r}"):
         provider.ingest_df(view.feast, frame)
     if not view.materialized:
         with repository.changing() as registry:
@@ -71,14 +77,14 @@ def push(repository: Repository, name: str, rows: Any) -> int:
 def _chosen(repository: Repository, names: Sequence[str]) -> list[View]:
     if not names:
         return [view for view in repository.views().values() if _is_materialized(view)]
-    chosen = [repository.view(name) for name in names]
+    named = [repository.view(name) for name in names]
+    stored = dict.fromkeys(name for view in named for name in (view.sources if view.on_demand else (view.name,)))
+    chosen = [repository.view(name) for name in stored]
     for view in chosen:
         if not _is_materialized(view):
             raise UnsupportedError(
                 f"the feature view {view.name!r} cannot be materialized",
-                why="it is computed on demand"
-                if view.on_demand
-                else "its definition says online=False or enabled=False",
+                why="its definition says online=False or enabled=False",
                 fix="leave it out",
             )
     return chosen
@@ -106,7 +112,7 @@ def _one(
     progress(view.name, 0.0)
     provider, project = repository.store.provider, repository.store.project
     with (
-        _newest_kept(provider.online_store) as written,
+        _newest_kept(repository, view) as written,
         told(
             f"materializing {view.name!r}",
             fix="see that the view's source has the columns that its definition names, and that `feast apply` was run",
@@ -134,21 +140,23 @@ def _silent(total: int) -> Any:
 
 
 @contextmanager
-def _newest_kept(store: Any) -> Iterator[set[bytes]]:
-    """Within the block an online store keeps the newest row of each entity; gives the entities that were written.
+def _newest_kept(repository: Repository, view: View) -> Iterator[set[bytes]]:
+    """Within the block the online store keeps the newest row of each entity; gives the entities that were written.
 
     Most stores of Feast's take whatever is written last, however old it is.
     """
+    store = repository.store.provider.online_store
     write, written = store.online_write_batch, set[bytes]()
 
     def write_newer(config: Any, table: Any, data: Any, progress: Any = None) -> None:
         rows = list(_newest(data).values())
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
-            online = store.online_read(config, table, [key for key, *_ in part], [table.features[0].name])
-            newer = [row for row, (time, _) in zip(part, online, strict=True) if _is_newer(row[2], time)]
-            if newer:
-                write(config, table, newer, progress)
+            with repository.turn(view.name, "writing"):  # nobody writes between the comparison and what follows from it
+                online = store.online_read(config, table, [key for key, *_ in part], [table.features[0].name])
+                newer = [row for row, (time, _) in zip(part, online, strict=True) if _is_newer(row[2], time)]
+                if newer:
+                    write(config, table, newer, progress)
             written.update(key.SerializeToString() for key, *_ in newer)
 
     store.online_write_batch = write_newer
