@@ -98,7 +98,7 @@ def _of_pipeline(pipeline: str, stack: str | None) -> tuple[list[str], list[str]
     workspace = Workspace(project_of(definition), stack)
     here = workspace.stack.orchestrator_type.local
     problems = check(definition.trace().spec.steps, workspace.stack, here=here, notes=notes)
-    return [str(problem) for problem in problems], notes
+    return [str(problem) for problem in problems], list(dict.fromkeys(notes))
 
 
 def _of_store(stack: str | None) -> tuple[list[str], list[str]]:

@@ -52,7 +52,7 @@ def _of_view(
         raise RunError(
             f"the feature view {view.name!r} was never materialized",
             why="Feast would give nulls for all keys",
-            fix=f"run `turnout features materialize {view.name}`, or push rows to it",
+            fix=f"run `turnout features materialize --view {view.name}`, or push rows to it",
         )
     columns = [entities[keys[key]].to_pylist() for key in view.keys]
     rows = [row for row in range(entities.num_rows) if all(column[row] is not None for column in columns)]
