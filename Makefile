@@ -14,7 +14,8 @@ SOURCES := $(subst $(empty) ,:,$(wildcard core/src plugins/*/src tests/sample_pl
 
 # What takes longest without a tool: these are for the longer tier.
 SLOW := tests/sample_plugin/tests/test_specimen_orchestrator.py tests/conformance/test_plugin_guide.py \
-	tests/conformance/test_plugin_new.py tests/e2e/test_notebook.py
+	tests/conformance/test_plugin_new.py tests/conformance/test_suites_catch.py tests/e2e/test_notebook.py \
+	tests/e2e/test_flights.py
 
 help: ## What there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

@@ -64,28 +64,49 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "right", "wrong", "test"), MISTAKES)
-def test_a_mistake_is_caught(kind, right, wrong, test, tmp_path):
-    for name, text in NewPlugin("mutant", kind).files().items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if name == f"src/turnout_mutant/{kind}.py":
-            assert right in text
-            path.write_text(text.replace(right, wrong))
-        else:
-            path.write_text(text)
-    info = tmp_path / "src" / "turnout_mutant-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: turnout-mutant\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[turnout]\nmutant = turnout_mutant\n")
+ONLY = """
+def pytest_collection_modifyitems(config, items):
+    items[:] = [item for item in items if item.path.parent.parent.name not in ONLY or ONLY[item.path.parent.parent.name] in item.name]
+"""
+"""A conftest that leaves each plugin the one test that is there for its mistake: one process for all of a kind."""
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, *_ in MISTAKES}))
+def test_mistakes_are_caught(kind, tmp_path):
+    expected = {}
+    for number, (_, right, wrong, test) in enumerate(one for one in MISTAKES if one[0] == kind):
+        name = f"mutant{number}"
+        expected[name] = test
+        write(tmp_path / name, name, kind, right, wrong)
+    (tmp_path / "conftest.py").write_text(f"ONLY = {expected!r}\n{ONLY}")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", test],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "."],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(tmp_path / name / "src") for name in expected)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1, done.stdout
-    assert f"{test}" in done.stdout.rpartition("short test summary")[2]
-    assert "error" not in done.stdout.splitlines()[-1], "the test must fail, not the fixtures"
+    said = done.stdout.rpartition("short test summary")[2]
+    for name, test in expected.items():
+        found = [line for line in said.splitlines() if f"{name}/" in line]
+        assert found, f"no test caught the mistake that {test} is there for:\n{done.stdout}"
+        assert all(line.startswith("FAILED") and test in line for line in found), "the test must fail, not the fixtures"
+
+
+def write(folder, name, kind, right, wrong):
+    """A new plugin with one mistake, as if it were installed."""
+    for place, text in NewPlugin(name, kind).files().items():
+        path = folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if place == f"src/turnout_{name}/{kind}.py":
+            right, wrong = right.replace("mutant", name), wrong.replace("mutant", name)
+            assert right in text
+            path.write_text(text.replace(right, wrong))
+        else:
+            path.write_text(text)
+    info = folder / "src" / f"turnout_{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: turnout-{name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[turnout]\n{name} = turnout_{name}\n")
