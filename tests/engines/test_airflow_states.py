@@ -137,7 +137,7 @@ def test_a_time_limit_of_the_run_and_its_tracker(airflow_server: Any, project: P
     assert _tracked(project) == "FAILED"
     assert "not marked" not in project.call("runs", "show", run["run"], "--stack", "tracked")
     (tmp_path / "go").touch()
-    for _ in range(3):  # the limit is that of each time it goes on, and a machine may be slow
+    for _ in range(6):  # the limit is that of each time it goes on, and a machine may be slow
         project.start("runs", "resume", run["run"], "--stack", "tracked").communicate(timeout=300)
         done = project.json("runs", "show", run["run"], "--stack", "tracked")
         if done["marked"] and done["state"] == "succeeded":
