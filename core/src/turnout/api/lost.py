@@ -30,7 +30,7 @@ def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
 
     An engine that does not answer is named on standard error: all that is on record is shown without it.
     """
-    committed = {name for (name, _), one in summaries.items() if one.record is not None}
+    committed = {name for (name, _), summary in summaries.items() if summary.record is not None}
     ready = [step.name for step in run.plan.steps if committed.issuperset(step.upstream)]
     places = {name: tuple(_open(run, name, summaries)) for name in ready}
     labels = [names.label(*place) for several in places.values() for place in several]
@@ -39,8 +39,8 @@ def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
     try:
         steps = run.workspace.ask_engine(run.info).steps
     except TurnoutError as error:
-        shown = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
-        print(f"turnout: what became of {shown} is not known: {error.what}", file=sys.stderr)
+        unknown = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+        print(f"turnout: what became of {unknown} is not known: {error.what}", file=sys.stderr)
         steps = ()
     lost: dict[Place, StepSummary] = {}
     for said in steps:
@@ -49,9 +49,9 @@ def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
                 if said.index in {None, place[1]}:
                     lost[place] = StepSummary(*place, None, (), lost=_failure(run, said, place))
     position = {step.name: number for number, step in enumerate(run.plan.steps)}
-    found = {**summaries, **lost}
-    order = sorted(found, key=lambda place: (position[place[0]], -1 if place[1] is None else place[1]))
-    return {place: found[place] for place in order}
+    everything = {**summaries, **lost}
+    order = sorted(everything, key=lambda place: (position[place[0]], -1 if place[1] is None else place[1]))
+    return {place: everything[place] for place in order}
 
 
 def _open(run: Run, name: str, summaries: Summaries) -> Iterator[Place]:
@@ -69,8 +69,8 @@ def _count(run: Run, name: str, summaries: Summaries) -> int:
     source = next(given.source for given in run.plan.by_name[name].inputs.values() if isinstance(given.source, Element))
     if run.plan.by_name[source.step].mapped:
         return _count(run, source.step, summaries)
-    one = summaries.get((source.step, None))
-    return 0 if one is None or one.record is None else one.record.elements.get(source.output, 0)
+    listed = summaries.get((source.step, None))
+    return 0 if listed is None or listed.record is None else listed.record.elements.get(source.output, 0)
 
 
 def _was_stopped(run: Run) -> bool:
