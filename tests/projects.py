@@ -24,6 +24,31 @@ IN_PROCESS = "extends: local\norchestrator: {type: local, in_process: true}\n"
 HERE = "[tool.turnout]\nstack = 'here'\n"
 """What makes the stack ``here`` a project's own."""
 
+DOUBLING = """\
+from turnout import endpoint, pipeline, step
+
+
+@step
+def fit(factor: float) -> float:
+    return factor
+
+
+@step
+def scaled(x: float, factor: float) -> float:
+    return x * factor
+
+
+@pipeline
+def train(factor: float = 2.0):
+    fit(factor)
+
+
+@endpoint(train)
+def double(x: float):
+    return scaled(x, train["fit"])
+"""
+"""A pipeline of one step, and an endpoint of another that uses what it made."""
+
 
 def write(root: Path, files: Mapping[str, str]) -> Path:
     """Write files by their paths within *root*; return it."""

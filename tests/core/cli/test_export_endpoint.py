@@ -3,36 +3,12 @@
 import json
 
 import pytest
-from projects import call_here, entered, write
-
-PIPELINE = """\
-from turnout import endpoint, pipeline, step
-
-
-@step
-def fit(factor: float) -> float:
-    return factor
-
-
-@step
-def scaled(x: float, factor: float) -> float:
-    return x * factor
-
-
-@pipeline
-def train(factor: float = 2.0):
-    fit(factor)
-
-
-@endpoint(train)
-def double(x: float):
-    return scaled(x, train["fit"])
-"""
+from projects import DOUBLING, call_here, entered, write
 
 
 @pytest.fixture
 def project(tmp_path):
-    files = {"pyproject.toml": "[project]\nname = 'served'\nversion = '1'\n", "doubling.py": PIPELINE}
+    files = {"pyproject.toml": "[project]\nname = 'served'\nversion = '1'\n", "doubling.py": DOUBLING}
     with entered(write(tmp_path / "project", files)) as path:
         call_here("run", "doubling.py")
         yield path

@@ -9,33 +9,10 @@ import urllib.request
 
 import pytest
 import yaml
-from projects import call_here, entered, write
+from projects import DOUBLING, call_here, entered, write
 
 from turnout.stores.cloud import CloudStore
 
-PIPELINE = """\
-from turnout import endpoint, pipeline, step
-
-
-@step
-def fit(factor: float) -> float:
-    return factor
-
-
-@step
-def scaled(x: float, factor: float) -> float:
-    return x * factor
-
-
-@pipeline
-def train(factor: float = 2.0):
-    fit(factor)
-
-
-@endpoint(train)
-def double(x: float):
-    return scaled(x, train["fit"])
-"""
 STACK = """\
 extends: seldon-v2
 artifact_store: {{root: s3://models/turnout, endpoint: "http://127.0.0.1:{port}", region: us-east-1, allow_http: true}}
@@ -68,7 +45,7 @@ def export(bucket, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("TURNOUT_STORE", json.dumps({"root": "s3://models/turnout", "endpoint": endpoint}))
     monkeypatch.setenv("TURNOUT_IMAGE", "registry.example/doubling:1")
     pyproject = "[project]\nname = 'served'\nversion = '1'\n"
-    files = {"pyproject.toml": pyproject, "doubling.py": PIPELINE, "stacks/own.yaml": STACK.format(port=bucket)}
+    files = {"pyproject.toml": pyproject, "doubling.py": DOUBLING, "stacks/own.yaml": STACK.format(port=bucket)}
 
     def exported(*options):
         capfd.readouterr()
