@@ -342,6 +342,17 @@ def test_discovery_is_a_call_not_an_import():
     assert done.stdout.strip() == "[]"
 
 
+def test_finding_the_installed_plugins_imports_nothing_of_what_they_do():
+    code = (
+        "import sys; from turnout.components.registry import discover; discover().names('orchestrator');"
+        "found = {m for m in sys.modules if m.startswith(('turnout', 'asyncio'))};"
+        "print(*sorted(m for m in found if m.startswith(('asyncio', 'turnout.engines', 'turnout.runtime', 'turnout.serving'))"
+        " or m.startswith('turnout_') and '.' in m))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 def test_collecting_every_kind_imports_no_data_library():
     code = (
         "import sys; from turnout.components.registry import discover; discover().plugins();"
@@ -355,8 +366,11 @@ def test_every_name_of_the_plugin_api_is_there():
     from turnout import plugin_api
 
     assert [name for name in plugin_api.__all__ if not hasattr(plugin_api, name)] == []
-    public = {name for name in vars(plugin_api) if name.isidentifier() and not name.startswith("_")} - {"annotations"}
+    own = {"annotations", "TYPE_CHECKING"}
+    public = {name for name in dir(plugin_api) if name.isidentifier() and not name.startswith("_")} - own
     assert public == set(plugin_api.__all__)
+    with pytest.raises(AttributeError, match=r"module 'turnout.plugin_api' has no attribute 'nonsense'"):
+        _ = plugin_api.nonsense
     assert Path(plugin_api.__file__).name == "plugin_api.py"
 
 

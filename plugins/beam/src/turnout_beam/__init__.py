@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
-from turnout.plugin_api import Lazy, hookimpl
-from turnout_beam.inference import model_handler
-from turnout_beam.job import Job
+from typing import TYPE_CHECKING
+
+from turnout.plugin_api import Lazy, hookimpl, late
+
+if TYPE_CHECKING:
+    from turnout_beam.inference import model_handler
+    from turnout_beam.job import Job
+else:
+    __getattr__, __dir__ = late(__name__)
 
 __all__ = ["Job", "model_handler"]
 
