@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import repositories
 import yaml
+from feast import FeatureStore
 from postgres import free_port
 
 from turnout.base.errors import ConfigError, RunError, TurnoutError, UnsupportedError
@@ -92,6 +93,26 @@ def test_views_are_described_with_owner_inputs_and_what_is_done_otherwise(store:
     assert not views["weather"].known_at
     assert any("to the second" in note for note in views["weather"].notes)
     assert any("in this process" in note for note in views["weather"].notes)
+
+
+def test_a_view_that_is_not_online_says_so_and_why(repository: Make) -> None:
+    folder = repository()
+    feast = FeatureStore(repo_path=str(folder))
+    for name, field in (("weather", "online"), ("corrected", "enabled")):
+        view = feast.get_feature_view(name)
+        setattr(view, field, False)
+        feast.apply([view])
+    store = store_of(folder)
+    refused = {view.name: view.refuses for view in store.describe() if view.refuses}
+    offline = dict.fromkeys(("online", "materialize"), "its definition says online=False")
+    disabled = {"materialize": "its definition says enabled=False"}
+    assert refused == {"weather": offline, "gusts": offline, "corrected": disabled}
+    for name, why in (("weather", offline), ("corrected", disabled)):
+        with pytest.raises(UnsupportedError, match=why["materialize"]):
+            store.materialize(at(13), views=[name])
+    with pytest.raises(RunError, match="online=False"):
+        retrieval.online(store, rows(airport=["JFK"]), ["weather:wind"])
+    assert "weather" not in {one.view for one in store.materialize(at(13))}
 
 
 def test_a_version_changes_with_the_definitions_alone(repository: Make) -> None:

@@ -14,6 +14,7 @@ from turnout.api.workspace import Workspace
 from turnout.base.errors import TurnoutError
 from turnout.cli.target import find_endpoint, find_pipeline
 from turnout.engines.local.adapter import LocalOrchestrator
+from turnout.features.local.store import LocalFeatureStore
 from turnout.model.endpoint import Column, Request
 from turnout.model.records import Options
 from turnout.planning import features
@@ -104,6 +105,20 @@ def test_data_that_is_not_there_yet_is_a_note(project):
     assert planned.notes == (
         f"gone_features is not checked before the run: the feature view 'gone' has no file {project}/features/gone.parquet",
     )
+
+
+@pytest.mark.parametrize(("use", "done"), [("online", "read online"), ("materialize", "materialized")])
+def test_what_a_view_never_can_is_refused(project, monkeypatch, use, done):
+    described = LocalFeatureStore.describe
+    monkeypatch.setattr(
+        LocalFeatureStore,
+        "describe",
+        lambda store: tuple(msgspec.structs.replace(view, refuses={use: "it is so"}) for view in described(store)),
+    )
+    assert plan(project, "Features('weather:wind').historical(load())").notes == ()
+    call = "materialize(until=day)" if use == "materialize" else "online(load())"
+    with pytest.raises(TurnoutError, match=rf"flow.py:\d+: .*'weather' cannot be {done}\n *why: it is so"):
+        plan(project, f"Features('weather:wind').{call}")
 
 
 def test_a_stack_without_a_feature_store_is_refused(project):

@@ -147,8 +147,9 @@ def _show(view: Any) -> None:
     lines += [("inputs", _types(view.inputs))] if view.inputs else []
     lines += [("ttl", durations.text(view.ttl))] if view.ttl is not None else []
     lines += [("owner", view.owner)] if view.owner else []
-    until = view.materialized_until
-    lines += [("online", "never materialized" if until is None else f"until {until.isoformat()}")]
+    until, refused = view.materialized_until, view.refuses.get("online")
+    online = "never materialized" if until is None else f"until {until.isoformat()}"
+    lines += [("online", f"no: {refused}" if refused else online)]
     lines += [("problem", view.problem)] if view.problem else []
     lines += [("note", note) for note in view.notes]
     click.echo(shown_line(f"{view.name}{f': {view.doc}' if view.doc else ''}"))

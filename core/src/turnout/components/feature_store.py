@@ -43,6 +43,8 @@ class FeatureView(msgspec.Struct, frozen=True, kw_only=True):
     """Up to which time rows are online, in UTC; None where they never were."""
     problem: str = ""
     """Why it cannot be read now, as a clause; its types and features then may be missing."""
+    refuses: dict[str, str] = {}
+    """What it cannot be asked for, ``online`` or ``materialize``, each with the reason, as a clause."""
     notes: tuple[str, ...] = ()
     """What this store does otherwise than others, one sentence each: ``describe`` and ``explain`` show them."""
 

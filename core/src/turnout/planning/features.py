@@ -19,6 +19,8 @@ from turnout.stack.bind import instantiate
 from turnout.stack.references import resolve_worker
 from turnout.stack.stack import Stack
 
+_DONE = {"historical": "joined to a table", "online": "read online", "materialize": "materialized"}
+
 
 class _Asked(msgspec.Struct, frozen=True):
     """A step that uses the feature store, and what it asks."""
@@ -111,6 +113,13 @@ def _check(
         key_types = request.key_types  # raises where views disagree
         if isinstance(table, Param) and table.name in tables:
             _check_table(tables[table.name], request, key_types)
+    for view in request.views:
+        if why := view.refuses.get(use.use):
+            raise ConfigError(
+                f"the feature view {view.name!r} cannot be {_DONE[use.use]}",
+                why=why,
+                fix="leave it out, or change its definition in the feature store",
+            )
     if use.known_at:
         retrieval.check_known_at(request)
     if asked.step.cache is True and not store.versions_data:

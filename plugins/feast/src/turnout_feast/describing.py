@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from turnout.plugin_api import FeatureView
-from turnout_feast.repository import Repository, View
+from turnout_feast.repository import DISABLED, OFFLINE_ONLY, Repository, View
 
 _OFFLINE = {
     "dask": "dask's offline store keeps whole numbers with nulls as floats: beyond 2^53 they lose digits.",
@@ -41,6 +41,7 @@ def _described(repository: Repository, view: View, views: dict[str, View]) -> Fe
         owner=str(view.feast.owner or ""),
         doc=str(view.feast.description or ""),
         materialized_until=until,
+        refuses=_refuses(sources if view.on_demand else [view]),
         notes=_notes(repository, view),
     )
 
@@ -55,13 +56,22 @@ def _named(types: dict[str, Any]) -> dict[str, str]:
     return {name: str(type_) for name, type_ in types.items()}
 
 
+def _refuses(views: list[View]) -> dict[str, str]:
+    """What views that are stored cannot be asked for."""
+    found = {}
+    for view in views:
+        if not view.online:
+            found["online"] = found["materialize"] = OFFLINE_ONLY
+        elif not view.enabled:
+            found.setdefault("materialize", DISABLED)
+    return found
+
+
 def _notes(repository: Repository, view: View) -> tuple[str, ...]:
     if view.on_demand:
         return ()
     notes = [_OFFLINE.get(repository.offline, ""), _ONLINE.get(repository.online, "") if view.online else ""]
-    if not view.online:
-        notes.append("It is not online.")
-    elif not view.created:
+    if view.online and not view.created:
         notes.append(
             "It has no created_timestamp_column: which of two rows of one time counts is up to Feast's stores."
         )

@@ -25,6 +25,10 @@ LOOK = 60.0
 """Seconds after which definitions are read again; sooner where a registry's file has changed."""
 
 
+OFFLINE_ONLY = "its definition says online=False"
+DISABLED = "its definition says enabled=False"
+
+
 class View:
     """A feature view of Feast's, on demand or not, with what every retrieval needs to know of it."""
 
@@ -38,11 +42,14 @@ class View:
         self.timestamp = source.timestamp_field if source is not None else ""
         self.created = source.created_timestamp_column if source is not None else ""
         self.keys = {column.name: _arrow_type(column) for column in feast_view.entity_columns if column.name != DUMMY}
+        columns = {column.name: column for column in feast_view.entity_columns}
+        self._key_types = [columns[name].dtype.to_value_type() for name in self.keys]
         self.ttl: timedelta | None = getattr(feast_view, "ttl", None) or None
         self.online = bool(getattr(feast_view, "online", True))
+        self.enabled = bool(getattr(feast_view, "enabled", True))
         intervals = getattr(feast_view, "materialization_intervals", ())
         self.materialized = bool(intervals)
-        ends = [_aware(end) for _, end in intervals]
+        ends = [aware(end) for _, end in intervals]
         self.until = max((end for end in ends if end > EPOCH), default=None)
         self._rows: dict[tuple[str, ...], Any] = {}
 
@@ -54,6 +61,20 @@ class View:
         if key not in self._rows:
             self._rows[key] = pa.struct([(name, self.features[name]) for name in key])
         return self._rows[key]
+
+    def entity_keys(self, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Keys, each as the values of the view's key columns in their order, as an online store takes them."""
+        from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+        from feast.protos.feast.types.Value_pb2 import Value
+        from feast.type_map import python_values_to_proto_values
+
+        if not self.keys:
+            return [EntityKey(join_keys=[DUMMY], entity_values=[Value(string_val="")])] * len(keys)
+        values = [
+            python_values_to_proto_values(list(column), kind)
+            for column, kind in zip(zip(*keys, strict=True), self._key_types, strict=True)
+        ]
+        return [EntityKey(join_keys=self.keys, entity_values=row) for row in zip(*values, strict=True)]
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
@@ -233,6 +254,15 @@ class Repository:
         paths = (str(getattr(source, "path", "") or "") for source in sources)
         return any(path and "://" not in path and not Path(path).is_absolute() for path in paths)
 
+    def online_rows(self, view: View, keys: Sequence[tuple[Any, ...]], names: Sequence[str]) -> Any:
+        """What the online store has for keys that differ: for each its time and its values, or None and None.
+
+        Args:
+            keys: each as the values of the view's key columns, in their order.
+        """
+        store = self.store.provider.online_store
+        return store.online_read(self.store.config, view.feast, view.entity_keys(keys), list(names))
+
     @contextlib.contextmanager
     def changing(self) -> Iterator[Any]:
         """The registry, read anew, for a change that no other process of turnout's on this machine makes meanwhile."""
@@ -325,7 +355,8 @@ class Repository:
             os.close(descriptor)
 
 
-def _aware(time: datetime) -> datetime:
+def aware(time: datetime) -> datetime:
+    """A time in UTC; one without a zone is taken for UTC, as Feast does."""
     return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from turnout.plugin_api import ConfigError, Materialized, UnsupportedError
 from turnout_feast.failures import told
-from turnout_feast.repository import EPOCH, Repository, View
+from turnout_feast.repository import DISABLED, EPOCH, OFFLINE_ONLY, Repository, View, aware
 
 _ROWS = 5_000
 
@@ -53,7 +53,7 @@ def push(repository: Repository, name: str, rows: Any) -> int:
     if view.on_demand or not view.online:
         raise UnsupportedError(
             f"nothing can be pushed to the feature view {name!r}",
-            why="it is computed on demand" if view.on_demand else "its definition says online=False",
+            why="it is computed on demand" if view.on_demand else OFFLINE_ONLY,
             fix="push to a view that is stored online",
         )
     needed = [*view.keys, view.timestamp, *view.features, *([view.created] if view.created else [])]
@@ -84,14 +84,14 @@ def _chosen(repository: Repository, names: Sequence[str]) -> list[View]:
         if not _is_materialized(view):
             raise UnsupportedError(
                 f"the feature view {view.name!r} cannot be materialized",
-                why="its definition says online=False or enabled=False",
+                why=DISABLED if view.online else OFFLINE_ONLY,
                 fix="leave it out",
             )
     return chosen
 
 
 def _is_materialized(view: View) -> bool:
-    return not view.on_demand and view.online and bool(getattr(view.feast, "enabled", True))
+    return not view.on_demand and view.online and view.enabled
 
 
 def _one(
@@ -178,13 +178,9 @@ def _newest(data: Any) -> dict[bytes, Any]:
 
 def _age(row: Any) -> tuple[datetime, datetime]:
     _, _, time, created = row
-    return _aware(time), EPOCH if created is None or str(created) == "NaT" else _aware(created)
+    return aware(time), EPOCH if created is None or str(created) == "NaT" else aware(created)
 
 
 def _is_newer(time: datetime, online: datetime | None) -> bool:
     """Whether a row may replace the one online; some stores keep whole seconds of its time."""
-    return online is None or _aware(time) >= _aware(online)
-
-
-def _aware(time: datetime) -> datetime:
-    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
+    return online is None or aware(time) >= aware(online)
