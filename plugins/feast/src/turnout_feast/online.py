@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from turnout.plugin_api import RunError
 from turnout_feast import on_demand
 from turnout_feast.failures import told
-from turnout_feast.repository import Repository, View
+from turnout_feast.repository import OFFLINE_ONLY, Repository, View, aware
 
 _ROWS = 5_000
 """Rows that are asked for at once: SQLite takes so many values in one statement."""
 _FEW = 64
 """Rows up to which arrays are made together: each by itself takes longer than its values."""
+_PLAIN = frozenset(f"{kind}_val" for kind in ("bool", "int32", "int64", "float", "double", "string", "bytes"))
+"""The fields of Feast's values that hold what Python has as it is."""
 
 
 def online(repository: Repository, entities: Any, features: Sequence[str], *, keys: Mapping[str, str]) -> Any:
@@ -43,7 +45,7 @@ def _of_view(
     if not view.online:
         raise RunError(
             f"the feature view {view.name!r} is not online",
-            why="its definition says online=False",
+            why=OFFLINE_ONLY,
             fix="define it with online=True, run `feast apply`, and materialize it",
         )
     if not view.materialized:
@@ -55,13 +57,14 @@ def _of_view(
             fix=f"run `turnout features materialize --view {view.name}`, or push rows to it",
         )
     columns = [entities[keys[key]].to_pylist() for key in view.keys]
-    rows = [row for row in range(entities.num_rows) if all(column[row] is not None for column in columns)]
+    asked = list(zip(*columns, strict=True)) if columns else [()] * entities.num_rows
+    rows = [row for row, key in enumerate(asked) if None not in key]
     values: dict[str, list[Any]] = {name: [None] * entities.num_rows for name in names}
-    references = [f"{view.name}:{name}" for name in names]
     for start in range(0, len(rows), _ROWS):
-        part = rows[start : start + _ROWS]
-        asked = {key: [column[row] for row in part] for key, column in zip(view.keys, columns, strict=True)}
-        _fill(repository, view, references, asked, part, values)
+        places: dict[tuple[Any, ...], list[int]] = {}
+        for row in rows[start : start + _ROWS]:
+            places.setdefault(asked[row], []).append(row)
+        _fill(repository, view, places, values)
     if entities.num_rows > _FEW:
         return {name: pa.array(values[name], view.features[name]) for name in names}
     whole = pa.array(
@@ -71,26 +74,28 @@ def _of_view(
 
 
 def _fill(
-    repository: Repository,
-    view: View,
-    references: list[str],
-    asked: dict[str, list[Any]],
-    rows: Sequence[int],
-    values: dict[str, list[Any]],
+    repository: Repository, view: View, places: Mapping[tuple[Any, ...], list[int]], values: dict[str, list[Any]]
 ) -> None:
+    """Put the values of keys in their places, by the look-up of the online store itself.
+
+    Feast's call around it checks and resolves anew for each request what is known of a view here.
+    """
     from feast.type_map import feast_value_type_to_python_type
 
     with told(f"reading {view.name!r} online", fix="see that `feast apply` was run for this online store"):
-        answer = repository.store.get_online_features(
-            features=references, entity_rows=asked or [{}] * len(rows), full_feature_names=True
-        ).proto
-    oldest = time.time() - view.ttl.total_seconds() if view.ttl else 0.0
-    features = {f"{view.name}__{name}": name for name in values}
-    for name, vector in zip(answer.metadata.feature_names.val, answer.results, strict=True):
-        feature = features.get(name)
-        if feature is None:
+        found = repository.online_rows(view, list(places), list(values))
+    oldest = datetime.now(timezone.utc) - view.ttl if view.ttl else None
+    for rows, (when, features) in zip(places.values(), found, strict=True):
+        if features is None or (oldest is not None and (when is None or aware(when) < oldest)):
             continue
-        column, declared = values[feature], view.value_types[feature]
-        for row, value, when in zip(rows, vector.values, vector.event_timestamps, strict=True):
-            if not oldest or when.seconds + when.nanos * 1e-9 >= oldest:
-                column[row] = feast_value_type_to_python_type(value, declared)
+        for name, column in values.items():
+            if (proto := features.get(name)) is None:
+                continue
+            kind = proto.WhichOneof("val")
+            value = (
+                getattr(proto, kind)
+                if kind in _PLAIN
+                else feast_value_type_to_python_type(proto, view.value_types[name])
+            )
+            for row in rows:
+                column[row] = value
