@@ -1,6 +1,7 @@
 """Hold the import contracts of pyproject.toml, with the packages that are here filled in: `make lint`.
 
-A plugin is found by its folder, and a module of the core by its file, so that none can be left out of a contract.
+A plugin is found by its folder, and a module of the core by its file, so that none can be left out of a contract. What
+import-linter has no contract for is held here as well: no circle of imports, and no file name in three rooms.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import configparser
 import graphlib
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,12 @@ import tomllib
 from importlinter.cli import lint_imports_command
 
 ROOT = Path(__file__).parents[1]
+CORE = ROOT / "core" / "src" / "turnout"
 PUBLIC = {"__init__", "plugin_api", "testing"}
 """What of the core anyone may import, beside the package itself."""
+NAMED_BY_PYTHON = {"__init__.py", "__main__.py"}
+MOST_ROOMS = 2
+"""How many rooms of the core a file name may stand in."""
 LIBRARIES = {"turnout_kubernetes"}
 """Packages that plugins share: each brings no component and imports no plugin."""
 
@@ -36,8 +42,7 @@ def plugins() -> list[str]:
 
 def private_modules() -> list[str]:
     """The modules of the core that are nobody's but its own."""
-    core = ROOT / "core" / "src" / "turnout"
-    names = {path.stem for path in core.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    names = {path.stem for path in CORE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     return [f"turnout.{name}" for name in sorted(names - PUBLIC)]
 
 
@@ -77,8 +82,34 @@ def circle() -> list[str]:
     return []
 
 
+def crowded_names(core: Path = CORE) -> dict[str, list[str]]:
+    """The file names that stand in more than two rooms, with those files; a room's sub-folders belong to it."""
+    by_name: defaultdict[str, list[Path]] = defaultdict(list)
+    for path in sorted(core.glob("*/**/*.py")):
+        if path.name not in NAMED_BY_PYTHON:
+            by_name[path.name].append(path.relative_to(core))
+    return {
+        name: [path.as_posix() for path in paths]
+        for name, paths in by_name.items()
+        if len({path.parts[0] for path in paths}) > MOST_ROOMS
+    }
+
+
+def broken_rules() -> str:
+    """What import-linter has no contract for and is broken; empty where nothing is."""
+    if modules := circle():
+        return f"files import one another in a circle: {' -> '.join(modules)}"
+    if crowded := crowded_names():
+        listed = "\n".join(f"  {name}: {', '.join(paths)}" for name, paths in crowded.items())
+        return (
+            f"a file name stands in more than {MOST_ROOMS} rooms of the core, so that it says too little:\n{listed}\n"
+            "name the new file by its own subject, as docs/architecture.md says"
+        )
+    return ""
+
+
 if __name__ == "__main__":
-    if found := circle():
-        sys.exit(f"files import one another in a circle: {' -> '.join(found)}")
+    if problem := broken_rules():
+        sys.exit(problem)
     with tempfile.TemporaryDirectory() as folder:
         lint_imports_command(["--config", str(write(Path(folder))), *sys.argv[1:]])

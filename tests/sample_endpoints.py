@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnout.model.endpoint import Binding, Column, EndpointPlan, Request
+from turnout.model.endpoint_plan import Binding, Column, EndpointPlan, Request
 from turnout.model.inputs import InputSpec, Output, Param
 from turnout.model.plan import Code, Component, Environment, OutputPlan, StepPlan, Worker
 from turnout.model.records import Artifact

@@ -29,7 +29,7 @@ PARTS = {
         "runtime/resolution.py:decide",
         "runtime/cache_key.py:key_parts",
         "runtime/cache.py:look_up",
-        "stores/run.py:commit",
+        "stores/stored_run.py:commit",
         "engines/local/engine.py:_launch",
         "engines/local/engine.py:_wait",
         "runtime/finish.py:finish_run",

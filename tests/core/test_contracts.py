@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -25,12 +26,18 @@ SOURCES += (ROOT / "tests" / "sample_plugin" / "src").glob("turnout_*")
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory) -> Path:
+def contracts() -> ModuleType:
+    """What `make lint` runs."""
+    spec = importlib.util.spec_from_file_location("import_contracts", ROOT / "tests" / "import_contracts.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory, contracts) -> Path:
     """A copy of the sources of core and plugins under the contracts of the workspace."""
     root = tmp_path_factory.mktemp("checkout")
-    spec = importlib.util.spec_from_file_location("import_contracts", ROOT / "tests" / "import_contracts.py")
-    contracts = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(contracts)
     contracts.write(root)
     ignored = shutil.ignore_patterns("__pycache__")
     for source in SOURCES:
@@ -64,6 +71,29 @@ def test_files_that_import_one_another_in_a_circle_are_found_late_imports_among_
     finally:
         path.write_text(before)
     assert {"turnout.model.plan", "turnout.model.spec"} <= set(found)
+
+
+def test_no_file_name_stands_in_three_rooms(contracts):
+    assert contracts.crowded_names() == {}
+
+
+def test_a_file_name_in_three_rooms_fails_the_lint_and_is_named(contracts, tmp_path, monkeypatch):
+    for file in (
+        *("model/plan.py", "planning/plan.py"),
+        *("engines/local/graph.py", "engines/graph.py", "model/graph.py"),
+        *("api/__init__.py", "cli/__init__.py", "model/__init__.py"),
+        *("files.py", "serving/files.py", "stores/files.py"),
+    ):
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert contracts.crowded_names(tmp_path) == {}, "two rooms, and a room counted once, are allowed"
+    (tmp_path / "engines/local/plan.py").touch()
+    crowded = contracts.crowded_names(tmp_path)
+    assert crowded == {"plan.py": ["engines/local/plan.py", "model/plan.py", "planning/plan.py"]}
+    monkeypatch.setattr(contracts, "circle", list)
+    monkeypatch.setattr(contracts, "crowded_names", lambda: crowded)
+    assert "plan.py: engines/local/plan.py, model/plan.py, planning/plan.py" in contracts.broken_rules()
 
 
 def test_every_contract_holds(checkout):

@@ -15,7 +15,7 @@ from turnout.artifacts.artifacts import Artifacts
 from turnout.components.kinds import MATERIALIZER
 from turnout.components.registry import discover
 from turnout.materializers.choice import Materializers
-from turnout.model.endpoint import EndpointPlan, decode
+from turnout.model.endpoint_plan import EndpointPlan, decode
 from turnout.serving.local import LocalDeployer, LocalDeployerConfig
 from turnout.serving.tables import stored_rows
 from turnout.stores.local import LocalStore

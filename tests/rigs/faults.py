@@ -21,7 +21,7 @@ from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config
 from turnout.components.hookspecs import hookimpl
 from turnout.stores.address import from_environment
-from turnout.stores.settings import VARIABLE
+from turnout.stores.worker_settings import VARIABLE
 
 
 class FaultyConfig(Config, frozen=True):

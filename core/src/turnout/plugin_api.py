@@ -87,8 +87,8 @@ if TYPE_CHECKING:
     from turnout.engines.yaml_text import yaml_text
     from turnout.environment.tool import tool_environment
     from turnout.model.capability import BY_RUNTIME, Capability, Support
-    from turnout.model.endpoint import EndpointPlan
-    from turnout.model.endpoint import decode as decode_endpoint
+    from turnout.model.endpoint_plan import EndpointPlan
+    from turnout.model.endpoint_plan import decode as decode_endpoint
     from turnout.model.expressions import Expression, render
     from turnout.model.forms import in_text, plain
     from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param

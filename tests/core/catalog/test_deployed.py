@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from turnout.base.canonical import digest_of, encode
-from turnout.catalog.endpoints import Deployed, forget, history, kept, live, remember
+from turnout.catalog.deployed import Deployed, forget, history, kept, live, remember
 from turnout.catalog.liveness import holdings
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.model.inputs import Output
 from turnout.model.plan import Code, Environment
 from turnout.model.spec import Entrypoint

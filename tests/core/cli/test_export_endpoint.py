@@ -74,7 +74,7 @@ def test_a_lock_that_is_none_or_does_not_hold_is_refused(export):
 
 def test_what_an_export_serves_is_kept_once_it_is_sent(export, project):
     from turnout.api.workspace import Workspace
-    from turnout.catalog.endpoints import history
+    from turnout.catalog.deployed import history
 
     export()
     store = Workspace.here().store

@@ -19,7 +19,7 @@ from turnout.cli.image import build
 from turnout.environment import installed
 from turnout.images import wheels
 from turnout.images.dockerfile import Image, Wheel, dockerfile, files
-from turnout.model.endpoint import decode
+from turnout.model.endpoint_plan import decode
 from turnout.serving.service import Service
 from turnout.stores import layout
 from turnout.stores.local import LocalStore

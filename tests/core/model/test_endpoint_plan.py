@@ -9,7 +9,7 @@ import pytest
 
 from turnout.base import canonical
 from turnout.base.errors import PlanError
-from turnout.model.endpoint import decode
+from turnout.model.endpoint_plan import decode
 
 (GOLDEN,) = (Path(__file__).parent / "golden" / "0.1").glob("endpoint-*.json")
 DATA = GOLDEN.read_bytes().rstrip(b"\n")

@@ -21,7 +21,7 @@ from turnout.runtime.finish import finish_run
 from turnout.runtime.joining import join
 from turnout.runtime.step import run_step
 from turnout.stores import layout
-from turnout.stores.run import Run
+from turnout.stores.stored_run import Run
 
 SOURCE = """
     import os, sys, time

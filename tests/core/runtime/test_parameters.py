@@ -13,7 +13,7 @@ from turnout.base.errors import ConfigError
 from turnout.model.inputs import InputSpec, Literal
 from turnout.model.records import Submission
 from turnout.model.types import ParamType
-from turnout.runtime import files
+from turnout.runtime import parameter_files
 from turnout.runtime.parameters import parse_submission
 
 UTC = timezone.utc
@@ -316,14 +316,14 @@ def test_a_loser_of_two_first_readers_takes_the_winners_content(demo, site, monk
     )
     given = {"f": f"{site.url}/data.csv"}
     demo.open(given)
-    download = files._download
+    download = parameter_files._download
 
     def overtaken(name: str, url: str, path: Path) -> None:
         download(name, url, path)
-        monkeypatch.setattr(files, "_download", download)
+        monkeypatch.setattr(parameter_files, "_download", download)
         demo.call("second")
 
-    monkeypatch.setattr(files, "_download", overtaken)
+    monkeypatch.setattr(parameter_files, "_download", overtaken)
     demo.call("first")
     assert demo.value("first")[2] == demo.value("second")[2] == "answer 2"
 

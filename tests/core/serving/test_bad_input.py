@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from serving_bodies import body
 
 from turnout.components.registry import discover
-from turnout.model.endpoint import decode
+from turnout.model.endpoint_plan import decode
 from turnout.serving.app import App, Limits
 from turnout.serving.service import Service
 from turnout.stores.local import LocalStore

@@ -10,7 +10,7 @@ import pytest
 from waiting import until
 
 from turnout.serving import generation
-from turnout.serving.files import EndpointFolder, Share, Wanted
+from turnout.serving.endpoint_folder import EndpointFolder, Share, Wanted
 from turnout.serving.generation import Generation
 
 SCRIPT = """\

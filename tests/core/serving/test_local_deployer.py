@@ -233,7 +233,7 @@ def post(url, body, path="/predict"):
 
 
 def test_a_worker_that_ends_before_it_is_ready_is_told_of_again_and_again(tmp_path):
-    from turnout.serving.files import Duty, EndpointFolder, Share, Wanted
+    from turnout.serving.endpoint_folder import Duty, EndpointFolder, Share, Wanted
     from turnout.serving.generation import Worker
 
     version = Share(version="0" * 64, share=1.0, interpreter="/bin/false")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from turnout.model.endpoint import Column
+from turnout.model.endpoint_plan import Column
 from turnout.serving.metrics import CLASSES, COLUMNS, KEPT, Metrics
 
 

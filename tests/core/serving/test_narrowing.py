@@ -6,7 +6,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from turnout.model.endpoint import Column, EndpointPlan, Request
+from turnout.model.endpoint_plan import Column, EndpointPlan, Request
 from turnout.model.inputs import Output
 from turnout.model.plan import Code, Environment
 from turnout.model.spec import Entrypoint

@@ -13,7 +13,7 @@ import pytest
 
 from turnout.base.errors import ConfigError, RunError
 from turnout.components.registry import discover
-from turnout.model.endpoint import EndpointPlan, decode
+from turnout.model.endpoint_plan import EndpointPlan, decode
 from turnout.serving.part import Part
 from turnout.serving.service import Service
 from turnout.serving.tables import BadRequest

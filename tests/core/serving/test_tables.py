@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from turnout.materializers import table
 from turnout.materializers.table import Table
-from turnout.model.endpoint import Column, Request
+from turnout.model.endpoint_plan import Column, Request
 from turnout.model.types import TypeName
 from turnout.serving.tables import BadRequest, TableReader, prototype, stored_rows
 

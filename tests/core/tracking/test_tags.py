@@ -19,7 +19,7 @@ from turnout.components.feature_store import ROW, FeatureStore, FeatureView
 from turnout.components.hookspecs import hookimpl
 from turnout.components.registry import Registry
 from turnout.components.tracker import Tracker, TrackerConfig
-from turnout.model.features import entrypoint
+from turnout.model.feature_use import entrypoint
 from turnout.model.plan import Component, Worker
 from turnout.project.project import load
 from turnout.runtime.step import run_step

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from sample_endpoints import sample_endpoint
 
-from turnout.model.endpoint import Expected
+from turnout.model.endpoint_plan import Expected
 from turnout.model.plan import Component, Worker
 from turnout.model.records import Artifact
 from turnout.plugin_api import ConfigError, DeployError, UnsupportedError

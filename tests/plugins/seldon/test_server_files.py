@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from packaging.requirements import Requirement
 
-from turnout.model.endpoint import Column, EndpointPlan, Request
+from turnout.model.endpoint_plan import Column, EndpointPlan, Request
 from turnout.model.inputs import InputSpec, Output, Param
 from turnout.model.plan import Code, Environment, OutputPlan, StepPlan
 from turnout.model.spec import Entrypoint

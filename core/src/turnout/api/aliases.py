@@ -23,7 +23,7 @@ from turnout.model.records import Artifact, Record, RunInfo
 from turnout.project import written
 from turnout.runtime.session import Session
 from turnout.stores import layout
-from turnout.stores.run import read_plan
+from turnout.stores.stored_run import read_plan
 
 Source = Literal["store", "tracker"]
 

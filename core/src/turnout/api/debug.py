@@ -21,7 +21,7 @@ from turnout.runtime.forbidden import allow_reading, artifacts_of
 from turnout.runtime.interpreter import interpreter_for
 from turnout.runtime.replay import CodeOf, Replay, perform, stage
 from turnout.runtime.session import Session
-from turnout.stores.run import Run as StoredRun
+from turnout.stores.stored_run import Run as StoredRun
 
 if TYPE_CHECKING:
     from turnout.api.run import Run

@@ -23,19 +23,19 @@ from turnout.definition.endpoint import EndpointDefinition, EndpointSpec
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.materializers import table
 from turnout.materializers.choice import Materializers
-from turnout.model.endpoint import Column, EndpointPlan
+from turnout.model.endpoint_plan import Column, EndpointPlan
 from turnout.model.plan import Plan
 from turnout.model.records import Artifact, RunInfo
 from turnout.planning import bindings
 from turnout.planning.bindings import Lock
-from turnout.planning.endpoints import PlannedEndpoint, Served, make_endpoint_plan
+from turnout.planning.endpoint_planner import PlannedEndpoint, Served, make_endpoint_plan
 from turnout.planning.exporting import earlier, own_folder, owner
 from turnout.planning.publishing import publish_code
 from turnout.project.project import load, root_of
 from turnout.project.written import Entry
 from turnout.serving.tables import STORED, prototype
 from turnout.stores import layout
-from turnout.stores.run import read_plan
+from turnout.stores.stored_run import read_plan
 
 ACCEPTABLE = {
     "code": "steps have other code than the run had",

@@ -15,13 +15,13 @@ from turnout.api.workspace import Workspace, user
 from turnout.artifacts.artifacts import Artifacts
 from turnout.base import clock
 from turnout.base.errors import DeployError, PlanError, did_you_mean
-from turnout.catalog.endpoints import Deployed, forget, history, live, remember
+from turnout.catalog.deployed import Deployed, forget, history, live, remember
 from turnout.components.deployer import EndpointStatus
 from turnout.components.kinds import DEPLOYER, MATERIALIZER
 from turnout.definition.endpoint import EndpointDefinition, define
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.materializers.choice import Materializers
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.serving.narrowing import narrowed
 from turnout.serving.tables import stored_rows
 from turnout.serving.trial import Trial, check, try_out

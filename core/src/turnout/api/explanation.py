@@ -22,7 +22,7 @@ from turnout.runtime import cache
 from turnout.runtime.code import Code
 from turnout.runtime.session import Session
 from turnout.stores import layout
-from turnout.stores.run import Run as StoredRun
+from turnout.stores.stored_run import Run as StoredRun
 
 Part = Literal[
     "step", "code", "expression", "parameter", "input", "package", "python", "variable", "file", "output", "threads",

@@ -18,11 +18,11 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.components.tracker import Promotion, Tracker
 from turnout.model import records
 from turnout.model.alias import Alias
-from turnout.model.features import feature_use
+from turnout.model.feature_use import feature_use
 from turnout.model.records import Artifact
 from turnout.runtime.session import Session
 from turnout.stores import layout
-from turnout.stores.run import Run as StoredRun
+from turnout.stores.stored_run import Run as StoredRun
 
 
 class Promoted(NamedTuple):

@@ -16,7 +16,7 @@ from turnout.model.records import Mark, RunInfo, RunState
 from turnout.runtime.finish import finish_run
 from turnout.runtime.session import Session
 from turnout.runtime.state import ENDED, append_mark, files_of, is_complete, newest_mark, run_state, state_of_records
-from turnout.stores.run import Run as StoredRun
+from turnout.stores.stored_run import Run as StoredRun
 
 if TYPE_CHECKING:
     from turnout.api.run import Run

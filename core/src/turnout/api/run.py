@@ -27,8 +27,8 @@ from turnout.project.project import load, root_of
 from turnout.runtime.session import Session
 from turnout.runtime.state import closing_mark, mark_cancelled, marks_of, newest_mark, run_state
 from turnout.stores import layout
-from turnout.stores.run import Run as StoredRun
-from turnout.stores.run import read_plan
+from turnout.stores.stored_run import Run as StoredRun
+from turnout.stores.stored_run import read_plan
 from turnout.tracking.missed import Missed, noted
 
 

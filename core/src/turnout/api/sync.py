@@ -12,7 +12,7 @@ from turnout.base.errors import ConfigError, UnsupportedError
 from turnout.model.records import RunState
 from turnout.runtime.session import Session
 from turnout.runtime.state import ENDED, closing_mark
-from turnout.stores.run import Run as StoredRun
+from turnout.stores.stored_run import Run as StoredRun
 from turnout.tracking import missed
 from turnout.tracking.missed import Missed
 from turnout.tracking.report import Report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from turnout.api.workspace import Workspace
 from turnout.model.plan import Plan
 from turnout.planning import publishing
-from turnout.stores.run import read_plan
+from turnout.stores.stored_run import read_plan
 
 
 def withdraw(workspace: Workspace, plan: Plan) -> str:

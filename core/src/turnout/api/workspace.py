@@ -26,7 +26,7 @@ from turnout.runtime.session import Session
 from turnout.runtime.worker_components import WorkerComponents
 from turnout.stack.find import load_stack
 from turnout.stack.stack import Stack
-from turnout.stores.run import Run, read_plan
+from turnout.stores.stored_run import Run, read_plan
 
 LOADED = ".turnout/loaded"
 """The folder of the project that files lie in which were loaded; it is never packed."""

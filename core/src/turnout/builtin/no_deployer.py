@@ -10,7 +10,7 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config
 from turnout.components.deployer import Deployer, EndpointStatus
 from turnout.components.orchestrator import Bundle
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 
 
 class NoDeployer(Deployer[Config]):

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from turnout.base import canonical
-from turnout.catalog import endpoints
+from turnout.catalog import deployed
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.model.alias import Alias
 from turnout.stores import layout
@@ -103,7 +103,7 @@ def _live_versions(store: ArtifactStore[Any], entries: Iterable[Entry]) -> Itera
             yield entry
     for numbered in by_name.values():
         versions = [entry for _, entry in sorted(numbered, key=lambda version: version[0])]
-        places = endpoints.kept([endpoints.read(store.read(entry.key)) for entry in versions])
+        places = deployed.kept([deployed.read(store.read(entry.key)) for entry in versions])
         yield from (versions[place] for place in sorted(places))
 
 

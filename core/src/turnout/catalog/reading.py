@@ -16,7 +16,7 @@ from turnout.model.plan import Plan
 from turnout.model.records import Artifact, Attempt, MarkKind, Record, RunInfo, RunState
 from turnout.runtime.state import RECORD, decided, is_complete, newest_mark
 from turnout.stores import layout
-from turnout.stores.run import Run
+from turnout.stores.stored_run import Run
 
 T = TypeVar("T", bound=msgspec.Struct)
 Stamp = tuple[float, int]

@@ -17,7 +17,7 @@ from turnout.catalog.reading import RunRow, Stamp, StepRow, read_run
 from turnout.components.artifact_store import ArtifactStore
 from turnout.model.plan import Plan
 from turnout.stores import layout
-from turnout.stores.run import read_plan
+from turnout.stores.stored_run import read_plan
 
 SETTLING = 86_400.0
 """Seconds after the end of a failed or cancelled run in which it is read anew: an engine may well try it again."""

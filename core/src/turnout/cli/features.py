@@ -92,7 +92,7 @@ def _of_pipeline(pipeline: str, stack: str | None) -> tuple[list[str], list[str]
     from turnout.api.launch import project_of
     from turnout.api.workspace import Workspace
     from turnout.cli.target import find_pipeline
-    from turnout.planning.features import check
+    from turnout.planning.feature_checks import check
 
     definition, notes = find_pipeline(pipeline), list[str]()
     workspace = Workspace(project_of(definition), stack)

@@ -43,7 +43,7 @@ def show(run: str, step: str | None, metric: str | None, stack: str | None, as_j
 
     found = Run(run, stack=stack)
     if step is not None:
-        from turnout.cli.step import show_step
+        from turnout.cli.show_step import show_step
 
         show_step(found[step], metric, as_json=as_json)
         return

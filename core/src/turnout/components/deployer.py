@@ -12,7 +12,7 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Component, ConfigT
 from turnout.components.orchestrator import Bundle
 from turnout.model.capability import Support
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 
 DeployerCapability = Literal["canary", "promote", "logs", "replicas", "autoscaling"]
 """What a deployer may be able to do beside serving one version."""

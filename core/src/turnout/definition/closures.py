@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from turnout.base.errors import DefinitionError, Location
-from turnout.definition.values import Value
+from turnout.definition.traced_value import Value
 
 
 def refuse_handles(function: Callable[..., Any], what: str, where: Location) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from turnout.base.errors import ConfigError, DefinitionError
 from turnout.definition import places
 from turnout.definition.trace import Trace
-from turnout.definition.values import Value, foreign
+from turnout.definition.traced_value import Value, foreign
 from turnout.model.expressions import And, Compare, CompareOp, Const, Contains, Expression, Index, Not, Or, Ref, render
 from turnout.model.types import JSON_TYPE, ParamType, ScalarKind
 from turnout.model.values import convert, member_key, readable, shorten

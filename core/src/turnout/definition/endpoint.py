@@ -17,7 +17,7 @@ from turnout.definition.markers import Marker
 from turnout.definition.pipeline import PipelineDefinition
 from turnout.definition.signature import Parameter, Signature, check_parameters, shown_type
 from turnout.definition.trace import Trace, current
-from turnout.definition.values import Value
+from turnout.definition.traced_value import Value
 from turnout.model.encoding import Placed
 from turnout.model.inputs import Output, Param
 from turnout.model.spec import Entrypoint, OutputSpec, Place, StepSpec

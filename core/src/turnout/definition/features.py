@@ -11,15 +11,15 @@ from typing import Any
 from turnout import steps
 from turnout.base import durations, names
 from turnout.base.errors import DefinitionError, Location
-from turnout.definition import fitting, places, settings
+from turnout.definition import fitting, places, step_settings
 from turnout.definition.annotations import type_name
 from turnout.definition.handles import Handle
 from turnout.definition.signature import Parameter, Signature
 from turnout.definition.step import result
 from turnout.definition.trace import current
-from turnout.definition.values import Value
+from turnout.definition.traced_value import Value
 from turnout.definition.wiring import Wiring
-from turnout.model.features import Use, entrypoint
+from turnout.model.feature_use import Use, entrypoint
 from turnout.model.inputs import InputSpec
 from turnout.model.inputs import Literal as Written
 from turnout.model.spec import OutputSpec, StepSpec
@@ -123,7 +123,7 @@ class Features:
             inputs["known_at"] = InputSpec(
                 source=Written(value=True, type=ParamType(kind="bool")), type=type_name(bool)
             )
-        asked = settings.of_step({"cache": cache}, wiring.where).cache
+        asked = step_settings.of_step({"cache": cache}, wiring.where).cache
         return self._record(wiring, "historical", inputs, cache=asked or False)
 
     def online(self, rows: Any, *, timeout: Any = None, on_error: str = "fail") -> Any:

@@ -13,7 +13,7 @@ from turnout.definition import fitting, places
 from turnout.definition.annotations import unknown_output
 from turnout.definition.conditions import Condition, Operand
 from turnout.definition.trace import Trace
-from turnout.definition.values import Value, refusal
+from turnout.definition.traced_value import Value, refusal
 from turnout.model.expressions import Const, Ref
 from turnout.model.inputs import Literal, Output, Param
 from turnout.model.types import ParamType, TypeName

@@ -11,7 +11,7 @@ from turnout.definition.annotations import type_name
 from turnout.definition.handles import Handle
 from turnout.definition.parameters import type_name_of
 from turnout.definition.signature import Parameter
-from turnout.definition.values import Value
+from turnout.definition.traced_value import Value
 from turnout.definition.wiring import Wiring, collection_of
 from turnout.model.inputs import InputSpec, Literal, Output, Param
 from turnout.model.spec import Entrypoint, OutputSpec, StepSpec

@@ -14,14 +14,14 @@ import msgspec
 
 from turnout.base import names
 from turnout.base.errors import ConfigError, DefinitionError, Location
-from turnout.definition import docstrings, functions, places, reading, schedules, settings
+from turnout.definition import docstrings, functions, places, reading, schedules, step_settings
 from turnout.definition.annotations import NOTHING, module_name, type_name
 from turnout.definition.handles import Handle
 from turnout.definition.markers import Marker
 from turnout.definition.parameters import explain, type_name_of, type_of_value
 from turnout.definition.signature import Parameter, Signature, check_parameters, shown_type
 from turnout.definition.trace import Trace, current
-from turnout.definition.values import Value
+from turnout.definition.traced_value import Value
 from turnout.definition.wiring import Wiring
 from turnout.model.graph import order
 from turnout.model.inputs import Literal, Param
@@ -276,7 +276,7 @@ def define(
         own,
         schedule=schedules.schedule(schedule, start=start, catchup=catchup, timezone=timezone, where=where),
         tags=_tags(tags, where),
-        options=settings.options(options, engines, "@pipeline", SETTINGS, where),
+        options=step_settings.options(options, engines, "@pipeline", SETTINGS, where),
         scope=places.locals_of_caller() if "<locals>" in function.__qualname__ else {},
     )
 

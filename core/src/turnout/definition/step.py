@@ -20,10 +20,10 @@ from turnout.definition.bounds import Unchecked
 from turnout.definition.closures import refuse_handles
 from turnout.definition.handles import Handle, Outputs
 from turnout.definition.mapping import lists, run_map
-from turnout.definition.settings import of_step
 from turnout.definition.signature import Signature, check_parameters, checked_type, unchecked
+from turnout.definition.step_settings import of_step
 from turnout.definition.trace import Trace, current
-from turnout.definition.values import Value, foreign
+from turnout.definition.traced_value import Value, foreign
 from turnout.definition.wiring import Wiring
 from turnout.model.inputs import InputSpec, Output
 from turnout.model.spec import OutputSpec, StepSpec

@@ -11,7 +11,7 @@ from turnout.definition import places
 from turnout.definition.conditions import Condition, Operand, rename
 from turnout.definition.handles import Handle
 from turnout.definition.trace import Trace, current
-from turnout.definition.values import Value, foreign
+from turnout.definition.traced_value import Value, foreign
 from turnout.model.expressions import Expression
 from turnout.model.inputs import InputSpec, Literal, Output
 from turnout.model.spec import StepSpec

@@ -13,7 +13,7 @@ from turnout.definition.markers import Marker
 from turnout.definition.parameters import type_name_of, type_of_value
 from turnout.definition.signature import Parameter, shown_type
 from turnout.definition.trace import Trace
-from turnout.definition.values import Value, foreign
+from turnout.definition.traced_value import Value, foreign
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Source
 from turnout.model.types import JSON_TYPE, ParamType, TypeName
 from turnout.model.values import article, convert, shorten

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from turnout.base.canonical import encode
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.model.plan import Plan, StepPlan, Worker
 
 _REFERENCE = re.compile(r"\$\{secret:([^}]+)\}")

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from turnout.base.errors import ConfigError
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 
 FILE = "bindings.lock"
 _HEAD = """\

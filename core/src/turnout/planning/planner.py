@@ -18,12 +18,12 @@ from turnout.environment import environment as environments
 from turnout.environment.pins import python_minor
 from turnout.fingerprint.fingerprint import Fingerprint, Fingerprints
 from turnout.materializers.choice import Materializers
-from turnout.model.features import feature_use
+from turnout.model.feature_use import feature_use
 from turnout.model.inputs import Collected, Element, InputSpec, Literal, Output, Param
 from turnout.model.plan import MINIMUM_RUNTIME, Code, Environment, OutputPlan, Plan, StepPlan, settled
 from turnout.model.spec import ParamSpec, PipelineBase, PipelineSpec, StepBase, StepSpec
 from turnout.model.types import ParamType
-from turnout.planning import features
+from turnout.planning import feature_checks
 from turnout.planning.capabilities import gaps
 from turnout.planning.overrides import engine_options, override_pipeline, override_step
 from turnout.planning.policies import forbidden
@@ -99,7 +99,7 @@ def make_plan(
             )
         )
     notes = list[str]()
-    problems += features.check(spec.steps, stack, here=stack.orchestrator_type.local, notes=notes)
+    problems += feature_checks.check(spec.steps, stack, here=stack.orchestrator_type.local, notes=notes)
     problems.sort(key=_position)
     raise_all(f"{spec.name} cannot be planned for the stack {stack.name}", problems)
     values = [value for name, value in (given or {}).items() if any(_takes_file(param, name) for param in params)]

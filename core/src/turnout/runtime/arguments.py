@@ -16,8 +16,8 @@ from turnout.model.plan import StepPlan
 from turnout.model.scalars import Misfit
 from turnout.model.types import ParamType
 from turnout.model.values import readable, revive, shorten
-from turnout.runtime.files import parameter_file
 from turnout.runtime.inputs import collected, element
+from turnout.runtime.parameter_files import parameter_file
 from turnout.runtime.session import Session
 
 

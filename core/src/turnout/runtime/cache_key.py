@@ -12,7 +12,7 @@ from turnout.model.inputs import Collected, InputSpec, Literal, Param
 from turnout.model.plan import StepPlan
 from turnout.model.records import InputRecord
 from turnout.model.types import ParamType
-from turnout.runtime import features
+from turnout.runtime import feature_versions
 from turnout.runtime.inputs import collected
 from turnout.runtime.outside import classes, packages
 from turnout.runtime.sealed import threads_for
@@ -38,7 +38,7 @@ def key_parts(session: Session, step: StepPlan, inputs: dict[str, InputRecord]) 
     further = {
         "packages": packages(session, step),
         "classes": classes(session, step, inputs),
-        "features": features.read_before(session, step),
+        "features": feature_versions.read_before(session, step),
     }
     return parts | {name: part for name, part in further.items() if part}
 

@@ -11,10 +11,10 @@ import msgspec
 
 from turnout.base import clock, names
 from turnout.base.errors import PlanError, TurnoutError, UnsupportedError
-from turnout.model.features import feature_use
+from turnout.model.feature_use import feature_use
 from turnout.model.plan import StepPlan
 from turnout.model.records import Record, StepResult
-from turnout.runtime import cache, features, profiles
+from turnout.runtime import cache, feature_versions, profiles
 from turnout.runtime.cache_key import key_of, key_parts
 from turnout.runtime.forbidden import artifacts_of
 from turnout.runtime.inputs import input_records, names_url
@@ -174,11 +174,11 @@ def _cached(session: Session, step: StepPlan, index: int | None, most: float) ->
     try:
         inputs = input_records(session, step, index)
         parts = key_parts(session, step, inputs)
-        tags = features.tags(session, step)
+        tags = feature_versions.tags(session, step)
     except TurnoutError:
         return None  # running the step meets the same, and puts it on record
     found = cache.look_up(session, step, index, key_of(parts), inputs, most) if is_told(parts) else None
-    return found if found is None or not tags else features.tagged(found, tags)
+    return found if found is None or not tags else feature_versions.tagged(found, tags)
 
 
 def _take_over(session: Session, decision: TakeOver) -> StepResult:

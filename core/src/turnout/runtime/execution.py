@@ -20,7 +20,7 @@ from turnout.base.redaction import Redactor, refusal
 from turnout.model.expressions import evaluate
 from turnout.model.plan import StepPlan
 from turnout.model.records import Failure, Logged, OutputRecord
-from turnout.runtime import arguments, features, forking, log_records, profiles
+from turnout.runtime import arguments, feature_versions, forking, log_records, profiles
 from turnout.runtime.effects import withheld
 from turnout.runtime.failures import describe
 from turnout.runtime.forbidden import artifacts_of
@@ -74,11 +74,11 @@ def execute(session: Session, step: StepPlan, index: int | None, *, tracked: boo
                 log_records.show()
             context.activate(log)
             try:
-                features.read_before(session, step)
-                log.tags = features.tags(session, step)
+                feature_versions.read_before(session, step)
+                log.tags = feature_versions.tags(session, step)
                 with session.tracking.around() if tracked else nullcontext():
                     result = function(**given)
-                features.check_unchanged(session, step)
+                feature_versions.check_unchanged(session, step)
             finally:
                 context.activate(None)
             del given

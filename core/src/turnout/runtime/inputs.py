@@ -9,7 +9,7 @@ from turnout.model.inputs import Collected, Element, Literal, Output, Param, Sou
 from turnout.model.plan import StepPlan
 from turnout.model.records import InputRecord, OutputRecord, Record
 from turnout.model.types import ParamType
-from turnout.runtime.files import parameter_content
+from turnout.runtime.parameter_files import parameter_content
 from turnout.runtime.resolution import Skip
 from turnout.runtime.session import Session
 

@@ -22,7 +22,7 @@ from turnout.runtime.reuse import pinned
 from turnout.runtime.session import Session
 from turnout.runtime.store import worker_store
 from turnout.stores import layout
-from turnout.stores.run import Run, read_plan
+from turnout.stores.stored_run import Run, read_plan
 from turnout.tracking.tracking import Tracking
 
 

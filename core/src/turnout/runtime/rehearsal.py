@@ -21,7 +21,7 @@ from turnout.model.types import ParamType, TypeName
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.stores.local import LocalStore
-from turnout.stores.run import Run
+from turnout.stores.stored_run import Run
 
 
 def number(given: int) -> int:

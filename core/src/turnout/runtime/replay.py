@@ -28,7 +28,7 @@ from turnout.runtime.resolution import Done, Skip, Wait
 from turnout.runtime.session import Session
 from turnout.stores import layout
 from turnout.stores.overlay import Overlay
-from turnout.stores.run import Run, read_plan
+from turnout.stores.stored_run import Run, read_plan
 
 CodeOf = Literal["run", "here"]
 

@@ -39,7 +39,7 @@ from turnout.runtime.rehearsal import rehearse
 from turnout.runtime.session import Session
 from turnout.runtime.step import run_step
 from turnout.runtime.store import worker_store
-from turnout.stores.run import Run
+from turnout.stores.stored_run import Run
 
 RAN, TAKEN = b"ran", b"taken"
 """The replies about a step: it ran, or there was a result already, or it was skipped."""

@@ -23,8 +23,8 @@ from turnout.runtime.code import Code
 from turnout.runtime.forbidden import allow_reading
 from turnout.runtime.resolution import Resolver
 from turnout.runtime.worker_components import WorkerComponents
-from turnout.stores.run import Run
-from turnout.stores.settings import VARIABLE as STORE
+from turnout.stores.stored_run import Run
+from turnout.stores.worker_settings import VARIABLE as STORE
 from turnout.tracking.sending import Sender
 from turnout.tracking.tracking import Tracking
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from turnout.components.artifact_store import ArtifactStore
     from turnout.components.orchestrator import RunStatus
     from turnout.model.plan import Plan
-    from turnout.stores.run import Run
+    from turnout.stores.stored_run import Run
 
 AskEngine = Callable[["RunInfo"], "RunStatus"]
 ENDED = frozenset[RunState]({"succeeded", "failed", "cancelled"})

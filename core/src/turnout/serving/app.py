@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.serving import inference, pages
 from turnout.serving.answers import Answer
 from turnout.serving.batching import Batcher

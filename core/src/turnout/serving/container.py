@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from turnout.base.errors import TurnoutError
-from turnout.model.endpoint import decode
-from turnout.serving.files import EndpointFolder, Share, Wanted
+from turnout.model.endpoint_plan import decode
+from turnout.serving.endpoint_folder import EndpointFolder, Share, Wanted
 from turnout.serving.supervisor import Supervisor
 
 PLAN = "TURNOUT_ENDPOINT"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from turnout.serving.files import Duty, EndpointFolder, Wanted
+from turnout.serving.endpoint_folder import Duty, EndpointFolder, Wanted
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 """The variable with the folder in which workers share what they measure: read when Prometheus' client is imported."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.serving.answers import Answer
 from turnout.serving.service import Service
 from turnout.serving.tables import BadRequest

@@ -17,7 +17,7 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.components.registry import discover
 from turnout.environment import environment, package_index
 from turnout.environment.pins import python_minor
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.runtime.code import Code
 from turnout.runtime.interpreter import own_requirements
 from turnout.runtime.worker_components import WorkerComponents

@@ -18,10 +18,10 @@ from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.deployer import Deployer, EndpointStatus, VersionStatus
 from turnout.components.orchestrator import Bundle
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.runtime.store import worker_store
 from turnout.serving.client import ask
-from turnout.serving.files import EndpointFolder, Serving, Share, Wanted
+from turnout.serving.endpoint_folder import EndpointFolder, Serving, Share, Wanted
 from turnout.serving.generation import KILLING
 from turnout.serving.interpreter import interpreter_for
 

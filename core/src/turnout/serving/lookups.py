@@ -11,7 +11,7 @@ from typing import Any
 from turnout.components.feature_store import FeatureStore
 from turnout.features import retrieval
 from turnout.features.references import Request
-from turnout.model.features import entrypoint
+from turnout.model.feature_use import entrypoint
 from turnout.model.plan import StepPlan
 from turnout.serving.tables import BadRequest
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from turnout.model.endpoint import Column, EndpointPlan
+from turnout.model.endpoint_plan import Column, EndpointPlan
 from turnout.serving.generation import METRICS, WORKER
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

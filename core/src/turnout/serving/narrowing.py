@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from turnout.model.endpoint import Column, EndpointPlan, Request
+from turnout.model.endpoint_plan import Column, EndpointPlan, Request
 from turnout.serving.tables import categories
 
 _WHOLE = re.compile(r"(u?)int(\d+)\Z", re.ASCII)

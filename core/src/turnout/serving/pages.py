@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import Any
 
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.serving.schemas import example, of_request
 
 JSON = "application/json"

@@ -15,7 +15,7 @@ from turnout.base.errors import ArtifactError, ConfigError, PlanError, RunError,
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.registry import Registry
 from turnout.materializers.choice import AUTO
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.model.inputs import Output, Param
 from turnout.model.plan import OutputPlan
 from turnout.model.records import Artifact, OutputRecord

@@ -6,7 +6,7 @@ import math
 from base64 import b64encode
 from typing import Any
 
-from turnout.model.endpoint import Request
+from turnout.model.endpoint_plan import Request
 from turnout.model.types import ParamType
 from turnout.serving.columns import BASE64, DAY, DECIMAL, DURATION, FLOATS, MOMENT, OFFSET, SPECIAL, TIME, integers
 from turnout.serving.tables import categories, table_of

@@ -20,7 +20,7 @@ from turnout.components.registry import Registry, discover
 from turnout.environment import environment
 from turnout.materializers.choice import Materializers
 from turnout.model.bounds import check_python
-from turnout.model.endpoint import EndpointPlan, Request
+from turnout.model.endpoint_plan import EndpointPlan, Request
 from turnout.model.inputs import InputSpec, Literal, Output, Param
 from turnout.model.plan import StepPlan
 from turnout.model.scalars import Misfit

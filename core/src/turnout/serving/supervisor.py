@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from turnout.serving.files import EndpointFolder, Serving, Wanted
+from turnout.serving.endpoint_folder import EndpointFolder, Serving, Wanted
 from turnout.serving.generation import Generation
 
 PAUSE = 0.1

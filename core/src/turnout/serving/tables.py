@@ -12,7 +12,7 @@ import msgspec
 
 from turnout.base.errors import ConfigError, did_you_mean
 from turnout.materializers import frames, table
-from turnout.model.endpoint import Request
+from turnout.model.endpoint_plan import Request
 from turnout.serving.columns import Convert, Refused, converter
 from turnout.serving.pandas import Pandas
 

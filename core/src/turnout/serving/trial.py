@@ -18,7 +18,7 @@ from turnout.base import canonical, context
 from turnout.base.errors import DeployError, RunError, TurnoutError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.materializers.sameness import TOLERANCE
-from turnout.model.endpoint import EndpointPlan, decode
+from turnout.model.endpoint_plan import EndpointPlan, decode
 from turnout.model.records import Manifest
 from turnout.runtime import sealed
 from turnout.runtime.failures import traceback_of

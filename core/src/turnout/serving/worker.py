@@ -22,7 +22,7 @@ from turnout.base import context
 from turnout.base.errors import ArtifactError, TurnoutError
 from turnout.runtime import sealed
 from turnout.runtime.store import worker_store
-from turnout.serving.files import Duty, EndpointFolder
+from turnout.serving.endpoint_folder import Duty, EndpointFolder
 from turnout.serving.part import Part
 from turnout.serving.service import Service
 

@@ -14,7 +14,7 @@ from turnout.base.errors import ArtifactError, ConfigError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.model.plan import Component
 from turnout.stores.local import LocalStore
-from turnout.stores.settings import SECRETS, VARIABLE, is_reference
+from turnout.stores.worker_settings import SECRETS, VARIABLE, is_reference
 
 
 def from_environment(

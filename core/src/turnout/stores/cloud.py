@@ -18,7 +18,7 @@ from turnout.base.errors import ConfigError, PluginError
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config, Secret, Url
 from turnout.stores import cloud_errors, keys
-from turnout.stores.settings import is_reference, reveal, to_environment
+from turnout.stores.worker_settings import is_reference, reveal, to_environment
 
 SINGLE_PUT = 16 << 20
 """Files up to this size are created by one conditional request; larger ones in parts."""

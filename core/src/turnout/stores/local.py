@@ -22,7 +22,7 @@ from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.components.base import Config, LocalPath
 from turnout.project import written
 from turnout.stores import disk, keys
-from turnout.stores.settings import to_environment
+from turnout.stores.worker_settings import to_environment
 
 STAGING = ".staging"
 _READ_ONLY = 0o444

@@ -25,7 +25,7 @@ from turnout.components.base import Component
 from turnout.components.deployer import Deployer, EndpointStatus
 from turnout.components.orchestrator import Bundle
 from turnout.model.capability import Support
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.testing.component import ComponentSuite
 from turnout.testing.endpoints import Served, make_served
 from turnout.testing.processes import together

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from turnout.components.artifact_store import ArtifactStore
-from turnout.model.endpoint import EndpointPlan, decode
+from turnout.model.endpoint_plan import EndpointPlan, decode
 from turnout.stores.local import LocalStore
 
 _PROJECT = '[project]\nname = "served"\nversion = "0"\n[tool.turnout]\nstack = "local"\n'

@@ -12,7 +12,7 @@ from turnout.base.errors import TurnoutError, UnsupportedError
 from turnout.base.redaction import Redactor
 from turnout.components.artifact_store import ArtifactStore
 from turnout.stores import layout
-from turnout.stores.run import Run
+from turnout.stores.stored_run import Run
 
 LONG = 2000
 """Characters of a tracker's error that are told; it is cut once it holds no secret."""

@@ -16,7 +16,7 @@ from turnout.base.errors import ArtifactError
 from turnout.components.tracker import Batch, Traced, Tracker
 from turnout.model.records import Artifact, InputRecord, Logged, OutputRecord, Record
 from turnout.stores import layout
-from turnout.stores.run import Run
+from turnout.stores.stored_run import Run
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

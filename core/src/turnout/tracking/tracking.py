@@ -17,7 +17,7 @@ from turnout.base.redaction import Redactor
 from turnout.components.tracker import Tracker
 from turnout.model.records import RunState
 from turnout.stores import layout
-from turnout.stores.run import Run
+from turnout.stores.stored_run import Run
 from turnout.tracking import missed
 from turnout.tracking.missed import Missed
 from turnout.tracking.report import Report, Tracer

@@ -27,7 +27,7 @@ from turnout.model.records import Isolation, Mark, Record, RunInfo, RunState, Su
 from turnout.runtime.joining import join
 from turnout.runtime.log_file import READ, open_log
 from turnout.runtime.session import Session
-from turnout.stores.run import Run
+from turnout.stores.stored_run import Run
 
 LOOK = 0.2
 """Seconds between two looks whether the rest of the process has ended."""

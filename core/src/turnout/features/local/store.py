@@ -13,7 +13,7 @@ from turnout.base import canonical
 from turnout.base.errors import ConfigError, PluginError, RunError, did_you_mean
 from turnout.components.feature_store import ROW, FeatureStore, FeatureView, Materialized, Progress
 from turnout.features import columns
-from turnout.features.local import values
+from turnout.features.local import row_bytes
 from turnout.features.local.database import UNWRITTEN, Database, Online, Row
 from turnout.features.local.settings import LocalFeatureSettings, ViewSettings
 from turnout.features.local.source import Source
@@ -90,7 +90,7 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
     def _newest(self, entities: Any, name: str, wanted: tuple[str, ...], keys: Mapping[str, str]) -> Any:
         """The rows of a view that are online for *entities*."""
         view = self._view(name)
-        own = [values.plain(entities[keys[key]]) for key in view.keys]
+        own = [row_bytes.plain(entities[keys[key]]) for key in view.keys]
         known, rows = self._database.find(name, _keys(own))
         if known is None:
             raise _never(name)
@@ -98,14 +98,14 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
             raise _outdated(name, missing[0])
         shape = self._shapes.get(known.definition)
         if shape is None:
-            shape = self._shapes[known.definition] = values.Shape(known.features)
+            shape = self._shapes[known.definition] = row_bytes.Shape(known.features)
         ttl = self._ttls[name]
         oldest = UNWRITTEN if ttl is None else time.time_ns() // 1000 - ttl
         found = shape.table([None if row is None or row[0] < oldest else row[1] for row in rows])
         return found if len(wanted) == len(known.features) else found.select(wanted)
 
     @cached_property
-    def _shapes(self) -> dict[str, values.Shape]:
+    def _shapes(self) -> dict[str, row_bytes.Shape]:
         """How rows are read, by the definition of their view."""
         return {}
 
@@ -167,7 +167,7 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
 
         view = self._view(name)
         names = self._source(name).features(schema)
-        keys = _keys([values.plain(columns.key(content[key], key, schema[key])) for key in view.keys])
+        keys = _keys([row_bytes.plain(columns.key(content[key], key, schema[key])) for key in view.keys])
         types = {feature: columns.arrow_type(schema[feature]) for feature in names}
         if unknown := [feature for feature, type_ in types.items() if type_ is None]:
             raise ConfigError(
@@ -183,7 +183,7 @@ class LocalFeatureStore(FeatureStore[LocalFeatureSettings]):
                 fix="convert them",
             ) from None
         times = chosen.select("since", "created").iter_rows()
-        for key, body, (since, created) in zip(keys, values.bodies(features), times, strict=True):
+        for key, body, (since, created) in zip(keys, row_bytes.bodies(features), times, strict=True):
             if key is None:
                 raise RunError(f"a row for the feature view {name!r} has a key that is none of its", fix="correct it")
             yield key, since, UNWRITTEN if created is None else created, body
@@ -298,7 +298,7 @@ def _types(schema: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
 def _keys(columns_: Sequence[Sequence[Any]]) -> Iterator[bytes | None]:
     """The keys of rows from the columns they are made of; None where one is null."""
     for row in zip(*columns_, strict=True):
-        yield None if None in row else values.key(row)
+        yield None if None in row else row_bytes.key(row)
 
 
 def _utc(moment: datetime) -> datetime:

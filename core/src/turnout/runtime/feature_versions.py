@@ -8,7 +8,7 @@ import msgspec
 
 from turnout.base.errors import RunError
 from turnout.components.feature_store import FeatureStore
-from turnout.model.features import FeatureUse, feature_use
+from turnout.model.feature_use import FeatureUse, feature_use
 from turnout.model.plan import StepPlan
 from turnout.model.records import Record
 from turnout.runtime.session import Session

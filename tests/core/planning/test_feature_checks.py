@@ -15,9 +15,9 @@ from turnout.base.errors import TurnoutError
 from turnout.cli.target import find_endpoint, find_pipeline
 from turnout.engines.local.adapter import LocalOrchestrator
 from turnout.features.local.store import LocalFeatureStore
-from turnout.model.endpoint import Column, Request
+from turnout.model.endpoint_plan import Column, Request
 from turnout.model.records import Options
-from turnout.planning import features
+from turnout.planning import feature_checks
 
 STACK = """
 extends: local
@@ -182,7 +182,7 @@ def test_what_requests_give_is_held_to_the_look_up(project, given, told):
     spec = find_endpoint("serve.py").trace().spec
     columns = tuple(Column(name=name, type=type_) for name, type_ in {**given, "distance": "double"}.items())
     request = Request(name="rows", type=spec.requests[0].type, columns=columns)
-    problems = features.check(spec.steps, workspace.stack, here=True, notes=[], requests=[request])
+    problems = feature_checks.check(spec.steps, workspace.stack, here=True, notes=[], requests=[request])
     text = "\n".join(map(str, problems))
     assert re.search(told, text) if told else not text, text
 

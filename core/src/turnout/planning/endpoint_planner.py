@@ -14,13 +14,13 @@ from turnout.definition.endpoint import EndpointSpec, RequestSpec, TracedEndpoin
 from turnout.definition.pipeline import Traced
 from turnout.fingerprint.fingerprint import Fingerprint, Fingerprints
 from turnout.materializers.choice import Materializers
-from turnout.model import endpoint
-from turnout.model.endpoint import Binding, Column, EndpointPlan, Expected, Request
+from turnout.model import endpoint_plan
+from turnout.model.endpoint_plan import Binding, Column, EndpointPlan, Expected, Request
 from turnout.model.inputs import Output
 from turnout.model.plan import Code, Environment, OutputPlan, Plan, StepPlan
 from turnout.model.records import Artifact
 from turnout.model.spec import StepSpec
-from turnout.planning import features
+from turnout.planning import feature_checks
 from turnout.planning.counterparts import counterparts
 from turnout.planning.stepcode import Step, step_code
 from turnout.project import code as packages
@@ -93,7 +93,7 @@ def make_endpoint_plan(
         )
     environment = _environment(spec, served, problems)
     here, notes = stack.deployer_type.local, list[str]()
-    problems += features.check(spec.steps, stack, here=here, notes=notes, requests=requests)
+    problems += feature_checks.check(spec.steps, stack, here=here, notes=notes, requests=requests)
     raise_all(f"the endpoint {spec.name} cannot be deployed on the stack {stack.name}", problems)
     package = packages.build(project, traced.values, places, ())
     assert environment is not None
@@ -117,7 +117,7 @@ def make_endpoint_plan(
         doc=spec.doc,
         place=spec.place,
     )
-    return PlannedEndpoint(endpoint.decode(plan.encode()), package, (*package.notes, *dict.fromkeys(notes)))
+    return PlannedEndpoint(endpoint_plan.decode(plan.encode()), package, (*package.notes, *dict.fromkeys(notes)))
 
 
 def _own(functions: Mapping[str, Any], prints: Fingerprints) -> Any:

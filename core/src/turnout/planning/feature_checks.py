@@ -11,8 +11,8 @@ from turnout.base.errors import ConfigError, PlanError, TurnoutError, Unsupporte
 from turnout.components.feature_store import FeatureStore, FeatureView
 from turnout.components.kinds import FEATURE_STORE
 from turnout.features import columns, materializing, references, retrieval
-from turnout.model.endpoint import Request
-from turnout.model.features import FeatureUse, feature_use
+from turnout.model.endpoint_plan import Request
+from turnout.model.feature_use import FeatureUse, feature_use
 from turnout.model.inputs import Param
 from turnout.model.spec import StepSpec
 from turnout.stack.bind import instantiate

@@ -10,7 +10,7 @@ import msgspec
 
 from turnout.base import canonical
 from turnout.components.artifact_store import ArtifactStore
-from turnout.model.endpoint import EndpointPlan
+from turnout.model.endpoint_plan import EndpointPlan
 from turnout.stores import layout
 
 KEPT_VERSIONS = 3

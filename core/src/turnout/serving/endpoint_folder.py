@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from turnout.base import canonical
-from turnout.model.endpoint import EndpointPlan, decode
+from turnout.model.endpoint_plan import EndpointPlan, decode
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
