@@ -17,6 +17,7 @@ from turnout.components.lazy import Lazy
 
 if TYPE_CHECKING:
     from turnout.base.canonical import digest, digest_of, encode, pretty
+    from turnout.base.clock import parse as parse_time
     from turnout.base.context import log_artifact, log_metric, log_params
     from turnout.base.errors import (
         ArtifactError,
@@ -79,9 +80,18 @@ if TYPE_CHECKING:
     from turnout.engines.options import merged, options_of
     from turnout.engines.outputs import output_metadata
     from turnout.engines.placement import EngineFolder, Placed, engine_folder
-    from turnout.engines.pods import KeyOf, MountPath, PodOptions, ResourceName, Toleration, Variable
+    from turnout.engines.pods import (
+        ImagePullPolicy,
+        ImagePullSecrets,
+        KeyOf,
+        MountPath,
+        PodOptions,
+        ResourceName,
+        Toleration,
+        Variable,
+    )
     from turnout.engines.schedules import cron_fields, see_defaults
-    from turnout.engines.secret_variables import endpoint_secrets, secret_variables, secrets_of
+    from turnout.engines.secret_variables import endpoint_secrets, secret_keys, secret_variables, secrets_of
     from turnout.engines.servers import TrialServers
     from turnout.engines.servers import command as trial_command
     from turnout.engines.yaml_text import yaml_text
@@ -171,6 +181,8 @@ __all__ = [
     "Graph",
     "HostPort",
     "HttpApi",
+    "ImagePullPolicy",
+    "ImagePullSecrets",
     "InputSpec",
     "KeyOf",
     "KubernetesNames",
@@ -274,6 +286,7 @@ __all__ = [
     "merged",
     "options_of",
     "output_metadata",
+    "parse_time",
     "plain",
     "plain_memory",
     "plain_number",
@@ -282,6 +295,7 @@ __all__ = [
     "render",
     "rule_groups",
     "run_id",
+    "secret_keys",
     "secret_variables",
     "secrets_of",
     "see_defaults",

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from turnout.model.records import Mark, encode
-from turnout.plugin_api import DriverRun
+from turnout.plugin_api import DriverRun, RunStatus
 from turnout.stores import layout
 from turnout.stores.local import LocalStore
 from turnout.testing.plans import sample_plan, sample_step
@@ -29,7 +29,7 @@ def successful(kind, folder, store):
         run = DriverRun(PLAN, "native", folder, process, store, lambda change: None)
         store.create(layout.attempt("sample", run.run_id, "fit", None, "one"), b"{}")  # it has begun
         return run
-    server = SimpleNamespace(state=lambda engine_run: "succeeded")
+    server = SimpleNamespace(status=lambda engine_run, steps: RunStatus(state="succeeded"))
     return KubeflowRun(PLAN, "native", server, KubeflowSettings(), store, lambda change: None)
 
 

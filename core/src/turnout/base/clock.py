@@ -30,7 +30,7 @@ def seconds_between(start: str, end: str) -> float:
 
 
 def parse(text: str) -> datetime:
-    """A recorded time as an aware datetime.
+    """A recorded time, or another in ISO 8601, as an aware datetime: in UTC where it names no zone.
 
     Raises:
         ArtifactError: when it is none.

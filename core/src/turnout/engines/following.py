@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
-from datetime import datetime
 from typing import Any, ClassVar
 
 import msgspec
 
+from turnout.base import clock
 from turnout.base.errors import TurnoutError
 from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
@@ -72,10 +72,7 @@ class Follower:
 
 
 def _change(record: Record) -> Change:
-    seconds = 0.0
-    if record.started and record.ended:
-        begun, over = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (record.started, record.ended))
-        seconds = (over - begun).total_seconds()
+    seconds = clock.seconds_between(record.started, record.ended)
     state = "reused" if record.cached_from or record.reused_from else record.state
     return Change(record.step, record.index, state, seconds=seconds, message=record.reason)
 

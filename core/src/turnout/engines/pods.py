@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,10 @@ KeyOf = Annotated[str, Meta(pattern=rf"^{_NAME}/[A-Za-z0-9._-]+$(?!\n)")]
 """A key of a Secret or a ConfigMap: ``NAME/KEY``."""
 Claim = Annotated[str, Meta(pattern=rf"^{_NAME}(/[^/:][^:]*)?$(?!\n)")]
 """A claim of a volume, and a folder in it where not all of it is meant: ``CLAIM/FOLDER``."""
+ImagePullPolicy = Annotated[
+    Literal["", "Always", "IfNotPresent", "Never"], Meta(description="When the image is pulled.")
+]
+ImagePullSecrets = Annotated[tuple[ResourceName, ...], Meta(description="Secrets with the registry's password.")]
 MountPath = Annotated[str, Meta(pattern=r"^/[^:]*$(?!\n)")]
 Labels = dict[
     Annotated[str, Meta(pattern=rf"^{_KEY}$(?!\n)")],
@@ -37,6 +41,12 @@ class Toleration(Config, frozen=True, omit_defaults=True):
         Meta(description="The taint's effect; any if empty."),
     ] = ""
     seconds: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="For how long, with NoExecute.")] = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What is said, by Kubernetes' names; not ``seconds``, for which its clients have names of their own."""
+        named = {"key": self.key, "operator": self.operator, "value": self.value, "effect": self.effect}
+        return {name: value for name, value in named.items() if value}
 
 
 class PodOptions(Config, frozen=True, omit_defaults=True):

@@ -16,7 +16,7 @@ def see_defaults(plan: Plan, engine: str) -> None:
     Raises:
         PlanError: for a parameter without a default.
     """
-    missing = [spec.name for spec in plan.params if spec.required and spec.source == "value"]
+    missing = [param.name for param in plan.given_params if param.required]
     if plan.schedule is not None and missing:
         raise PlanError(
             f"{plan.name} has a schedule, and its parameter {missing[0]!r} has no default",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from turnout.base.canonical import encode
+from turnout.base.errors import ConfigError
 from turnout.model.endpoint_plan import EndpointPlan
 from turnout.model.plan import Plan, StepPlan, Worker
 
 _REFERENCE = re.compile(r"\$\{secret:([^}]+)\}")
+_VARIABLE = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*\Z")
+"""What Kubernetes takes for the name of a variable."""
 
 
 def secrets_of(plan: Plan, step: StepPlan | None) -> tuple[str, ...]:
@@ -31,6 +34,37 @@ def endpoint_secrets(endpoint: EndpointPlan) -> dict[str, str] | None:
     """Likewise of the secrets that an endpoint's container needs: those of all its steps, and of its components."""
     own = {name for step in endpoint.steps for name in step.secrets.values()}
     return _variables(endpoint.worker, sorted({*own, *_of_components(endpoint.worker)}))
+
+
+def secret_keys(
+    worker: Worker, variables: Mapping[str, str] | None, keys: Mapping[str, str], setting: str, *, else_fix: str = ""
+) -> dict[str, str]:
+    """The variables of a container on Kubernetes that are keys of Secrets, each as ``SECRET/KEY``.
+
+    Args:
+        variables: those of the secrets that the container needs, as the functions above give them.
+        keys: the key of each secret by its name, as far as the stack says it.
+        setting: where the stack says it, for errors.
+        else_fix: what else mends a secret store that takes no variables.
+
+    Raises:
+        ConfigError: where the stack says it, and the secret store takes no variables, or Kubernetes not this one.
+    """
+    if not keys:
+        return {}
+    if variables is None:
+        raise ConfigError(
+            f"{setting} gives variables; secrets of type {worker.secrets.type} are none",
+            fix=f"write secrets: {{type: env}} in the stack{else_fix}",
+        )
+    given = {name: variable for name, variable in variables.items() if name in keys}
+    for name, variable in given.items():
+        if not _VARIABLE.match(variable):
+            raise ConfigError(
+                f"the secret {name!r} cannot be a variable of a container",
+                fix="use letters, digits, '.', '_' and '-' in its name",
+            )
+    return {variable: keys[name] for name, variable in given.items()}
 
 
 def _of_components(worker: Worker) -> list[str]:

@@ -175,6 +175,11 @@ class PipelineBase(
     doc: str = ""
     place: Place | None = None
 
+    @cached_property
+    def given_params(self) -> tuple[ParamSpec, ...]:
+        """The parameters that a person may give: times that the engine tells are not among them."""
+        return tuple(param for param in self.params if param.source == "value")
+
 
 class PipelineSpec(PipelineBase, frozen=True, kw_only=True):
     """A pipeline as it was defined: ``steps`` are in topological order, as traced."""

@@ -8,11 +8,10 @@ import time
 import urllib.error
 import urllib.parse
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from turnout.plugin_api import ConfigError, HttpApi, NotFound, Placed, Plan, RunError, options_of
+from turnout.plugin_api import ConfigError, HttpApi, NotFound, Placed, Plan, RunError, options_of, parse_time
 from turnout_airflow.settings import AirflowSettings, TaskOptions
 
 
@@ -119,7 +118,7 @@ class Api(HttpApi):
             late = time.monotonic() > deadline
             error = self._import_error(placed)
             broken = error is not None if broken is None else broken
-            if error is not None and moment(error["timestamp"]).timestamp() >= placed.written:
+            if error is not None and parse_time(error["timestamp"]).timestamp() >= placed.written:
                 said.add(error["timestamp"])
                 if late or len(said) > broken:
                     raise _unimportable(error)
@@ -145,8 +144,3 @@ def _unimportable(error: dict[str, Any]) -> RunError:
         fix="see its page of import errors; Airflow must be as new as the file's first line says, and have what it"
         " imports, such as the modules of callbacks in its plugins folder",
     )
-
-
-def moment(text: str) -> datetime:
-    """A time as Airflow writes it."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -146,8 +146,8 @@ class DagFile:
         given.update(self._limits())
         if options.owner:
             given["default_args"] = {"owner": options.owner}
-        if any(spec.source == "value" for spec in plan.params):
-            given["params"] = params(plan.params, exact=self.manual)
+        if plan.given_params:
+            given["params"] = params(plan.given_params, exact=self.manual)
         return pysource.arguments(given)
 
     def _tags(self, version: str) -> list[str]:

@@ -68,15 +68,13 @@ def _default(spec: ParamSpec) -> tuple[Any, bool]:
 
 
 def params(specs: tuple[ParamSpec, ...], *, exact: bool) -> pysource.Code:
-    """The dictionary of the parameters that are not times which Airflow itself gives.
+    """The dictionary of the parameters that a person may give.
 
     Args:
         exact: whether runs are submitted by turnout, whose values may come as texts in an object.
     """
     lines = ["{"]
     for spec in specs:
-        if spec.source != "value":
-            continue
         default, is_text = _default(spec)
         given = [] if spec.required else [default]
         large = packable(spec.default) != spec.default

@@ -17,6 +17,7 @@ from turnout.plugin_api import (
     RunStatus,
     StepStatus,
     Watcher,
+    parse_time,
 )
 from turnout_airflow.settings import FINISH
 
@@ -193,10 +194,8 @@ def _index(task: dict[str, Any]) -> int | None:
 
 def _seconds(task: dict[str, Any]) -> float:
     """How long a task took. Airflow before 3.3 counts seconds twice in ``duration`` where its database is SQLite."""
-    from turnout_airflow.api import moment
-
     ends = [task["start_date"], task["end_date"]]
-    return 0.0 if None in ends else max(0.0, (moment(ends[1]) - moment(ends[0])).total_seconds())
+    return 0.0 if None in ends else max(0.0, (parse_time(ends[1]) - parse_time(ends[0])).total_seconds())
 
 
 def _is_done(task: dict[str, Any], plan: Plan, committed: Collection[str]) -> bool:

@@ -36,7 +36,7 @@ def rendered(plan: Plan) -> str:
     about = {name: text for name, text in _about(plan).items() if text}
     lines = [
         pysource.laid(pysource.call("job = Job", pysource.Code("Path(__file__).parent"), **about)),
-        *(_parameter(param) for param in plan.params if param.source == "value"),
+        *(_parameter(param) for param in plan.given_params),
         "",
         "",
         "def steps(run):",

@@ -22,11 +22,6 @@ KUBEFLOWS = "{{$"
 """What Kubeflow's own placeholders begin with: no default of the specification has one."""
 
 
-def given(plan: Plan) -> tuple[ParamSpec, ...]:
-    """The parameters a person may give; times of the engine are not among them."""
-    return tuple(param for param in plan.params if param.source == "value")
-
-
 def key(param: str) -> str:
     """The name of a parameter's input."""
     return f"{param}_" if param.rstrip("_") == SUBMISSION else param
@@ -70,7 +65,7 @@ def rendered(value: Any, kind: ParamType) -> Any:
 
 def definitions(plan: Plan) -> dict[str, Any]:
     """The input definitions of the pipeline, with types, defaults and descriptions."""
-    found = {key(param.name): _definition(param) for param in given(plan)}
+    found = {key(param.name): _definition(param) for param in plan.given_params}
     found[SUBMISSION] = {
         "parameterType": "STRING",
         "defaultValue": "{}",
@@ -89,7 +84,7 @@ def arguments(plan: Plan, params: dict[str, Any], more: dict[str, Any]) -> dict[
     """
     found: dict[str, Any] = {}
     exact: dict[str, Any] = {}
-    for param in given(plan):
+    for param in plan.given_params:
         if param.name not in params and param.required:
             continue
         value = params.get(param.name, param.default)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, field
 
-from turnout.plugin_api import Config, KeyOf, MountPath, PodOptions, ResourceName, Variable
+from turnout.plugin_api import (
+    Config,
+    ImagePullPolicy,
+    ImagePullSecrets,
+    KeyOf,
+    MountPath,
+    PodOptions,
+    ResourceName,
+    Variable,
+)
 
 
 class PipelineOptions(Config, frozen=True):
@@ -30,12 +39,8 @@ class TaskOptions(PodOptions, frozen=True):
     secret_volumes: Annotated[
         dict[MountPath, ResourceName], Meta(description="Secrets as folders with a file a key: PATH: SECRET.")
     ] = field(default_factory=dict)
-    image_pull_policy: Annotated[
-        Literal["", "Always", "IfNotPresent", "Never"], Meta(description="When the image is pulled.")
-    ] = ""
-    image_pull_secrets: Annotated[
-        tuple[ResourceName, ...], Meta(description="Secrets with the registry's password.")
-    ] = ()
+    image_pull_policy: ImagePullPolicy = ""
+    image_pull_secrets: ImagePullSecrets = ()
     parallelism: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="How many elements of a map run at once; all if not given.")
     ] = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from turnout.plugin_api import (
     Element,
@@ -32,7 +32,7 @@ from turnout.plugin_api import (
 from turnout_kubeflow import artifacts, inputs
 from turnout_kubeflow.options import TaskOptions
 from turnout_kubeflow.platform import accelerator
-from turnout_kubeflow.settings import CompileSettings, KubeflowSettings
+from turnout_kubeflow.settings import CompileSettings, Document, KubeflowSettings
 
 SCHEMA = "2.1.0"
 SDK = "kfp-2.17.0"
@@ -60,7 +60,6 @@ LONGEST = 56
 """Characters of a task's name: with ``comp-`` before it, it still fits a label of Kubernetes (63)."""
 _MADE = ("-driver", "-iteration", "-each-iterator")
 """What Kubeflow's back end puts behind a name to make names of its own beside it."""
-Document = dict[str, Any]
 
 
 def names(*taken: str) -> KubernetesNames:
@@ -109,7 +108,7 @@ class Builder:
         for name, outermost in self._inputs.items():  # whose descriptions and defaults count
             kept = {key: outermost[key] for key in ("parameterType", "isOptional") if key in outermost}
             self._all.parameters[name] = kept
-        self._json = [param.name for param in inputs.given(plan) if inputs.is_json(param.type)]
+        self._json = [param.name for param in plan.given_params if inputs.is_json(param.type)]
         self._graph = Graph(plan)
         self._made = {
             (step.name, output.name): artifacts.definition(artifacts.schema(output.type))

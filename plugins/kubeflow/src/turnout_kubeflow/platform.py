@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from turnout.plugin_api import (
-    ConfigError,
     Plan,
     StepPlan,
     Toleration,
     UnsupportedError,
     merged,
     options_of,
+    secret_keys,
     secret_variables,
 )
 from turnout_kubeflow.options import Accelerator, TaskOptions
-from turnout_kubeflow.settings import KubeflowSettings
-
-Document = dict[str, Any]
-_VARIABLE = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*\Z")
+from turnout_kubeflow.settings import Document, KubeflowSettings
 
 
 def platform(plan: Plan, settings: KubeflowSettings, executors: Mapping[str, str]) -> Document | None:
@@ -78,28 +73,15 @@ def _options(plan: Plan, settings: KubeflowSettings, step: StepPlan | None) -> T
         if step.resources.accelerator is not None:
             nodes = {**options.node_selector, **accelerator(step, settings).node_selector}
             options = msgspec.structs.replace(options, node_selector=nodes)
-    given = _given_secrets(plan, settings, step)
-    return msgspec.structs.replace(options, secret_environment={**options.secret_environment, **given})
-
-
-def _given_secrets(plan: Plan, settings: KubeflowSettings, step: StepPlan | None) -> dict[str, str]:
-    """The variables in which the secret store ``env`` finds the secrets that a container needs, and their keys."""
-    if not settings.kubernetes_secrets:
-        return {}
     variables = secret_variables(plan, step)
-    if variables is None:
-        raise ConfigError(
-            f"orchestrator.kubernetes_secrets gives variables; secrets of type {plan.worker.secrets.type} are none",
-            fix="write secrets: {type: env} in the stack; or mount the Secret where they look: secret_volumes",
-        )
-    given = {name: variable for name, variable in variables.items() if name in settings.kubernetes_secrets}
-    for name, variable in given.items():
-        if not _VARIABLE.match(variable):
-            raise ConfigError(
-                f"the secret {name!r} cannot be a variable of a container",
-                fix="use letters, digits, '.', '_' and '-' in its name",
-            )
-    return {variable: settings.kubernetes_secrets[name] for name, variable in given.items()}
+    given = secret_keys(
+        plan.worker,
+        variables,
+        settings.kubernetes_secrets,
+        "orchestrator.kubernetes_secrets",
+        else_fix="; or mount the Secret where they look: secret_volumes",
+    )
+    return msgspec.structs.replace(options, secret_environment={**options.secret_environment, **given})
 
 
 def _config(options: TaskOptions) -> Document:
@@ -149,7 +131,4 @@ def _mount(path: str, source: str) -> Document:
 
 
 def _toleration(one: Toleration) -> Document:
-    found = {"key": one.key, "operator": one.operator, "value": one.value, "effect": one.effect}
-    if one.seconds is not None:
-        found["tolerationSeconds"] = str(one.seconds)
-    return {name: value for name, value in found.items() if value}
+    return one.fields if one.seconds is None else {**one.fields, "tolerationSeconds": str(one.seconds)}

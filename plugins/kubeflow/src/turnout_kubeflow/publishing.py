@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from turnout.plugin_api import Plan, TurnoutError, Upload, digest, digest_of, options_of
+from turnout.plugin_api import Plan, TurnoutError, Upload, digest, digest_of, options_of, parse_time
 from turnout_kubeflow.options import PipelineOptions
 from turnout_kubeflow.pipeline import names
 from turnout_kubeflow.remote import PAGE, Server, page
@@ -145,8 +145,5 @@ def _path(recurring: dict[str, Any]) -> str:
 
 def _moment(things: list[dict[str, Any]], field: str, which: Any) -> datetime | None:
     """The least or greatest time in a field that not all have."""
-    texts = [thing[field] for thing in things if thing.get(field)]
-    found: datetime | None = which(
-        (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in texts), default=None
-    )
+    found: datetime | None = which((parse_time(thing[field]) for thing in things if thing.get(field)), default=None)
     return found

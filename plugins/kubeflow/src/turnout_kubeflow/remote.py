@@ -16,18 +16,12 @@ RUNS = "runs/details/"
 """The page of a run, before its id."""
 PAGE = 100
 """How many things are asked for at most."""
-_STATES: dict[str, RunState] = {
-    "PENDING": "running",
-    "RUNNING": "running",
-    "CANCELING": "running",
-    "PAUSED": "running",
+_ENDED: dict[str, RunState] = {
     "SUCCEEDED": "succeeded",
     "SKIPPED": "succeeded",
     "FAILED": "failed",
     "CANCELED": "cancelled",
 }
-
-
 _TASKS: dict[str, Any] = {"SUCCEEDED": "succeeded", "SKIPPED": "skipped", "FAILED": "failed", "RUNNING": "running"}
 
 
@@ -110,10 +104,6 @@ class Server(HttpApi):
         one = found[0] if found else self.make("/experiments", display_name=name, namespace=self.namespace)
         return str(one["experiment_id"])
 
-    def state(self, engine_run: str) -> RunState:
-        """What Kubeflow says of a run; ``unknown`` where it has none."""
-        return self.status(engine_run, {}).state
-
     def status(self, engine_run: str, steps: Mapping[str, str]) -> RunStatus:
         """What Kubeflow says of a run and its tasks; ``unknown`` where it has none.
 
@@ -126,7 +116,7 @@ class Server(HttpApi):
             return RunStatus(state="unknown")
         tasks = (run.get("run_details") or {}).get("task_details") or ()
         told = {steps[task["display_name"]]: task for task in tasks if task.get("display_name") in steps}
-        return RunStatus(state=_STATES.get(run["state"], "running"), steps=tuple(starmap(_step, told.items())))
+        return RunStatus(state=_ENDED.get(run["state"], "running"), steps=tuple(starmap(_step, told.items())))
 
     def stop(self, engine_run: str) -> None:
         """Ask Kubeflow to stop a run."""

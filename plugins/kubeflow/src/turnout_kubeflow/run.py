@@ -20,10 +20,10 @@ class KubeflowRun(PolledRun):
         self._server = server
 
     def poll(self) -> RunState:
-        return self._server.state(self.engine_run)
+        return self._server.status(self.engine_run, {}).state
 
     def stop(self) -> bool:
-        going = self._server.state(self.engine_run) == "running"
+        going = self.poll() == "running"
         if going:
             self._server.stop(self.engine_run)
         return going

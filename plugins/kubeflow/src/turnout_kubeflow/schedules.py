@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from turnout.plugin_api import Plan, UnsupportedError, cron_fields, options_of, see_defaults
+from turnout.plugin_api import Plan, UnsupportedError, cron_fields, options_of, parse_time, see_defaults
 from turnout_kubeflow.options import PipelineOptions
 
 
@@ -81,7 +81,7 @@ def begin(when: Recurrence, now: datetime, last: datetime | None, since: datetim
         last: the time of the last run by the schedule that this one replaces.
         since: when that schedule was made.
     """
-    start = None if when.start is None else datetime.fromisoformat(when.start.replace("Z", "+00:00"))
+    start = None if when.start is None else parse_time(when.start)
     span = timedelta(seconds=when.seconds or 1)
     replaces = last is not None or since is not None
     if start is not None and (when.catchup or start > now or not replaces):

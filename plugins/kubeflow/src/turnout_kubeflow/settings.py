@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
 from turnout.plugin_api import Config, ExistingLocalPath, KeyOf, LocalPath, Secret, Url
 from turnout_kubeflow.options import Accelerator, TaskOptions
+
+Document = dict[str, Any]
+"""A part of a specification."""
 
 
 class CompileSettings(Config, frozen=True):

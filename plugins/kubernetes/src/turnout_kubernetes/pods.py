@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +13,7 @@ from turnout.plugin_api import (
     Toleration,
     endpoint_secrets,
     merged,
+    secret_keys,
 )
 from turnout_kubernetes.settings import KubernetesSettings, ServingOptions
 from turnout_kubernetes.versions import PLAN
@@ -32,7 +32,6 @@ PORT = 8080
 CONTAINER = "turnout"
 _PERIOD = 5
 _GRACE = 30
-_VARIABLE = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*\Z")
 OptionsT = TypeVar("OptionsT", bound=ServingOptions)
 
 
@@ -212,18 +211,8 @@ def _secrets(endpoint: EndpointPlan, settings: KubernetesSettings, options: Serv
 def _references(endpoint: EndpointPlan, settings: KubernetesSettings, options: ServingOptions) -> dict[str, str]:
     """The variables of a pod that are keys of Secrets: each as ``SECRET/KEY``."""
     variables = endpoint_secrets(endpoint)
-    if variables is None:
-        if settings.kubernetes_secrets:
-            raise ConfigError(
-                f"deployer.kubernetes_secrets gives variables; secrets of type {endpoint.worker.secrets.type} are none",
-                fix="write secrets: {type: env} in the stack",
-            )
-        return dict(options.secret_environment)
-    missing = [
-        name
-        for name, variable in variables.items()
-        if name not in settings.kubernetes_secrets and variable not in options.secret_environment
-    ]
+    own, keys = options.secret_environment, settings.kubernetes_secrets
+    missing = [name for name, variable in (variables or {}).items() if name not in keys and variable not in own]
     if missing:
         raise DeployError(
             f"the endpoint {endpoint.name} reads the secret {missing[0]!r}, and the stack does not say which it is",
@@ -231,21 +220,8 @@ def _references(endpoint: EndpointPlan, settings: KubernetesSettings, options: S
             why="pods get secrets from Secrets of Kubernetes, by reference",
             fix=f"name it in the stack, deployer: {{kubernetes_secrets: {{{missing[0]}: SECRET/KEY}}}}",
         )
-    given = {
-        variable: settings.kubernetes_secrets[name]
-        for name, variable in variables.items()
-        if name in settings.kubernetes_secrets
-    }
-    for name, variable in variables.items():
-        if not _VARIABLE.match(variable):
-            raise ConfigError(
-                f"the secret {name!r} cannot be a variable of a container",
-                fix="use letters, digits, '.', '_' and '-' in its name",
-            )
-    return {**given, **options.secret_environment}
+    return {**secret_keys(endpoint.worker, variables, keys, "deployer.kubernetes_secrets"), **own}
 
 
 def _toleration(one: Toleration) -> Document:
-    found: Document = {"key": one.key, "operator": one.operator, "value": one.value, "effect": one.effect}
-    found = {name: value for name, value in found.items() if value}
-    return found if one.seconds is None else {**found, "tolerationSeconds": one.seconds}
+    return one.fields if one.seconds is None else {**one.fields, "tolerationSeconds": one.seconds}

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from turnout.plugin_api import Config, KeyOf, LocalPath, PodOptions, ResourceName, Url, Variable
+from turnout.plugin_api import (
+    Config,
+    ImagePullPolicy,
+    ImagePullSecrets,
+    KeyOf,
+    LocalPath,
+    PodOptions,
+    ResourceName,
+    Url,
+    Variable,
+)
 
 Quantity = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][0-9]+)?$(?!\n)")]
 """An amount as Kubernetes writes it: ``500m``, ``2``, ``4Gi``."""
@@ -38,12 +48,8 @@ class ServingOptions(PodOptions, frozen=True):
         Meta(description="How many processes of a pod answer; one if not given."),
     ] = None
     service_account: Annotated[str, Meta(description="Kubernetes' account that the pods run as.")] = ""
-    image_pull_policy: Annotated[
-        Literal["", "Always", "IfNotPresent", "Never"], Meta(description="When the image is pulled.")
-    ] = ""
-    image_pull_secrets: Annotated[
-        tuple[ResourceName, ...], Meta(description="Secrets with the registry's password.")
-    ] = ()
+    image_pull_policy: ImagePullPolicy = ""
+    image_pull_secrets: ImagePullSecrets = ()
 
 
 class Monitoring(Config, frozen=True):

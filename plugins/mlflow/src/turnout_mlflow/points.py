@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from turnout.plugin_api import Batch, Point
+from turnout.plugin_api import Batch, Point, parse_time
 from turnout_mlflow import names
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Points:
 
 def milliseconds(time: str) -> int:
     """A recorded time in milliseconds."""
-    return int(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() * 1000)
+    return int(parse_time(time).timestamp() * 1000)
 
 
 def parts(items: Sequence[T], size: int) -> Iterator[list[T]]:

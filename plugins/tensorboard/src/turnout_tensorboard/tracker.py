@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +23,7 @@ from turnout.plugin_api import (
     Tracker,
     TrackerConfig,
     encode,
+    parse_time,
 )
 from turnout_tensorboard import events
 
@@ -139,4 +139,4 @@ def _number(value: Any) -> float | str:
 
 
 def _seconds(time: str) -> float:
-    return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()
+    return parse_time(time).timestamp()

@@ -117,11 +117,8 @@ def _volumes(claims: dict[str, str]) -> dict[str, list[pysource.Code]]:
 
 
 def _toleration(given: Toleration) -> str:
-    named = {"key": given.key, "operator": given.operator, "value": given.value, "effect": given.effect}
-    fields: dict[str, Any] = {name: value for name, value in named.items() if value}
-    if given.seconds is not None:
-        fields["toleration_seconds"] = given.seconds
-    return _model("V1Toleration", **fields)
+    seconds = {} if given.seconds is None else {"toleration_seconds": given.seconds}
+    return _model("V1Toleration", **given.fields, **seconds)
 
 
 def _model(name: str, /, **fields: Any) -> pysource.Code:
