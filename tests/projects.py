@@ -6,9 +6,11 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -78,21 +80,64 @@ def git(root: Path, *words: str) -> None:
 
 
 @contextmanager
-def entered(root: Path) -> Iterator[None]:
+def entered(root: Path) -> Iterator[Path]:
     """Work in a project in this process: with a cache beside it, and its modules forgotten in the end."""
     for path in root.glob("*.py"):
         sys.modules.pop(path.stem, None)  # another project's, of the same name
-    before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr(sys, "path", [str(root), *sys.path])
         patch.setenv("TURNOUT_CACHE", str(root.parent / "cache"))
         patch.delenv("TURNOUT_STACK", raising=False)
         load.cache_clear()
-        yield
-        for name in set(sys.modules) - before:
-            if str(getattr(sys.modules[name], "__file__", None)).startswith(f"{root}{os.sep}"):
-                del sys.modules[name]
+        yield root
+        forget_modules(root)
+
+
+def forget_modules(root: Path) -> None:
+    """Let the modules of a project be imported anew, as in another process."""
+    load.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(f"{root}{os.sep}"):
+            del sys.modules[name]
+
+
+def project_fixture(
+    files: Mapping[str, str],
+    *,
+    scope: Literal["function", "module"] = "function",
+    name: str = "demo",
+    prepare: Callable[[Path], object] | None = None,
+    run: Sequence[str] = (),
+    environ: Mapping[str, str] = MappingProxyType({}),
+    **settings: Any,
+) -> Any:
+    """A fixture: the folder of a project of these files, entered while a test, or a module's tests, are run.
+
+    Args:
+        prepare: writes what else the project has.
+        run: a command that is called in it first.
+        environ: variables that are set meanwhile.
+        settings: what else :func:`write_project` is told.
+    """
+
+    @pytest.fixture(scope=scope)
+    def project(request: pytest.FixtureRequest) -> Iterator[Path]:
+        if scope == "function":
+            folder = request.getfixturevalue("tmp_path")
+        else:
+            folder = request.getfixturevalue("tmp_path_factory").mktemp(name)
+        root = write_project(folder / name, files, name=name, **settings)
+        if prepare is not None:
+            prepare(root)
+        with pytest.MonkeyPatch.context() as patch, entered(root):
+            for variable, value in environ.items():
+                patch.setenv(variable, value)
+            if run:
+                call_here(*run)
+            yield root
+
+    return project
 
 
 def call_here(*words: str, code: int = 0) -> None:
@@ -104,17 +149,31 @@ def call_here(*words: str, code: int = 0) -> None:
     assert (ended.value.code or 0) == code
 
 
-def answer_here(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process, where a project is entered: a tenth of what an interpreter of its own takes."""
-    out, err = io.StringIO(), io.StringIO()
+class Answer(NamedTuple):
+    """What a command came to: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def answer_here(*words: str, **environ: str) -> Answer:
+    """Run the command in this process, where a project is entered: a tenth of what an interpreter of its own takes.
+
+    The project's modules are imported anew, for they may have been edited.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    forget_modules(Path.cwd())
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name, value in environ.items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["turnout", *words])
+        patch.setattr(sys, "path", list(sys.path))
         with pytest.raises(SystemExit) as ended:
             main()
-    assert "Traceback" not in err.getvalue() or OURS not in err.getvalue(), err.getvalue()
-    return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+    printed, said = (stream.buffer.getvalue().decode() for stream in (out, err))
+    assert "Traceback" not in said or OURS not in said, said
+    return Answer(int(ended.value.code or 0), printed, said)
 
 
 def call(folder: Path | str, *words: str, code: int | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

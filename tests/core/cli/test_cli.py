@@ -12,14 +12,12 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from projects import IN_PROCESS, OURS, TURNOUT, entered, write, write_project
+from projects import IN_PROCESS, TURNOUT, Answer, project_fixture, write
 
 import turnout as turnout_package
 from turnout.base import canonical, clock
-from turnout.cli import main
 from turnout.components.orchestrator import RunStatus
 from turnout.engines.local.adapter import InlineRun, LocalOrchestrator
 from turnout.model.records import Mark
@@ -92,42 +90,7 @@ FILES = {
 }
 
 
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def project(tmp_path):
-    root = write_project(tmp_path / "demo", FILES, dependencies=(), more="[tool.turnout]\nstack = 'inline'\n")
-    with entered(root):
-        yield root
-
-
-@pytest.fixture
-def call(project, monkeypatch, capsys):
-    """Calls the command in this process, in a project of its own."""
-    path, before = list(sys.path), set(sys.modules)
-
-    def forget() -> None:
-        for name in set(sys.modules) - before:
-            if str(getattr(sys.modules[name], "__file__", None)).startswith(str(project.parent)):
-                del sys.modules[name]
-
-    def turnout(*arguments: str) -> Answer:
-        forget()
-        monkeypatch.setattr(sys, "path", list(path))
-        monkeypatch.setattr(sys, "argv", ["turnout", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert OURS not in captured.err, "a traceback of turnout's own"
-        return Answer(ended.value.code or 0, captured.out, captured.err)
-
-    yield turnout
-    forget()
+project = project_fixture(FILES, dependencies=(), more="[tool.turnout]\nstack = 'inline'\n")
 
 
 def plain(text: str, project: Path) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
-from projects import call_here, entered, write
+from projects import HERE, answer_here, project_fixture
 
 PIPELINE = """\
 import pyarrow as pa
@@ -45,26 +44,15 @@ deployer: {type: specimen, folder: deployments}
 """
 
 
-@pytest.fixture
-def project(tmp_path):
-    files = {
-        "pyproject.toml": "[project]\nname = 'served'\nversion = '1'\n[tool.turnout]\nstack = 'here'\n",
-        "doubling.py": PIPELINE,
-        "stacks/here.yaml": STACK,
-    }
-    root = write(tmp_path / "project", files)
-    with entered(root):
-        yield root
+project = project_fixture({"doubling.py": PIPELINE, "stacks/here.yaml": STACK}, name="served", more=HERE)
 
 
 @pytest.fixture
-def call(project, capfd):
+def call(project):
     def called(*words, code=0):
-        capfd.readouterr()
-        sys.modules.pop("doubling", None)  # it may have been edited
-        call_here(*words, code=code)
-        said = capfd.readouterr()
-        return said.err if code == 2 else said.out
+        answer = answer_here(*words)
+        assert answer.code == code, answer
+        return answer.err if code == 2 else answer.out
 
     return called
 

@@ -3,15 +3,9 @@
 import json
 
 import pytest
-from projects import DOUBLING, call_here, entered, write
+from projects import DOUBLING, call_here, project_fixture
 
-
-@pytest.fixture
-def project(tmp_path):
-    files = {"pyproject.toml": "[project]\nname = 'served'\nversion = '1'\n", "doubling.py": DOUBLING}
-    with entered(write(tmp_path / "project", files)) as path:
-        call_here("run", "doubling.py")
-        yield path
+project = project_fixture({"doubling.py": DOUBLING}, name="served", run=("run", "doubling.py"))
 
 
 @pytest.fixture

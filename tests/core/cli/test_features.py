@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
-import pytest
-from projects import call_here, entered, write
+from projects import call_here, project_fixture, write
 
 STACK = """
 extends: local
@@ -35,28 +34,20 @@ def flow(day: datetime = LOGICAL_TIME):
 """
 
 
-@pytest.fixture
-def project(tmp_path):
-    root = tmp_path / "project"
-    settings = "[project]\nname = 'p'\nversion = '0'\ndependencies = ['pandas', 'polars', 'pyarrow']\n"
-    write(
-        root,
-        {
-            "pyproject.toml": f"{settings}[tool.turnout]\nstack = 'dev'\n",
-            "stacks/dev.yaml": STACK.replace("TTL", "2h"),
-            "flow.py": FLOW,
-        },
-    )
-    put(root, [1.0])
-    with entered(root):
-        yield root
-
-
 def put(root, winds):
     (root / "features").mkdir(exist_ok=True)
     since = [1_767_247_200 * 10**6 + n * 3600 * 10**6 for n in range(len(winds))]  # from 2026-01-01 06:00 on
     columns = {"airport": ["a"] * len(winds), "since": pa.array(since, pa.timestamp("us", "UTC")), "wind": winds}
     pa.parquet.write_table(pa.table(columns), root / "features" / "weather.parquet")
+
+
+project = project_fixture(
+    {"stacks/dev.yaml": STACK.replace("TTL", "2h"), "flow.py": FLOW},
+    name="p",
+    dependencies=("pandas", "polars", "pyarrow"),
+    more="[tool.turnout]\nstack = 'dev'\n",
+    prepare=lambda root: put(root, [1.0]),
+)
 
 
 def test_the_store_is_described_checked_and_materialized(project, capsys, snapshot):

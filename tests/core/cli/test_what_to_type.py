@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import pytest
-from projects import call_here, entered, write_project
+from projects import call_here, project_fixture
 
 FILES = {
     "flow.py": """\
@@ -116,11 +114,7 @@ NEAR = (
 )
 
 
-@pytest.fixture
-def project(tmp_path: Path):
-    """A project with one run."""
-    with entered(write_project(tmp_path / "near", FILES, name="near", dependencies=())):
-        yield tmp_path / "near"
+project = project_fixture(FILES, name="near", dependencies=())
 
 
 def test_what_is_nearly_right_is_answered_with_what_to_type(project, capsys, snapshot):

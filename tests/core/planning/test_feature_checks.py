@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from projects import entered, write
+from projects import project_fixture, write
 
 from turnout.api.launch import Launch
 from turnout.api.workspace import Workspace
@@ -44,24 +44,18 @@ def flow(day: datetime = LOGICAL_TIME):
 """
 
 
-@pytest.fixture
-def project(tmp_path):
-    root = tmp_path / "project"
-    write(
-        root,
-        {
-            "pyproject.toml": "[project]\nname = 'p'\nversion = '0'\n[tool.turnout]\nstack = 'dev'\n",
-            "stacks/dev.yaml": STACK,
-        },
-    )
+def write_tables(root):
     (root / "features").mkdir()
     time = pa.array([0], pa.timestamp("us", "UTC"))
     weather = pa.table({"airport": ["a"], "since": time, "wind": [1.0]})
     pa.parquet.write_table(weather, root / "features" / "weather.parquet")
     levels = pa.table({"airport": ["a"], "since": time, "written": time, "level": [1]})
     pa.parquet.write_table(levels, root / "features" / "levels.parquet")
-    with entered(root):
-        yield root
+
+
+project = project_fixture(
+    {"stacks/dev.yaml": STACK}, name="p", more="[tool.turnout]\nstack = 'dev'\n", prepare=write_tables
+)
 
 
 def plan(root, call):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import textwrap
 from pathlib import Path
 
 import pytest
-from projects import entered, write_project
+from projects import git, project_fixture, write
 
 from turnout import builtin
 from turnout.api.launch import Launch
@@ -83,26 +82,22 @@ def fine():
 """
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    files = {"pipelines.py": PIPELINE, ".gitignore": ".turnout/\n__pycache__/\n"}
-    root = write_project(tmp_path / "project", files, name="policed", dependencies=())
-    (root / "stacks").mkdir()
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    with entered(root):
-        yield root
+project = project_fixture(
+    {"pipelines.py": PIPELINE, ".gitignore": ".turnout/\n__pycache__/\n"},
+    name="policed",
+    dependencies=(),
+    environ={"GIT_CONFIG_GLOBAL": "/dev/null"},
+)
 
 
 def stack(project: Path, name: str, text: str) -> str:
-    path = project / "stacks" / f"{name}.yaml"
-    path.write_text(textwrap.dedent(text))
-    return str(path)
+    write(project, {f"stacks/{name}.yaml": textwrap.dedent(text)})
+    return str(project / f"stacks/{name}.yaml")
 
 
 def commit(root: Path) -> None:
-    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
-    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "first"]):
-        subprocess.run(["git", *command], cwd=root, check=True)
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        git(root, *command)
 
 
 def planned(pipeline: str, stack: str) -> Launch:

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 import pytest
-from projects import call_here, entered, write
+from projects import HERE, call_here, project_fixture
 
 from turnout.base.errors import DefinitionError, RunError
 from turnout.components.feature_store import ROW, FeatureView
@@ -145,16 +145,7 @@ feature_store:
 """
 
 
-@pytest.fixture
-def project(tmp_path):
-    files = {
-        "pyproject.toml": "[project]\nname = 'windy'\nversion = '1'\n[tool.turnout]\nstack = 'here'\n",
-        "windy.py": PIPELINE,
-        "stacks/here.yaml": STACK,
-    }
-    root = write(tmp_path / "project", files)
-    with entered(root):
-        yield root
+project = project_fixture({"windy.py": PIPELINE, "stacks/here.yaml": STACK}, name="windy", more=HERE)
 
 
 async def ask(app, path, body=b""):

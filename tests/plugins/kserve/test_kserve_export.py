@@ -5,31 +5,9 @@ import json
 import pytest
 import yaml
 from crds import problems
-from projects import call_here, entered, write
+from projects import DOUBLING, call_here, project_fixture
 
-PIPELINE = """\
-from turnout import endpoint, pipeline, step
-
-
-@step
-def fit(factor: float) -> float:
-    return factor
-
-
-@step(secrets={"TOKEN": "api"})
-def scaled(x: float, factor: float) -> float:
-    return x * factor
-
-
-@pipeline
-def train(factor: float = 2.0):
-    fit(factor)
-
-
-@endpoint(train)
-def double(x: float):
-    return scaled(x, train["fit"])
-"""
+PIPELINE = DOUBLING.replace("@step\ndef scaled", '@step(secrets={"TOKEN": "api"})\ndef scaled')
 STACK = """\
 extends: {name}
 secrets: {{type: env}}
@@ -40,18 +18,20 @@ artifact_store: {{root: .turnout/store}}
 """
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    monkeypatch.setenv("TURNOUT_STORE", "s3://bucket/turnout")
-    monkeypatch.setenv("TURNOUT_IMAGE", "registry.example/doubling:1")
-    monkeypatch.setenv("TURNOUT_MICROSERVICE_IMAGE", "registry.example/microservice:1")
-    stacks = {f"stacks/{name}-own.yaml": STACK.format(name=name) for name in ("kserve", "seldon", "seldon-v2")}
-    stacks["stacks/leaking.yaml"] = 'extends: kserve\ndeployer:\n  environment: {TOKEN: "${secret:api}"}\n'
-    pyproject = "[project]\nname = 'served'\nversion = '1'\n"
-    files = {"pyproject.toml": pyproject, "doubling.py": PIPELINE, **stacks}
-    stacks["stacks/mirroring.yaml"] = "extends: kserve\ndeployer:\n  canary: mirror\n"
-    with entered(write(tmp_path / "project", {**files, **stacks})) as path:
-        yield path
+project = project_fixture(
+    {
+        "doubling.py": PIPELINE,
+        **{f"stacks/{name}-own.yaml": STACK.format(name=name) for name in ("kserve", "seldon", "seldon-v2")},
+        "stacks/leaking.yaml": 'extends: kserve\ndeployer:\n  environment: {TOKEN: "${secret:api}"}\n',
+        "stacks/mirroring.yaml": "extends: kserve\ndeployer:\n  canary: mirror\n",
+    },
+    name="served",
+    environ={
+        "TURNOUT_STORE": "s3://bucket/turnout",
+        "TURNOUT_IMAGE": "registry.example/doubling:1",
+        "TURNOUT_MICROSERVICE_IMAGE": "registry.example/microservice:1",
+    },
+)
 
 
 def test_each_stack_exports_what_its_lock_says(project, tmp_path, capfd):
