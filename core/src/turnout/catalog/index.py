@@ -88,18 +88,18 @@ class Index:
             states: only runs in one of these states, or whose state only their engine can tell.
             since: only runs created at this time (ISO 8601, UTC) or later.
         """
-        where, given = _conditions(self.project, pipeline, since)
+        where, values = _conditions(self.project, pipeline, since)
         for key, value in canonical.writable(tags or {}).items():
             where.append("EXISTS (SELECT 1 FROM tags WHERE tags.run = runs.id AND tags.key = ? AND tags.value = ?)")
-            given.extend((key, value))
+            values.extend((key, value))
         if states is not None:
             wanted = list(states)
             where.append(f"(state IS NULL OR state IN ({', '.join('?' * len(wanted))}))")
-            given.extend(wanted)
+            values.extend(wanted)
         chosen = f"SELECT run, info, state, mark FROM runs WHERE {' AND '.join(where)}"
-        given.append(-1 if limit is None else min(limit, _MOST))
+        values.append(-1 if limit is None else min(limit, _MOST))
         newest = "ORDER BY created DESC, run DESC LIMIT ?"
-        return self._answer(lambda db: [_listed(*row) for row in db.execute(f"{chosen} {newest}", given)])
+        return self._answer(lambda db: [_listed(*row) for row in db.execute(f"{chosen} {newest}", values)])
 
     def artifacts(
         self,
@@ -117,26 +117,26 @@ class Index:
             kind: only those of this type (``pandas:DataFrame``), or whose type ends so after a colon or a dot.
             digest: only those whose digest starts so.
         """
-        where, given = _conditions(self.project, pipeline, since)
+        where, values = _conditions(self.project, pipeline, since)
         for condition, value in (("step = ?", step), ("digest GLOB ?", digest and f"{digest}*")):
             if value:
                 where.append(condition)
-                given.append(encodable(value))
+                values.append(encodable(value))
         if kind is not None:
             kind = encodable(kind)
             where.append("(type = ? OR substr(type, -length(?)) IN (?, ?))")
-            given.extend((kind, f":{kind}", f":{kind}", f".{kind}"))
+            values.extend((kind, f":{kind}", f":{kind}", f".{kind}"))
         query = (
             "SELECT runs.run, pipeline, created, step, nullif(element, -1), output, nullif(number, -1), digest, type, "
             "materializer, size, name "
             f"FROM runs JOIN outputs ON outputs.run = runs.id WHERE {' AND '.join(where)} "
             "ORDER BY created DESC, runs.run DESC LIMIT ?"
         )
-        given.append(-1 if limit is None else min(limit, _MOST))
+        values.append(-1 if limit is None else min(limit, _MOST))
         names = ListedArtifact.__struct_fields__
 
         def read(db: sqlite3.Connection) -> list[ListedArtifact]:
-            rows = db.execute(query, given)
+            rows = db.execute(query, values)
             return [msgspec.convert(dict(zip(names, row, strict=True)), ListedArtifact) for row in rows]
 
         return self._answer(read)
@@ -200,9 +200,9 @@ def _listed(run: str, data: bytes, state: RunState | None, mark: MarkKind | None
 
 
 def _conditions(project: str, pipeline: str | None, since: str | None) -> tuple[list[str], list[Any]]:
-    where, given = ["project = ?"], [project]
+    where, values = ["project = ?"], [project]
     for condition, value in (("pipeline = ?", pipeline), ("created >= ?", since)):
         if value is not None:
             where.append(condition)
-            given.append(encodable(value))
-    return where, given
+            values.append(encodable(value))
+    return where, values

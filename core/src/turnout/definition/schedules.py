@@ -29,11 +29,11 @@ _EVERY = re.compile(r"(every )?(\d+[wdhms] ?)+\Z", re.ASCII)
 _FIX = 'write schedule="@daily", "0 6 * * *", "every 2h", a timedelta, or a list of assets'
 
 
-def schedule(given: Any, *, start: Any, catchup: Any, timezone: Any, where: Location) -> Schedule | None:
+def schedule(written: Any, *, start: Any, catchup: Any, timezone: Any, where: Location) -> Schedule | None:
     """The schedule of a pipeline, or None for none.
 
     Args:
-        given: a cron expression of five fields, a preset, ``every 2h`` or ``2h``, a ``timedelta``, or names of assets.
+        written: a cron expression of five fields, a preset, ``every 2h`` or ``2h``, a ``timedelta``, or assets' names.
         start: the first logical time: a text, ``date`` or ``datetime``; without an offset it is meant in *timezone*.
         catchup: whether the runs missed since *start* are made up for.
         timezone: an IANA name.
@@ -41,7 +41,7 @@ def schedule(given: Any, *, start: Any, catchup: Any, timezone: Any, where: Loca
     Raises:
         DefinitionError: for what is none of these.
     """
-    if given is None:
+    if written is None:
         if start is not None or catchup:
             raise DefinitionError(
                 "start and catchup need a schedule", where=where, why="without one nothing starts by itself", fix=_FIX
@@ -53,7 +53,7 @@ def schedule(given: Any, *, start: Any, catchup: Any, timezone: Any, where: Loca
     if catchup and begin is None:
         raise DefinitionError("catchup needs a start", where=where, fix='say since when: start="2026-01-01"')
     _check_timezone(timezone, where)
-    cron, every, assets = _kind(given, where)
+    cron, every, assets = _kind(written, where)
     return Schedule(cron=cron, every=every, assets=assets, timezone=timezone, start=begin, catchup=catchup)
 
 
@@ -67,18 +67,18 @@ def anchored(schedule: Schedule | None) -> Schedule | None:
     return msgspec.structs.replace(schedule, start=to_utc(format_datetime(moment)))
 
 
-def _kind(given: Any, where: Location) -> tuple[str | None, float | None, tuple[str, ...]]:
-    if isinstance(given, timedelta):
-        return None, seconds(given, "schedule", where), ()
-    if isinstance(given, Sequence) and not isinstance(given, str) and given:
-        if all(isinstance(asset, str) and asset for asset in given):
-            return None, None, tuple(given)
-    elif isinstance(given, str):
-        text = " ".join(given.split())
+def _kind(written: Any, where: Location) -> tuple[str | None, float | None, tuple[str, ...]]:
+    if isinstance(written, timedelta):
+        return None, seconds(written, "schedule", where), ()
+    if isinstance(written, Sequence) and not isinstance(written, str) and written:
+        if all(isinstance(asset, str) and asset for asset in written):
+            return None, None, tuple(written)
+    elif isinstance(written, str):
+        text = " ".join(written.split())
         if _EVERY.match(text):
             return None, seconds(text.removeprefix("every "), "schedule", where), ()
         return _cron(text, where), None, ()
-    raise DefinitionError(f"schedule={given!r} is not a schedule", where=where, fix=_FIX)
+    raise DefinitionError(f"schedule={written!r} is not a schedule", where=where, fix=_FIX)
 
 
 def _cron(text: str, where: Location) -> str:

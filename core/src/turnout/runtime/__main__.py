@@ -39,31 +39,31 @@ def main(arguments: list[str] | None = None) -> int:
 
     Of ``finish``: 0 where the run has succeeded, 2 where it has not, 1 where its end could not be marked.
     """
-    given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["serve"] and all(word.isdigit() for word in given[1:]):
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["serve"] and all(word.isdigit() for word in words[1:]):
         from turnout.runtime.server import serve
 
-        return serve(int(given[1]), int(given[2]))
-    if given[:1] == ["apart"]:
+        return serve(int(words[1]), int(words[2]))
+    if words[:1] == ["apart"]:
         from turnout.runtime.server import run_apart
 
-        return run_apart(*map(int, given[1:]))
-    if given[:1] == ["serve"]:
-        os.execv(sys.executable, [sys.executable, "-m", "turnout.engines.serve", *given[1:]])  # noqa: S606
-    if given[:1] == ["send"]:
+        return run_apart(*map(int, words[1:]))
+    if words[:1] == ["serve"]:
+        os.execv(sys.executable, [sys.executable, "-m", "turnout.engines.serve", *words[1:]])  # noqa: S606
+    if words[:1] == ["send"]:
         from turnout.runtime.joining import tracked
         from turnout.tracking.sender import main as send
 
         garbage.now()
-        send(given[1:], tracked)
-    if given[:1] == ["replay"]:
+        send(words[1:], tracked)
+    if words[:1] == ["replay"]:
         from turnout.runtime.replay import main as replay
 
         garbage.now()
-        return replay(given[1:])
-    options = _parser().parse_args(given)
+        return replay(words[1:])
+    options = _parser().parse_args(words)
     printed = os.dup(1)
-    result = _call(options, given)
+    result = _call(options, words)
     return result.exit_code if _tell(result, options.outcome, printed) else 1
 
 
@@ -94,9 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _call(options: argparse.Namespace, given: list[str]) -> StepResult:
+def _call(options: argparse.Namespace, words: list[str]) -> StepResult:
     try:
-        return _run(options, given)
+        return _run(options, words)
     except Exception as error:
         return _failed(error)
 
@@ -113,7 +113,7 @@ def _failed(error: Exception, redact: Callable[[str], str] = str) -> StepResult:
     return StepResult(state="failed", retryable=True, message=redact(f"{type(error).__name__}: {error}"))
 
 
-def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
+def _run(options: argparse.Namespace, words: list[str]) -> StepResult:
     from turnout.runtime.joining import join
     from turnout.runtime.store import worker_store
 
@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> StepResult:
     try:
         if options.command == "finish":
             return _finish(session, options)
-        return _lost(session, options) if options.command == "lost" else _step(session, options, given)
+        return _lost(session, options) if options.command == "lost" else _step(session, options, words)
     except Exception as error:
         return _failed(error, session.components.redactor.text)
     finally:
@@ -146,12 +146,12 @@ def _finish(session: Session, options: argparse.Namespace) -> StepResult:
     return StepResult(state="failed", message=message)
 
 
-def _step(session: Session, options: argparse.Namespace, given: list[str]) -> StepResult:
+def _step(session: Session, options: argparse.Namespace, words: list[str]) -> StepResult:
     from turnout.runtime.step import run_step
 
     step = session.run.plan.by_name.get(options.step)
     if step is not None and session.run.record(options.step, options.index) is None:
-        _prepare(session, step, given)
+        _prepare(session, step, words)
     garbage.now()
     result = run_step(session, options.step, options.index)
     if result.state == "failed" or result.adopted:
@@ -176,7 +176,7 @@ def _recorded(session: Session, options: argparse.Namespace, result: StepResult)
     return result
 
 
-def _prepare(session: Session, step: StepPlan, given: list[str]) -> None:
+def _prepare(session: Session, step: StepPlan, words: list[str]) -> None:
     """Go on as a sealed process of the interpreter that has the step's pins; return where this is it."""
     threads = sealed.threads_for(step.resources.cores)
     environment = canonical.digest_of(session.run.plan.environments.get(step.environment))
@@ -187,7 +187,7 @@ def _prepare(session: Session, step: StepPlan, given: list[str]) -> None:
     interpreter = interpreter_for(session, step)
     if not sealed.is_sealed(threads) or interpreter != sys.executable:
         session.close()
-        sealed.reexecute(given, threads, interpreter, environment)
+        sealed.reexecute(words, threads, interpreter, environment)
 
 
 def _tell(result: StepResult, outcome: Path | None, printed: int) -> bool:

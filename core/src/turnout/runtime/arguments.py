@@ -21,9 +21,9 @@ from turnout.runtime.parameter_files import parameter_file
 from turnout.runtime.session import Session
 
 
-def plain(session: Session, given: InputSpec) -> Any:
+def plain(session: Session, spec: InputSpec) -> Any:
     """The value of a gate's input as JSON: what a guard's expression is over."""
-    match given.source:
+    match spec.source:
         case Literal(value=value, type=type_):
             return readable(value, type_)
         case Param(name=name):
@@ -32,7 +32,7 @@ def plain(session: Session, given: InputSpec) -> Any:
             record = session.run.record(name, None)
             assert record is not None
             return session.artifacts.load_json(record.outputs[output])
-    raise AssertionError(given.source)
+    raise AssertionError(spec.source)
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -74,10 +74,10 @@ def argument(session: Session, step: StepPlan, index: int | None, function: Call
         ConfigError: when the argument's annotation refuses it.
         TurnoutError: when it cannot be read.
     """
-    given = step.inputs[name]
-    value = _given(session, given, index, _Wanted(function, name))
-    if given.check is not None:
-        check(value, given.check, f"the input {name!r} of {step.name}")
+    spec = step.inputs[name]
+    value = _loaded(session, spec, index, _Wanted(function, name))
+    if spec.check is not None:
+        check(value, spec.check, f"the input {name!r} of {step.name}")
     return value
 
 
@@ -97,32 +97,32 @@ def check(value: Any, type_: ParamType, what: str) -> None:
         ) from None
 
 
-def _given(session: Session, given: InputSpec, index: int | None, wanted: _Wanted) -> Any:
-    match given.source:
+def _loaded(session: Session, spec: InputSpec, index: int | None, wanted: _Wanted) -> Any:
+    match spec.source:
         case Literal(value=value, type=type_):
-            return _value(session, given, value, type_, wanted)
+            return _value(session, spec, value, type_, wanted)
         case Param(name=name):
-            return _value(session, given, session.run.info.params[name], session.run.params[name].type, wanted)
+            return _value(session, spec, session.run.info.params[name], session.run.params[name].type, wanted)
         case Output(step=name, output=output):
             record = session.run.record(name, None)
             if record is None or record.state == "skipped":
                 return None
-            return session.artifacts.load_output(record.outputs[output], given.type)
+            return session.artifacts.load_output(record.outputs[output], spec.type)
         case Element(step=name, output=output):
-            return session.artifacts.load_output(element(session, name, output, index), given.type)
+            return session.artifacts.load_output(element(session, name, output, index), spec.type)
         case Collected(step=name, output=output):
             found = collected(session, name, output)
             if found is None:
                 return None
-            return [session.artifacts.load_output(one, given.type) for one in found]
+            return [session.artifacts.load_output(one, spec.type) for one in found]
 
 
-def _value(session: Session, given: InputSpec, value: Any, type_: ParamType, wanted: _Wanted) -> Any:
+def _value(session: Session, spec: InputSpec, value: Any, type_: ParamType, wanted: _Wanted) -> Any:
     if type_.kind in {"file", "folder"}:
-        name = given.source.name if isinstance(given.source, Param) else wanted.argument
+        name = spec.source.name if isinstance(spec.source, Param) else wanted.argument
         return None if value is None else parameter_file(session, name, value, type_)
-    if "enum:Enum" in given.type.bases and not (
-        type_.enum or given.type.collection
+    if "enum:Enum" in spec.type.bases and not (
+        type_.enum or spec.type.collection
     ):  # a text given for an enum, and plans of before
-        type_ = msgspec.structs.replace(type_, enum=given.type.name)
+        type_ = msgspec.structs.replace(type_, enum=spec.type.name)
     return revive(value, type_, functools.partial(wanted.enum, session))

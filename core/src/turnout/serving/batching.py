@@ -14,7 +14,7 @@ from turnout.serving.service import Observe, Service
 
 
 class _Waiting(msgspec.Struct):
-    given: Mapping[str, Any]
+    body: Mapping[str, Any]
     answer: asyncio.Future[Answer]
 
 
@@ -35,14 +35,14 @@ class Batcher:
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def answer(self, given: Mapping[str, Any]) -> Answer:
+    async def answer(self, body: Mapping[str, Any]) -> Answer:
         """The answer to a request, when its turn comes.
 
         Raises:
             BadRequest: for a request that the endpoint refuses.
             Exception: whatever a step raises.
         """
-        waiting = _Waiting(given, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(body, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
@@ -60,11 +60,11 @@ class Batcher:
     def _next(self) -> list[_Waiting]:
         """The requests at the front that one call can answer: they differ in their rows only."""
         first = self._waiting[0]
-        batch, rows = [first], _count(first.given, self._table)
-        others = _others(first.given, self._table)
+        batch, rows = [first], _count(first.body, self._table)
+        others = _others(first.body, self._table)
         for one in self._waiting[1:]:
-            count = _count(one.given, self._table)
-            if rows is None or count is None or rows + count > self._most or _others(one.given, self._table) != others:
+            count = _count(one.body, self._table)
+            if rows is None or count is None or rows + count > self._most or _others(one.body, self._table) != others:
                 break
             batch.append(one)
             rows += count
@@ -73,20 +73,20 @@ class Batcher:
 
     def _answer(self, batch: list[_Waiting]) -> None:
         if len(batch) > 1:
-            rows = [row for one in batch for row in one.given[self._table]]
+            rows = [row for one in batch for row in one.body[self._table]]
             try:
-                whole = self._service.answer({**batch[0].given, self._table: rows}, self._observe)
+                whole = self._service.answer({**batch[0].body, self._table: rows}, self._observe)
             except Exception:  # one of them is at fault: each is answered by itself
                 whole = None
             if whole is not None:
                 start = 0
                 for one in batch:
-                    end = start + len(one.given[self._table])
+                    end = start + len(one.body[self._table])
                     _settle(one, partial(Answer, whole.values[start:end], by_row=True))
                     start = end
                 return
         for one in batch:
-            _settle(one, partial(self._service.answer, one.given, self._observe))
+            _settle(one, partial(self._service.answer, one.body, self._observe))
 
 
 def _settle(waiting: _Waiting, answer: Callable[[], Answer]) -> None:
@@ -98,10 +98,10 @@ def _settle(waiting: _Waiting, answer: Callable[[], Answer]) -> None:
         waiting.answer.set_exception(error)
 
 
-def _count(given: Mapping[str, Any], table: str) -> int | None:
-    rows = given.get(table)
+def _count(body: Mapping[str, Any], table: str) -> int | None:
+    rows = body.get(table)
     return len(rows) if isinstance(rows, list) else None
 
 
-def _others(given: Mapping[str, Any], table: str) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name != table}
+def _others(body: Mapping[str, Any], table: str) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != table}

@@ -84,20 +84,20 @@ class Part(Service):
                 )
         needed = _sources(self.steps[0]) | ({(plan.answer.step, plan.answer.output)} if self._last else set())
         self._taken = {":".join(key): key for key in made if key in needed and key[0] != step}
-        self._asked = {given.source.name for given in self.steps[0].inputs.values() if isinstance(given.source, Param)}
+        self._asked = {spec.source.name for spec in self.steps[0].inputs.values() if isinstance(spec.source, Param)}
 
     def answer_stored(self) -> tuple[int, dict[tuple[str, str], Any]]:
         """Nothing: stored rows are for the first node, and the whole was tried on them when it was deployed."""
         return 0, {}
 
-    def decode(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def decode(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that the step takes; the first node reads all of a request, so that it is refused there."""
         if self._first:
-            return super().decode(given)
+            return super().decode(body)
         asked = [request for request in self.plan.requests if request.name in self._asked]
-        return {request.name: self._argument(request, given) for request in asked}
+        return {request.name: self._argument(request, body) for request in asked}
 
-    def answer(self, given: Mapping[str, Any], observe: Observe = lambda _part, _seconds: None) -> Answer:
+    def answer(self, body: Mapping[str, Any], observe: Observe = lambda _part, _seconds: None) -> Answer:
         """Answer a request of a client, or of the node before.
 
         Raises:
@@ -105,7 +105,7 @@ class Part(Service):
             RunError: when a value cannot be handed on.
             Exception: whatever the step raises.
         """
-        answering = self._answer(given, observe)
+        answering = self._answer(body, observe)
         try:
             while True:
                 next(answering).wait()
@@ -113,9 +113,9 @@ class Part(Service):
             answer: Answer = end.value
             return answer
 
-    async def answer_later(self, given: Mapping[str, Any], observe: Observe) -> Answer:
+    async def answer_later(self, body: Mapping[str, Any], observe: Observe) -> Answer:
         """As :meth:`answer`; other requests are answered while features are looked up."""
-        answering = self._answer(given, observe)
+        answering = self._answer(body, observe)
         while True:
             try:
                 pending = next(answering)
@@ -124,12 +124,12 @@ class Part(Service):
                 return answer
             await pending.wait_async()
 
-    def _answer(self, given: Mapping[str, Any], observe: Observe) -> Generator[Pending, None, Answer]:
-        handed = {name: value for name, value in given.items() if ":" in name}
-        requests = {name: value for name, value in given.items() if ":" not in name}
+    def _answer(self, body: Mapping[str, Any], observe: Observe) -> Generator[Pending, None, Answer]:
+        handed = {name: value for name, value in body.items() if ":" in name}
+        requests = {name: value for name, value in body.items() if ":" not in name}
         with tempfile.TemporaryDirectory(dir=self.artifacts.work) as folder:
             desk = self._desk(Path(folder))
-            arguments = self.decode(given if self._first else requests)
+            arguments = self.decode(body if self._first else requests)
             made = {key: self._read(desk, name, handed) for name, key in self._taken.items()}
             yield from self._make(arguments, made, observe)
             if not self._last:
@@ -186,9 +186,9 @@ class Part(Service):
 
     def _type(self, name: str) -> Any:
         key = self._taken[name]
-        for given in self.steps[0].inputs.values():
-            if isinstance(source := given.source, Output) and (source.step, source.output) == key:
-                return given.type
+        for spec in self.steps[0].inputs.values():
+            if isinstance(source := spec.source, Output) and (source.step, source.output) == key:
+                return spec.type
         return next(
             output.type for step in self.plan.steps for output in step.outputs if (step.name, output.name) == key
         )
@@ -196,7 +196,7 @@ class Part(Service):
 
 def _sources(step: Any) -> set[tuple[str, str]]:
     """The outputs of other steps that a step takes."""
-    return {(s.step, s.output) for given in step.inputs.values() if isinstance(s := given.source, Output)}
+    return {(s.step, s.output) for spec in step.inputs.values() if isinstance(s := spec.source, Output)}
 
 
 def _content(folder: Path) -> dict[str, bytes]:

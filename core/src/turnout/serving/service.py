@@ -78,10 +78,10 @@ class Service:
     def bound(self) -> dict[tuple[str, str], Any]:
         """What the run made, loaded: shared by all requests."""
         types = {
-            (source.step, source.output): given.type
+            (source.step, source.output): spec.type
             for step in self.steps
-            for given in step.inputs.values()
-            if isinstance(source := given.source, Output)
+            for spec in step.inputs.values()
+            if isinstance(source := spec.source, Output)
         }
         return {
             key: self.artifacts.load(one.artifact, types[key]) for key, one in self.plan.bound.items() if key in types
@@ -90,10 +90,10 @@ class Service:
     @cached_property
     def _literals(self) -> dict[tuple[str, str], Any]:
         return {
-            (step.name, name): revive(given.source.value, given.source.type, self.code.load_class)
+            (step.name, name): revive(spec.source.value, spec.source.type, self.code.load_class)
             for step in self.steps
-            for name, given in step.inputs.items()
-            if isinstance(given.source, Literal)
+            for name, spec in step.inputs.items()
+            if isinstance(spec.source, Literal)
         }
 
     @cached_property
@@ -173,28 +173,28 @@ class Service:
         name = self.plan.table.name if self.plan.table is not None else "rows"
         return self.answer({name: list(rows)}).values
 
-    def decode(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def decode(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a request: tables of its rows, and values by their declared types.
 
         Raises:
             BadRequest: naming what is wrong, and where.
         """
         names = {request.name for request in self.plan.requests}
-        for name in given:
+        for name in body:
             if name not in names:
                 raise BadRequest(f"the endpoint takes {', '.join(sorted(names)) or 'nothing'}", name)
         try:
-            return {request.name: self._argument(request, given) for request in self.plan.requests}
+            return {request.name: self._argument(request, body) for request in self.plan.requests}
         except RecursionError:
             raise BadRequest("the body is nested too deeply") from None
 
-    def _argument(self, request: Request, given: Mapping[str, Any]) -> Any:
-        if request.name not in given:
+    def _argument(self, request: Request, body: Mapping[str, Any]) -> Any:
+        if request.name not in body:
             if request.required:
                 raise BadRequest("is missing", request.name)
             assert request.value is not None
             return revive(request.default, request.value, self.code.load_class)
-        value = given[request.name]
+        value = body[request.name]
         if request.value is None:
             return self._readers[request.name].of_rows(value)
         try:
@@ -240,8 +240,8 @@ class Service:
     def _input(
         self, step: StepPlan, name: str, arguments: Mapping[str, Any], made: Mapping[tuple[str, str], Any]
     ) -> Any:
-        given: InputSpec = step.inputs[name]
-        match given.source:
+        spec: InputSpec = step.inputs[name]
+        match spec.source:
             case Literal():
                 return self._literals[step.name, name]
             case Param(name=request):
@@ -250,16 +250,16 @@ class Service:
                 key = (maker, output)
                 return self.bound[key] if key in self.bound else made[key]
             case _:
-                raise AssertionError(given.source)
-        if given.check is not None:
+                raise AssertionError(spec.source)
+        if spec.check is not None:
             try:
-                check_python(value, given.check)
+                check_python(value, spec.check)
             except Misfit as misfit:
                 why = f"{misfit.path} {misfit.why}".strip()
                 raise BadRequest(f"is {shorten(value)}: {why}", request) from None
         return value
 
-    def answer(self, given: Mapping[str, Any], observe: Observe = lambda _part, _seconds: None) -> Answer:
+    def answer(self, body: Mapping[str, Any], observe: Observe = lambda _part, _seconds: None) -> Answer:
         """Answer a request.
 
         Raises:
@@ -267,18 +267,18 @@ class Service:
             Exception: whatever a step raises.
         """
         started = time.perf_counter()
-        arguments = self.decode(given)
-        rows = None if self.plan.table is None else len(given.get(self.plan.table.name, ()))
+        arguments = self.decode(body)
+        rows = None if self.plan.table is None else len(body.get(self.plan.table.name, ()))
         observe("decode", time.perf_counter() - started)
         if rows == 0:  # many models fail on an empty table
             return Answer([], by_row=True)
         return self.answered(arguments, rows, observe)
 
-    async def answer_later(self, given: Mapping[str, Any], observe: Observe) -> Answer:
+    async def answer_later(self, body: Mapping[str, Any], observe: Observe) -> Answer:
         """As :meth:`answer`; other requests are answered while features are looked up."""
         started = time.perf_counter()
-        arguments, made = self.decode(given), dict[tuple[str, str], Any]()
-        rows = None if self.plan.table is None else len(given.get(self.plan.table.name, ()))
+        arguments, made = self.decode(body), dict[tuple[str, str], Any]()
+        rows = None if self.plan.table is None else len(body.get(self.plan.table.name, ()))
         observe("decode", time.perf_counter() - started)
         for pending in self._make(arguments, made, observe):
             await pending.wait_async()

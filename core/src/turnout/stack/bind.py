@@ -196,8 +196,8 @@ def _parts(info: types.Type, node: Node) -> Iterator[tuple[types.Type, Node]]:
         if isinstance(info, types.DictType):
             yield from ((info.value_type, item) for item in node.value.values())
         elif isinstance(info, (types.StructType, types.DataclassType, types.TypedDictType)):
-            known = {field.encode_name: field.type for field in info.fields}
-            yield from ((known[key], item) for key, item in node.value.items() if key in known)
+            known_types = {field.encode_name: field.type for field in info.fields}
+            yield from ((known_types[key], item) for key, item in node.value.items() if key in known_types)
     elif isinstance(node.value, tuple):
         if isinstance(info, types.TupleType):
             yield from zip(info.item_types, node.value, strict=False)

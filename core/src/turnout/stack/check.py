@@ -15,7 +15,7 @@ from turnout.stack.stack import Stack
 
 
 def check(
-    given: str | None, project: Project, registry: Registry, environ: Mapping[str, str], *, connect: bool = True
+    requested: str | None, project: Project, registry: Registry, environ: Mapping[str, str], *, connect: bool = True
 ) -> tuple[Finding, ...]:
     """Everything to be said against a stack; empty if there is nothing.
 
@@ -24,7 +24,7 @@ def check(
     """
     malformed: list[TurnoutError] = []
     try:
-        stack = open_stack(given, project, registry, environ, malformed)
+        stack = open_stack(requested, project, registry, environ, malformed)
     except TurnoutError as error:
         return tuple(finding for each in (*malformed, error) for finding in _findings(each))
     errors = [finding for error in (*malformed, *stack.errors) for finding in _findings(error)]

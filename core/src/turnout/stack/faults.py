@@ -29,12 +29,12 @@ def not_to_accept(accept: Node | None) -> Iterator[TurnoutError]:
 
 def options_of(component: type[Orchestrator[Any]]) -> dict[str, str]:
     """The options of single steps and pipelines, each with what to write for it."""
-    found: dict[str, str] = {}
+    fixes: dict[str, str] = {}
     for options, section in ((component.pipeline_options, "pipelines"), (component.options, "steps")):
         for field in msgspec.structs.fields(options) if options is not None else ():
             name = field.encode_name
-            found[name] = f'it is an option of {section}: {section}: {{"*": {{{component.name}: {{{name}: …}}}}}}'
-    return found
+            fixes[name] = f'it is an option of {section}: {section}: {{"*": {{{component.name}: {{{name}: …}}}}}}'
+    return fixes
 
 
 def no_addresses(config: type[Any], bound: Bound, settings: Node, owner: str) -> list[TurnoutError]:

@@ -15,7 +15,7 @@ from turnout.stack.stack import Stack, component_type
 
 
 def open_stack(
-    given: str | None,
+    requested: str | None,
     project: Project,
     registry: Registry,
     environ: Mapping[str, str],
@@ -24,7 +24,7 @@ def open_stack(
     """Find a stack and merge its files; whether its settings are right is left to :attr:`Stack.errors`.
 
     Args:
-        given: a name, the path of a file, or ``package:file.yaml``; None for ``TURNOUT_STACK``, the project's
+        requested: a name, the path of a file, or ``package:file.yaml``; None for ``TURNOUT_STACK``, the project's
             setting, or ``local``.
         malformed: takes what is wrong with the shape of sections, in place of raising it.
 
@@ -35,18 +35,18 @@ def open_stack(
     def type_of(section: str, node: Node) -> str | None:
         return component_type(section, node, registry, environ)
 
-    source = locate(choose(given, project, environ), project)
+    source = locate(choose(requested, project, environ), project)
     chain = merged(source, project, type_of, malformed)
     files = tuple(link.label for link in chain.sources)
     return Stack(source.name, files, chain.document, project, registry, environ)
 
 
-def load_stack(given: str | None, project: Project, registry: Registry, environ: Mapping[str, str]) -> Stack:
+def load_stack(requested: str | None, project: Project, registry: Registry, environ: Mapping[str, str]) -> Stack:
     """Find a stack as :func:`open_stack` does, and check all of it.
 
     Raises:
         ConfigError: the one thing that is wrong, or :class:`turnout.base.errors.ConfigErrors` for all that is.
     """
-    stack = open_stack(given, project, registry, environ)
+    stack = open_stack(requested, project, registry, environ)
     raise_config_errors(f"the stack {stack.name!r} cannot be used", list(stack.errors))
     return stack

@@ -53,10 +53,10 @@ class Choice(msgspec.Struct, frozen=True):
     """The folder that a relative path starts from."""
 
 
-def choose(given: str | None, project: Project, environ: Mapping[str, str]) -> Choice:
-    """The stack to use: *given*, else ``TURNOUT_STACK``, else ``[tool.turnout] stack``, else ``local``."""
-    if given:
-        return Choice(given, "--stack", Path.cwd())
+def choose(requested: str | None, project: Project, environ: Mapping[str, str]) -> Choice:
+    """The stack to use: *requested*, else ``TURNOUT_STACK``, else ``[tool.turnout] stack``, else ``local``."""
+    if requested:
+        return Choice(requested, "--stack", Path.cwd())
     if environ.get(VARIABLE):
         return Choice(environ[VARIABLE], VARIABLE, Path.cwd())
     if project.settings.stack:
@@ -129,10 +129,10 @@ def locate(choice: Choice, project: Project) -> Source:
                 fix=f"give a path relative to {'the project' if choice.start == project.root else 'this folder'}",
             )
         return _source(path, project)
-    known = stacks(project)
-    source = of_name(name, known, choice.by or None)
+    sources = stacks(project)
+    source = of_name(name, sources, choice.by or None)
     if source is None:
-        hint, fix = _missing(name, known)
+        hint, fix = _missing(name, sources)
         raise ConfigError(
             f"unknown stack {name!r}. {hint}".rstrip(". "),
             where=choice.by or None,
@@ -146,12 +146,12 @@ def describe(source: Source) -> str:
     return {"": source.label, CORE: "built in"}.get(source.origin, source.origin)
 
 
-def _missing(name: str, known: Iterable[Source]) -> tuple[str, str]:
+def _missing(name: str, sources: Iterable[Source]) -> tuple[str, str]:
     """What to say of a stack that is not there, and how to get it where a plugin that is not installed ships it."""
     command = shipped.to_install(name, discovery.extras())
     if command:
         return "It may come with a plugin that is not installed", command
-    return did_you_mean(name, {source.name for source in known}), ""
+    return did_you_mean(name, {source.name for source in sources}), ""
 
 
 def extended(base: str, child: Source, where: Location, project: Project) -> Source:
@@ -178,8 +178,8 @@ def extended(base: str, child: Source, where: Location, project: Project) -> Sou
             return _beside(path, child, project)
     shipped_ones = (*map(_builtin, _files(BUILTIN)), *_installed())
     others = [source for source in shipped_ones if not source.path.samefile(child.path)]
-    if (found := of_name(base, others, where)) is not None:
-        return found
+    if (source := of_name(base, others, where)) is not None:
+        return source
     hint, fix = _missing(base, [source for source in stacks(project) if source.name != child.name])
     raise ConfigError(
         f"extends the unknown stack {base!r}. {hint}".rstrip(". "),

@@ -94,8 +94,8 @@ def _read(source: Source, malformed: list[TurnoutError] | None) -> Node:
 def _malformed(key: str, node: Node) -> list[TurnoutError]:
     """What is wrong with the shape of a section."""
 
-    def wrong(wanted: str, found: Node, fix: str) -> list[TurnoutError]:
-        return [ConfigError(f"{key} must be {wanted}, not {describe(found.value)}", where=found.at, fix=fix)]
+    def wrong(expected: str, actual: Node, fix: str) -> list[TurnoutError]:
+        return [ConfigError(f"{key} must be {expected}, not {describe(actual.value)}", where=actual.at, fix=fix)]
 
     if key == "extends":
         return [] if isinstance(node.value, str) else wrong("text", node, "write the name of one stack")
@@ -150,8 +150,8 @@ def combine(base: Node, child: Node, type_of: TypeOf) -> Node:
 
 
 def _component(base: Node, child: Node, section: str, type_of: TypeOf) -> Node:
-    wanted = type_of(section, child)
-    if wanted is None or wanted == type_of(section, base):
+    own_type = type_of(section, child)
+    if own_type is None or own_type == type_of(section, base):
         return _deep(base, child)
     return child
 

@@ -101,9 +101,9 @@ def _wheels(stack: Stack) -> Iterator[Finding]:
     """Folders of wheels that are missing; workers have the project's own, and where others are is theirs to know."""
     places = stack.document.get("environment")
     nodes = places.get("find_links") if places else None
-    for given, node in zip(stack.environment.find_links, nodes.value if nodes else (), strict=False):
-        path = stack.project.root / Path(given).expanduser()
-        if "://" not in given and not path.exists():
+    for link, node in zip(stack.environment.find_links, nodes.value if nodes else (), strict=False):
+        path = stack.project.root / Path(link).expanduser()
+        if "://" not in link and not path.exists():
             what = f"{path} is not there, which the setting 'find_links' of environment names"
             yield Finding(level="error", what=what, where=str(node.at), fix="create it, or mend the path")
 
@@ -122,12 +122,12 @@ class _Asked(msgspec.Struct, frozen=True):
 def _servers(stack: Stack) -> Iterator[Finding]:
     asked = [*_addresses(stack), *_indexes(stack)]
     silent = addresses.silent((one.kind, one.address) for one in asked)
-    for one in asked:
-        if reason := silent.get((one.kind, one.address)):
+    for address in asked:
+        if reason := silent.get((address.kind, address.address)):
             yield Finding(
-                level=one.level,
-                what=f"nobody answers at {hidden(one.address)}, the {one.setting!r} of {one.owner}",
-                where=str(one.where),
+                level=address.level,
+                what=f"nobody answers at {hidden(address.address)}, the {address.setting!r} of {address.owner}",
+                where=str(address.where),
                 why=reason,
                 fix="start it, or mend the address",
             )
@@ -150,11 +150,11 @@ def _indexes(stack: Stack) -> Iterator[_Asked]:
     settings, section = stack.environment, stack.document.get("environment")
     if section is None or settings.offline:
         return
-    for name, given in (("index_url", (settings.index_url,)), ("extra_index_urls", settings.extra_index_urls)):
+    for name, urls in (("index_url", (settings.index_url,)), ("extra_index_urls", settings.extra_index_urls)):
         node = section.get(name)
         if node is None:
             continue
-        for url in given:
+        for url in urls:
             if not addresses.fault("uri", url):
                 yield _Asked("uri", url, name, "environment", node.at, "error")
 

@@ -196,8 +196,8 @@ class Reader:
             node = rest.get(key)
             for name, item in node.value.items() if node is not None and isinstance(node.value, dict) else ():
                 rule.places[f"{key}.{name}"] = item.at
-        given = {key: rule.settings[key] for key in ("timezone", "start", "schedule") if key in rule.settings}
-        for key, value in given.items():  # each alone: what goes together is known when the pipeline is
+        timing = {key: rule.settings[key] for key in ("timezone", "start", "schedule") if key in rule.settings}
+        for key, value in timing.items():  # each alone: what goes together is known when the pipeline is
             alone = PipelineOverrides(places=rule.places, **{key: value})
             try:
                 alone.rescheduled(Schedule(cron="@daily"))

@@ -29,10 +29,10 @@ def json_schema(registry: Registry) -> dict[str, Any]:
 
     def fields(struct: type[Any]) -> dict[str, Any]:
         """The properties of a struct, each also as a reference."""
-        found: dict[str, Any] = refs[struct]
-        while "$ref" in found:
-            found = definitions[found["$ref"].rpartition("/")[2]]
-        return {name: _or_reference(schema) for name, schema in found["properties"].items()}
+        described: dict[str, Any] = refs[struct]
+        while "$ref" in described:
+            described = definitions[described["$ref"].rpartition("/")[2]]
+        return {name: _or_reference(schema) for name, schema in described["properties"].items()}
 
     properties: dict[str, Any] = {"extends": {"type": "string", "description": "The stack this one changes."}}
     for section, kind in COMPONENTS.items():
@@ -73,8 +73,8 @@ def _component(registry: Registry, kind: str, fields: Callable[[type[Any]], dict
         settings = {"type": {"const": component.name}, **fields(component.Config)}
         if kind == ORCHESTRATOR:
             settings.setdefault("instance", {"type": "string", "description": "Part of every run id."})
-        given = {"properties": {"type": {"const": component.name}}, "required": ["type"]}
-        branches.append({"if": given, "then": _object(settings)})
+        of_its_type = {"properties": {"type": {"const": component.name}}, "required": ["type"]}
+        branches.append({"if": of_its_type, "then": _object(settings)})
     schema: dict[str, Any] = {"type": "object", "properties": {"type": {"enum": list(registry.names(kind))}}}
     return {**schema, "allOf": branches} if branches else schema
 

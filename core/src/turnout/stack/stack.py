@@ -154,8 +154,8 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         node = self.document.get("environment") or Node({}, Location(self.file))
         bound = bind(node, EnvironmentSettings, "environment", self.environ, errors)
         errors.extend(faults.no_addresses(EnvironmentSettings, bound, node, "environment"))
-        environment, found = EnvironmentSettings(**bound.values), packages.package_index(bound)
-        return _Checked(components, steps, pipelines, environment, found, tuple(sorted(errors, key=_position)))
+        environment, package_index = EnvironmentSettings(**bound.values), packages.package_index(bound)
+        return _Checked(components, steps, pipelines, environment, package_index, tuple(sorted(errors, key=_position)))
 
     def _bound(self, choice: Choice, component: type[Any], errors: list[TurnoutError]) -> Bound:
         settings = choice.settings
@@ -206,9 +206,9 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
     def instance(self) -> str:
         """The orchestrator's ``instance``, from which run ids are derived; the type's own default, or ``default``."""
         choice, component, _ = self._checked.components["orchestrator"]
-        given = choice.settings.get("instance")
-        if given is not None:
-            return references.unescape(references.plan(given.value, self.environ, given.at))
+        instance = choice.settings.get("instance")
+        if instance is not None:
+            return references.unescape(references.plan(instance.value, self.environ, instance.at))
         for field in msgspec.structs.fields(component.Config):
             if field.encode_name == "instance" and isinstance(field.default, str):
                 return field.default
@@ -232,8 +232,8 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
             ConfigError: when a secret or variable is missing.
         """
         settings = msgspec.structs.asdict(self._checked.packages)
-        found, _ = references.resolve_worker(settings, self.environ, self._existing_secret)
-        return index.variables(found, self.project.root)
+        settings, _ = references.resolve_worker(settings, self.environ, self._existing_secret)
+        return index.variables(settings, self.project.root)
 
     def component(self, kind: Kind[type[C]], *, resolve: bool = True) -> C:
         """Make the orchestrator, artifact store or deployer.
@@ -265,8 +265,8 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
             info = msgspec.inspect.type_info(field.type)
             local = isinstance(info, msgspec.inspect.Metadata) and (info.extra or {}).get("local_path")
             value = getattr(config, field.name)
-            wanted = local or (kind == ARTIFACT_STORE and field.name == "root")
-            if wanted and isinstance(value, str) and value and "://" not in value and not value.startswith("file:"):
+            is_path = local or (kind == ARTIFACT_STORE and field.name == "root")
+            if is_path and isinstance(value, str) and value and "://" not in value and not value.startswith("file:"):
                 changes[field.name] = str(self.project.root / Path(value).expanduser())
         return msgspec.structs.replace(config, **changes)
 
