@@ -116,6 +116,21 @@ def has(deployer, front, behind):
     return list(map(len, workers(deployer))) == [front, behind]
 
 
+def beside(deployer, version, share, more):
+    """Deploy a version as a canary of the live one; the answers by row id, some of each, as the two versions give them.
+
+    Args:
+        more: what the versions add to an answer, by their names.
+    """
+    url = deployer.status("double").url
+    assert deploy(deployer, version, share) == url
+    until(lambda: has(deployer, 2, 1))
+    answers = asked(url)
+    assert as_due(answers, more)
+    assert {one for one, _ in answers.values()} == more.keys()
+    return answers
+
+
 def only(url, version):
     """Whether one version answers everything by now."""
     return {one for one, _ in asked(url).values()} == {name(version)}
@@ -132,12 +147,8 @@ def folders(monkeypatch):
 def test_two_versions_of_the_code_answer_side_by_side(deployer, old, new, folders):
     more = {name(old): 0, name(new): 100}
     url = deploy(deployer, old)
-    assert deploy(deployer, new, 0.3) == url
-    until(lambda: has(deployer, 2, 1))
-    answers = asked(url)
-    assert as_due(answers, more)
+    answers = beside(deployer, new, 0.3, more)
     shares = Counter(version for version, _ in answers.values())
-    assert shares.keys() == more.keys()
     assert shares[name(new)] < shares[name(old)]
     assert asked(url) == answers  # the same row id, the same version
     due = {(one, "2xx"): 2.0 * count for one, count in shares.items()}
@@ -155,11 +166,7 @@ def test_two_versions_of_the_code_answer_side_by_side(deployer, old, new, folder
     deployer.promote("double")
     until(lambda: has(deployer, 2, 0))
     assert only(url, new)
-    deploy(deployer, old, 0.3)  # the other way round
-    until(lambda: has(deployer, 2, 1))
-    answers = asked(url)
-    assert as_due(answers, more)
-    assert {version for version, _ in answers.values()} == more.keys()
+    beside(deployer, old, 0.3, more)  # the other way round
     deployer.rollback("double")
     until(lambda: has(deployer, 2, 0))
     assert only(url, new)
@@ -235,16 +242,8 @@ def test_two_environments_answer_side_by_side(deployer, old, new, tmp_path, monk
     other = msgspec.structs.replace(new, endpoint=msgspec.structs.replace(new.endpoint, environment=locked))
     more = {name(old): 0, name(other): 107}
     url = deploy(deployer, old)
-    deploy(deployer, other, 0.5)
-    until(lambda: has(deployer, 2, 1))
-    answers = asked(url)
-    assert as_due(answers, more)
-    assert {version for version, _ in answers.values()} == more.keys()
+    beside(deployer, other, 0.5, more)
     deployer.promote("double")
     until(lambda: has(deployer, 2, 0))
     assert only(url, other)
-    deploy(deployer, old, 0.5)  # the other way round
-    until(lambda: has(deployer, 2, 1))
-    again = asked(url)
-    assert as_due(again, more)
-    assert {version for version, _ in again.values()} == more.keys()
+    beside(deployer, old, 0.5, more)  # the other way round
