@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import subprocess
@@ -9,10 +10,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Literal, NamedTuple
 
+import click
 import pytest
+from click.testing import CliRunner, Result
 
 import turnout as package
 from turnout.cli import main
@@ -109,20 +112,22 @@ def project_fixture(
     name: str = "demo",
     prepare: Callable[[Path], object] | None = None,
     run: Sequence[str] = (),
+    module: str = "",
     environ: Mapping[str, str] = MappingProxyType({}),
     **settings: Any,
 ) -> Any:
-    """A fixture: the folder of a project of these files, entered while a test, or a module's tests, are run.
+    """A fixture: the folder of a project of these files, entered while a test, or all tests of a file, are run.
 
     Args:
         prepare: writes what else the project has.
         run: a command that is called in it first.
+        module: the module of the project that the fixture gives, in place of the folder.
         environ: variables that are set meanwhile.
         settings: what else :func:`write_project` is told.
     """
 
     @pytest.fixture(scope=scope)
-    def project(request: pytest.FixtureRequest) -> Iterator[Path]:
+    def project(request: pytest.FixtureRequest) -> Iterator[Path | ModuleType]:
         if scope == "function":
             folder = request.getfixturevalue("tmp_path")
         else:
@@ -135,7 +140,7 @@ def project_fixture(
                 patch.setenv(variable, value)
             if run:
                 call_here(*run)
-            yield root
+            yield importlib.import_module(module) if module else root
 
     return project
 
@@ -174,6 +179,11 @@ def answer_here(*words: str, **environ: str) -> Answer:
     printed, said = (stream.buffer.getvalue().decode() for stream in (out, err))
     assert "Traceback" not in said or OURS not in said, said
     return Answer(int(ended.value.code or 0), printed, said)
+
+
+def caller(command: click.Command) -> Callable[..., Result]:
+    """How a command of a plugin's is run, without the others: by words, or what is one as text."""
+    return lambda *words: CliRunner().invoke(command, [str(word) for word in words])
 
 
 def call(folder: Path | str, *words: str, code: int | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

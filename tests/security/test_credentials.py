@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+from projects import project_fixture
 
 from turnout.base.credentials import REFERENCE, hidden, in_clear
 from turnout.base.errors import ConfigError, ConfigErrors
@@ -71,11 +72,7 @@ def test_what_is_none(text):
     assert hidden(text) == text
 
 
-@pytest.fixture
-def project(tmp_path):
-    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'demo'\nversion = '1'\n")
-    (tmp_path / "stacks").mkdir()
-    return tmp_path
+project = project_fixture({}, prepare=lambda root: (root / "stacks").mkdir())
 
 
 BASE = {"orchestrator": {"type": "local"}, "artifact_store": {"root": "store"}}

@@ -7,8 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
-from projects import TURNOUT, write_project
+from projects import TURNOUT, project_fixture
 
 SECRET = "kanary9wordZq7x"
 FLOW = """
@@ -65,10 +64,9 @@ def flow():
 """
 
 
-@pytest.fixture
-def project(tmp_path):
-    stack = "extends: local\nobservers: [{type: jsonl, path: events.jsonl}]\n"
-    return write_project(tmp_path / "project", {"flow.py": FLOW, "stack.yaml": stack})
+project = project_fixture(
+    {"flow.py": FLOW, "stack.yaml": "extends: local\nobservers: [{type: jsonl, path: events.jsonl}]\n"}
+)
 
 
 def turnout(project: Path, *arguments: str) -> bytes:

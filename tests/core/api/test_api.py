@@ -6,7 +6,7 @@ import types
 
 import pandas as pd
 import pytest
-from projects import HERE, IN_PROCESS, entered, write_project
+from projects import HERE, IN_PROCESS, project_fixture
 
 import turnout
 from turnout.base.errors import ArtifactError, ConfigError, RunError
@@ -71,19 +71,15 @@ def trees(path: File = "rows.csv", depth: int = 2, limit: float = 0.0, day: date
 '''
 
 
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    """A module of a project; its pipeline runs in this process, on the project's own store."""
-    files = {
-        "stacks/here.yaml": IN_PROCESS,
-        "rows.csv": "x,y\n1,1\n3,2\n5,3\n7,4\n",
-        "forest.py": MODULE,
-    }
-    root = tmp_path_factory.mktemp("api") / "forest"
-    with entered(write_project(root, files, name="forest", dependencies=(), more=HERE)):
-        import forest
-
-        yield forest
+module = project_fixture(
+    {"stacks/here.yaml": IN_PROCESS, "rows.csv": "x,y\n1,1\n3,2\n5,3\n7,4\n", "forest.py": MODULE},
+    scope="module",
+    name="forest",
+    dependencies=(),
+    more=HERE,
+    module="forest",
+)
+"""Its pipeline runs in this process, on the project's own store."""
 
 
 @pytest.fixture(scope="module")

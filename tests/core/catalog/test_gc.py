@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from projects import HERE, IN_PROCESS, entered, write_project
+from projects import HERE, IN_PROCESS, project_fixture
 
 import turnout
 from turnout.api.garbage import collect_garbage
@@ -543,17 +543,13 @@ def flow(path: File = "rows.csv", count: int = 3):
 """
 
 
-@pytest.fixture
-def project(tmp_path):
-    files = {
-        "gc_work.py": textwrap.dedent(MODULE),
-        "rows.csv": "x\n1\n",
-        "stacks/here.yaml": IN_PROCESS,
-    }
-    with entered(write_project(tmp_path / "shop", files, name="shop", dependencies=(), more=HERE)):
-        import gc_work
-
-        yield gc_work
+project = project_fixture(
+    {"gc_work.py": textwrap.dedent(MODULE), "rows.csv": "x\n1\n", "stacks/here.yaml": IN_PROCESS},
+    name="shop",
+    dependencies=(),
+    more=HERE,
+    module="gc_work",
+)
 
 
 def loaded(run):

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from projects import HERE, IN_PROCESS, entered, write_project
+from projects import HERE, IN_PROCESS, project_fixture
 
 import turnout
 from turnout.api.invalidation import invalidate
@@ -379,24 +379,19 @@ def sums(count: int = 3):
 """
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    files = {
-        "index_work.py": textwrap.dedent(MODULE),
-        "stacks/here.yaml": IN_PROCESS,
-    }
-    root = tmp_path_factory.mktemp("index") / "sums"
-    with entered(write_project(root, files, name="sums", dependencies=(), more=HERE)):
-        import index_work
-
-        made = [index_work.sums.run(count=3), index_work.sums.run(count=4, tags={"tier": "1"})]
-        with pytest.raises(turnout.RunError):
-            index_work.sums.run(count=0)
-        yield made
+work = project_fixture(
+    {"index_work.py": textwrap.dedent(MODULE), "stacks/here.yaml": IN_PROCESS},
+    name="sums",
+    dependencies=(),
+    more=HERE,
+    module="index_work",
+)
 
 
-def test_what_was_run_is_listed(project, call):
-    first, second = project
+def test_what_was_run_is_listed(work, call):
+    first, second = work.sums.run(count=3), work.sums.run(count=4, tags={"tier": "1"})
+    with pytest.raises(turnout.RunError):
+        work.sums.run(count=0)
     listed = json.loads(call("runs", "list", "--json").out)
     assert [one["state"] for one in listed] == ["failed", "succeeded", "succeeded"]
     assert [one["run"] for one in listed[1:]] == [second.id, first.id]

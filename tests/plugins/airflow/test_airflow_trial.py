@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
-from click.testing import CliRunner
+from projects import caller
 from waiting import until
 
 from turnout.model.plan import Component, Worker
@@ -59,8 +59,7 @@ def home(tmp_path):
     Trial(tmp_path / "home").down()
 
 
-def call(*words):
-    return CliRunner().invoke(airflow, [str(word) for word in words])
+call = caller(airflow)
 
 
 def gone(pid):

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from projects import project_fixture
 
 from turnout.base.errors import ConfigError, ConfigErrors, PluginError, RunError
 from turnout.cli import doctor
@@ -27,11 +28,7 @@ from turnout_mlflow.tracker import MlflowSettings, MlflowTracker, _own_tags
 STACKS = Path(__file__).parents[3] / "stacks"
 
 
-@pytest.fixture
-def project(tmp_path):
-    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'demo'\nversion = '1'\n")
-    (tmp_path / "stacks").mkdir()
-    return tmp_path
+project = project_fixture({}, prepare=lambda root: (root / "stacks").mkdir())
 
 
 def stack(project, tracker):

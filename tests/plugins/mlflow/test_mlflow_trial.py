@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from click.testing import CliRunner
+from projects import caller
 
 from turnout.plugin_api import ConfigError, RunError
 from turnout_mlflow.trial import Trial, mlflow
@@ -47,8 +47,7 @@ def home(tmp_path):
     Trial(tmp_path / "home").down()
 
 
-def call(*words):
-    return CliRunner().invoke(mlflow, [str(word) for word in words])
+call = caller(mlflow)
 
 
 def test_up_twice_and_down(home, port, python):
