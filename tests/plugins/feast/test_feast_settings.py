@@ -7,7 +7,9 @@ import pytest
 from turnout.base.errors import ConfigError, PluginError
 from turnout.components.registry import discover
 from turnout.project.project import load
+from turnout.stack import tools
 from turnout.stack.find import load_stack
+from turnout.stack.needs import missing
 from turnout_feast import environment
 from turnout_feast.feature_store import FeastFeatureStore
 from turnout_feast.settings import FeastSettings
@@ -30,6 +32,15 @@ def test_the_stack_that_it_ships_is_right(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'demo'\nversion = '1'\n")
     worker = load_stack("local-feast", load(tmp_path), discover(), {}).worker()
     assert worker.feature_store.type == "feast"
+
+
+def test_it_needs_nothing_beside_the_plugin(tmp_path):
+    """Feast is not among what steps need: a worker that installed it would need another pandas than the project."""
+    (tmp_path / "features").mkdir()
+    made = stack(tmp_path, "{type: feast, repo: features}")
+    assert [finding.what for finding in missing(made, connect=False)] == []
+    component = made.registry.get("feature_store", "feast")
+    assert [entry.requirement for entry in tools.missing(component)] == []
 
 
 def test_the_repository_must_be_named(tmp_path):
