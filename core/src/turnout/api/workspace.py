@@ -73,12 +73,13 @@ class Workspace:
     @cached_property
     def reader(self) -> WorkerComponents:
         """The worker's side of the stack, as who reads here has it."""
-        return WorkerComponents(self.stack.worker(), lambda: self.registry)
+        return WorkerComponents(self.stack.worker(), lambda: self.registry, lambda: self.project.root)
 
     @cached_property
     def feature_store(self) -> FeatureStore[Any]:
         """The stack's feature store, as it is used from here."""
-        return WorkerComponents(self.stack.worker(here=True), lambda: self.registry).feature_store
+        worker = self.stack.worker(here=True)
+        return WorkerComponents(worker, lambda: self.registry, lambda: self.project.root).feature_store
 
     @cached_property
     def policies(self) -> tuple[Policy[Any], ...]:

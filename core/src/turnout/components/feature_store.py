@@ -78,6 +78,9 @@ class FeatureStore(Component[ConfigT], ABC):
     versions_data: ClassVar[bool] = False
     """Whether :meth:`version` changes with the data, too. Else look-ups are cached for a time only."""
 
+    package_index: Callable[[], Mapping[str, str]] | None = None
+    """Gives the variables by which uv finds the packages of the stack's index; set by whoever makes the store."""
+
     @abstractmethod
     def historical(
         self,

@@ -71,6 +71,7 @@ def check(
         return []
     try:
         store = instantiate(stack.registry, FEATURE_STORE, chosen.type, config)
+        store.package_index = stack.package_index
         views = store.describe()
     except ConfigError as error:
         return [_at(error, first)]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from turnout.base.cache_folder import cache_folder
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.kinds import of_worker
 from turnout.components.registry import Registry
 from turnout.environment import environment
-from turnout.environment import package_index as index
 from turnout.model.plan import StepPlan, Worker
 from turnout.runtime.session import Session
-from turnout.stack.references import resolve_worker
 
 
 def interpreter_for(session: Session, step: StepPlan) -> str:
@@ -37,15 +31,7 @@ def interpreter_for(session: Session, step: StepPlan) -> str:
     own = own_requirements(session.run.plan.worker, session.registry, session.run.store)
     print(f"turnout: making an environment of {len(locked.pins)} packages for {step.name}", file=sys.stderr, flush=True)
     folder = cache_folder() / "environments"
-    return str(environment.ensure(locked.python, locked.pins, folder, own, lambda: _index(session)))
-
-
-def _index(session: Session) -> dict[str, str]:
-    """How uv finds the packages of the stack's index, its references resolved."""
-    settings = msgspec.structs.asdict(session.run.plan.worker.index)
-    found, seen = resolve_worker(settings, os.environ, session.components.secret)
-    session.components.secrets_seen |= seen
-    return index.variables(found, session.code.unpacked if found["find_links"] else Path())
+    return str(environment.ensure(locked.python, locked.pins, folder, own, session.components.package_index))
 
 
 def own_requirements(worker: Worker, registry: Registry, store: ArtifactStore[Any]) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ class Session:
     @cached_property
     def components(self) -> WorkerComponents:
         """The worker's side of the stack."""
-        return WorkerComponents(self.run.plan.worker, lambda: self.registry)
+        return WorkerComponents(self.run.plan.worker, lambda: self.registry, lambda: self.code.unpacked)
 
     @cached_property
     def code(self) -> Code:

@@ -6,7 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from turnout.base import canonical, clock
 from turnout.base.errors import ConfigError, raise_all
@@ -18,6 +21,7 @@ from turnout.components.policy import Policy
 from turnout.components.registry import Registry
 from turnout.components.secret_store import SecretStore
 from turnout.components.tracker import Tracker
+from turnout.environment import package_index
 from turnout.model.plan import Component, Plan, Worker
 from turnout.model.records import Artifact, Git, Record, RunInfo
 from turnout.runtime.forbidden import artifact_refusals, refusals
@@ -27,10 +31,15 @@ from turnout.stack.references import resolve_worker
 
 
 class WorkerComponents:
-    """Makes each component when it is first needed, and remembers every secret it has seen."""
+    """Makes each component when it is first needed, and remembers every secret it has seen.
 
-    def __init__(self, worker: Worker, registry: Callable[[], Registry]) -> None:
+    Args:
+        code: gives the folder of the project's code, from which relative folders of wheels start.
+    """
+
+    def __init__(self, worker: Worker, registry: Callable[[], Registry], code: Callable[[], Path]) -> None:
         self.worker = worker
+        self._code = code
         self.secrets_seen: set[str] = set()
         self.redactor = Redactor(self.secrets_seen)
         self._registry = registry
@@ -80,7 +89,19 @@ class WorkerComponents:
     @cached_property
     def feature_store(self) -> FeatureStore[Any]:
         """The stack's feature store."""
-        return self._make(FEATURE_STORE, self.worker.feature_store)
+        store = self._make(FEATURE_STORE, self.worker.feature_store)
+        store.package_index = self.package_index
+        return store
+
+    def package_index(self) -> dict[str, str]:
+        """The variables by which uv finds the packages of the stack's index, their references resolved.
+
+        Raises:
+            ConfigError: when a secret or variable is missing.
+        """
+        settings, seen = resolve_worker(msgspec.structs.asdict(self.worker.index), os.environ, self.secret)
+        self.secrets_seen |= seen
+        return package_index.variables(settings, self._code() if settings["find_links"] else Path())
 
     @cached_property
     def observers(self) -> tuple[Observer[Any], ...]:

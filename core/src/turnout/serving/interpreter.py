@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from turnout.base.cache_folder import cache_folder
 from turnout.base.errors import ConfigError
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.registry import discover
-from turnout.environment import environment, package_index
+from turnout.environment import environment
 from turnout.environment.pins import python_minor
 from turnout.model.endpoint_plan import EndpointPlan
 from turnout.runtime.code import Code
 from turnout.runtime.interpreter import own_requirements
 from turnout.runtime.worker_components import WorkerComponents
-from turnout.stack.references import resolve_worker
 
 SERVING = ("starlette", "uvicorn", "httptools", "prometheus_client")
 """The modules that answering over HTTP takes."""
@@ -52,7 +47,5 @@ def _index(plan: EndpointPlan, store: ArtifactStore[Any]) -> dict[str, str]:
     """How uv finds the packages of the stack's index: asked where an environment is made."""
     count = len(plan.environment.pins)
     print(f"turnout: making an environment of {count} packages for {plan.name}", file=sys.stderr, flush=True)
-    components = WorkerComponents(plan.worker, discover)
-    settings, _ = resolve_worker(msgspec.structs.asdict(plan.worker.index), os.environ, components.secret)
     code = Code(plan.code, store, cache_folder())
-    return package_index.variables(settings, code.unpacked if settings["find_links"] else Path())
+    return WorkerComponents(plan.worker, discover, lambda: code.unpacked).package_index()

@@ -51,8 +51,8 @@ class Service:
         self.steps = plan.steps
         self.batchable = plan.batchable
         self._registry = registry
-        self.components = WorkerComponents(plan.worker, lambda: self.registry)
         self.code = Code(plan.code, store, cache_folder())
+        self.components = WorkerComponents(plan.worker, lambda: self.registry, lambda: self.code.unpacked)
         materializers = Materializers(self.registry.all(MATERIALIZER), load_project=self.code.load_class)
         allow = partial(allow_reading, self.components.policies) if plan.worker.policies else None
         self.artifacts = Artifacts(store, materializers, work, self.components.redactor, allow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,11 @@ _EXTRAS = {
 _SCHEMES = {"s3": "aws", "gs": "gcp", "postgresql": "postgres", "postgresql+psycopg": "postgres", "mysql": "mysql"}
 
 
-def backend(settings: FeastSettings) -> Backend:
+def backend(settings: FeastSettings, index: Callable[[], Mapping[str, str]] = dict) -> Backend:
     """Feast, where it fits: see the setting `python`.
+
+    Args:
+        index: gives the variables by which uv finds packages, where it makes an environment.
 
     Raises:
         TurnoutError: when it can be had nowhere, or there is no repository.
@@ -53,7 +57,8 @@ def backend(settings: FeastSettings) -> Backend:
         return Process(settings.python, settings)
     if not fits_here():
         own = ("turnout", "turnout-feast")
-        return Process(str(tool_environment((*requirements(settings), *settings.requirements), own)), settings)
+        wanted = (*requirements(settings), *settings.requirements)
+        return Process(str(tool_environment("Feast", wanted, own, index)), settings)
     if not settings.variables:
         service = Service(settings)
         if not service.needs_folder():

@@ -91,5 +91,5 @@ class FeastFeatureStore(FeatureStore[FeastSettings]):
             if not getattr(self._backend, "alive", self._backend is not None):
                 from turnout_feast.environment import backend
 
-                self._backend = backend(self.config)
+                self._backend = backend(self.config, self.package_index or dict)
             return self._backend
