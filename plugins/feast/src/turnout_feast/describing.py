@@ -42,8 +42,17 @@ def _described(repository: Repository, view: View, views: dict[str, View]) -> Fe
         doc=str(view.feast.description or ""),
         materialized_until=until,
         refuses=_refuses(sources if view.on_demand else [view]),
+        problem=_missing_file(repository, view),
         notes=_notes(repository, view),
     )
+
+
+def _missing_file(repository: Repository, view: View) -> str:
+    """That a view's source is a file on this machine which is not there; nothing where that cannot be told."""
+    path = "" if view.on_demand else str(getattr(view.feast.batch_source, "path", "") or "")
+    if not path or "://" in path or "*" in path or (place := repository.settings.folder / path).exists():
+        return ""
+    return f"the feature view {view.name!r} has no file {place}"
 
 
 def _knows(repository: Repository, view: View) -> bool:

@@ -115,7 +115,8 @@ def _one(
         _newest_kept(repository, view) as written,
         told(
             f"materializing {view.name!r}",
-            fix="see that the view's source has the columns that its definition names, and that `feast apply` was run",
+            fix="see that the view's source is there and has the columns that its definition names, and that `feast "
+            "apply` was run since then",
         ),
     ):
         provider.materialize_single_feature_view(
