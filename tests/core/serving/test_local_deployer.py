@@ -20,6 +20,7 @@ import pytest
 
 from turnout.base.background import Background
 from turnout.base.errors import ConfigError, DeployError
+from turnout.serving import container
 from turnout.serving.local import LocalDeployer, LocalDeployerConfig
 from turnout.testing.deployer import DeployerSuite
 
@@ -70,7 +71,8 @@ class TestLocalDeployer(DeployerSuite):
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         options = ("--host", "127.0.0.1", "--port", str(port), "--receive-timeout", "0.5")
-        with contained(served, served.endpoint, tmp_path, *options) as process:
+        ours, theirs = socket.socketpair()  # standard error as a service manager gives it: it cannot be opened by path
+        with ours, theirs, contained(served, served.endpoint, tmp_path, *options, output=theirs) as process:
             until = time.monotonic() + 120
             while process.poll() is None:
                 try:
@@ -92,6 +94,13 @@ class TestLocalDeployer(DeployerSuite):
         assert process.returncode == 1
         told = text[text.index("turnout: the endpoint double cannot be served: ") :]
         assert "no_such" in told
+
+    def test_a_container_without_its_plan_says_which_file_it_is(self, tmp_path, capsys):
+        assert container.main([str(tmp_path / "none.json")]) == 1
+        assert capsys.readouterr().err == (
+            f"turnout: the endpoint cannot be served: the plan {tmp_path / 'none.json'} cannot be read: No such file or "
+            "directory\n  fix: give the path of endpoint.json, which `turnout export ENDPOINT` writes\n"
+        )
 
     def test_another_host_is_refused(self, up):
         with closing(HTTPConnection(up[2].removeprefix("http://"))) as connection:
@@ -195,14 +204,14 @@ class TestLocalDeployer(DeployerSuite):
 
 
 @contextmanager
-def contained(served, plan, folder, *options):
+def contained(served, plan, folder, *options, output=subprocess.PIPE):
     """The process of a container that serves a plan."""
     file = folder / "endpoint.json"
     file.write_bytes(plan.encode())
     process = subprocess.Popen(
         [sys.executable, "-m", "turnout.serving", "container", str(file), *options],
         env={**os.environ, **served.store.environment()},
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
     )

@@ -31,10 +31,15 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"name the file of the endpoint's plan, here or as ${PLAN}")
     with tempfile.TemporaryDirectory(prefix="turnout-endpoint-") as path:
         folder = EndpointFolder(Path(path))
-        folder.log = Path("/dev/stderr")
+        folder.to_stderr = True
         try:
             plan = decode(Path(given.plan).read_bytes(), given.plan)
-        except (OSError, TurnoutError) as error:
+        except OSError as error:
+            why = f"the plan {given.plan} cannot be read: {error.strerror}"
+            print(f"turnout: the endpoint cannot be served: {why}", file=sys.stderr)
+            print("  fix: give the path of endpoint.json, which `turnout export ENDPOINT` writes", file=sys.stderr)
+            return 1
+        except TurnoutError as error:
             print(f"turnout: the endpoint cannot be served: {error}", file=sys.stderr)
             return 1
         folder.keep(plan)

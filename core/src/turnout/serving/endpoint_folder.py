@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import msgspec
 
@@ -73,8 +73,15 @@ class EndpointFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.log = path / "log.txt"
+        self.to_stderr = False
+        """Whether what processes print goes to this one's standard error, not into the log."""
         self.metrics = path / "metrics"
         self.processes = path / "processes.json"
+
+    def open_log(self) -> IO[bytes]:
+        """Where processes print to: a stream to append to."""
+        # a copy of the stream: opening /dev/stderr fails for a socket, and where another user made it
+        return os.fdopen(os.dup(2), "wb") if self.to_stderr else self.log.open("ab")
 
     def plan(self, version: str) -> EndpointPlan:
         """The plan of a version."""

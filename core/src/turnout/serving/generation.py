@@ -40,7 +40,7 @@ class Worker:
         self._pipe: int | None = reading
         folder.metrics.mkdir(exist_ok=True)
         command = [duty.version.interpreter, "-m", "turnout.serving", "worker", str(folder.path)]
-        with folder.log.open("ab") as log:
+        with folder.open_log() as log:
             self.process = subprocess.Popen(
                 [*command, str(listener.fileno()), str(writing)],
                 env={**os.environ, **duty.wanted.environment, METRICS: str(folder.metrics), WORKER: name},
