@@ -12,7 +12,7 @@ from projects import HERE, IN_PROCESS, call_here, entered, write_project
 
 import turnout
 from turnout.base import clock
-from turnout.base.errors import ConfigError
+from turnout.base.errors import ConfigError, TurnoutWarning
 from turnout.components.orchestrator import RunStatus, StepStatus
 from turnout.engines.local.adapter import LocalOrchestrator
 from turnout.model.records import Mark
@@ -122,9 +122,12 @@ def test_an_engine_that_does_not_answer_hides_nothing(project: Path, monkeypatch
         raise ConfigError("no Airflow answers at http://localhost:1", fix="start it")
 
     monkeypatch.setattr(LocalOrchestrator, "status", status)
-    assert states()["fit"] == "not run"
-    said = "turnout: what became of double.1, fit is not known: no Airflow answers at http://localhost:1\n"
-    assert capsys.readouterr().err == said
+    told = "what became of double.1, fit is not known: no Airflow answers at http://localhost:1"
+    with pytest.warns(TurnoutWarning, match=told):
+        assert states()["fit"] == "not run"
+    assert capsys.readouterr().err == ""
+    call_here("runs", "show", "latest")
+    assert capsys.readouterr().err == f"turnout: {told}\n"
 
 
 def test_what_was_stopped_on_purpose_has_not_failed(project: Path, monkeypatch):

@@ -6,13 +6,13 @@ is gone, a pod that was evicted), only the engine knows that it was called, and 
 
 from __future__ import annotations
 
-import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from turnout.api.history import StepSummary
 from turnout.base import names
-from turnout.base.errors import TurnoutError
+from turnout.base.errors import TurnoutError, TurnoutWarning
 from turnout.components.orchestrator import StepStatus
 from turnout.model.inputs import Element
 from turnout.model.records import Failure
@@ -28,24 +28,24 @@ Summaries = Mapping[Place, StepSummary]
 def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
     """What every step left behind, and what its engine says of those that left nothing, in the plan's order.
 
-    An engine that does not answer is named on standard error: all that is on record is shown without it.
+    An engine that does not answer is named by a :class:`TurnoutWarning`: all that is on record is shown without it.
     """
     committed = {name for (name, _), summary in summaries.items() if summary.record is not None}
     ready = [step.name for step in run.plan.steps if committed.issuperset(step.upstream)]
-    places = {name: tuple(_open(run, name, summaries)) for name in ready}
-    labels = [names.label(*place) for several in places.values() for place in several]
+    unrecorded = {name: tuple(_open(run, name, summaries)) for name in ready}
+    labels = [names.label(*place) for several in unrecorded.values() for place in several]
     if not labels or _was_stopped(run):
         return {**summaries}
     try:
         steps = run.workspace.ask_engine(run.info).steps
     except TurnoutError as error:
         unknown = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
-        print(f"turnout: what became of {unknown} is not known: {error.what}", file=sys.stderr)
+        warnings.warn(f"what became of {unknown} is not known: {error.what}", TurnoutWarning, stacklevel=2)
         steps = ()
     lost: dict[Place, StepSummary] = {}
     for said in steps:
         if said.state == "failed":
-            for place in places.get(said.step, ()):
+            for place in unrecorded.get(said.step, ()):
                 if said.index in {None, place[1]}:
                     lost[place] = StepSummary(*place, None, (), lost=_failure(run, said, place))
     position = {step.name: number for number, step in enumerate(run.plan.steps)}

@@ -75,6 +75,10 @@ class DefinitionError(TurnoutError):
     """A pipeline or step is defined in a way that cannot work."""
 
 
+class TurnoutWarning(UserWarning):
+    """Something went wrong that does not stop what was asked for. The command prints it as a line."""
+
+
 class ConfigError(TurnoutError):
     """A stack file, a project setting or a command-line value is wrong."""
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from turnout.base import python_gc as garbage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from click import ClickException
 
 
@@ -16,11 +20,13 @@ def main() -> None:
     garbage.seldom()
     import click
 
-    from turnout.base.errors import TurnoutError
+    from turnout.base.errors import TurnoutError, TurnoutWarning
     from turnout.cli.app import application
     from turnout.cli.screen import guarded
 
-    with guarded():
+    with guarded(), warnings.catch_warnings():
+        warnings.simplefilter("always", TurnoutWarning)
+        warnings.showwarning = partial(_show_warning, warnings.showwarning)
         try:
             sys.exit(application(prog_name="turnout", standalone_mode=False))
         except click.ClickException as error:
@@ -40,6 +46,16 @@ def main() -> None:
             sys.exit(130)
         finally:
             garbage.never()
+
+
+def _show_warning(other: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any) -> None:
+    """Print a warning of turnout's in one line, without the place in its code; *other* prints those of others."""
+    from turnout.base.errors import TurnoutWarning
+
+    if issubclass(category, TurnoutWarning):
+        print(f"turnout: {message}", file=sys.stderr)
+    else:
+        other(message, category, *place)
 
 
 def _unusable(error: OSError) -> str:
