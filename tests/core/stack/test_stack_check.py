@@ -161,6 +161,15 @@ def test_an_option_of_steps_among_the_engines_settings_is_sent_where_it_belongs(
     assert found.endswith('fix: it is an option of steps: steps: {"*": {engine: {pool: …}}}')
 
 
+def test_a_setting_that_its_component_refuses_is_told_with_its_own_line(findings) -> None:
+    store = "extends: local\nfeature_store:\n  type: local\n  folder: f\n  views:\n    v: {keys: [k], timestamp: t"
+    (found,) = findings(f"{store},\n      ttl: long}}\n")
+    assert found.startswith(
+        "error: stacks/s.yaml:7: feature store 'local': the ttl 'long' of the view 'v' is no duration"
+    )
+    assert found.endswith("fix: write it as 3h")
+
+
 def test_a_capability_that_is_none_is_told_with_its_line(findings) -> None:
     (found,) = findings("extends: local\naccept: [gpu, gpus]\n")
     assert found.startswith("error: stacks/s.yaml:2: nothing called 'gpus' can be accepted. Did you mean 'gpu'?")

@@ -176,5 +176,7 @@ def test_kserve_has_no_mirror(project, capfd):
         capfd.readouterr()
         call_here(*words, "mirroring", code=2)
         told = "".join(capfd.readouterr())
-        assert "KServe gives a canary a share of the requests, and no copies of them: take deployer.canary out" in told
-        assert "seldon or seldon-v2, which can mirror" in told
+        assert (
+            "stacks/mirroring.yaml:3: deployer 'kserve': KServe gives a canary a share of the requests, and no" in told
+        )
+        assert "fix: take `canary` out, or use the deployer seldon or seldon-v2, which can mirror" in told

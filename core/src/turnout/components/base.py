@@ -15,6 +15,21 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
 
+class SettingError(ValueError):
+    """A setting has a value that its type allows and the component does not; raised by a config's ``__post_init__``.
+
+    Args:
+        what: what is wrong, as a clause.
+        path: which setting, and where in it: ``"views", "weather", "ttl"``. The message points to its line.
+        fix: what to write instead.
+    """
+
+    def __init__(self, what: str, *path: str, fix: str | None = None) -> None:
+        super().__init__(what)
+        self.path = path
+        self.fix = fix
+
+
 Secret = Annotated[str, msgspec.Meta(extra={"secret": True})]
 """Annotate a setting that holds a credential with this alias: a stack takes a reference for it, never the value."""
 

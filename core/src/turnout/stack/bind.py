@@ -11,7 +11,7 @@ from msgspec import inspect as types
 
 from turnout.base.credentials import in_clear
 from turnout.base.errors import ConfigError, ConfigErrors, Location, TurnoutError, did_you_mean, nearest
-from turnout.components.base import Component
+from turnout.components.base import Component, SettingError
 from turnout.components.kinds import Kind, noun
 from turnout.components.registry import Registry
 from turnout.stack import references
@@ -296,11 +296,23 @@ def _each_text(value: Any, change: Any) -> Any:
     return value
 
 
-def build(config: type[Any], settings: Mapping[str, Any], owner: str, where: Location | None) -> Any:
-    """Make the config struct from converted settings; what its own checks refuse is a :class:`ConfigError`."""
+def build(
+    config: type[Any], settings: Mapping[str, Any], owner: str, where: Location | None, node: Node | None = None
+) -> Any:
+    """Make the config struct from converted settings; what its own checks refuse is a :class:`ConfigError`.
+
+    Args:
+        node: the settings as they are written, for the line of the one that is wrong; else it is *where* they begin.
+    """
     names = {field.encode_name: field.name for field in msgspec.structs.fields(config)}
     try:
         return config(**{names[name]: value for name, value in settings.items()})
+    except SettingError as error:
+        for name in error.path if node is not None else ():
+            if node is not None and node.get(name) is not None:
+                node = node.value[name]
+                where = node.at
+        raise ConfigError(f"{owner}: {error}", where=where, fix=error.fix) from None
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{owner}: {error}", where=where) from None
 

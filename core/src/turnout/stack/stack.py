@@ -182,7 +182,7 @@ class Stack(msgspec.Struct, frozen=True, dict=True):
         errors.extend(wrong)
         if not bound.waiting and not wrong and _is_whole(component.Config, settings, bound):
             try:
-                build(component.Config, bound.values, choice.owner, choice.at)
+                build(component.Config, bound.values, choice.owner, choice.at, settings)
             except ConfigError as error:
                 errors.append(error)
         return bound

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from turnout.plugin_api import EndpointPlan, ask
+from turnout.plugin_api import EndpointPlan, SettingError, ask
 from turnout_kubernetes import pods
 from turnout_kubernetes.cluster import Kind
 from turnout_kubernetes.deployer import Document, KubernetesDeployer
@@ -38,12 +38,13 @@ class KServeSettings(KubernetesSettings, frozen=True):
         """Refuse what Seldon's deployers can do and this one cannot.
 
         Raises:
-            ValueError: for a canary that is to get copies of requests.
+            SettingError: for a canary that is to get copies of requests.
         """
         if self.canary == "mirror":
-            raise ValueError(
-                "KServe gives a canary a share of the requests, and no copies of them: take deployer.canary out, "
-                "or use the deployer seldon or seldon-v2, which can mirror"
+            raise SettingError(
+                "KServe gives a canary a share of the requests, and no copies of them",
+                "canary",
+                fix="take `canary` out, or use the deployer seldon or seldon-v2, which can mirror",
             )
 
 

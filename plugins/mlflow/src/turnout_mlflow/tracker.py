@@ -19,6 +19,7 @@ from turnout.plugin_api import (
     RunInfo,
     RunState,
     Secret,
+    SettingError,
     Traced,
     Tracker,
     TrackerConfig,
@@ -81,7 +82,11 @@ class MlflowSettings(TrackerConfig, frozen=True):
 
     def __post_init__(self) -> None:
         if self.uri.startswith("file:") or "://" not in self.uri:
-            raise ValueError("the uri is neither that of a server nor of a database, such as sqlite:///mlflow.db")
+            raise SettingError(
+                "the uri is neither that of a server nor of a database",
+                "uri",
+                fix="write it as http://localhost:5000, or as sqlite:///mlflow.db",
+            )
 
 
 class MlflowTracker(Tracker[MlflowSettings]):

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from turnout.base import durations
-from turnout.components.base import Config, WorkerPath
+from turnout.components.base import Config, SettingError, WorkerPath
 
 
 class ViewSettings(Config, frozen=True):
@@ -61,15 +61,31 @@ class LocalFeatureSettings(Config, frozen=True):
         for name, view in self.views.items():
             path = PurePosixPath(view.source or name)
             if path.is_absolute() or ".." in path.parts or ":" in name or not name:
-                raise ValueError(f"the view {name!r} does not name a file in the folder")
+                raise SettingError(
+                    f"the view {name!r} does not name a file in the folder",
+                    *("views", name, "source"),
+                    fix="write `source` as a path below `folder`, such as weather.parquet",
+                )
             own = [*view.keys, view.timestamp, *([view.created] if view.created else [])]
             if len(set(own)) < len(own) or set(own) & set(view.features):
-                raise ValueError(f"the view {name!r} uses a column twice")
+                raise SettingError(
+                    f"the view {name!r} uses a column twice",
+                    *("views", name),
+                    fix="name a column once: as a key, a time or a feature",
+                )
             try:
                 view.ttl_seconds  # noqa: B018 - is parsed
             except ValueError:
-                raise ValueError(f"the ttl {view.ttl!r} of the view {name!r} is no duration such as 3h") from None
+                raise SettingError(
+                    f"the ttl {view.ttl!r} of the view {name!r} is no duration",
+                    *("views", name, "ttl"),
+                    fix="write it as 3h",
+                ) from None
         for name, references in self.services.items():
             for reference in references:
                 if reference.partition(":")[0] not in self.views:
-                    raise ValueError(f"the service {name!r} names {reference!r}, whose view is not there")
+                    raise SettingError(
+                        f"the service {name!r} names {reference!r}, whose view is not there",
+                        *("services", name),
+                        fix=f"the views are {', '.join(self.views)}",
+                    )
