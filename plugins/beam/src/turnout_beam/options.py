@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import logging
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,20 @@ DIRECT = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """What DirectRunner stands for here, by its own name: Beam may put another in its place, which is not installed."""
 PATIENCE = 2.0
 """Seconds within which a job service answers. Beam waits for one for ever."""
+
+
+def _import_beam() -> None:
+    """Import Beam without its warning, in every process, that it has no client for BigQuery."""
+    root = logging.getLogger()  # the line is the root logger's own, so it goes by its text
+    root.addFilter(_is_of_use)
+    try:
+        import apache_beam  # noqa: F401
+    finally:
+        root.removeFilter(_is_of_use)
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("apitools not found")
 
 
 def names() -> frozenset[str]:
@@ -29,6 +44,7 @@ def checked(words: Sequence[str]) -> Any:
         ConfigError: for an option or a runner that Beam does not know, or a value that it refuses.
         PluginError: for a runner that takes more than is installed.
     """
+    _import_beam()
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
     from apache_beam.runners.runner import create_runner
 
@@ -83,6 +99,7 @@ def see_job_service(found: Any) -> None:
 
 def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """What Beam reads from words, and the words that it does not know."""
+    _import_beam()
     from apache_beam.options.pipeline_options import PipelineOptions
 
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
