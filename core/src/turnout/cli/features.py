@@ -105,7 +105,8 @@ def _of_store(stack: str | None) -> tuple[list[str], list[str]]:
     from turnout.api.workspace import Workspace
 
     views = Workspace.here(stack).feature_store.describe()
-    problems = [view.problem for view in views if view.problem]
+    mend = "see to its files, or correct the view in the feature store"
+    problems = [f"{view.problem}\n  fix: {mend}" for view in views if view.problem]
     return problems, [f"{view.name}: {note}" for view in views for note in view.notes]
 
 

@@ -104,7 +104,7 @@ def _check(
     features = store.resolve(use.service) if use.service else use.features
     named = materializing.views_of(features)
     unread = [by_name[name] for name in named if name in by_name and by_name[name].problem]
-    if unread and by_name.keys() >= set(named):
+    if any(not view.features for view in unread) and by_name.keys() >= set(named):
         return [f"{asked.step.name} is not checked before the run: {view.problem}" for view in unread]
     if use.use == "materialize":
         request = references.request(views, features, inputs=_inputs(features, by_name))
@@ -128,7 +128,8 @@ def _check(
             f"the feature store {store.name!r} cannot tell when its data changes: a look-up is cached for a time only",
             fix='write cache="12h"',
         )
-    return [f"the feature view {view.name}: {note}" for view in request.views for note in view.notes]
+    problems = [f"{asked.step.name}: {view.problem}" for view in unread]
+    return problems + [f"the feature view {view.name}: {note}" for view in request.views for note in view.notes]
 
 
 def _check_table(table: Request, asked: references.Request, key_types: Mapping[str, str]) -> None:
