@@ -82,8 +82,9 @@ test-pandas: .venv/ready ## What values become, with pandas 2
 
 soak: .venv/ready .venv-engines/ready .venv-feast/ready ## Long-running tests, by hand
 	@$(BIN)/pytest -q tests/soak
+	@TURNOUT_ALL_CASES=1 $(BIN)/pytest -q tests/conformance/test_local.py tests/conformance/test_hostile.py
 	@TURNOUT_BODIES=20000 $(BIN)/pytest -q tests/core/serving/test_bad_input.py
-	@TURNOUT_ALL_CASES=1 .venv-engines/bin/pytest -q tests/soak/engines tests/engines/test_beam_plugin.py
+	@TURNOUT_ALL_CASES=1 .venv-engines/bin/pytest -q --numprocesses 2 --dist loadscope tests/soak/engines tests/engines
 	@TURNOUT_ALL_CASES=1 .venv-feast/bin/pytest -q --numprocesses 2 --dist loadscope tests/feast
 
 first-day: .venv/ready ## The README, the guide and the stacks' page typed from wheels, in an empty environment

@@ -12,6 +12,22 @@ from importlib.util import find_spec
 
 import pytest
 
+ALL = os.environ.get("TURNOUT_ALL_CASES") == "1"
+"""Whether every case runs, as `make soak` does; else, of a class with a ``sample``, those whose names hold a part of it."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is in no sample."""
+    left_out = [item for item in items if not _runs(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _runs(item)]
+
+
+def _runs(item: pytest.Item) -> bool:
+    sample = getattr(getattr(item, "cls", None), "sample", None)
+    return ALL or sample is None or any(name in item.name for name in sample)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the bytecode of turnout and its plugins, as where they are installed, and of nothing that tests write.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from rigs import faults, hostile
+from samples import SAMPLE
 
 from turnout import builtin
 from turnout.api.run import Run
@@ -23,6 +24,8 @@ from turnout.testing.orchestrator import OrchestratorSuite
 
 
 class TestHostile(OrchestratorSuite):
+    sample = SAMPLE
+
     @pytest.fixture
     def registry(self):
         return Registry([builtin, hostile])

@@ -7,17 +7,12 @@ from typing import Any
 
 import pytest
 from installed import need
+from samples import cases
 
 from turnout.api.run import Run
 from turnout.base.identity import run_id
 from turnout.testing.corpus_project import Corpus, Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-
-KEPT = {
-    "test_a_case": {"empty-map", "guarded-map", "parameters", "retry"},
-    "test_a_run_can_be_cancelled": set(),
-}  # fmt: skip
-"""The tests and cases that are tried in containers: what goes in, and what their end means to Airflow."""
 
 
 @pytest.fixture
@@ -40,18 +35,13 @@ def containers(airflow_server: Any, podman: Any, turnout_corpus: Corpus, tmp_pat
 
 
 class TestAirflowByDocker(OrchestratorSuite):
-    """What differs when tasks are containers."""
+    """What differs when tasks are containers: what goes in, what comes out, and what their end means to Airflow."""
+
+    sample = (*cases("empty-map", "guarded-map", "parameters"), "test_a_run_can_be_cancelled")
 
     @pytest.fixture
     def stack(self, containers: dict[str, Any]) -> dict[str, Any]:
         return containers
-
-    @pytest.fixture(autouse=True)
-    def _sample(self, request: pytest.FixtureRequest) -> None:
-        case = getattr(request.node, "callspec", None)
-        name = request.node.originalname
-        if name not in KEPT or (case and case.params["case"].name not in KEPT[name]):
-            pytest.skip("processes on Airflow take the same way")
 
 
 def test_a_failure_for_good_is_not_tried_again_and_calls_back(

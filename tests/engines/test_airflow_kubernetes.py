@@ -10,17 +10,12 @@ from typing import Any
 
 import pytest
 from installed import need
+from samples import cases
 
 from turnout.api.run import Run
 from turnout.testing.cases import PASSWORD
 from turnout.testing.corpus_project import Corpus, Trial
 from turnout.testing.orchestrator import OrchestratorSuite
-
-KEPT = {
-    "test_a_case": {"guarded-map-open", "parameters", "retry", "secret"},
-    "test_a_run_can_be_cancelled": set(),
-}  # fmt: skip
-"""The tests and cases that are tried in pods: what goes in, and what their end means to Airflow."""
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +72,13 @@ def pods(airflow_server: Any, cluster: Any, turnout_corpus: Corpus, tmp_path: Pa
 
 
 class TestAirflowByKubernetes(OrchestratorSuite):
-    """What differs when tasks are pods."""
+    """What differs when tasks are pods: what goes in, what comes out, and what their end means to Airflow."""
+
+    sample = (*cases("guarded-map-open", "retry", "secret"), "test_a_run_can_be_cancelled")
 
     @pytest.fixture
     def stack(self, pods: dict[str, Any]) -> dict[str, Any]:
         return pods
-
-    @pytest.fixture(autouse=True)
-    def _sample(self, request: pytest.FixtureRequest) -> None:
-        case = getattr(request.node, "callspec", None)
-        name = request.node.originalname
-        if name not in KEPT or (case and case.params["case"].name not in KEPT[name]):
-            pytest.skip("processes on Airflow take the same way")
 
 
 def test_a_list_that_is_too_long_fails_the_task_that_made_it(

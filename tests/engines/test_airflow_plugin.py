@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samples import RUNS, WITHOUT_A_RUN, cases
 
 from turnout.testing.cases import CASES
 from turnout.testing.corpus_project import Corpus, Trial
@@ -19,15 +20,6 @@ from turnout.testing.orchestrator import OrchestratorSuite
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flights"
 SAMPLE = {"rows": 4000, "iterations": 20}
-LEFT_OUT = {
-    f"test_a_case[{name}]"
-    for name in (
-        "linear", "diamond", "outputs", "map", "map-of-one", "guards-open", "guards-closed", "given-up", "failing-branch",
-        "large", "quoting-of-defaults", "skipped-after-a-failure",
-    )
-}  # fmt: skip
-"""Cases that take no way through Airflow that no other one takes; TURNOUT_ALL_CASES=1 runs them, too."""
-
 TICK = """
 from datetime import datetime
 from turnout import INTERVAL_END, INTERVAL_START, pipeline, step
@@ -70,16 +62,22 @@ def stack(orchestrator: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
 
 
 class TestAirflow(OrchestratorSuite):
-    """All that every orchestrator must do."""
+    """What every orchestrator must do.
+
+    Retries, a timeout and an empty map are tried by test_airflow_behaviour, texts by test_airflow_bad_input, falsy
+    conditions and elements behind one by tasks in containers and in pods.
+    """
+
+    sample = (
+        *WITHOUT_A_RUN,
+        *RUNS,
+        *cases("chained-maps", "failed-element", "guards-half-open", "parameters", "logical-time", "sub-pipelines",
+               "skipped-long-after-a-failure", "skipped-map-of-a-failure", "names", "secret"),
+    )  # fmt: skip
 
     @pytest.fixture
     def stack(self, orchestrator: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         return {"orchestrator": orchestrator, "artifact_store": {"root": str(tmp_path / "store")}}
-
-    @pytest.fixture(autouse=True)
-    def _sample(self, request: pytest.FixtureRequest) -> None:
-        if request.node.name in LEFT_OUT and not os.environ.get("TURNOUT_ALL_CASES"):
-            pytest.skip("another case takes the same way through Airflow")
 
 
 def test_every_pipeline_of_the_corpus_is_parsed_without_turnout(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from installed import need
 from job_server import job_server
+from samples import SAMPLE, cases
 from waiting import until
 
 from turnout.model.records import Options
@@ -39,6 +40,8 @@ class BeamSuite(OrchestratorSuite):
 
 @pytest.mark.filterwarnings("ignore")
 class TestDirectRunner(BeamSuite):
+    sample = SAMPLE
+
     @pytest.fixture
     def stack(self, tmp_path: Any) -> dict[str, Any]:
         return {
@@ -47,20 +50,14 @@ class TestDirectRunner(BeamSuite):
         }
 
 
-PORTABLE = {
-    f"test_a_case[{name}]"
-    for name in ("diamond", "outputs", "empty-map", "failed-element", "chained-maps", "guards-half-open", "guarded-map",
-                 "skipped-after-a-failure", "retry", "timeout", "parameters", "names", "secret")
-} | {"test_a_run_can_be_cancelled", "test_the_status_of_a_run_can_be_asked"}  # fmt: skip
-"""What is tried by a job service, too; TURNOUT_ALL_CASES=1 tries all of it, as `make soak` does."""
-
-
 @pytest.mark.filterwarnings("ignore")
 class TestPortableRunner(BeamSuite):
-    @pytest.fixture(autouse=True)
-    def _sample(self, request: pytest.FixtureRequest) -> None:
-        if request.node.name not in PORTABLE and not os.environ.get("TURNOUT_ALL_CASES"):
-            pytest.skip("the DirectRunner is tried with it")
+    """What a job service may do otherwise than the DirectRunner."""
+
+    sample = (
+        *cases("empty-map", "failed-element", "chained-maps", "guards-half-open", "timeout", "parameters", "secret"),
+        "test_a_run_can_be_cancelled",
+    )
 
     @pytest.fixture
     def stack(self, tmp_path: Any, job_server: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from installed import need
+from samples import SAMPLE
 from waiting import until
 
 from turnout.api.run import Run
@@ -42,6 +43,8 @@ def parse(document: bytes) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 class TestKubeflowLocal(OrchestratorSuite):
+    sample = SAMPLE
+
     @pytest.fixture
     def stack(self, tmp_path: Any) -> dict[str, Any]:
         return {

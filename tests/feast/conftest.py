@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,8 +16,6 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "engines")]
 import repositories  # noqa: E402
 from servers import SERVERS  # noqa: E402
 
-ALL = os.environ.get("TURNOUT_ALL_CASES") == "1"
-"""Whether every case runs on every combination of stores; else only those on which combinations differ."""
 NOISE = (
     "ignore::DeprecationWarning",
     "ignore::FutureWarning",
@@ -29,20 +26,11 @@ NOISE = (
 """What Feast and its libraries warn of in their own code."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the sample has no need of, and let Feast warn."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let Feast warn."""
     for item in items:
         for text in NOISE:
             item.add_marker(pytest.mark.filterwarnings(text))
-    left_out = [item for item in items if not _runs(item)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _runs(item)]
-
-
-def _runs(item: pytest.Item) -> bool:
-    sample = getattr(getattr(item, "cls", None), "sample", None)
-    return ALL or sample is None or any(name in item.name for name in sample)
 
 
 @pytest.fixture(scope="session")
