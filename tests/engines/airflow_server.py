@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import ssl
@@ -17,7 +18,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 ENDED = ("success", "failed")
 PARTS = {"api-server": (), "scheduler": ("--skip-serve-logs",), "dag-processor": ()}
@@ -34,6 +35,9 @@ class AirflowServer:
         token: what it is called with, where it asks for one.
         settings: more settings, as ``SECTION__KEY``.
     """
+
+    _migrated: ClassVar[Path | None] = None
+    """The SQLite database as ``airflow db migrate`` has made it once: making it takes long."""
 
     def __init__(
         self,
@@ -76,9 +80,10 @@ class AirflowServer:
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
             "AIRFLOW__TRIGGERER__TRIGGERER_LOG_SERVER_PORT": str(triggerer_logs),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",  # a file that changes is parsed at once
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             **{f"AIRFLOW__{name}": value for name, value in {**tls, **(settings or {})}.items()},
@@ -86,10 +91,7 @@ class AirflowServer:
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def __enter__(self) -> AirflowServer:  # noqa: PYI034 - Self is of 3.11
-        with (self.logs / "migrate.log").open("wb") as log:
-            subprocess.run(
-                self._command("db", "migrate"), env=self.environment, stdout=log, stderr=subprocess.STDOUT, check=True
-            )
+        self._migrate()
         try:
             for part in self.parts:
                 self.start(part)
@@ -119,6 +121,19 @@ class AirflowServer:
             )
         if part == "api-server":
             self.wait_until(self._healthy, 90, "the API server to answer")
+
+    def _migrate(self) -> None:
+        """Make the database, or copy the one that was made before."""
+        database, cls = self.home / "airflow.db", type(self)
+        sqlite = self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].startswith("sqlite")
+        if sqlite and cls._migrated is not None:
+            shutil.copyfile(cls._migrated, database)
+            return
+        with (self.logs / "migrate.log").open("wb") as log:
+            command = self._command("db", "migrate")
+            subprocess.run(command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, check=True)
+        if sqlite:
+            cls._migrated = Path(shutil.copyfile(database, self.home / "migrated.db"))
 
     def stop(self) -> None:
         """End what was started: SIGTERM to each session, SIGKILL to what is left of it."""

@@ -1,4 +1,4 @@
-"""What lies in a dags folder of a live Airflow that reads every Python file, and whom a trial run starts there."""
+"""An Airflow as sites have it: on PostgreSQL, reading every Python file; what lies in its dags folder, whom a trial starts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from airflow_server import AirflowServer
 from commands import Project
+from installed import need
+from postgres import postgres
+
+from turnout.api.launch import Launch
+from turnout.testing.cases import CASES
+from turnout.testing.corpus_project import Corpus, Trial
+from turnout.testing.orchestrator import OrchestratorSuite
+
+FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"
+ROWS = ("-p", "rows=4000", "-p", "iterations=20")
 
 MODULE = 'print("this module was imported")\nfrom airflow.nowhere import DAG\n'
 READ_BY_AIRFLOW = """\
@@ -24,10 +34,16 @@ for safe_mode in (False, True):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
-    """An Airflow that takes each Python file, and each archive, for one of DAGs."""
-    settings = {"CORE__DAG_DISCOVERY_SAFE_MODE": "False", "CORE__DAG_IGNORE_FILE_SYNTAX": "regexp"}
-    with AirflowServer(tmp_path_factory.mktemp("airflow") / "home", settings=settings) as started:
-        yield started
+    """An Airflow that takes each Python file, and each archive, for one of DAGs; PostgreSQL listens on loopback."""
+    need("apache-airflow", "3.3")
+    with postgres("airflow") as database:
+        settings = {
+            "DATABASE__SQL_ALCHEMY_CONN": database,
+            "CORE__DAG_DISCOVERY_SAFE_MODE": "False",
+            "CORE__DAG_IGNORE_FILE_SYNTAX": "regexp",
+        }
+        with AirflowServer(tmp_path_factory.mktemp("airflow") / "home", settings=settings) as started:
+            yield started
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +127,36 @@ def test_a_trial_starts_nothing_that_listens_to_an_asset(server: AirflowServer, 
     assert json.dumps(server.call("GET", "/assets/events")).count("proof.maker.run") == 0
     for name in ("maker", "taker"):
         project.call("unpublish", f"schedules.py:{name}", "--stack", "airflow")
+
+
+class TestOnPostgres:
+    """The same as on this machine."""
+
+    sample: ClassVar[tuple[str, ...]] = ("test_a_case_of_the_suite",)
+
+    def test_a_case_of_the_suite(
+        self, server: AirflowServer, turnout_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TURNOUT_CACHE", str(turnout_corpus.folder / "cache"))
+        (tmp_path / "trial").mkdir()
+        stack = {"orchestrator": server.orchestrator, "artifact_store": {"root": str(tmp_path / "store")}}
+        (case,) = (case for case in CASES if case.name == "quoting")
+        OrchestratorSuite().test_a_case(
+            Trial(turnout_corpus, stack, tmp_path / "trial"), Launch.submit, turnout_corpus, case
+        )
+
+    def test_flights(self, server: AirflowServer, tmp_path: Path) -> None:
+        project = Project(FLIGHTS, tmp_path / "flights", tmp_path / "cache")
+        project.stack("airflow", server.orchestrator)
+        there = project.start("run", "pipeline.py", *ROWS, "--stack", "airflow", "--no-cache", "--json")
+        here = project.json("run", "pipeline.py", *ROWS, "--no-cache")
+        printed, _ = there.communicate(timeout=400)
+        assert there.returncode == 0, printed
+        run = json.loads(printed[printed.index("{\n") :])
+        assert run["orchestrator"] == "airflow"
+        verified = project.json("verify", here["run"], run["run"])
+        assert verified["differences"] == []
+        assert verified["by_digest"] > 10
 
 
 def _dags(server: AirflowServer) -> set[str]:
