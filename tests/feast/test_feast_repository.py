@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -286,52 +285,3 @@ def test_what_feast_reads_past_its_cache_waits_for_a_writer_too(repository: Make
     os.waitpid(child, 0)
     os.close(reading)
     os.close(writing)
-
-
-WRITER = """
-import sys, time, warnings
-warnings.simplefilter("ignore")
-from datetime import datetime, timezone
-from turnout_feast.feature_store import FeastFeatureStore
-from turnout_feast.settings import FeastSettings
-store = FeastFeatureStore(FeastSettings(repo=sys.argv[1]))
-store.describe()
-print("ready", flush=True)
-sys.stdin.readline()
-until = datetime(2026, 1, 1, 13, tzinfo=timezone.utc)
-store.materialize(until, views=[sys.argv[2]])
-store.materialize(until, views=["counted"], force=True)
-"""
-
-
-def test_processes_that_materialize_at_once_lose_no_window_and_interrupt_no_reader(repository: Make) -> None:
-    folder = repository()
-    store = store_of(folder)
-    store.materialize(at(7), views=["weather", "counted"])
-    views = ("weather", "traffic", "fading", "gaps")
-    command = [sys.executable, "-c", WRITER, str(folder)]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    writers = [subprocess.Popen([*command, view], **pipes) for view in views]
-    try:
-        for writer in writers:
-            assert writer.stdout.readline() == "ready\n"
-        for writer in writers:
-            writer.stdin.write("go\n")
-            writer.stdin.flush()
-        reads: list[float] = []
-        table = rows(airport=["LGA"], number=[7])
-        while any(writer.poll() is None for writer in writers):
-            reads += retrieval.online(store, table, ["weather:wind", "counted:count"])["wind"].tolist()
-            time.sleep(0.02)
-    finally:
-        for writer in writers:
-            writer.communicate(timeout=120)
-    assert [writer.returncode for writer in writers] == [0] * 4
-    assert reads
-    assert set(reads) == {7.5}
-    from feast import FeatureStore
-
-    feast = FeatureStore(repo_path=str(folder))
-    windows = {view.name: len(view.materialization_intervals) for view in feast.list_feature_views()}
-    assert windows["counted"] == 5
-    assert [windows[view] for view in views] == [2, 1, 1, 1]

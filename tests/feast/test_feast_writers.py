@@ -1,14 +1,16 @@
-"""Several processes that materialize one view: each window once, whoever is killed meanwhile."""
+"""Several processes that materialize at once: each window once, none lost, whoever is killed meanwhile."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 import writers
 from feast import FeatureStore
 
@@ -18,10 +20,16 @@ from turnout_feast.feature_store import FeastFeatureStore
 from turnout_feast.settings import FeastSettings
 
 
-def test_each_window_is_materialized_once_whoever_is_killed(repository: Callable[..., Path]) -> None:
+@pytest.fixture(scope="module")
+def context() -> Any:
+    """Makes processes by a server that has imported Feast."""
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(["feast", "feast.infra.offline_stores.duckdb", "writers"])
+    return made
+
+
+def test_each_window_is_materialized_once_whoever_is_killed(context: Any, repository: Callable[..., Path]) -> None:
     folder = repository()
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["feast", "feast.infra.offline_stores.duckdb", "writers"])
     told = context.Queue()
 
     def start(what: Callable[..., None]) -> Any:
@@ -51,3 +59,33 @@ def test_each_window_is_materialized_once_whoever_is_killed(repository: Callable
     store = FeastFeatureStore(FeastSettings(repo=str(folder)))
     found = retrieval.online(store, pd.DataFrame({"airport": ["JFK", "LGA"]}), ["weather:wind"])
     assert found["wind"].tolist() == [12.0, 7.5]
+
+
+def test_no_window_is_lost_and_no_reader_interrupted(context: Any, repository: Callable[..., Path]) -> None:
+    folder = repository()
+    store = FeastFeatureStore(FeastSettings(repo=str(folder)))
+    store.materialize(at(7), views=["weather", "counted"])
+    views = ("weather", "traffic", "fading", "gaps")
+    told, go = context.Queue(), context.Event()
+    started = [context.Process(target=writers.write_one, args=(str(folder), told, view, go)) for view in views]
+    try:
+        for one in started:
+            one.start()
+        assert {told.get(timeout=300) for _ in views} == {*views}
+        go.set()
+        reads: list[float] = []
+        table = pd.DataFrame({"airport": ["LGA"], "number": [7]})
+        while any(one.is_alive() for one in started):
+            reads += retrieval.online(store, table, ["weather:wind", "counted:count"])["wind"].tolist()
+            time.sleep(0.02)
+    finally:
+        go.set()
+        for one in started:
+            one.join(300)
+    assert [one.exitcode for one in started] == [0] * 4
+    assert reads
+    assert set(reads) == {7.5}
+    feast = FeatureStore(repo_path=str(folder))
+    windows = {view.name: len(view.materialization_intervals) for view in feast.list_feature_views()}
+    assert windows["counted"] == 5
+    assert [windows[view] for view in views] == [2, 1, 1, 1]

@@ -21,6 +21,16 @@ def write(folder: str, told: Any) -> None:
             told.put(hour)
 
 
+def write_one(folder: str, told: Any, view: str, go: Any) -> None:
+    """Bring one view online, and one that the others bring online, too, once all may begin."""
+    store = _store(folder)
+    store.describe()
+    told.put(view)
+    go.wait()
+    _materialize(store, 13, view)
+    _materialize(store, 13, "counted", force=True)
+
+
 def killed_with_its_turn(folder: str, told: Any) -> None:
     """Begin the first window, and never end it."""
 
@@ -47,7 +57,7 @@ def _store(folder: str) -> Any:
     return FeastFeatureStore(FeastSettings(repo=folder))
 
 
-def _materialize(store: Any, hour: int, progress: Any = None) -> Any:
+def _materialize(store: Any, hour: int, view: str = "weather", **options: Any) -> Any:
     from turnout.testing.feature_store import at
 
-    return store.materialize(at(hour), views=["weather"], progress=progress)
+    return store.materialize(at(hour), views=[view], **options)
