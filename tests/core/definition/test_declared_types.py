@@ -7,6 +7,7 @@ import enum
 import re
 import types
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Annotated, Any, Literal, NewType, TypedDict
 
 import annotated_types
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pydantic
 import pytest
+from projects import HERE, IN_PROCESS, entered, write_project
 from typing_extensions import NotRequired
 
 import turnout
@@ -208,12 +210,21 @@ def test_declared_bounds_hold(annotation, fitting, refused):
 
 
 @step
-def bounded(x: Annotated[int, pydantic.Field(gt=0)]) -> Annotated[int, annotated_types.Lt(10)]:
-    return x * 5
+def each(x: list[Annotated[float, annotated_types.Ge(0)]]) -> None: ...
+
+
+FLOW = """
+from typing import Annotated, Any, TypedDict
+
+import annotated_types
+import pydantic
+
+from turnout import pipeline, step
 
 
 @step
-def each(x: list[Annotated[float, annotated_types.Ge(0)]]) -> None: ...
+def bounded(x: Annotated[int, pydantic.Field(gt=0)]) -> Annotated[int, annotated_types.Lt(10)]:
+    return x * 5
 
 
 @step
@@ -221,16 +232,49 @@ def number(x: int) -> int:
     return x
 
 
-def test_bounds_hold_for_what_other_steps_and_wider_parameters_give(turnout_stack):
-    def flow(x: int = 1):
-        bounded(number(x))
-        bounded.named("again")(x)
+@pipeline
+def bounds(x: int = 1):
+    bounded(number(x))
+    bounded.named("again")(x)
 
+
+class Fitted(TypedDict):
+    lr: float
+
+
+@step
+def given_fields(x: Fitted) -> None: ...
+
+
+@step
+def make() -> dict[str, Any]:
+    return {"lr": "fast"}
+
+
+@pipeline
+def fields():
+    given_fields(make())
+"""
+
+
+@pytest.fixture
+def flow(tmp_path):
+    files = {"flow.py": FLOW, "stacks/here.yaml": IN_PROCESS}
+    with entered(write_project(tmp_path / "project", files, more=HERE)):
+        yield import_module("flow")
+
+
+def test_bounds_hold_for_what_other_steps_and_wider_parameters_give(flow):
     with pytest.raises(turnout.RunError, match="the input 'x' of bounded is -1") as caught:
-        turnout.pipeline(flow).run(x=-1)
+        flow.bounds.run(x=-1)
     assert "it must be greater than 0" in str(caught.value.__cause__ or caught.value)
     with pytest.raises(turnout.RunError, match="the output 'output' of bounded is 10"):
-        turnout.pipeline(flow).run(x=2)
+        flow.bounds.run(x=2)
+
+
+def test_fields_hold_for_what_another_step_gives(flow):
+    with pytest.raises(turnout.RunError, match="the input 'x' of given_fields is"):
+        flow.fields.run()
 
 
 class Fitted(TypedDict):
@@ -271,18 +315,6 @@ def test_a_value_is_held_to_the_keys_of_a_typed_dict(case):
     with pytest.raises(Misfit) as caught:
         check_python(value, type_)
     assert re.search(message, f"{caught.value.path}: {caught.value}")
-
-
-def test_so_is_what_another_step_gives(turnout_stack):
-    @step
-    def make() -> dict[str, Any]:
-        return GOOD | {"lr": "fast"}
-
-    def flow():
-        given_fields(make())
-
-    with pytest.raises(turnout.RunError, match="the input 'x' of given_fields is"):
-        turnout.pipeline(flow).run()
 
 
 REFUSED = [
