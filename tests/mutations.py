@@ -232,6 +232,14 @@ class Shop:
             path for path in self.store.rglob("*.json") if ".staging" not in path.parts and "claims" not in path.parts
         )
 
+    def copied(self, root: Path) -> Shop:
+        """The same in another folder, runs and all."""
+        shutil.copytree(self.root, root)
+        other = copy.copy(self)
+        other.root, other.store = root, root / ".turnout/store"
+        other.documents = [root / path.relative_to(self.root) for path in self.documents]
+        return other
+
     @contextlib.contextmanager
     def changed(self, path: Path, data: bytes) -> Iterator[None]:
         """A document with other bytes, for a while; whatever a command has removed or added is undone."""

@@ -17,15 +17,26 @@ from turnout.base.errors import ArtifactError, TurnoutError
 from turnout.project.unpacking import ensure
 
 
-@pytest.fixture
-def shop(tmp_path, monkeypatch):
-    monkeypatch.setenv("TURNOUT_CACHE", str(tmp_path / "cache"))
+def enter(shop, monkeypatch):
+    monkeypatch.setenv("TURNOUT_CACHE", str(shop.root.parent / "cache"))
     monkeypatch.setenv("FUZZ_TOKEN", CANARY)
     monkeypatch.delenv("TURNOUT_STACK", raising=False)
-    made = Shop(tmp_path / "shop")
-    monkeypatch.chdir(made.root)
-    made.fill()
+    monkeypatch.chdir(shop.root)
+    return shop
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """What every test copies."""
+    made = Shop(tmp_path_factory.mktemp("filled") / "shop")
+    with pytest.MonkeyPatch.context() as patch:
+        enter(made, patch).fill()
     return made
+
+
+@pytest.fixture
+def shop(filled, tmp_path, monkeypatch):
+    return enter(filled.copied(tmp_path / "shop"), monkeypatch)
 
 
 def last(shop: Shop, pattern: str) -> Path:
