@@ -114,7 +114,7 @@ def test_retries_wait_as_long_as_they_say_and_each_is_on_record(project):
 def test_a_timeout_stops_the_step_and_all_it_started(project):
     run, state, _ = project.run(
         """
-        @step(timeout=2)
+        @step(timeout=6)
         def stuck(folder: str) -> int:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             child = subprocess.Popen(["sleep", "600"])
@@ -141,7 +141,7 @@ def test_a_timeout_stops_the_step_and_all_it_started(project):
     assert state == "failed"
     assert run["other"].state == "succeeded"
     (failure,) = failures(run, "stuck")
-    assert (failure.type, failure.message) == ("Timeout", "stuck was stopped at its timeout of 2 seconds")
+    assert (failure.type, failure.message) == ("Timeout", "stuck was stopped at its timeout of 6 seconds")
     assert failure.message in project.log(run, "stuck")
     pids = [int(pid) for pid in (project.folder / "pids").read_text().split()]
     assert len(pids) == 4
