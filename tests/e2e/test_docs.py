@@ -155,6 +155,20 @@ def test_the_guide(reader):
     assert "2 passed" in reader.call("guide.md", 0, "python -m pytest -q -p no:cacheprovider")
 
 
+def test_the_page_of_features(reader):
+    reader.environ["TURNOUT_STACK"] = "weather"  # which the page exports
+    said = {}
+    for block in blocks(ROOT / "docs" / "features.md"):
+        if block.file is not None:
+            reader.write(block.file, block.text)
+        elif block.language == "python":
+            reader.type("features.md", block)
+        for command in commands(block) if block.language == "console" else ():
+            said[command] = reader.call("features.md", block.line, command)
+    assert said["turnout features check flights.py"] == "the feature store has all that is asked for\n"
+    assert said["turnout endpoints predict delay"].startswith('{"origin":"JFK"}\n')
+
+
 def known_commands() -> set[str]:
     """Every command there is: ``run``, ``runs list`` …"""
     import click

@@ -170,6 +170,14 @@ def test_a_setting_that_its_component_refuses_is_told_with_its_own_line(findings
     assert found.endswith("fix: write it as 3h")
 
 
+def test_a_file_of_another_tool_is_told_as_such(findings) -> None:
+    (found,) = findings("version: '3'\nservices:\n  web: {image: nginx}\n")
+    assert (
+        "stacks/s.yaml:1: this is no stack file of turnout: it has none of its sections, but version, services" in found
+    )
+    assert "`turnout stack new local` writes a stack" in found
+
+
 def test_a_capability_that_is_none_is_told_with_its_line(findings) -> None:
     (found,) = findings("extends: local\naccept: [gpu, gpus]\n")
     assert found.startswith("error: stacks/s.yaml:2: nothing called 'gpus' can be accepted. Did you mean 'gpu'?")

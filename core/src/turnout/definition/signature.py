@@ -94,7 +94,7 @@ class Signature:
             if name not in self.parameters:
                 guess = did_you_mean(name, self.parameters)
                 raise DefinitionError(
-                    f"{what} has no input {name!r}. {guess}".rstrip(),
+                    f"{what} has no input {name!r}. {guess}".rstrip(" ."),
                     where=where,
                     fix=f"it takes: {', '.join(self.parameters) or 'nothing'}",
                 )

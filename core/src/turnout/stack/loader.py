@@ -111,7 +111,11 @@ def read(data: bytes, file: str) -> Node:
         said = " ".join(part for part in (error.context, error.problem) if part)
         what = re.sub(r"'(?!<)[^']{3,}'", "…", said)  # a piece of the file, which may be a password
         where = Location(file, mark.line + 1 if mark else None)
-        raise ConfigError(f"the file is not valid YAML: {what}", where=where, fix="mend the line") from None
+        fix = (
+            "correct this line or the one above: keys of one mapping are indented alike, by spaces, and quotes and "
+            "brackets are closed"
+        )
+        raise ConfigError(f"the file is not valid YAML: {what}", where=where, fix=fix) from None
     finally:
         loader.dispose()
     if not isinstance(root.value, dict):

@@ -74,6 +74,12 @@ def _read(source: Source, malformed: list[TurnoutError] | None) -> Node:
     document = loader.read(source.read(), source.label)
     errors: list[TurnoutError] = []
     bad = []
+    if document.value and not any(key in SECTIONS for key in document.value) and len(document.value) > 1:
+        raise ConfigError(
+            f"this is no stack file of turnout: it has none of its sections, but {', '.join(map(str, document.value))}",
+            where=document.at,
+            fix=f"the sections are {', '.join(SECTIONS)}; `turnout stack new local` writes a stack",
+        )
     for key, node in document.value.items():
         before = len(errors)
         if key not in SECTIONS:
