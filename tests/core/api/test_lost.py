@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from projects import HERE, IN_PROCESS, call_here, entered, write_project
+from projects import HERE, IN_PROCESS, TURNOUT, answer_here, call_here, entered, write_project
+from waiting import until
 
 import turnout
-from turnout.base import clock
+from turnout.base import clock, names
 from turnout.base.errors import ConfigError, TurnoutWarning
 from turnout.components.orchestrator import RunStatus, StepStatus
+from turnout.engines import processes
 from turnout.engines.local.adapter import LocalOrchestrator
 from turnout.model.records import Mark
 from turnout.runtime.state import append_mark
@@ -67,6 +70,61 @@ def project(tmp_path_factory):
             if folder.parent.name in {"fit", "double.1"}:
                 shutil.rmtree(folder)
         yield root
+
+
+SLOW = """\
+import time
+from turnout import pipeline, step
+
+
+@step
+def first() -> list[int]:
+    return [0, 60]
+
+
+@step
+def wait(seconds: int) -> int:
+    time.sleep(seconds)
+    return seconds
+
+
+@step
+def after(seconds: list[int]) -> int:
+    return len(seconds)
+
+
+@pipeline
+def flow():
+    after(wait.map(first()))
+"""
+
+
+def shown() -> dict[str, str]:
+    """The state of each step and element of the latest run, as `runs show` has it."""
+    steps = json.loads(answer_here("runs", "show", "latest", "--json").stdout)["steps"]
+    return {names.label(step["step"], step["index"]): step["state"] for step in steps}
+
+
+def test_a_step_at_work_when_the_engine_is_killed_has_failed(tmp_path):
+    root = tmp_path / "killed"
+    write_project(root, {"flow.py": SLOW}, name="killed", dependencies=())
+    with entered(root):
+        arguments = [*TURNOUT, "run", "flow.py", "--json"]
+        engine = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        pattern = ".turnout/store/*/runs/*/steps/wait.0/record.json"
+        until(lambda: list(root.glob(pattern)) and list(root.glob(".turnout/logs/*/wait.1.log")))
+        assert shown() == {"first": "succeeded", "wait.0": "succeeded", "wait.1": "running", "after": "not run"}
+        engine.kill()
+        engine.wait()
+        assert shown()["wait.1"] == "running"  # its worker ends what it has begun
+        processes.end(turnout.Run("latest").id, 0)
+        for _ in range(2):
+            assert shown() == {"first": "succeeded", "wait.0": "succeeded", "wait.1": "failed", "after": "not run"}
+            assert (
+                "local says that it failed (its engine was killed)"
+                in turnout.Run("latest")["wait.1"].summary.failure.message
+            )
+            answer_here("runs", "sync", "latest")
 
 
 def says(monkeypatch, *steps: StepStatus) -> list[str]:

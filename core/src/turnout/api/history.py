@@ -13,7 +13,6 @@ import msgspec
 
 from turnout.base import names
 from turnout.base.errors import ArtifactError, ConfigError
-from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.model import records
 from turnout.model.documents import read_info, read_record
@@ -30,7 +29,7 @@ class StepSummary(msgspec.Struct, frozen=True):
     """A step, or an element of a mapped step, of a run: its record if it is committed, and its attempts in order.
 
     ``damaged`` is why there is no record although the step was committed; ``lost`` why it failed, where it has left
-    nothing on record.
+    nothing on record. ``running`` is its engine's word, where it has left nothing yet.
     """
 
     step: str
@@ -39,6 +38,7 @@ class StepSummary(msgspec.Struct, frozen=True):
     attempts: tuple[Attempt, ...]
     damaged: ArtifactError | None = None
     lost: Failure | None = None
+    running: bool = False
 
     @property
     def failure(self) -> Failure | None:
@@ -120,7 +120,7 @@ def step_summaries(
     damaged: dict[tuple[str, int | None], ArtifactError] = {}
     for entry in store.list(folder) if attempted else ():
         label, _, name = entry.key.removeprefix(folder + "/").partition("/")
-        step = step_of(label)
+        step = names.place(label)
         record = known.get(step) if name == "record.json" else None
         data = None if record is not None else store.read(entry.key)
         if record is None and data is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 
 from turnout.api.run import Run
-from turnout.base import clock
-from turnout.catalog.reading import step_of
+from turnout.base import clock, names
 from turnout.model.records import Mark
 from turnout.runtime.state import append_mark
 from turnout.stores import layout
@@ -33,7 +32,7 @@ def invalidate(run: Run, label: str) -> tuple[str, ...]:
     store, folder = run.workspace.store, layout.steps(run.info.project, run.id)
     removed = []
     for name in store.children(folder):  # by their keys: a record that cannot be read can be removed, too
-        step, index = step_of(name)
+        step, index = names.place(name)
         other = step == start and element is not None and index != element
         if step in below and not other and store.exists(layout.record(run.info.project, run.id, step, index)):
             removed.append((step, index, name))

@@ -1,7 +1,7 @@
-"""Steps that failed without a trace on record: killed with all that could have written it down.
+"""Steps that were called and left no trace on record: at work, or killed with all that could have written it down.
 
-An attempt is written down when it ends. Where a step's process was killed and whoever started it with it (a worker that
-is gone, a pod that was evicted), only the engine knows that it was called, and is asked.
+An attempt is written down when it ends. Before, and where a step's process was killed and whoever started it with it (a
+worker that is gone, a pod that was evicted), only the engine knows that it was called, and is asked.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
         unknown = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
         warnings.warn(f"what became of {unknown} is not known: {error.what}", TurnoutWarning, stacklevel=2)
         steps = ()
-    lost: dict[Place, StepSummary] = {}
+    called: dict[Place, StepSummary] = {}
     for said in steps:
-        if said.state == "failed":
-            for place in unrecorded.get(said.step, ()):
-                if said.index in {None, place[1]}:
-                    lost[place] = StepSummary(*place, None, (), lost=_failure(run, said, place))
+        for place in unrecorded.get(said.step, ()) if said.state in {"failed", "running"} else ():
+            if said.index in {None, place[1]}:
+                lost = _failure(run, said, place) if said.state == "failed" else None
+                called[place] = StepSummary(*place, None, (), lost=lost, running=lost is None)
     position = {step.name: number for number, step in enumerate(run.plan.steps)}
-    everything = {**summaries, **lost}
+    everything = {**summaries, **called}
     order = sorted(everything, key=lambda place: (position[place[0]], -1 if place[1] is None else place[1]))
     return {place: everything[place] for place in order}
 

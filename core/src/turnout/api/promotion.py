@@ -10,10 +10,9 @@ from turnout.api.run import Run
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace, user
 from turnout.artifacts.artifacts import copy_artifact
-from turnout.base import canonical, clock
+from turnout.base import canonical, clock, names
 from turnout.base.errors import ArtifactError, ConfigError, TurnoutError, did_you_mean
 from turnout.catalog import aliases
-from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.tracker import Promotion, Tracker
 from turnout.model import records
@@ -185,7 +184,7 @@ def _copy_origin(run: Run, part: StepRun, target: ArtifactStore[Any]) -> None:
                 needed.add(name)
                 pending.append(name)
     for name in store.children(layout.steps(info.project, info.id)):
-        step, index = step_of(name)
+        step, index = names.place(name)
         data = store.read(layout.record(info.project, info.id, step, index)) if step in needed else None
         if data is not None:
             target.create(f"{folder}/steps/{name}/record.json", data)

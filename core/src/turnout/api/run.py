@@ -18,8 +18,8 @@ from turnout.api.lost import with_lost
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
+from turnout.base import names
 from turnout.base.errors import ConfigError, did_you_mean
-from turnout.catalog.reading import INDEX
 from turnout.components.orchestrator import RunHandle, RunStatus
 from turnout.model.plan import Plan
 from turnout.model.records import Record, RunInfo, RunState
@@ -149,15 +149,15 @@ class Run:
                 why="a step and its output are named apart",
                 fix=f"write `{step} {output}`; in Python, run[{step!r}].load({output!r})",
             )
-        name, _, tail = label.rpartition(".")
-        if name not in self.plan.by_name or not tail.isdecimal() or len(tail) > INDEX:
+        name, index = names.place(label)
+        if name not in self.plan.by_name:
             raise ConfigError(
                 f"the run {self.id} has no step {label[:60]!r}. {did_you_mean(label, self.plan.by_name)}".rstrip(" ."),
                 fix=f"its steps are: {', '.join(self.plan.by_name)}",
             )
         if not self.plan.by_name[name].mapped:
-            raise ConfigError(f"{name} is not mapped, so it has no element {int(tail)}", fix=f"name it {name!r}")
-        return name, int(tail)
+            raise ConfigError(f"{name} is not mapped, so it has no element {index}", fix=f"name it {name!r}")
+        return name, index
 
     def __getitem__(self, label: str) -> StepRun:
         name, index = self.place(label)

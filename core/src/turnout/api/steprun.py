@@ -98,18 +98,20 @@ class StepRun:
 
     @property
     def state(self) -> str:
-        """``succeeded``, ``skipped``, ``failed``, ``damaged`` (its record cannot be read) or ``not run``; of a mapped
-        step, of all its elements together."""
+        """``succeeded``, ``skipped``, ``failed``, ``damaged`` (its record cannot be read), ``running`` or ``not run``;
+        of a mapped step, of all its elements together."""
         if self.summary is not None:
             if self.summary.damaged is not None:
                 return "damaged"
             if self.summary.record is not None:
                 return self.summary.record.state
+            if self.summary.running:
+                return "running"
             return "not run" if any(one.state == "succeeded" for one in self.summary.attempts[-1:]) else "failed"
         if not self.plan.mapped or self.index is not None:
             return "not run"
         states = {element.state for element in self.elements}
-        for state in ("failed", "damaged"):
+        for state in ("failed", "damaged", "running"):
             if state in states:
                 return state
         return "succeeded" if len(self.elements) == self.count and "not run" not in states else "not run"

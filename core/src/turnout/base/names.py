@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from turnout.base.errors import DefinitionError, Location
 
 MAX_LENGTH = 100
+_DIGITS = 18
+"""Those of an element's index at most."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 RULE = f"a letter, then letters, digits and underscores (ASCII), {MAX_LENGTH} characters at most"
 
@@ -15,6 +17,12 @@ RULE = f"a letter, then letters, digits and underscores (ASCII), {MAX_LENGTH} ch
 def label(step: str, index: int | None) -> str:
     """What a step, or an element of a mapped one, is called: ``score``, ``score.3``."""
     return step if index is None else f"{step}.{index}"
+
+
+def place(label: str) -> tuple[str, int | None]:
+    """The step and the index of a :func:`label`."""
+    step, _, index = label.rpartition(".")
+    return (step, int(index)) if step and index.isdecimal() and len(index) <= _DIGITS else (label, None)
 
 
 def problem(name: str) -> str | None:

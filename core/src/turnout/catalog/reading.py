@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from turnout.base import names
 from turnout.base.errors import ArtifactError
 from turnout.components.artifact_store import ArtifactStore, Entry
 from turnout.model import records
@@ -21,10 +22,6 @@ from turnout.stores.stored_run import Run
 T = TypeVar("T", bound=msgspec.Struct)
 Stamp = tuple[float, int]
 """When an object was written, and its size: one that has both still is the same."""
-
-
-INDEX = 18
-"""The digits of an element's index at most."""
 
 
 class OutputRow(msgspec.Struct, frozen=True):
@@ -91,7 +88,7 @@ def read_run(
             files.setdefault(label, {})[name] = entry
     steps, unchanged = [], set()
     for label, entries in files.items():
-        step = step_of(label)
+        step = names.place(label)
         record = entries.get(RECORD)
         if record is not None and known.get(step) == (record.modified, record.size):
             unchanged.add(step)
@@ -114,12 +111,6 @@ def read_run(
         steps=tuple(steps),
         unchanged=frozenset(unchanged),
     )
-
-
-def step_of(label: str) -> tuple[str, int | None]:
-    """The step and index of a label: ``score`` or ``score.3``."""
-    head, _, tail = label.rpartition(".")
-    return (head, int(tail)) if head and tail.isdecimal() and len(tail) <= INDEX else (label, None)
 
 
 def _step(

@@ -12,12 +12,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from turnout.base import canonical, clock, names
+from turnout.components.orchestrator import StepStatus
 from turnout.engines import processes
+from turnout.model.plan import Plan
 from turnout.model.records import Record, StepResult, Submission
 
 LOGS = "TURNOUT_LOGS"
@@ -93,6 +95,21 @@ def finished(folder: Path) -> None:
 def log_name(step: str, index: int | None = None) -> str:
     """The name of the file with what a step, or an element, has printed in all its attempts."""
     return f"{names.label(step, index)}.log"
+
+
+def called(plan: Plan, folder: Path, *, cut_off: bool = False) -> tuple[StepStatus, ...]:
+    """The steps of a run that were called, by their log files in *folder*; those that ended have records, which count.
+
+    Args:
+        cut_off: whether the run's engine was killed, and they with it: then they have failed.
+    """
+    state: Literal["failed", "running"] = "failed" if cut_off else "running"
+    places = [names.place(path.name.removesuffix(".log")) for path in folder.glob("*.log")]
+    return tuple(
+        StepStatus(step=step, index=index, state=state, message="its engine was killed" if cut_off else "")
+        for step, index in sorted(places, key=lambda place: (place[0], place[1] or 0))
+        if step in plan.by_name
+    )
 
 
 class Output(Protocol):

@@ -24,7 +24,7 @@ from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus
 from turnout.components.progress import Watcher
 from turnout.engines import drive
-from turnout.engines.calling import LOGS, log_name
+from turnout.engines.calling import LOGS, called, log_name
 from turnout.engines.following import Follower, last_state
 from turnout.model.plan import Plan
 from turnout.model.records import RunInfo, RunState, Submission
@@ -181,8 +181,10 @@ class DriverOrchestrator(Orchestrator[SettingsT]):
         """``running`` while its driver lives on this machine, ``failed`` where that was killed."""
         folder = self.folder_of(plan, engine_run)
         if drive.locked(folder):
-            return RunStatus(state="running")
-        return RunStatus(state="failed" if drive.killed(folder) else "unknown")
+            return RunStatus(state="running", steps=called(plan, folder))
+        if drive.killed(folder):
+            return RunStatus(state="failed", steps=called(plan, folder, cut_off=True))
+        return RunStatus(state="unknown")
 
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:
         """The lines of a step's log file, all attempts in order."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from turnout.base import clock
+from turnout.base import clock, names
 from turnout.base.errors import TurnoutError
 from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
@@ -65,10 +65,8 @@ class Follower:
 
     def _place(self, label: str) -> tuple[str, int | None]:
         """The step and the index that a folder of records is of."""
-        if label in self._plan.by_name:
-            return label, None
-        step, _, index = label.rpartition(".")
-        return (step, int(index)) if step in self._plan.by_name and index.isdigit() else ("", None)
+        step, index = names.place(label)
+        return (step, index) if step in self._plan.by_name else ("", None)
 
 
 def _change(record: Record) -> Change:

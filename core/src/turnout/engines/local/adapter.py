@@ -17,7 +17,8 @@ from turnout.base.identity import run_id
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.orchestrator import Bundle, Orchestrator, RunHandle, RunStatus
-from turnout.engines.calling import log_name
+from turnout.engines import processes
+from turnout.engines.calling import called, log_name
 from turnout.engines.local.control import CANCEL, NAME, send
 from turnout.engines.local.engine import Engine
 from turnout.engines.local.inline import run_inline
@@ -216,9 +217,13 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
 
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         """``running`` while its engine lives on this machine, ``failed`` where that was killed."""
-        found = send(self._folder_of(plan, engine_run))
-        states: dict[str, RunState] = {"sent": "running", "dead": "failed"}
-        return RunStatus(state=states.get(found, "unknown"))
+        folder = self._folder_of(plan, engine_run)
+        found = send(folder)
+        if found == "sent":
+            return RunStatus(state="running", steps=called(plan, folder))
+        if found == "dead":  # its workers end the steps that they have begun
+            return RunStatus(state="failed", steps=called(plan, folder, cut_off=not processes.workers(folder.name)))
+        return RunStatus(state="unknown")
 
     def cancel(self, plan: Plan, engine_run: str) -> None:
         """Ask the engine, in whatever process of this machine it runs, to stop the run."""
