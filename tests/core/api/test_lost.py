@@ -101,7 +101,7 @@ def flow():
 
 def shown() -> dict[str, str]:
     """The state of each step and element of the latest run, as `runs show` has it."""
-    steps = json.loads(answer_here("runs", "show", "latest", "--json").stdout)["steps"]
+    steps = json.loads(answer_here("runs", "show", "latest", "--json").out)["steps"]
     return {names.label(step["step"], step["index"]): step["state"] for step in steps}
 
 

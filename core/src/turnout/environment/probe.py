@@ -14,6 +14,8 @@ import msgspec
 _SCRIPT = """
 import json, os, sys, time
 import click, msgspec, turnout.plugin_api, turnout.components.registry
+for name in turnout.plugin_api.__all__:  # what they bring is turnout's, not the plugin's
+    getattr(turnout.plugin_api, name)
 code, argument = json.loads(sys.stdin.read())
 before, acts, watching = set(sys.modules), [], True
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
