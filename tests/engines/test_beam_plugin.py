@@ -228,15 +228,26 @@ def processes(word: str) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_nothing_differs_from_the_local_stack(tmp_path: Path, job_server: str) -> None:
+class TestFlights:
     """``turnout verify`` of the example, on a sample: by the DirectRunner, and by a job service."""
-    example = tmp_path / "flights"
-    source = Path(__file__).parents[2] / "examples" / "flights"
-    shutil.copytree(source, example, ignore=shutil.ignore_patterns(".turnout", "__pycache__"))
-    portable = f'runner: PortableRunner, job_endpoint: "{job_server}", options: {{environment_type: LOOPBACK}}'
-    for name, more in {"direct": "", "portable": f", {portable}"}.items():
-        (example / f"{name}.yaml").write_text(
-            f"extends: local\norchestrator: {{type: beam{more}}}\nartifact_store: {{root: .turnout/{name}}}\n"
+
+    sample = ("[direct]",)
+
+    @pytest.mark.parametrize("runner", ["direct", "portable"])
+    def test_nothing_differs_from_the_local_stack(
+        self, runner: str, tmp_path: Path, request: pytest.FixtureRequest
+    ) -> None:
+        example = tmp_path / "flights"
+        source = Path(__file__).parents[2] / "examples" / "flights"
+        shutil.copytree(source, example, ignore=shutil.ignore_patterns(".turnout", "__pycache__"))
+        settings = {"type": "beam"}
+        if runner == "portable":
+            settings["runner"] = "PortableRunner"
+            settings["job_endpoint"] = request.getfixturevalue("job_server")
+        more = ", options: {environment_type: LOOPBACK}" if runner == "portable" else ""
+        orchestrator = ", ".join(f'{name}: "{value}"' for name, value in settings.items())
+        (example / "there.yaml").write_text(
+            f"extends: local\norchestrator: {{{orchestrator}{more}}}\nartifact_store: {{root: .turnout/there}}\n"
         )
-        words = ["pipeline.py", "-p", "rows=4000", "-p", "iterations=20", "--stack", "local", "--stack", f"{name}.yaml"]
+        words = ["pipeline.py", "-p", "rows=4000", "-p", "iterations=20", "--stack", "local", "--stack", "there.yaml"]
         assert "no difference" in turnout("verify", *words, folder=example)
