@@ -30,7 +30,6 @@ from rigs import faults
 from turnout.base import names
 from turnout.base.errors import ArtifactError, RunError
 from turnout.base.identity import run_id
-from turnout.catalog.reading import step_of
 from turnout.components.artifact_store import ArtifactStore
 from turnout.components.base import Config, LocalPath
 from turnout.components.hookspecs import hookimpl
@@ -93,7 +92,7 @@ class HostileOrchestrator(Orchestrator[HostileConfig]):
         """Which steps failed for good: of one that was killed, nobody else knows."""
         failed = _log(self.config, plan, engine_run, FAILED, None)
         labels = failed.read_text().splitlines() if failed.exists() else ()
-        steps = (StepStatus(step=step, index=index, state="failed") for step, index in map(step_of, labels))
+        steps = (StepStatus(step=step, index=index, state="failed") for step, index in map(names.place, labels))
         return RunStatus(state="unknown", steps=tuple(steps))
 
     def logs(self, plan: Plan, engine_run: str, step: str, index: int | None = None) -> Iterator[str]:

@@ -47,13 +47,15 @@ def double(rows: pa.Table, plus: float = 0.0):
     """Doubles a number."""
     return scaled(rows, train["fit"], plus=plus)
 '''
-_SCRIPT = """\
+_MODULE = "turnout_suite_endpoint"
+"""A name of its own: a deployer may answer in the process that asks, which may have imported another `pipeline`."""
+_SCRIPT = f"""\
 import sys
 sys.path.insert(0, "")
-import pipeline
+import {_MODULE}
 if __name__ == "__main__":
-    pipeline.train.run()
-    deployment = pipeline.double.prepare()
+    {_MODULE}.train.run()
+    deployment = {_MODULE}.double.prepare()
     deployment.publish()
     sys.stdout.buffer.write(deployment.plan.encode())
 """
@@ -81,7 +83,7 @@ def make_served(folder: Path, pipeline: str = PIPELINE) -> Served:
         pipeline: the project's code, where it is to differ; called for a folder again, both versions have one store.
     """
     (folder / "pyproject.toml").write_text(_PROJECT)
-    (folder / "pipeline.py").write_text(pipeline)
+    (folder / f"{_MODULE}.py").write_text(pipeline)
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT],
         check=False,
