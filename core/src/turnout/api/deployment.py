@@ -26,8 +26,8 @@ from turnout.materializers.choice import Materializers
 from turnout.model.endpoint_plan import Column, EndpointPlan
 from turnout.model.plan import Plan
 from turnout.model.records import Artifact, RunInfo
-from turnout.planning import bindings
-from turnout.planning.bindings import Lock
+from turnout.planning import bindings_lock
+from turnout.planning.bindings_lock import Lock
 from turnout.planning.endpoint_planner import PlannedEndpoint, Served, make_endpoint_plan
 from turnout.planning.exporting import earlier, own_folder, owner
 from turnout.planning.publishing import publish_code
@@ -97,7 +97,7 @@ class Deployment:
                 accept=accept,
             )
         if lock is not None:
-            bindings.hold(self.plan, lock)
+            bindings_lock.hold(self.plan, lock)
 
     @classmethod
     def of(
@@ -140,10 +140,10 @@ class Deployment:
             ConfigError: when it cannot be read, or a *run* is given beside it.
         """
         folders = [own_folder(folder, self.owner), folder]
-        lock = bindings.find(folders, self.definition.name)
+        lock = bindings_lock.find(folders, self.definition.name)
         if lock is not None and run:
             raise ConfigError(
-                f"{bindings.FILE} in {folder} says which run is served: {lock.run}",
+                f"{bindings_lock.FILE} in {folder} says which run is served: {lock.run}",
                 fix="take another: --update --run RUN",
             )
         return lock
@@ -176,8 +176,8 @@ class Deployment:
                 f"the {self.compiler.name} deployer makes no files that could be exported",
                 fix="choose another stack: --stack NAME",
             )
-        lock = bindings.lock_of(self.plan, given=self._given, share=share)
-        files = {**bundle.files, bindings.FILE: bindings.text(lock)}
+        lock = bindings_lock.lock_of(self.plan, given=self._given, share=share)
+        files = {**bundle.files, bindings_lock.FILE: bindings_lock.text(lock)}
         return msgspec.structs.replace(bundle, files=files), share
 
     @cached_property

@@ -66,7 +66,7 @@ def attach(command: click.Command) -> None:
 
 
 def pipelines(_: click.Context) -> Iterator[CompletionItem]:
-    """The pipelines in the files below this folder, read and not run."""
+    """For a shell to complete: the pipelines in the files below this folder, read and not run."""
     import ast
 
     for path in sorted(_sources(Path()), key=lambda path: (len(path.parts), path)):
