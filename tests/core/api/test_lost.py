@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 from projects import HERE, IN_PROCESS, TURNOUT, answer_here, call_here, entered, write_project
 from waiting import until
@@ -125,6 +126,23 @@ def test_a_step_at_work_when_the_engine_is_killed_has_failed(tmp_path):
                 in turnout.Run("latest")["wait.1"].summary.failure.message
             )
             answer_here("runs", "sync", "latest")
+
+
+def test_a_step_at_work_when_its_driver_is_killed_has_failed(tmp_path):
+    root = tmp_path / "killed"
+    stack = "extends: local\norchestrator: {type: specimen}\n"
+    write_project(root, {"flow.py": SLOW, "stacks/here.yaml": stack}, name="killed", dependencies=(), more=HERE)
+    with entered(root):
+        command = subprocess.Popen([*TURNOUT, "run", "flow.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        until(lambda: list(root.glob(".turnout/specimen/*/wait.1.log")))
+        assert shown() == {"first": "succeeded", "wait.0": "succeeded", "wait.1": "running", "after": "not run"}
+        folder = next(root.glob(".turnout/specimen/*"))
+        wanted = ["turnout.engines.drive", str(folder)]
+        [driver] = [one for one in psutil.process_iter(["cmdline"]) if (one.info["cmdline"] or [])[-2:] == wanted]
+        driver.kill()
+        told, _ = command.communicate()
+        assert b"specimen says that it failed (its engine was killed)" in told
+        assert shown() == {"first": "succeeded", "wait.0": "succeeded", "wait.1": "failed", "after": "not run"}
 
 
 def says(monkeypatch, *steps: StepStatus) -> list[str]:
