@@ -713,3 +713,9 @@ def test_no_command_believes_an_engine_that_calls_a_failed_run_a_success(call, m
     assert (verified.code, json.loads(verified.out)["states"]) == (1, ["failed", "failed"])
     assert call("runs", "sync", run["run"]).out == f"the end of the run {run['run']} is marked: failed\n"
     assert json.loads(call("runs", "show", run["run"], "--json").out)["marked"] is True
+
+
+def test_finding_a_pipeline_imports_nothing_that_serves():
+    code = "import sys, turnout.cli.target; print([m for m in ('asyncio', 'turnout.serving') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

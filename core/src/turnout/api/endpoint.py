@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,7 +24,9 @@ from turnout.materializers.choice import Materializers
 from turnout.model.endpoint_plan import EndpointPlan
 from turnout.serving.narrowing import narrowed
 from turnout.serving.tables import stored_rows
-from turnout.serving.trial import Trial, check, try_out
+
+if TYPE_CHECKING:
+    from turnout.serving.trial import Trial
 
 
 class Endpoint(EndpointDefinition):
@@ -88,6 +90,8 @@ def deploy(deployment: Deployment, share: float = 1.0) -> Result:
         PlanError: when it takes less than the live version, unless that is accepted.
         DeployError: when it does not answer stored rows as the run did, or is not served.
     """
+    from turnout.serving.trial import check, try_out  # serves: who defines or names an endpoint need not import it
+
     workspace, plan = deployment.workspace, deployment.plan
     deployer = workspace.stack.component(DEPLOYER)
     bundle = deployer.compile(plan)

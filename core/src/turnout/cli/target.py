@@ -7,15 +7,17 @@ import os
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from turnout.api.endpoint import Endpoint
 from turnout.api.pipeline import Pipeline
 from turnout.base import context
 from turnout.base.errors import ConfigError, DefinitionError, Location, TurnoutError, did_you_mean
 from turnout.definition.places import written
 from turnout.project.project import Project, load, root_of
 from turnout.project.sources import names
+
+if TYPE_CHECKING:
+    from turnout.api.endpoint import Endpoint
 
 
 def find_pipeline(target: str) -> Pipeline:
@@ -47,6 +49,8 @@ def find_endpoint(target: str) -> Endpoint:
     Raises:
         ConfigError: when there is no such file, module or endpoint, or more than one to choose from.
     """
+    from turnout.api.endpoint import Endpoint  # with all that serving needs: a command for a pipeline does without
+
     return _choose(target, Endpoint, "endpoint")
 
 
@@ -60,6 +64,8 @@ def find_defined(target: str) -> Pipeline | Endpoint:
 
 
 def _is_endpoint(target: str) -> bool:
+    from turnout.api.endpoint import Endpoint
+
     place, _, name = target.partition(":")
     defined = vars(_module(place))
     if name:
@@ -83,7 +89,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-DefinedT = TypeVar("DefinedT", Pipeline, Endpoint)
+DefinedT = TypeVar("DefinedT", Pipeline, "Endpoint")
 
 
 def _choose(target: str, cls: type[DefinedT], kind: str) -> DefinedT:
