@@ -25,7 +25,7 @@ Place = tuple[str, "int | None"]
 Summaries = Mapping[Place, StepSummary]
 
 
-def with_lost(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
+def with_called(run: Run, summaries: Summaries) -> dict[Place, StepSummary]:
     """What every step left behind, and what its engine says of those that left nothing, in the plan's order.
 
     An engine that does not answer is named by a :class:`TurnoutWarning`: all that is on record is shown without it.

@@ -14,7 +14,7 @@ import msgspec
 
 from turnout.api import allowed
 from turnout.api.history import StepSummary, find_run, step_summaries
-from turnout.api.lost import with_lost
+from turnout.api.lost import with_called
 from turnout.api.steprun import StepRun
 from turnout.api.workspace import Workspace
 from turnout.artifacts.artifacts import Artifacts
@@ -79,7 +79,7 @@ class Run:
     def _summaries(self) -> dict[tuple[str, int | None], StepSummary]:
         found = step_summaries(self.workspace.store, self.plan, self.id, self.known, attempted=self.attempted)
         summaries = {(one.step, one.index): one for one in found}
-        return with_lost(self, summaries) if self.attempted else summaries
+        return with_called(self, summaries) if self.attempted else summaries
 
     def refresh(self) -> Run:
         """Forget what was read, so that the next look sees what has come since."""

@@ -43,4 +43,4 @@ def _imports(module: str) -> dict[str, tuple[str, str]]:
     source = spec.loader.get_source(module)  # type: ignore[union-attr]
     blocks = [node for node in ast.parse(source).body if isinstance(node, ast.If)]
     lines = [line for block in blocks for line in block.body if isinstance(line, ast.ImportFrom)]
-    return {one.asname or one.name: (str(line.module), one.name) for line in lines for one in line.names}
+    return {name.asname or name.name: (str(line.module), name.name) for line in lines for name in line.names}

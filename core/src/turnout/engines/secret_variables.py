@@ -57,14 +57,14 @@ def secret_keys(
             f"{setting} gives variables; secrets of type {worker.secrets.type} are none",
             fix=f"write secrets: {{type: env}} in the stack{else_fix}",
         )
-    given = {name: variable for name, variable in variables.items() if name in keys}
-    for name, variable in given.items():
+    from_keys = {name: variable for name, variable in variables.items() if name in keys}
+    for name, variable in from_keys.items():
         if not _VARIABLE.match(variable):
             raise ConfigError(
                 f"the secret {name!r} cannot be a variable of a container",
                 fix="use letters, digits, '.', '_' and '-' in its name",
             )
-    return {variable: keys[name] for name, variable in given.items()}
+    return {variable: keys[name] for name, variable in from_keys.items()}
 
 
 def _of_components(worker: Worker) -> list[str]:

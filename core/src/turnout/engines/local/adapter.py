@@ -218,10 +218,10 @@ class LocalOrchestrator(Orchestrator[LocalConfig]):
     def status(self, plan: Plan, engine_run: str) -> RunStatus:
         """``running`` while its engine lives on this machine, ``failed`` where that was killed."""
         folder = self._folder_of(plan, engine_run)
-        found = send(folder)
-        if found == "sent":
+        control = send(folder)
+        if control == "sent":
             return RunStatus(state="running", steps=called(plan, folder))
-        if found == "dead":  # its workers end the steps that they have begun
+        if control == "dead":  # its workers end the steps that they have begun
             return RunStatus(state="failed", steps=called(plan, folder, cut_off=not processes.workers(folder.name)))
         return RunStatus(state="unknown")
 
